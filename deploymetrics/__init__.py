@@ -1,0 +1,85 @@
+"""An open, self-hosted server for deployment metrics, the REST resource of HCL BigFix."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import api, auth, cli, problems, urls, web
+from .accounts import Accounts
+from .clock import Clock
+from .config import INSTANCE, load_settings
+from .cookie import LoginCookie
+from .credentials import Credentials
+from .service import Service
+from .sessions import Sessions
+from .storage import open_storage
+from .storage.durable import make_folder
+from .throttle import Throttle
+from .version import VERSION
+
+__version__ = VERSION
+
+
+class Parts(NamedTuple):
+    """What an application is assembled from; views find it as ``app.extensions["deploymetrics"]``."""
+
+    service: Service
+    accounts: Accounts
+    sessions: Sessions
+    credentials: Credentials
+
+
+def create_app(instance=None, settings=None, clock=None):
+    """The WSGI application on an instance folder.
+
+    ``settings`` go before those of the environment and of ``config.py``; ``clock`` is for tests. Raises SettingError.
+    """
+    folder = instance or os.environ.get(INSTANCE)
+    app = Flask(__name__, instance_path=folder and os.path.abspath(folder))
+    make_folder(app.instance_path)
+    app.config.update(load_settings(Path(app.instance_path), settings))
+    app.config.update(
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["LOGIN_SECONDS"]),
+        SESSION_COOKIE_NAME="deploymetrics",
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.session_interface = LoginCookie()
+    app.url_map.merge_slashes = False
+    app.extensions["deploymetrics"] = parts = _assemble(app.instance_path, app.config, clock or Clock())
+    auth.init_app(app, parts.credentials, parts.sessions)
+    app.before_request(urls.check_path)
+    problems.init_app(app)
+    app.register_blueprint(api.bp)
+    app.register_blueprint(web.bp)
+    app.cli.add_command(cli.account)
+    app.cli.add_command(cli.serve)
+    app.view_functions["static"].roles = auth.ANYONE
+    if proxies := app.config["PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
+    return app
+
+
+def _assemble(folder, settings, clock):
+    store = open_storage(
+        settings["STORAGE"],
+        folder,
+        clock,
+        history_versions=settings["HISTORY_VERSIONS"],
+        history_days=settings["HISTORY_DAYS"],
+    )
+    accounts = Accounts(store)
+    sessions = Sessions(store, clock, accounts)
+    throttle = Throttle(
+        store,
+        clock,
+        per_account=settings["GUESSES"],
+        per_address=settings["GUESSES_PER_ADDRESS"],
+        longest=settings["GUESS_DELAY_SECONDS"],
+    )
+    credentials = Credentials(accounts, sessions, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
+    return Parts(Service(store), accounts, sessions, credentials)

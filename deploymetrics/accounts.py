@@ -1,0 +1,162 @@
+"""Accounts and their roles, password hashes and secrets. No Flask in here."""
+
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from enum import StrEnum
+
+import msgspec
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from .errors import AccountError
+from .storage import Kind
+
+MAX_NAME_BYTES = 64
+_SECRET = "sha256:"
+
+
+class Role(StrEnum):
+    """What an account may do: everything; log in; post documents."""
+
+    MASTER_OPERATOR = "master-operator"
+    OPERATOR = "operator"
+    WEBUI_APP = "webui-app"
+
+
+class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An account as it is stored. ``epoch`` changes with the password and with every disabling: sessions name the
+    epoch they began in, and end with it."""
+
+    name: str
+    role: Role
+    password: str
+    epoch: str
+    enabled: bool = True
+
+    def key(self):
+        return self.name
+
+
+ACCOUNTS = Kind("accounts", AccountRecord)
+
+
+class Account:
+    """Who is asking. It has the four members that flask-login asks of a user."""
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def __init__(self, record, session_id=None):
+        self.name = record.name
+        self.role = record.role
+        self.epoch = record.epoch
+        self.session_id = session_id
+
+    def get_id(self):
+        """What the login cookie holds: the token of a session, never the name of an account."""
+        return self.session_id
+
+
+def normalized(text):
+    """One spelling for names and passwords, so that an accent typed on another keyboard is the same."""
+    return unicodedata.normalize("NFC", text)
+
+
+def hash_password(password):
+    """A slow, salted hash of a password that a person chose."""
+    return generate_password_hash(normalized(password))
+
+
+def hash_secret(secret):
+    """A hash of a generated secret; it has 256 random bits, so a fast hash is enough."""
+    return _SECRET + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def generate_secret():
+    """A new password or secret with 256 random bits, safe in a URL and a shell."""
+    return secrets.token_urlsafe(32)
+
+
+_NOBODY = hash_password(generate_secret())
+
+
+def password_matches(record, password):
+    """Whether the password is that of the account (None: there is none); a no takes as long for any reason."""
+    stored = record.password if record else _NOBODY
+    if stored.startswith(_SECRET):
+        if hmac.compare_digest(stored, hash_secret(password)):
+            return True
+        check_password_hash(_NOBODY, password)
+        return False
+    return check_password_hash(stored, normalized(password)) and record is not None
+
+
+class Accounts:
+    """The accounts of a storage."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def find(self, name):
+        """The AccountRecord of that name, enabled or not, or None."""
+        item = self.store.read(ACCOUNTS, name)
+        return item and item.record
+
+    def find_by_secret(self, secret):
+        """The enabled WebUI application that has this secret, or None."""
+        wanted = hash_secret(secret)
+        matches = [record for record in self.list() if hmac.compare_digest(record.password, wanted)]
+        return next((record for record in matches if record.enabled), None)
+
+    def list(self):
+        """Every AccountRecord, ordered by name."""
+        return [ACCOUNTS.decode(item.value) for item in self.store.items(ACCOUNTS).items]
+
+    def add(self, name, role, password, by="command line"):
+        """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""
+
+        def create(current, at):
+            if current is not None:
+                raise AccountError(f"There is an account {name} already.")
+            return _encode(AccountRecord(name, role, _hashed(role, password), secrets.token_hex(8)))
+
+        return self.store.write(ACCOUNTS, name, by, create).record
+
+    def set_password(self, name, password, by="command line"):
+        """Give an account another password or secret; its sessions end."""
+        return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
+
+    def enable(self, name, enabled, by="command line"):
+        """Enable or disable an account; its sessions end."""
+        return self._change(name, by, lambda record: {"enabled": enabled})
+
+    def remove(self, name, by="command line"):
+        """Remove an account; its sessions end."""
+
+        def delete(current, at):
+            _existing(current, name)
+
+        self.store.write(ACCOUNTS, name, by, delete)
+
+    def _change(self, name, by, fields):
+        def change(current, at):
+            record = _existing(current, name)
+            return _encode(msgspec.structs.replace(record, epoch=secrets.token_hex(8), **fields(record)))
+
+        return self.store.write(ACCOUNTS, name, by, change).record
+
+
+def _existing(current, name):
+    if current is None:
+        raise AccountError(f"There is no account {name}.")
+    return current.record
+
+
+def _hashed(role, password):
+    return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password)
+
+
+def _encode(record):
+    return msgspec.json.encode(record)

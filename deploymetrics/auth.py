@@ -1,0 +1,150 @@
+"""From a request to the account that asks, and whether it may: flask-login's loaders, ``@require_role``, and the
+door for what rests on the login cookie alone.
+
+A view says who may call it one line above itself::
+
+    @bp.get("/api/deploymentmetrics/<tag>")
+    @require_role(Role.MASTER_OPERATOR)
+    def show(tag): ...
+
+The rule is applied before any view, to routes that say nothing as well: those are for master operators only.
+"""
+
+from urllib.parse import urlsplit
+
+from flask import current_app, request
+from flask_login import LoginManager, current_user
+from werkzeug.exceptions import MethodNotAllowed
+
+from .accounts import Role
+from .errors import Forbidden, Unauthorized
+
+ANYONE = frozenset()
+EVERY_ROLE = frozenset(Role)
+MASTER_OPERATORS = frozenset({Role.MASTER_OPERATOR})
+MASTER_OPERATOR_NEEDED = "Action requires master operator privileges."
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+class HeaderFirstLoginManager(LoginManager):
+    """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins."""
+
+    def _load_user(self):
+        if has_header_credential():
+            self._update_request_context_with_user(self._request_callback(request))
+        else:
+            super()._load_user()
+
+    def _update_remember_cookie(self, response):
+        """There is no remember-me cookie here, and looking for it would make every answer vary by Cookie."""
+        return response
+
+
+def has_header_credential():
+    """Whether the current request carries a credential in a header, right or wrong."""
+    return "HTTP_AUTHORIZATION" in request.environ or "HTTP_SESSIONTOKEN" in request.environ
+
+
+def require_role(*roles):
+    """Mark a view as open to accounts with one of the roles."""
+
+    def mark(view):
+        view.roles = frozenset(roles)
+        return view
+
+    return mark
+
+
+def public(view):
+    """Mark a view as open to everyone, with an account or without."""
+    view.roles = ANYONE
+    return view
+
+
+def roles_of(endpoint):
+    """The roles that may call an endpoint: ANYONE, or a set; master operators where it does not say."""
+    return getattr(current_app.view_functions[endpoint], "roles", MASTER_OPERATORS)
+
+
+def init_app(app, credentials, sessions):
+    """Have every request of ``app`` checked."""
+    manager = HeaderFirstLoginManager()
+    manager.init_app(app)
+    # The session in the cookie is checked against the storage, which is stronger than comparing addresses.
+    manager.session_protection = None
+    manager.user_loader(sessions.resume)
+
+    @manager.request_loader
+    def from_headers(req):
+        environ = req.environ
+        return credentials.account_of(
+            environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_SESSIONTOKEN"), req.remote_addr or ""
+        )
+
+    app.before_request(check_access)
+
+
+def check_access():
+    """Raise Unauthorized or Forbidden unless the account that asks may call what the URL names."""
+    roles = _roles_of_request()
+    if roles is ANYONE:
+        return
+    if not current_user.is_authenticated:
+        raise Unauthorized()
+    if current_user.role not in roles:
+        raise Forbidden(_needed(roles), code="role-required")
+    if not has_header_credential():
+        _check_same_site()
+
+
+def _roles_of_request():
+    """Who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
+    error = request.routing_exception
+    if error is None and request.method != "OPTIONS":
+        return roles_of(request.endpoint)
+    if not _in_api():
+        return ANYONE
+    if error is None or isinstance(error, MethodNotAllowed):
+        return _roles_of_any_method()
+    return MASTER_OPERATORS
+
+
+def _roles_of_any_method():
+    from flask.globals import request_ctx
+
+    adapter = request_ctx.url_adapter
+    roles = [roles_of(adapter.match(method=method)[0]) for method in adapter.allowed_methods() if method != "OPTIONS"]
+    return ANYONE if ANYONE in roles else frozenset().union(*roles)
+
+
+def _needed(roles):
+    if roles == MASTER_OPERATORS:
+        return MASTER_OPERATOR_NEEDED
+    return f"Action requires one of these roles: {', '.join(sorted(roles))}."
+
+
+def _in_api():
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
+def _check_same_site():
+    """Raise Forbidden where a request that rests on the cookie alone comes from another site.
+
+    A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, which do not say
+    Sec-Fetch-Site, send Origin with a write; what sends neither is no browser, and had to be given the cookie.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and urlsplit(origin)[:2] != urlsplit(request.host_url)[:2]
+    if foreign and (request.method not in _SAFE_METHODS or (_in_api() and site == "cross-site")):
+        raise Forbidden("A request from another site cannot rest on the login cookie.", code="cross-site")
+
+
+def check_login_form():
+    """Raise Forbidden where the login form was sent from another site."""
+    _check_same_site()
+
+

@@ -1,0 +1,45 @@
+"""The one clock, in UTC and to the microsecond, and the forms in which a time is written.
+
+Month and day names are English whatever the locale, which is why ``strftime("%b")`` is not used.
+"""
+
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Clock:
+    """Tells the time; tests put one in its place whose hands they move."""
+
+    def now(self):
+        """The time as an aware datetime in UTC."""
+        return datetime.fromtimestamp(time.time(), UTC)
+
+    def timestamp(self):
+        """The time in seconds since 1970."""
+        return self.now().timestamp()
+
+
+def as_last_changed(moment):
+    """``12 Jan 2018 12:00``, the form of BigFix."""
+    return f"{moment.day:02d} {MONTHS[moment.month - 1]} {moment.year:04d} {moment.hour:02d}:{moment.minute:02d}"
+
+
+def as_precise(moment):
+    """``2018-01-12T12:00:03.123456Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_precise(text):
+    """The aware datetime that ``as_precise`` wrote; raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment.astimezone(UTC)
+
+
+def as_http_date(moment):
+    """``Fri, 12 Jan 2018 12:00:00 GMT`` (RFC 9110)."""
+    return format_datetime(moment, usegmt=True)

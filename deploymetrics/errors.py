@@ -1,0 +1,182 @@
+"""The project's exceptions: what went wrong, with the HTTP status and a stable code that clients may rely on.
+
+No Flask in here: the command line and the storage raise the same errors as the API.
+"""
+
+from http import HTTPStatus
+
+
+class DeploymetricsError(Exception):
+    """An error with a status, a stable ``code`` and a sentence for the person who caused it.
+
+    ``detail`` is shown to clients, so it never holds a path, a query or a secret. ``extra`` are further members of
+    the problem document (RFC 9457, section 3.2): ``line`` and ``column``, ``errors``, ``limit``. ``headers`` go on
+    the answer as they are. ``log`` is for the log only.
+    """
+
+    status = 500
+    code = "internal-error"
+    detail = "The server could not answer."
+
+    def __init__(self, detail=None, *, code=None, headers=None, log=None, **extra):
+        self.detail = detail or self.detail
+        self.code = code or self.code
+        self.headers = headers or {}
+        self.log = log
+        self.extra = extra
+        super().__init__(self.detail)
+
+    @property
+    def title(self):
+        """The standard phrase of the status: ``Bad Request``."""
+        return HTTPStatus(self.status).phrase
+
+
+class BadRequest(DeploymetricsError):
+    """The request cannot be understood: a tag, a query argument or a body that breaks the contract."""
+
+    status = 400
+    code = "bad-request"
+
+
+class MalformedBody(BadRequest):
+    """A body that its parser refuses; ``line`` and ``column`` (both from 1) say where, where that is known."""
+
+    def __init__(self, detail, *, code, line=None, column=None):
+        place = {} if line is None else {"line": line, "column": column}
+        where = "" if line is None else f" (line {line}, column {column})"
+        super().__init__(f"{detail}{where}", code=code, **place)
+
+
+class InvalidFields(BadRequest):
+    """Fields that marshmallow refuses; ``errors`` has its messages by field."""
+
+    code = "invalid-fields"
+
+    def __init__(self, errors, detail="Some fields are not valid."):
+        super().__init__(detail, errors=errors)
+
+
+class Unauthorized(DeploymetricsError):
+    """No credential, or one that is wrong, broken or expired."""
+
+    status = 401
+    code = "unauthorized"
+    detail = "This needs valid credentials."
+
+    def __init__(self, detail=None):
+        super().__init__(detail, headers={"WWW-Authenticate": 'Basic realm="BigFix Server", charset="UTF-8"'})
+
+
+class Forbidden(DeploymetricsError):
+    """The account is known and may not do this."""
+
+    status = 403
+    code = "forbidden"
+    detail = "This account may not do that."
+
+
+class ReservedTag(Forbidden):
+    """A write to the tag that belongs to the server's collector."""
+
+    code = "reserved-tag"
+    detail = "The tag platform belongs to the server and cannot be written through the API."
+
+
+class NotFound(DeploymetricsError):
+    """Nothing is there."""
+
+    status = 404
+    code = "not-found"
+    detail = "There is nothing at this address."
+
+
+class MethodNotAllowed(DeploymetricsError):
+    """The address does not have this method; the header ``Allow`` says which it has."""
+
+    status = 405
+    code = "method-not-allowed"
+    detail = "This address does not have this method."
+
+
+class NotAcceptable(DeploymetricsError):
+    """No format that we have is one that the client takes."""
+
+    status = 406
+    code = "not-acceptable"
+    detail = "Answers are application/json or application/xml; the Accept header takes neither."
+
+
+class PreconditionFailed(DeploymetricsError):
+    """The document is not in the state that ``If-Match`` or ``If-None-Match`` names; nothing was written."""
+
+    status = 412
+    code = "precondition-failed"
+    detail = "The document is not in the state that the request names."
+
+
+class BodyTooLarge(DeploymetricsError):
+    """The body is over the limit; ``limit`` names it in bytes."""
+
+    status = 413
+    code = "body-too-large"
+
+    def __init__(self, limit):
+        super().__init__(f"The body is larger than the limit of {limit} bytes.", limit=limit)
+
+
+class UnsupportedMediaType(DeploymetricsError):
+    """A Content-Type or Content-Encoding that is not read."""
+
+    status = 415
+    code = "unsupported-media-type"
+
+
+class TooManyAttempts(DeploymetricsError):
+    """Too many wrong credentials for this account and address."""
+
+    status = 429
+    code = "too-many-attempts"
+
+    def __init__(self, retry_after):
+        super().__init__(
+            "Too many failed attempts; try again later.", headers={"Retry-After": str(retry_after)}
+        )
+
+
+class StorageError(DeploymetricsError):
+    """The storage cannot answer now; nothing of the request was stored."""
+
+    status = 503
+    code = "storage-unavailable"
+    detail = "The storage cannot answer now."
+
+    def __init__(self, detail=None, **kwargs):
+        super().__init__(detail, headers={"Retry-After": "5"}, **kwargs)
+
+
+class StorageFull(StorageError):
+    """The disk or the quota is full."""
+
+    status = 507
+    code = "storage-full"
+    detail = "The storage is full; nothing was stored."
+
+
+class DamagedItem(StorageError):
+    """A stored item cannot be read; it is left as it is and has to be mended by hand."""
+
+    code = "damaged-item"
+
+
+class SettingError(DeploymetricsError):
+    """A setting is not usable; the start stops and the message names it."""
+
+    code = "bad-setting"
+
+
+class AccountError(DeploymetricsError):
+    """An account command cannot be carried out: the name is taken, unknown or not valid."""
+
+    status = 409
+    code = "account-conflict"

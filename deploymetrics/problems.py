@@ -1,0 +1,60 @@
+"""What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
+
+import secrets
+
+from flask import current_app, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from . import errors
+from .negotiation import answer_problem
+
+_SENTENCE = "Something went wrong on the server. Its log has more under this request id."
+
+
+def init_app(app):
+    """Register the handlers on the application: those of a blueprint miss unknown URLs below its prefix."""
+    app.register_error_handler(errors.DeploymetricsError, answer_error)
+    app.register_error_handler(HTTPException, answer_http_exception)
+    app.register_error_handler(Exception, answer_bug)
+
+
+def answer_error(error):
+    """The answer to one of the project's own errors; those of the server are logged with their cause."""
+    if error.status < 500:
+        return _answer(error)
+    request_id = _log(error, error.log or error.detail)
+    return _answer(error, request_id)
+
+
+def answer_http_exception(error):
+    """The answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
+    if error.code is None or error.code < 400:
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer(errors.BodyTooLarge(current_app.config["MAX_CONTENT_LENGTH"]))
+    ours = _KNOWN.get(error.code)
+    ours = ours() if ours else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
+    ours.status = error.code
+    ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return _answer(ours)
+
+
+def answer_bug(error):
+    """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
+    return _answer(errors.DeploymetricsError(_SENTENCE), _log(error, "unexpected error"))
+
+
+_KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
+
+
+def _log(error, message):
+    request_id = secrets.token_hex(8)
+    current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
+    return request_id
+
+
+def _answer(error, request_id=None):
+    if request.path == "/api" or request.path.startswith("/api/"):
+        return answer_problem(error, request_id=request_id)
+    page = render_template("web/error.html", error=error, request_id=request_id)
+    return page, error.status, error.headers

@@ -1,0 +1,131 @@
+"""The rules: which documents there are, who wrote them when, and which tag nobody may write. No Flask in here.
+
+The API, the pages, the command line and the collector all call this; none of them goes to the storage by itself.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from . import rawjson
+from .clock import as_last_changed
+from .errors import BadRequest, NotFound, PreconditionFailed, ReservedTag
+from .reserved import RESERVED_TAG, is_reserved
+from .schemas import check_tag
+from .storage import Kind
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A deployment metrics document; ``metrics`` is JSON text that is never parsed into floats."""
+
+    tag: str
+    metrics: msgspec.Raw
+    lastChanged: str
+
+    def key(self):
+        return self.tag
+
+
+DOCUMENTS = Kind("deploymentmetrics", Document, history=True)
+
+
+class Condition(NamedTuple):
+    """What ``If-Match`` and ``If-None-Match`` ask of the current state before a write.
+
+    Each is None where the header is missing, ``"*"``, or a set of the storage's etags.
+    """
+
+    match: object = None
+    none_match: object = None
+
+    def check(self, current):
+        """Raise PreconditionFailed unless the current Item (or None) is as asked."""
+        if self.match is not None and not _names(self.match, current):
+            raise PreconditionFailed()
+        if self.none_match is not None and _names(self.none_match, current):
+            raise PreconditionFailed()
+
+
+def _names(etags, current):
+    return current is not None and (etags == "*" or current.etag in etags)
+
+
+ANY = Condition()
+
+
+class Service:
+    """Deployment metrics over a storage. Documents are the storage's Items with a Document as ``record``."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def list(self):
+        """The Listing of all documents, ordered by tag."""
+        return self.store.items(DOCUMENTS)
+
+    def get(self, tag):
+        """The document; raises NotFound."""
+        item = self.store.read(DOCUMENTS, check_tag(tag))
+        if item is None:
+            raise NotFound("There is no document with this tag.", code="no-such-tag")
+        return item
+
+    def check_writable(self, tag):
+        """Raise BadRequest or ReservedTag unless clients may write this tag; for refusing before a body is read."""
+        if is_reserved(tag):
+            raise ReservedTag()
+        check_tag(tag)
+
+    def save(self, tag, metrics, by, condition=ANY):
+        """Store compact JSON text as the metrics of a tag and return the document, created or updated.
+
+        ``by`` names the account; raises PreconditionFailed, and then nothing was stored.
+        """
+        self.check_writable(tag)
+        return self._write(tag, metrics, by, condition)
+
+    def save_platform(self, metrics, by):
+        """Store what the server's own collector found, under the tag that is reserved for it."""
+        return self._write(RESERVED_TAG, metrics, by, ANY)
+
+    def delete(self, tag, by, condition=ANY):
+        """Delete the document; raises NotFound or PreconditionFailed."""
+        self.check_writable(tag)
+
+        def change(current, at):
+            condition.check(current)
+            if current is None:
+                raise NotFound("There is no document with this tag.", code="no-such-tag")
+
+        self.store.write(DOCUMENTS, tag, by, change)
+
+    def history(self, tag, before=None, limit=100):
+        """Items of the versions of a tag, newest first; raises NotFound where there never was one."""
+        items = self.store.history(DOCUMENTS, check_tag(tag), before, limit)
+        if not items and before is None:
+            raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
+        return items
+
+    def version(self, tag, version):
+        """The Item of one version, a deletion included; raises NotFound."""
+        item = self.store.version(DOCUMENTS, check_tag(tag), version)
+        if item is None:
+            raise NotFound("There is no such version of this tag, or it is past the limits.", code="no-such-version")
+        return item
+
+    def _write(self, tag, metrics, by, condition):
+        name = rawjson.quote(tag).encode()
+
+        def change(current, at):
+            condition.check(current)
+            last_changed = as_last_changed(at).encode()
+            return b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}' % (name, metrics, last_changed)
+
+        return self.store.write(DOCUMENTS, tag, by, change)
+
+
+def parse_version(text):
+    """A version from a URL as a number from 1; raises BadRequest."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:19]) and len(text) < 19):
+        raise BadRequest("A version is a whole number from 1.", code="invalid-version")
+    return int(text)

@@ -1,0 +1,164 @@
+"""File operations that are on the disk when they return, and whose errors are the project's own."""
+
+import errno
+import fcntl
+import os
+from contextlib import contextmanager
+
+from ..errors import StorageError, StorageFull
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+DRAFT_SUFFIX = ".tmp"
+# The kernel stamps files with the time of its last tick; 4 ms is usual and 10 ms the slowest. Two changes within one
+# tick look alike, so a stamp as young as this is not relied on.
+TICK_NS = 50_000_000
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def storage_errors(what):
+    """Turn OSError into StorageFull or StorageError; ``what`` is for the log."""
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in FULL else StorageError
+        raise kind(log=f"{what}: {error}") from error
+
+
+@contextmanager
+def locked(path):
+    """Hold the lock file ``path`` against every other thread and process."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        # An open file of its own for each holder: threads of one process exclude each other too.
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def try_locked(path):
+    """Like ``locked``, but at once: gives whether the lock was free."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(fd)
+
+
+def signature(stat):
+    """What tells one content of a file from another without reading it."""
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size
+
+
+def is_young(stat, now_ns):
+    """Whether the file changed so short a time ago that another change could bear the same time."""
+    return stat.st_ctime_ns > now_ns - TICK_NS
+
+
+def read_file(path):
+    """The bytes and the stat result of a file, of one and the same moment, or (None, None) where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None, None
+    try:
+        stat = os.fstat(fd)
+        parts = [os.read(fd, stat.st_size + 1)]
+        while len(parts[-1]) and sum(map(len, parts)) < stat.st_size:
+            parts.append(os.read(fd, stat.st_size))
+        return b"".join(parts), stat
+    finally:
+        os.close(fd)
+
+
+def write_all(fd, data):
+    """Write all of ``data``; one system call may take only a part of it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view):]
+
+
+def sync_folder(path):
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(path):
+    """Make a private folder, durably, and whatever is missing above it."""
+    try:
+        os.mkdir(path, FOLDER_MODE)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        return make_folder(path)
+    sync_folder(os.path.dirname(path))
+
+
+def temporary_name(path):
+    """The name beside ``path`` under which its next content is written; one per file, as its writers exclude each other."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}{DRAFT_SUFFIX}")
+
+
+def replace_file(path, data):
+    """Put ``data`` in the place of a file's content, all of it or nothing.
+
+    The rename is the commit. When the folder cannot be synced after it, the content before is put back as far as that
+    is possible, so that what is reported as failed does not stay.
+    """
+    before, _ = read_file(path)
+    _write_and_rename(path, data)
+    try:
+        sync_folder(os.path.dirname(path))
+    except OSError:
+        if before is None:
+            os.unlink(path)
+        else:
+            _write_and_rename(path, before)
+        raise
+
+
+def _write_and_rename(path, data):
+    draft = temporary_name(path)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(draft, path)
+    except BaseException:
+        remove_quietly(draft)
+        raise
+
+
+def remove_file(path, before):
+    """Remove a file whose content was ``before``; it is put back when the folder cannot be synced."""
+    os.unlink(path)
+    try:
+        sync_folder(os.path.dirname(path))
+    except OSError:
+        _write_and_rename(path, before)
+        raise
+
+
+def remove_quietly(path):
+    """Remove a file that may not be there; a failure is no reason to fail."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,88 @@
+"""All items of a folder, kept in memory and brought up to date by what changed in the folder since.
+
+The folder's times tell whether a name was added, replaced or removed; then every file is looked at, and those that
+changed are read. A time within one clock tick of the look is not relied on (as git does): that file, or the
+folder, is looked at again the next time. An edit in place does not touch the folder, so once in RECHECK_SECONDS every
+file is looked at in any case.
+"""
+
+import os
+import threading
+import time
+from hashlib import blake2b
+from operator import attrgetter
+
+from ..errors import DamagedItem
+from . import Item, Listing, durable, entries
+
+CHUNK = 128
+RECHECK_SECONDS = 1.0
+
+
+class FolderListing:
+    """Answers ``current()`` for one kind of a JsonFiles storage; one per process, shared by its threads."""
+
+    def __init__(self, store, kind, folder):
+        self.store = store
+        self.kind = kind
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._files = {}
+        self._signature = None
+        self._looked_at = 0.0
+        self._listing = self._build(())
+
+    def current(self):
+        """The Listing; right at once after a write by any process."""
+        with self._lock:
+            now = time.time_ns()
+            stat = os.stat(self.folder)
+            recent = time.monotonic() - self._looked_at < RECHECK_SECONDS
+            if not (recent and self._signature == durable.signature(stat)):
+                self._looked_at = time.monotonic()
+                self._look(now)
+                self._signature = None if durable.is_young(stat, now) else durable.signature(stat)
+            return self._listing
+
+    def _look(self, now):
+        files = {}
+        changed = False
+        with os.scandir(self.folder) as found:
+            for entry in found:
+                known = self._files.get(entry.name)
+                file = self._look_at(entry, known, now)
+                if file is not None:
+                    files[entry.name] = file
+                    changed = changed or known is None or known[1] != file[1]
+        changed = changed or len(files) != len(self._files)
+        self._files = files
+        if changed:
+            self._listing = self._build(sorted((item for _, item in files.values()), key=attrgetter("key")))
+
+    def _look_at(self, entry, known, now):
+        """(signature or None, Item) of a file; None where there is no item, or no longer. A damaged one has no value."""
+        if known is None and entries.key_of(entry.name) is None:
+            return None
+        try:
+            stat = entry.stat()
+        except FileNotFoundError:
+            return None
+        if known is not None and known[0] == durable.signature(stat):
+            return known
+        key = entries.key_of(entry.name)
+        try:
+            item, stat = self.store.read_file(self.kind, key)
+        except DamagedItem as error:
+            return None, Item(key, None, None, 0, "", "", f"damaged {error.log}")
+        if item is None:
+            return None
+        return (None if durable.is_young(stat, now) else durable.signature(stat)), item._replace(record=None)
+
+    def _build(self, items):
+        good = tuple(item for item in items if item.value is not None)
+        return Listing(
+            blake2b("\n".join(item.etag for item in items).encode(), digest_size=12).hexdigest(),
+            good,
+            tuple(b",".join(item.value for item in good[at : at + CHUNK]) for at in range(0, len(good), CHUNK)),
+            tuple(item.key for item in items if item.value is None),
+        )

@@ -1,0 +1,24 @@
+"""What a URL's path may be before it is routed: werkzeug decodes it, and two things get lost on the way."""
+
+from flask import request
+
+from .errors import BadRequest
+
+_TAGS = "/api/deploymentmetrics/"
+
+
+def check_path():
+    """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
+    that are not UTF-8, which would be taken for a replacement character."""
+    environ = request.environ
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if "%" not in raw:
+        return
+    path = request.path
+    if path.startswith(_TAGS) and "%2f" in raw.partition("?")[0].lower():
+        raise BadRequest("The tag is not valid. It has a slash.", code="invalid-tag")
+    if "\ufffd" in path:
+        try:
+            environ["PATH_INFO"].encode("latin-1").decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The path is not UTF-8.", code="invalid-tag") from None

@@ -1,0 +1,99 @@
+"""Fixtures: an application on an empty instance folder, a clock whose hands a test moves, and a client per role."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from deploymetrics import create_app
+from deploymetrics.accounts import Role
+from deploymetrics.clock import Clock
+
+PASSWORD = "correct horse battery"
+
+
+class HeldClock(Clock):
+    """A clock that stands still until it is moved on."""
+
+    def __init__(self):
+        self.at = datetime(2018, 1, 12, 12, 0, 3, 123456, UTC)
+
+    def now(self):
+        return self.at
+
+    def forward(self, **delta):
+        """Move on by a timedelta's arguments."""
+        self.at += timedelta(**delta)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    """No setting of the machine reaches a test."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock():
+    return HeldClock()
+
+
+@pytest.fixture
+def app(tmp_path, clock):
+    return create_app(tmp_path / "instance", clock=clock)
+
+
+@pytest.fixture
+def parts(app):
+    return app.extensions["deploymetrics"]
+
+
+class Person:
+    """A test client that sends the credentials of one account, unless a call brings its own headers for that."""
+
+    def __init__(self, app, name, password):
+        self.client = app.test_client(use_cookies=False)
+        self.name = name
+        self.password = password
+
+    def __getattr__(self, method):
+        """``person.get(url, …)`` and so on, as Flask's test client has them."""
+        call = getattr(self.client, method)
+        return lambda *args, **kwargs: call(*args, **({"auth": (self.name, self.password)} | kwargs))
+
+
+@pytest.fixture
+def person(app, parts):
+    """Make an account of a role, and give a Person that uses it."""
+
+    def make(role, name=None):
+        name = name or role.value
+        parts.accounts.add(name, role, PASSWORD)
+        return Person(app, name, PASSWORD)
+
+    return make
+
+
+@pytest.fixture
+def master(person):
+    """A master operator."""
+    return person(Role.MASTER_OPERATOR)
+
+
+@pytest.fixture
+def operator(person):
+    """An operator, who may log in and no more."""
+    return person(Role.OPERATOR)
+
+
+@pytest.fixture
+def webui(person):
+    """A WebUI application, which may post."""
+    return person(Role.WEBUI_APP)
+
+
+@pytest.fixture
+def nobody(app):
+    """A client without an account."""
+    return app.test_client(use_cookies=False)
