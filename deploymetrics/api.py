@@ -4,10 +4,14 @@ from flask import Blueprint, Response, current_app, request
 from flask_login import current_user
 from werkzeug.exceptions import NotFound
 
-from . import openapi
+from . import errors, openapi
 from .accounts import Role
+from .answers import answer_document, answer_history, answer_list, answer_plain
 from .auth import require_role
-from .negotiation import answer_document, answer_list, read_condition, read_metrics, requested_format
+from .negotiation import read_condition, read_metrics, read_object, requested_format
+from .schemas import ExpectationBody, HistoryArguments, ListArguments, load
+from .service import page_of, parse_version
+from .staleness import status
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -19,11 +23,25 @@ def service():
     return current_app.extensions["deploymetrics"].service
 
 
+def expectations():
+    """The Expectations of the current application."""
+    return current_app.extensions["deploymetrics"].expectations
+
+
+def now():
+    """The time by the application's clock."""
+    return current_app.extensions["deploymetrics"].sessions.clock.now()
+
+
 @bp.get("/deploymentmetrics")
 @require_role(Role.MASTER_OPERATOR)
 def list_documents():
-    """All documents, ordered by tag."""
-    return answer_list(service().list())
+    """All documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
+    listing = service().list()
+    if not request.query_string:
+        return answer_list(listing)
+    arguments = load(ListArguments(), request.args)
+    return answer_list(listing, page_of(listing, **arguments) if arguments else None)
 
 
 @bp.get("/deploymentmetrics/<tag>")
@@ -47,6 +65,59 @@ def save_document(tag):
 def delete_document(tag):
     """Delete the document with this tag."""
     service().delete(tag, current_user.name, read_condition())
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+@bp.get("/deploymentmetrics/<tag>/history")
+@require_role(Role.MASTER_OPERATOR)
+def show_history(tag):
+    """The versions of the document with this tag, newest first, a page at a time."""
+    return answer_history(service().history(tag, **load(HistoryArguments(), request.args)))
+
+
+@bp.get("/deploymentmetrics/<tag>/history/<version>")
+@require_role(Role.MASTER_OPERATOR)
+def show_version(tag, version):
+    """The document as it was in one version."""
+    return answer_document(service().version(tag, parse_version(version)))
+
+
+@bp.get("/expectations")
+@require_role(Role.MASTER_OPERATOR)
+def list_expectations():
+    """How often tags are expected to be posted, by tag, and which are late. An extension, in JSON only."""
+    items = {item.key: item for item in service().list().items}
+    found = sorted(expectations().all().items())
+    return answer_plain([status(tag, seconds, items.get(tag), now())._asdict() for tag, seconds in found])
+
+
+@bp.get("/expectations/<tag>")
+@require_role(Role.MASTER_OPERATOR)
+def show_expectation(tag):
+    """How often this tag is expected to be posted, and whether it is late."""
+    seconds = expectations().of(tag)
+    if seconds is None:
+        raise errors.NotFound("Nothing is expected of this tag.", code="no-expectation")
+    return answer_plain(status(tag, seconds, service().find(tag), now())._asdict())
+
+
+@bp.put("/expectations/<tag>")
+@require_role(Role.MASTER_OPERATOR)
+def save_expectation(tag):
+    """Expect a post of this tag every so many seconds; the body is ``{"everySeconds": N}``."""
+    body = load(ExpectationBody(), read_object(tag))
+    expectations().set(tag, body["everySeconds"], current_user.name)
+    return show_expectation(tag)
+
+
+@bp.delete("/expectations/<tag>")
+@require_role(Role.MASTER_OPERATOR)
+def delete_expectation(tag):
+    """Expect nothing of this tag any more."""
+    show_expectation(tag)
+    expectations().set(tag, None, current_user.name)
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response

@@ -10,8 +10,6 @@ A view says who may call it one line above itself::
 The rule is applied before any view, to routes that say nothing as well: those are for master operators only.
 """
 
-from urllib.parse import urlsplit
-
 from flask import current_app, request
 from flask_login import LoginManager, current_user
 from werkzeug.exceptions import MethodNotAllowed
@@ -30,8 +28,8 @@ class HeaderFirstLoginManager(LoginManager):
     """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins."""
 
     def _load_user(self):
-        if has_header_credential():
-            self._update_request_context_with_user(self._request_callback(request))
+        if has_header_credential(request.environ):
+            self._update_request_context_with_user(self._request_callback(request._get_current_object()))
         else:
             super()._load_user()
 
@@ -40,9 +38,9 @@ class HeaderFirstLoginManager(LoginManager):
         return response
 
 
-def has_header_credential():
-    """Whether the current request carries a credential in a header, right or wrong."""
-    return "HTTP_AUTHORIZATION" in request.environ or "HTTP_SESSIONTOKEN" in request.environ
+def has_header_credential(environ):
+    """Whether the request carries a credential in a header, right or wrong."""
+    return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
 
 
 def require_role(*roles):
@@ -69,7 +67,9 @@ def roles_of(endpoint):
 def init_app(app, credentials, sessions):
     """Have every request of ``app`` checked."""
     manager = HeaderFirstLoginManager()
-    manager.init_app(app)
+    manager.init_app(app, add_context_processor=False)
+    # The proxy, asked only where a template names it: the page about a broken credential must not meet it again.
+    app.jinja_env.globals["current_user"] = current_user
     # The session in the cookie is checked against the storage, which is stronger than comparing addresses.
     manager.session_protection = None
     manager.user_loader(sessions.resume)
@@ -86,22 +86,24 @@ def init_app(app, credentials, sessions):
 
 def check_access():
     """Raise Unauthorized or Forbidden unless the account that asks may call what the URL names."""
-    roles = _roles_of_request()
+    req = request._get_current_object()  # the proxy costs a microsecond at each use
+    roles = _roles_of_request(req)
     if roles is ANYONE:
         return
-    if not current_user.is_authenticated:
+    account = current_user._get_current_object()
+    if not account.is_authenticated:
         raise Unauthorized()
-    if current_user.role not in roles:
+    if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
-    if not has_header_credential():
+    if not has_header_credential(req.environ):
         _check_same_site()
 
 
-def _roles_of_request():
+def _roles_of_request(req):
     """Who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
-    error = request.routing_exception
-    if error is None and request.method != "OPTIONS":
-        return roles_of(request.endpoint)
+    error = req.routing_exception
+    if error is None and req.method != "OPTIONS":
+        return roles_of(req.url_rule.endpoint)
     if not _in_api():
         return ANYONE
     if error is None or isinstance(error, MethodNotAllowed):
@@ -138,7 +140,7 @@ def _check_same_site():
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        foreign = origin is not None and urlsplit(origin)[:2] != urlsplit(request.host_url)[:2]
+        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower()
     if foreign and (request.method not in _SAFE_METHODS or (_in_api() and site == "cross-site")):
         raise Forbidden("A request from another site cannot rest on the login cookie.", code="cross-site")
 
@@ -146,5 +148,3 @@ def _check_same_site():
 def check_login_form():
     """Raise Forbidden where the login form was sent from another site."""
     _check_same_site()
-
-

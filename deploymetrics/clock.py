@@ -6,6 +6,7 @@ Month and day names are English whatever the locale, which is why ``strftime("%b
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -40,6 +41,7 @@ def from_precise(text):
     return moment.astimezone(UTC)
 
 
-def as_http_date(moment):
-    """``Fri, 12 Jan 2018 12:00:00 GMT`` (RFC 9110)."""
-    return format_datetime(moment, usegmt=True)
+@lru_cache(maxsize=4096)
+def as_http_date(precise):
+    """``Fri, 12 Jan 2018 12:00:00 GMT`` (RFC 9110) for what ``as_precise`` wrote."""
+    return format_datetime(from_precise(precise), usegmt=True)

@@ -12,6 +12,11 @@ class LoginCookie(SecureCookieSessionInterface):
             return SecureCookieSession()
         return super().open_session(app, request)
 
+    def save_session(self, app, session, response):
+        """Nothing where the request did not look at the session: then it cannot have changed."""
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
+
     def get_cookie_secure(self, app):
         from flask import request
 

@@ -175,6 +175,13 @@ class SettingError(DeploymetricsError):
     code = "bad-setting"
 
 
+class AlreadyThere(DeploymetricsError):
+    """An import meets other versions under the same tag; they are left as they are."""
+
+    status = 409
+    code = "already-there"
+
+
 class AccountError(DeploymetricsError):
     """An account command cannot be carried out: the name is taken, unknown or not valid."""
 

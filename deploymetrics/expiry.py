@@ -4,7 +4,7 @@ import threading
 
 
 class Sweeper:
-    """Removes items of a kind whose record's ``expires`` (seconds since 1970) has passed, at most every ``interval``."""
+    """Removes items of a kind once their record's ``expires`` (seconds since 1970) has passed, each ``interval``."""
 
     def __init__(self, store, clock, kind, interval=300):
         self.store = store

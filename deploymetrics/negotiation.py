@@ -1,26 +1,23 @@
-"""Which format a client gets, what is read from a body, and answers and errors in both formats."""
+"""Which format a client gets, and what is read from its body and its conditions."""
 
 from functools import lru_cache
 
-from urllib.parse import quote
-
 import msgspec
-from flask import Response, request
+from flask import current_app, request
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header, parse_etags, parse_options_header
 
 from . import besxml, rawjson
-from .clock import as_http_date, from_precise
-from .errors import DeploymetricsError, NotAcceptable, UnsupportedMediaType
+from .errors import BadRequest, BodyTooLarge, NotAcceptable, UnsupportedMediaType
 from .schemas import OutputArguments, load
-from .service import DOCUMENTS, Condition
+from .service import Condition
 
 JSON = "json"
 XML = "xml"
-_XML_TAG = "-xml"
+XML_ETAG = "-xml"
 _SNIFFED = {"", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"}
 _WHITE_SPACE = b" \t\r\n"
-_PRIVATE = "private, no-cache"
 
 
 @lru_cache(maxsize=1024)
@@ -33,9 +30,11 @@ def choose_format(accept, output):
         return output
     if accept is None or not accept.strip():
         return JSON
-    accepted = parse_accept_header(accept, MIMEAccept)
-    if any(value.split(";")[0].strip().lower() == "text/html" for value, _ in accepted):
+    # Parameters such as charset ask for nothing that we could do otherwise.
+    weights = [(value.partition(";")[0].strip().lower(), weight) for value, weight in parse_accept_header(accept)]
+    if any(value == "text/html" for value, _ in weights):
         return JSON
+    accepted = MIMEAccept(weights)
     json = accepted.quality("application/json")
     xml = max(accepted.quality("application/xml"), accepted.quality("text/xml"))
     if json == xml == 0:
@@ -45,8 +44,9 @@ def choose_format(accept, output):
 
 def requested_format():
     """The format of the answer to the current request; raises NotAcceptable, or BadRequest for another ``output``."""
-    output = load(OutputArguments(), request.args)["output"] if request.query_string else None
-    return choose_format(request.environ.get("HTTP_ACCEPT"), output)
+    environ = request.environ
+    output = load(OutputArguments(), request.args)["output"] if environ.get("QUERY_STRING") else None
+    return choose_format(environ.get("HTTP_ACCEPT"), output)
 
 
 def read_metrics(tag):
@@ -54,10 +54,38 @@ def read_metrics(tag):
     if request.environ.get("HTTP_CONTENT_ENCODING"):
         raise UnsupportedMediaType("A body with a Content-Encoding is not read.", code="content-encoding")
     reader = choose_reader(request.environ.get("CONTENT_TYPE", ""))
-    body = request.get_data(cache=False, parse_form_data=False)
+    body = _read_body()
     if reader == XML or (reader is None and body.lstrip(_WHITE_SPACE)[:1] == b"<"):
         return besxml.read_document(body, tag)
     return rawjson.compact(body)
+
+
+def read_object(tag):
+    """The current request's body, a small JSON object, as a dict; raises as ``read_metrics`` does."""
+    try:
+        value = msgspec.json.decode(read_metrics(tag))
+    except msgspec.DecodeError:  # a number that no computer holds
+        value = None
+    if not isinstance(value, dict):
+        raise BadRequest("The body is not a JSON object that can be read.", code="malformed-json")
+    return value
+
+
+def _read_body():
+    try:
+        body = request.get_data(cache=False, parse_form_data=False)
+    except HTTPException:
+        raise
+    except Exception as error:
+        # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
+        raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
+    limit = current_app.config["MAX_BODY_BYTES"]
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    if len(body) < (request.content_length or 0):
+        # What a client sent before its connection broke can be good JSON: 12 of 1234.
+        raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
+    return body
 
 
 @lru_cache(maxsize=1024)
@@ -93,84 +121,4 @@ def _etags(header, weak):
     if etags.star_tag:
         return "*"
     found = etags.as_set(include_weak=weak)
-    return {etag.removesuffix(_XML_TAG) for etag in found}
-
-
-def answer_document(item):
-    """A response with one document (an Item), or 304 where the client has it already."""
-    form = requested_format()
-    headers = _headers(form, item.etag)
-    headers["Last-Modified"] = as_http_date(from_precise(item.changed_at))
-    if _client_has(headers["ETag"]):
-        return _not_modified(headers)
-    body = item.value if form == JSON else besxml.render_document(_entry(item, request.url_root))
-    return Response(body, headers=headers, content_type=f"application/{form}")
-
-
-def answer_list(listing):
-    """A streamed response with all documents of a Listing, or 304 where the client has it already."""
-    form = requested_format()
-    headers = _headers(form, listing.etag)
-    if listing.damaged:
-        headers["Deploymetrics-Damaged"] = ", ".join(_path(tag) for tag in listing.damaged)
-    if _client_has(headers["ETag"]):
-        return _not_modified(headers)
-    if form == JSON:
-        headers["Content-Length"] = str(2 + sum(map(len, listing.chunks)) + max(len(listing.chunks) - 1, 0))
-        body = _json_array(listing.chunks)
-    else:
-        root = request.url_root  # the body is made after the request's context is gone
-        body = besxml.render_documents(_entry(item, root) for item in listing.items)
-    return Response(body, headers=headers, content_type=f"application/{form}")
-
-
-def answer_problem(error, *, request_id=None):
-    """A response for a DeploymetricsError: RFC 9457 in the format that was asked for, JSON where that is unclear."""
-    try:
-        form = requested_format()
-    except DeploymetricsError:
-        form = JSON
-    problem = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail,
-               "code": error.code, **error.extra}
-    if request_id:
-        problem["requestId"] = request_id
-    body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
-    headers = {"Cache-Control": "no-store", "Vary": "Accept", **error.headers}
-    return Response(body, error.status, headers, content_type=f"application/problem+{form}")
-
-
-def _headers(form, etag):
-    return {"ETag": f'"{etag}{_XML_TAG if form == XML else ""}"', "Vary": "Accept", "Cache-Control": _PRIVATE}
-
-
-def _client_has(etag):
-    header = request.environ.get("HTTP_IF_NONE_MATCH")
-    return header is not None and request.method in ("GET", "HEAD") and (header == etag or parse_etags(header).contains_weak(etag.strip('"')))
-
-
-def _not_modified(headers):
-    headers.pop("Content-Length", None)
-    return Response(status=304, headers=headers)
-
-
-def _json_array(chunks):
-    yield b"["
-    for number, chunk in enumerate(chunks):
-        yield b"," + chunk if number else chunk
-    yield b"]"
-
-
-def _entry(item, root):
-    """An Item as besxml shows it; ``root`` is the URL of the server."""
-    document = item.record or DOCUMENTS.decode(item.value)
-    return besxml.Entry(
-        tag=document.tag,
-        resource=f"{root}api/deploymentmetrics/{_path(document.tag)}",
-        modified=from_precise(item.changed_at),
-        metrics=bytes(document.metrics),
-        last_changed=document.lastChanged,
-    )
-
-
-def _path(tag):
-    return quote(tag, safe="")
+    return {etag.removesuffix(XML_ETAG) for etag in found}

@@ -5,16 +5,26 @@ from http import HTTPStatus
 
 from .auth import MASTER_OPERATORS
 from .schemas import MAX_BYTES
+from .staleness import MAX_SECONDS, MIN_SECONDS
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _DOCUMENT = {"$ref": "#/components/schemas/Document"}
+_VERSIONS = {"type": "array", "items": {"$ref": "#/components/schemas/Version"}}
 _DOCUMENTS = {"type": "array", "items": _DOCUMENT}
 # What a view answers: its schema in JSON (None: text or nothing) and its status codes.
 _ANSWERS = {
     "list_documents": (_DOCUMENTS, [200, 304, 400, 401, 403, 406, 429, 503]),
     "show_document": (_DOCUMENT, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
     "save_document": (_DOCUMENT, [200, 400, 401, 403, 406, 412, 413, 415, 429, 503, 507]),
+    "show_history": (_VERSIONS, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
+    "show_version": (_DOCUMENT, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
     "delete_document": (None, [204, 400, 401, 403, 404, 412, 429, 503, 507]),
+    "list_expectations": ({"type": "array", "items": {"$ref": "#/components/schemas/Expectation"}},
+                          [200, 400, 401, 403, 406, 429, 503]),
+    "show_expectation": ({"$ref": "#/components/schemas/Expectation"}, [200, 400, 401, 403, 404, 406, 429, 503]),
+    "save_expectation": ({"$ref": "#/components/schemas/Expectation"},
+                         [200, 400, 401, 403, 406, 413, 415, 429, 503, 507]),
+    "delete_expectation": (None, [204, 400, 401, 403, 404, 429, 503, 507]),
     "login": (None, [200, 401, 429, 503]),
     "help_index": (None, [200, 401, 429]),
     "help_resource": (None, [200, 401, 404, 429]),
@@ -26,6 +36,19 @@ _PARAMETERS = {
             "schema": {"type": "string", "minLength": 1, "maxLength": MAX_BYTES},
             "description": f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."},
     "resource": {"name": "resource", "in": "path", "required": True, "schema": {"type": "string"}},
+}
+_VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_PARAMETERS["version"] = _VERSION
+_PAGING = {
+    "list_documents": [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+        {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "The tag after which it begins."},
+    ],
+    "show_history": [
+        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
+        {"name": "before", "in": "query", "schema": {"type": "integer", "minimum": 1},
+         "description": "The version below which it begins."},
+    ],
 }
 _CONDITIONS = [
     {"name": name, "in": "header", "schema": {"type": "string"}, "description": "As RFC 9110 says; 412 when it fails."}
@@ -82,6 +105,7 @@ def _operation(rule, method, view):
         "description": f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.",
         "parameters": [_PARAMETERS[name] for name in sorted(rule.arguments)]
         + ([_OUTPUT] if schema else [])
+        + _PAGING.get(view.__name__, [])
         + (_CONDITIONS if method != "GET" else []),
         "responses": {str(status): _response(status, schema, view.__name__) for status in statuses},
     }
@@ -105,7 +129,8 @@ def _response(status, schema, name):
     elif status == 200:
         response["content"] = {"text/plain": {"schema": {"type": "string"}}}
     if status == 200 and name == "login":
-        response["headers"] = {"SessionToken": {"schema": {"type": "string"}, "description": "For the header of that name."}}
+        token = {"schema": {"type": "string"}, "description": "For the header of that name."}
+        response["headers"] = {"SessionToken": token}
     return response
 
 
@@ -115,6 +140,17 @@ _SECURITY = {
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
 }
 _SCHEMAS = {
+    "Expectation": {
+        "type": "object",
+        "description": "How often a tag is expected to be posted; state and due are null while there is no document.",
+        "required": ["tag", "everySeconds"],
+        "properties": {
+            "tag": {"type": "string"},
+            "everySeconds": {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS},
+            "state": {"enum": ["fresh", "stale", None]},
+            "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
+        },
+    },
     "Document": {
         "type": "object",
         "required": ["tag", "metrics", "lastChanged"],
@@ -122,6 +158,20 @@ _SCHEMAS = {
             "tag": {"type": "string"},
             "metrics": {"description": "Any JSON value, digit for digit as it was posted."},
             "lastChanged": {"type": "string", "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
+        },
+    },
+    "Version": {
+        "type": "object",
+        "description": "A version of a document; a deletion has neither metrics nor lastChanged.",
+        "required": ["version", "changedAt", "changedBy", "tag"],
+        "properties": {
+            "version": {"type": "integer", "minimum": 1},
+            "changedAt": {"type": "string", "format": "date-time"},
+            "changedBy": {"type": "string"},
+            "tag": {"type": "string"},
+            "metrics": {"description": "Any JSON value."},
+            "lastChanged": {"type": "string"},
+            "deleted": {"const": True},
         },
     },
     "Problem": {

@@ -6,7 +6,7 @@ from flask import current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from . import errors
-from .negotiation import answer_problem
+from .answers import answer_problem
 
 _SENTENCE = "Something went wrong on the server. Its log has more under this request id."
 
@@ -31,7 +31,7 @@ def answer_http_exception(error):
     if error.code is None or error.code < 400:
         return error
     if isinstance(error, RequestEntityTooLarge):
-        return _answer(errors.BodyTooLarge(current_app.config["MAX_CONTENT_LENGTH"]))
+        return _answer(errors.BodyTooLarge(current_app.config["MAX_BODY_BYTES"]))
     ours = _KNOWN.get(error.code)
     ours = ours() if ours else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
     ours.status = error.code

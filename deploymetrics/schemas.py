@@ -6,6 +6,7 @@ from functools import lru_cache
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from .accounts import MAX_NAME_BYTES, Role
+from .clock import from_precise
 from .errors import BadRequest, InvalidFields
 
 MAX_BYTES = MAX_NAME_BYTES
@@ -69,6 +70,49 @@ class OutputArguments(Schema):
     output = fields.String(load_default=None, validate=validate.OneOf(["json", "xml"]))
 
 
+class _PageArguments(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class ListArguments(_PageArguments):
+    """Where a page of the list begins, and how long it is; nothing where the whole list is asked for."""
+
+    after = fields.String()
+    limit = fields.Integer(validate=validate.Range(min=1))
+
+
+class HistoryArguments(_PageArguments):
+    """Below which version a page of the history begins, and how long it is."""
+
+    before = fields.Integer(load_default=None, validate=validate.Range(min=1))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+def _is_precise(text):
+    try:
+        from_precise(text)
+    except ValueError:
+        raise ValidationError("It is not a time such as 2018-01-12T12:00:03.123456Z.") from None
+
+
+class ExportedVersion(Schema):
+    """A line of an export without its metrics, which stay text."""
+
+    version = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    changedAt = fields.String(required=True, validate=_is_precise)
+    changedBy = fields.String(required=True)
+    tag = fields.String(required=True)
+    lastChanged = fields.String()
+    deleted = fields.Boolean(validate=validate.Equal(True))
+
+
+class ExpectationBody(Schema):
+    """How often a tag is expected to be posted."""
+
+    everySeconds = fields.Integer(required=True, strict=True)
+
+
 class AccountName(Schema):
     """The name of an account, as Basic authentication and XML can carry it."""
 
@@ -88,4 +132,6 @@ class NewAccount(AccountName):
 class NewPassword(Schema):
     """A password that a person chose."""
 
-    password = fields.String(required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), _no_control_characters])
+    password = fields.String(
+        required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), _no_control_characters]
+    )

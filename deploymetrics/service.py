@@ -3,6 +3,8 @@
 The API, the pages, the command line and the collector all call this; none of them goes to the storage by itself.
 """
 
+from bisect import bisect_right
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +55,21 @@ def _names(etags, current):
 ANY = Condition()
 
 
+class Page(NamedTuple):
+    """Some Items, and from which tag or version the next page goes on; None on the last one."""
+
+    items: list
+    following: object
+
+
+def page_of(listing, after=None, limit=None):
+    """The Page of a Listing with at most ``limit`` documents, those after the tag ``after``."""
+    start = 0 if after is None else bisect_right(listing.items, after, key=attrgetter("key"))
+    end = len(listing.items) if limit is None else start + limit
+    items = listing.items[start:end]
+    return Page(items, items[-1].key if end < len(listing.items) else None)
+
+
 class Service:
     """Deployment metrics over a storage. Documents are the storage's Items with a Document as ``record``."""
 
@@ -62,6 +79,10 @@ class Service:
     def list(self):
         """The Listing of all documents, ordered by tag."""
         return self.store.items(DOCUMENTS)
+
+    def find(self, tag):
+        """The document, or None."""
+        return self.store.read(DOCUMENTS, check_tag(tag))
 
     def get(self, tag):
         """The document; raises NotFound."""
@@ -100,17 +121,19 @@ class Service:
         self.store.write(DOCUMENTS, tag, by, change)
 
     def history(self, tag, before=None, limit=100):
-        """Items of the versions of a tag, newest first; raises NotFound where there never was one."""
-        items = self.store.history(DOCUMENTS, check_tag(tag), before, limit)
-        if not items and before is None:
+        """A Page of the versions of a tag, newest first; raises NotFound where there never was one."""
+        items = self.store.history(DOCUMENTS, check_tag(tag), before, limit + 1)
+        if not items and (before is None or not self.store.history(DOCUMENTS, tag, None, 1)):
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
-        return items
+        return Page(items[:limit], items[limit - 1].version if len(items) > limit else None)
 
     def version(self, tag, version):
-        """The Item of one version, a deletion included; raises NotFound."""
+        """The Item of one version; raises NotFound, also for a version that is a deletion."""
         item = self.store.version(DOCUMENTS, check_tag(tag), version)
         if item is None:
             raise NotFound("There is no such version of this tag, or it is past the limits.", code="no-such-version")
+        if item.deleted:
+            raise NotFound("In this version the document was deleted.", code="deleted-version")
         return item
 
     def _write(self, tag, metrics, by, condition):

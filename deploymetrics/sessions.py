@@ -76,4 +76,5 @@ class Sessions:
             return
         renewed = msgspec.structs.replace(record, expires=expires)
         # A session that was ended in the meantime stays so.
-        self.store.write(SESSIONS, record.id, record.account, lambda current, at: current and msgspec.json.encode(renewed))
+        value = msgspec.json.encode(renewed)
+        self.store.write(SESSIONS, record.id, record.account, lambda current, at: current and value)

@@ -1,5 +1,7 @@
 """What a URL's path may be before it is routed: werkzeug decodes it, and two things get lost on the way."""
 
+from urllib.parse import unquote_to_bytes
+
 from flask import request
 
 from .errors import BadRequest
@@ -19,6 +21,7 @@ def check_path():
         raise BadRequest("The tag is not valid. It has a slash.", code="invalid-tag")
     if "\ufffd" in path:
         try:
-            environ["PATH_INFO"].encode("latin-1").decode()
+            # From the URL as it was sent: Flask's own server replaces such bytes in PATH_INFO already.
+            unquote_to_bytes(raw.partition("?")[0]).decode()
         except UnicodeDecodeError:
             raise BadRequest("The path is not UTF-8.", code="invalid-tag") from None

@@ -1,0 +1,169 @@
+"""Answers in both formats: one document, the list, the history, and problems."""
+
+from hashlib import blake2b
+from urllib.parse import quote, urlencode
+
+import msgspec
+from flask import Response, request
+from werkzeug.datastructures import Headers
+from werkzeug.http import parse_etags
+
+from . import besxml
+from .clock import as_http_date, from_precise
+from .errors import DeploymetricsError, NotAcceptable
+from .negotiation import JSON, XML, XML_ETAG, requested_format
+from .service import DOCUMENTS
+from .transfer import version_json
+
+_PRIVATE = "private, no-cache"
+
+
+class WholeResponse(Response):
+    """A response whose body is one bytes object and whose headers are complete, sent without working them out again."""
+
+    def __init__(self, body, form, headers):
+        whole = {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers}
+        super().__init__([body], headers=Headers(whole))
+
+    def __call__(self, environ, start_response):
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response
+
+
+def answer_document(item):
+    """A response with one document (an Item), or 304 where the client has it already."""
+    form = requested_format()
+    headers = _headers(form, item.etag)
+    headers["Last-Modified"] = as_http_date(item.changed_at)
+    if _client_has(headers["ETag"]):
+        return _not_modified(headers)
+    body = item.value if form == JSON else besxml.render_document(_entry(item, request.url_root))
+    return WholeResponse(body, form, headers)
+
+
+def answer_plain(value):
+    """A response with a value as JSON, for what has no form in XML; raises NotAcceptable where that is asked for."""
+    if requested_format() == XML:
+        raise NotAcceptable("This is answered in application/json only.")
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(value), headers=headers, content_type="application/json")
+
+
+def answer_list(listing, page=None):
+    """A streamed response with all documents of a Listing, or with a Page of them; 304 where the client has it."""
+    form = requested_format()
+    headers = _headers(form, listing.etag)
+    if listing.changed_at:
+        headers["Last-Modified"] = as_http_date(listing.changed_at)
+    if listing.damaged:
+        headers["Deploymetrics-Damaged"] = ", ".join(_path(tag) for tag in listing.damaged)
+    if page is not None and page.following is not None:
+        headers["Link"] = _next_link(after=page.following)
+    if _client_has(headers["ETag"]):
+        return _not_modified(headers)
+    items = listing.items if page is None else page.items
+    if form == XML:
+        root = request.url_root  # the body is made after the request's context is gone
+        return _xml_list(headers, (_entry(item, root) for item in items))
+    return _json_list(headers, listing.chunks if page is None else [item.value for item in items])
+
+
+def answer_history(page):
+    """A response with a Page of versions (Items, newest first)."""
+    form = requested_format()
+    headers = _headers(form, _etag_of(page.items))
+    if page.items:
+        headers["Last-Modified"] = as_http_date(page.items[0].changed_at)
+    if page.following is not None:
+        headers["Link"] = _next_link(before=page.following)
+    if _client_has(headers["ETag"]):
+        return _not_modified(headers)
+    if form == XML:
+        root = request.url_root
+        return _xml_list(headers, (_history_entry(item, root) for item in page.items))
+    return _json_list(headers, [version_json(item) for item in page.items])
+
+
+def _json_list(headers, chunks):
+    headers["Content-Length"] = str(2 + sum(map(len, chunks)) + max(len(chunks) - 1, 0))
+    return Response(_json_array(chunks), headers=headers, content_type="application/json")
+
+
+def _xml_list(headers, entries):
+    return Response(besxml.render_documents(entries), headers=headers, content_type="application/xml")
+
+
+def _next_link(**where):
+    """The Link to the next page: this URL, with another place to go on from."""
+    arguments = urlencode({**request.args, **where}, quote_via=quote)
+    return f'<{request.base_url}?{arguments}>; rel="next"'
+
+
+def _etag_of(items):
+    return blake2b("\n".join(item.etag for item in items).encode(), digest_size=12).hexdigest()
+
+
+def answer_problem(error, *, request_id=None):
+    """A response for a DeploymetricsError: RFC 9457 in the format that was asked for, JSON where that is unclear."""
+    try:
+        form = requested_format()
+    except DeploymetricsError:
+        form = JSON
+    problem = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail,
+               "code": error.code, **error.extra}
+    if request_id:
+        problem["requestId"] = request_id
+    body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept", **error.headers}
+    return Response(body, error.status, headers, content_type=f"application/problem+{form}")
+
+
+def _headers(form, etag):
+    return {"ETag": f'"{etag}{XML_ETAG if form == XML else ""}"', "Vary": "Accept", "Cache-Control": _PRIVATE}
+
+
+def _client_has(etag):
+    header = request.environ.get("HTTP_IF_NONE_MATCH")
+    if header is None or request.method not in ("GET", "HEAD"):
+        return False
+    return header == etag or parse_etags(header).contains_weak(etag.strip('"'))
+
+
+def _not_modified(headers):
+    headers.pop("Content-Length", None)
+    return Response(status=304, headers=headers)
+
+
+def _json_array(chunks):
+    yield b"["
+    for number, chunk in enumerate(chunks):
+        yield b"," + chunk if number else chunk
+    yield b"]"
+
+
+def _entry(item, root):
+    """An Item as besxml shows it; ``root`` is the URL of the server."""
+    document = item.record or DOCUMENTS.decode(item.value)
+    return besxml.Entry(
+        tag=document.tag,
+        resource=_resource(document.tag, root),
+        modified=from_precise(item.changed_at),
+        metrics=bytes(document.metrics),
+        last_changed=document.lastChanged,
+    )
+
+
+def _history_entry(item, root):
+    """A version as besxml shows it."""
+    entry = besxml.Entry(tag=item.key, resource=_resource(item.key, root)) if item.deleted else _entry(item, root)
+    entry.version, entry.changed_at, entry.changed_by = item.version, item.changed_at, item.changed_by
+    entry.deleted = item.deleted
+    return entry
+
+
+def _resource(tag, root):
+    return f"{root}api/deploymentmetrics/{_path(tag)}"
+
+
+def _path(tag):
+    return quote(tag, safe="")

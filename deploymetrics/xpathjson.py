@@ -1,0 +1,209 @@
+"""JSON as XML and back without loss, in the elements that XPath 3.1 defines for ``json-to-xml``.
+
+Nothing here recurses over a document, so neither a body nor a stored value can exhaust the stack.
+"""
+
+import re
+from itertools import repeat
+
+from . import rawjson
+from .errors import MalformedBody
+
+XPATH = "http://www.w3.org/2005/xpath-functions"
+WHITE = " \t\r\n"
+TOO_DEEP = f"The body is nested deeper than {rawjson.MAX_DEPTH} levels."
+_NAMES = {f"{{{XPATH}}}{name}": name for name in ("map", "array", "string", "number", "boolean", "null")}
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# JSON without any of these has no string that XML writes differently: no markup, no escapes, no U+FFFE or U+FFFF.
+_CARE = (b"&", b"<", b">", b"\\", b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_ESCAPED = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+', re.DOTALL)
+# A quotation mark after an even number of backslashes: one that is not escaped.
+_OPEN_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*+)"')
+_BOOLEAN = {"true": True, "1": True, "false": False, "0": False, None: False}
+
+
+class Wrong(Exception):
+    """An element that breaks the format."""
+
+    def __init__(self, element, detail, code="malformed-xml"):
+        self.element, self.detail, self.code = element, detail, code
+
+
+def text_content(string):
+    """A string, which XML can hold, as element or attribute content; white space survives attributes and CR."""
+    string = string.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return string.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def plain(value):
+    """Any value as content for a person to read; what XML cannot hold becomes U+FFFD."""
+    return text_content(_ILLEGAL.sub("\ufffd", str(value)))
+
+
+def escape_string(string, attribute="escaped"):
+    """The content for a string and the attribute it needs, which is none unless XML cannot hold the string."""
+    if not _ILLEGAL.search(string):
+        return text_content(string), ""
+    escaped = rawjson.quote(string)[1:-1]
+    return text_content(_ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)), f' {attribute}="true"'
+
+
+def _as_is(string, attribute=""):
+    """Like ``escape_string``, for strings known to need nothing."""
+    return string, ""
+
+
+def _leaf(value, key, escape):
+    """The element of a value that is not an array or object."""
+    kind = type(value)
+    if kind is str:
+        content, escaped = escape(value)
+        return f"<string{key}{escaped}>{content}</string>"
+    if kind is rawjson.Number:
+        return f"<number{key}>{value}</number>"
+    return f"<null{key}/>" if value is None else f"<boolean{key}>{'true' if value else 'false'}</boolean>"
+
+
+def json_to_xml(metrics):
+    """The XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
+    # Most documents have no string that needs care, and to see that once is faster than to look at each.
+    escape = escape_string if any(care in metrics for care in _CARE) else _as_is
+    out = []
+    opened = [(iter([(None, rawjson.parse(metrics))]), "")]
+    while opened:
+        children, end = opened[-1]
+        for key, value in children:
+            if key is None:
+                key = ""
+            else:
+                content, escaped = escape(key, "escaped-key")
+                key = f'{escaped} key="{content}"'
+            kind = type(value)
+            if kind is rawjson.Pairs:
+                out.append(f"<map{key}>")
+                opened.append((iter(value), "</map>"))
+                break
+            if kind is list:
+                out.append(f"<array{key}>")
+                opened.append((zip(repeat(None), value), "</array>"))
+                break
+            out.append(_leaf(value, key, escape))
+        else:
+            out.append(end)
+            opened.pop()
+    name = re.match("<[a-z]+", out[0])[0]
+    out[0] = f'{name} xmlns="{XPATH}"{out[0][len(name):]}'
+    return "".join(out)
+
+
+def unescape(element, content, flag):
+    """The string that ``content`` stands for, given its attribute ``escaped`` or ``escaped-key``."""
+    if _flag(element, flag):
+        if not _ESCAPED.fullmatch(content):
+            raise Wrong(element, "A backslash in escaped text must start a JSON escape.")
+        # XPath lets quotation marks and white space stand unescaped; JSON does not.
+        content = content.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+        content = rawjson.parse('"{}"'.format(_OPEN_QUOTE.sub(r'\1\"', content)).encode())
+        if re.search("[\ud800-\udfff]", content):
+            raise Wrong(element, "Escaped text must not hold half of a surrogate pair.")
+    return content
+
+
+def _flag(element, name):
+    """Whether a boolean attribute is set."""
+    value = element.get(name)
+    value = value if value is None else value.strip(WHITE)
+    if value not in _BOOLEAN:
+        raise Wrong(element, f"The attribute {name} must be true or false.")
+    return _BOOLEAN[value]
+
+
+def _check_attributes(element, *allowed):
+    """Nothing, unless an attribute without a namespace is not one of these."""
+    if any(name[0] != "{" and name not in allowed for name in element.keys()):
+        raise Wrong(element, "An attribute is not one that may be here.")
+
+
+def check_blank(element):
+    """Nothing, unless there is text in or between the children of an element that holds elements only."""
+    if (element.text or "").strip(WHITE) or any((child.tail or "").strip(WHITE) for child in element):
+        raise Wrong(element, "There is text where only elements may be.")
+
+
+def content_of(element):
+    """The text of an element that has no children."""
+    if len(element):
+        raise Wrong(element, "There are elements where only text may be.")
+    return element.text or ""
+
+
+def _leaf_json(element, name):
+    """The JSON text of a string, number, boolean or null element."""
+    content = content_of(element)
+    if name == "string":
+        return rawjson.quote(unescape(element, content, "escaped"))
+    content = content.strip(WHITE)
+    if name == "number" and _NUMBER.fullmatch(content):
+        return content
+    if name == "boolean" and content in _BOOLEAN:
+        return "true" if _BOOLEAN[content] else "false"
+    if name == "null" and not content:
+        return "null"
+    raise Wrong(element, f"This is not the content of a {name}.")
+
+
+def _member(element, name, in_map):
+    """The JSON text of an object's key with its colon, or nothing in an array; attributes are checked."""
+    own = ("escaped",) if name == "string" else ()
+    if not in_map:
+        _check_attributes(element, *own)
+        return ""
+    _check_attributes(element, "key", "escaped-key", *own)
+    key = element.get("key")
+    if key is None:
+        raise Wrong(element, "A value in a map needs the attribute key.")
+    return rawjson.quote(unescape(element, key, "escaped-key")) + ":"
+
+
+def _name(element):
+    """The local name of one of XPath's six elements."""
+    name = _NAMES.get(element.tag)
+    if name is None:
+        raise Wrong(element, "This is not an element of XPath's JSON: map, array, string, number, boolean, null.")
+    return name
+
+
+def to_json(root):
+    """The JSON text of an element; ``Wrong`` names the element that is not right."""
+    out = []
+    opened = [(iter([root]), "", False)]
+    while opened:
+        children, end, in_map = opened[-1]
+        for child in children:
+            name = _name(child)
+            comma = "," if out and not out[-1].endswith(("[", "{")) else ""
+            start = comma + _member(child, name, in_map)
+            if name in ("map", "array"):
+                check_blank(child)
+                if len(opened) > rawjson.MAX_DEPTH:
+                    raise Wrong(child, TOO_DEEP, "too-deep")
+                out.append(start + ("{" if name == "map" else "["))
+                opened.append((iter(child), "}" if name == "map" else "]", name == "map"))
+                break
+            out.append(start + _leaf_json(child, name))
+        else:
+            out.append(end)
+            opened.pop()
+    return "".join(out)
+
+
+def xml_to_json(element):
+    """The compact JSON, as bytes, of an XPath JSON element: numbers, order and duplicate keys as they are.
+
+    Raises ``MalformedBody``, code ``malformed-xml``, with the line; the column is 1, for lxml knows no better.
+    """
+    try:
+        return rawjson.compact(to_json(element).encode())
+    except Wrong as wrong:
+        raise MalformedBody(wrong.detail, code=wrong.code, line=wrong.element.sourceline, column=1) from None
