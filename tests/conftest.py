@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from werkzeug.security import generate_password_hash
 
-from deploymetrics import create_app
+from deploymetrics import accounts, create_app
 from deploymetrics.accounts import Role
 from deploymetrics.clock import Clock
 
@@ -32,6 +33,17 @@ def bare_environment(monkeypatch):
 
     for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def fast_password_hashes(monkeypatch):
+    """The hash is the same kind of thing, with one round: its slowness is not what most tests are about."""
+
+    def quick(password):
+        return generate_password_hash(password, "pbkdf2:sha256:1")
+
+    monkeypatch.setattr(accounts, "generate_password_hash", quick)
+    monkeypatch.setattr(accounts, "_NOBODY", quick("nobody"))
 
 
 @pytest.fixture

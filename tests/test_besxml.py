@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from deploymetrics import besxml, rawjson
+from deploymetrics import besxml, rawjson, xpathjson
 from deploymetrics.errors import BadRequest, DeploymetricsError, MalformedBody
 
 NS = 'xmlns="http://www.w3.org/2005/xpath-functions"'
@@ -66,14 +66,15 @@ def refusal(body, code="malformed-xml"):
         (r'{"\t\n":"\r"}', f'<map {NS}><string key="&#9;&#10;">&#13;</string></map>'),
         (r'"\u0000\\\""', rf'<string {NS} escaped="true">\u0000\\\&quot;</string>'),
         (r'{"\b":null}', rf'<map {NS}><null escaped-key="true" key="\b"/></map>'),
+        ('"\ufffe"', rf'<string {NS} escaped="true">\ufffe</string>'),
         ('"\uffff"', rf'<string {NS} escaped="true">\uffff</string>'),
         (r'"\\n"', rf"<string {NS}>\n</string>"),
         ('"\U0001f600"', f"<string {NS}>\U0001f600</string>"),
     ],
 )
 def test_json_to_xml(text, fragment):
-    assert besxml.json_to_xml(text.encode()) == fragment
-    assert rawjson.parse(besxml.xml_to_json(etree.fromstring(fragment))) == rawjson.parse(text.encode())
+    assert xpathjson.json_to_xml(text.encode()) == fragment
+    assert rawjson.parse(xpathjson.xml_to_json(etree.fromstring(fragment))) == rawjson.parse(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_the_place_is_the_wrong_element():
 
 def test_xml_to_json_names_the_line():
     with pytest.raises(MalformedBody) as caught:
-        besxml.xml_to_json(etree.fromstring(f"<array {NS}>\n<number>x</number></array>"))
+        xpathjson.xml_to_json(etree.fromstring(f"<array {NS}>\n<number>x</number></array>"))
     assert caught.value.extra == {"line": 2, "column": 1}
 
 
@@ -180,7 +181,7 @@ def test_depth_is_exact(start, end, leaf):
     assert besxml.read_document(answer, "custom") == metrics
     deeper = answer.replace(b"<Metrics>", f"<Metrics><array {NS}>".encode())
     deeper = deeper.replace(b"</Metrics>", b"</array></Metrics>")
-    refusal(deeper, "too-deep")
+    assert refusal(deeper, "too-deep").extra["line"] == 6
 
 
 def test_the_full_depth_under_a_deep_stack():

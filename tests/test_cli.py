@@ -1,0 +1,199 @@
+"""The ``deploymetrics`` command, run in this process."""
+
+import base64
+
+import pytest
+from click.testing import CliRunner
+
+from deploymetrics import create_app, server
+from deploymetrics.cli import main
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def instance(tmp_path):
+    return tmp_path / "instance"
+
+
+@pytest.fixture
+def run(instance):
+    """Run the command with arguments: the result, whose exit code is as said."""
+
+    def call(*arguments, code=0, stdin=None):
+        result = CliRunner().invoke(main, arguments, env={"DEPLOYMETRICS_INSTANCE": str(instance)}, input=stdin)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return call
+
+
+def login(instance, name, password, scheme="Basic"):
+    """The status of a login with these credentials."""
+    value = base64.b64encode(f"{name}:{password}".encode()).decode() if scheme == "Basic" else password
+    client = create_app(instance).test_client()
+    return client.get("/api/login", headers={"Authorization": f"{scheme} {value}"}).status_code
+
+
+def secret_of(result):
+    """The secret, which is the only output."""
+    secret = result.stdout.removesuffix("\n")
+    assert len(secret) == 43 and secret.split() == [secret] and result.stderr == ""
+    return secret
+
+
+def assert_error(result, *words):
+    """One line on stderr, nothing on stdout."""
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words)
+
+
+ADD = ("account", "add")
+
+
+@pytest.mark.parametrize("role", ["master-operator", "operator", "webui-app"])
+def test_a_generated_secret_is_the_only_output(run, instance, role):
+    secret = secret_of(run(*ADD, "alice", "--role", role))
+    assert login(instance, "alice", secret) == 200
+    assert login(instance, "", secret, "Bearer") == (200 if role == "webui-app" else 401)
+    assert secret not in "".join(path.read_text() for path in instance.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("stdin", [PASSWORD, f"{PASSWORD}\n", f"{PASSWORD}\r\n"])
+def test_a_password_from_standard_input(run, instance, stdin):
+    result = run(*ADD, "jürgen", "--role", "operator", "--password-stdin", stdin=stdin)
+    assert (result.stdout, result.stderr) == ("", "")
+    assert login(instance, "jürgen", PASSWORD) == 200
+
+
+def test_the_secret_of_a_webui_application_is_always_generated(run, instance):
+    result = run(*ADD, "app", "--role", "webui-app", "--password-stdin", stdin=PASSWORD, code=2)
+    assert result.stdout == "" and "always generated" in result.stderr
+    secret = secret_of(run(*ADD, "app", "--role", "webui-app"))
+    run("account", "set-password", "app", "--password-stdin", stdin=PASSWORD, code=2)
+    assert login(instance, "app", secret) == 200
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 1025, "control\x07character", "two\nlines of it"])
+def test_a_password_that_is_not_taken(run, password):
+    assert_error(run(*ADD, "alice", "--role", "operator", "--password-stdin", stdin=password, code=1), "password: ")
+    assert run("account", "list").stdout == ""
+
+
+@pytest.mark.parametrize("name", ["", " alice", "alice ", "a:b", "a\nb", "x" * 65, "é" * 33])
+def test_a_name_that_is_not_taken(run, name):
+    assert_error(run(*ADD, name, "--role", "operator", code=1), "name: ")
+    assert run("account", "list").stdout == ""
+
+
+def test_a_role_that_there_is_not(run):
+    assert "--role" in run(*ADD, "alice", "--role", "king", code=2).stderr
+    assert "--role" in run(*ADD, "alice", code=2).stderr
+
+
+def test_the_life_of_an_account(run, instance):
+    run(*ADD, "who stays", "--role", "master-operator")
+    first = secret_of(run(*ADD, "alice", "--role", "master-operator"))
+    assert run("account", "list").stdout == "alice\tmaster-operator\tenabled\nwho stays\tmaster-operator\tenabled\n"
+    second = secret_of(run("account", "set-password", "alice"))
+    assert (login(instance, "alice", first), login(instance, "alice", second)) == (401, 200)
+    assert run("account", "set-password", "alice", "--password-stdin", stdin=PASSWORD).output == ""
+    assert login(instance, "alice", PASSWORD) == 200
+    assert run("account", "disable", "alice").output == ""
+    assert run("account", "list").stdout.startswith("alice\tmaster-operator\tdisabled\n")
+    assert login(instance, "alice", PASSWORD) == 401
+    assert run("account", "enable", "alice").output == ""
+    assert login(instance, "alice", PASSWORD) == 200
+    assert run("account", "remove", "alice").output == ""
+    assert login(instance, "alice", PASSWORD) == 401
+    assert run("account", "list").stdout == "who stays\tmaster-operator\tenabled\n"
+
+
+def test_a_new_secret_of_a_webui_application(run, instance):
+    first = secret_of(run(*ADD, "app", "--role", "webui-app"))
+    second = secret_of(run("account", "set-password", "app"))
+    assert (login(instance, "", first, "Bearer"), login(instance, "", second, "Bearer")) == (401, 200)
+
+
+def test_a_name_that_is_taken(run, instance):
+    secret = secret_of(run(*ADD, "Jörg", "--role", "operator"))
+    assert_error(run(*ADD, "Jo\u0308rg", "--role", "master-operator", code=1), "There is an account Jörg already.")
+    assert login(instance, "Jörg", secret) == 200
+
+
+@pytest.mark.parametrize("command", ["set-password", "disable", "enable", "remove"])
+def test_an_account_that_there_is_not(run, command):
+    assert_error(run("account", command, "nobody", code=1), "There is no account nobody.")
+
+
+def test_a_bad_setting_stops_each_command_and_is_named(run, monkeypatch):
+    monkeypatch.setenv("DEPLOYMETRICS_GUESSES", "many")
+    for arguments in (("account", "list"), ("serve",)):
+        assert_error(run(*arguments, code=1), "GUESSES")
+
+
+def test_flasks_own_commands_work(run):
+    routes = run("routes").stdout
+    assert "/api/deploymentmetrics/<tag>" in routes and "POST" in routes
+    shown = run("--help").stdout
+    assert all(f"\n  {name} " in shown for name in ("account", "serve", "run", "shell", "routes"))
+    assert run("--version").stdout.startswith("main, version") or "0." in run("--version").stdout
+
+
+# --- serve, up to where gunicorn begins
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """A list of the options with which gunicorn would have begun."""
+    calls = []
+
+    def begin(options, *more):
+        calls.append(options)
+        options["when_ready"](None)
+
+    monkeypatch.setattr(server, "run", begin)
+    return calls
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:52311", "127.8.8.8:1", "localhost:52311", "[::1]:52311"])
+def test_the_first_start_on_a_loopback_address(run, instance, served, bind):
+    shown = run("serve", "--bind", bind).stdout
+    password = shown.split("with the password ")[1].split()[0]
+    assert f"curl -u admin:{password} -d " in shown and f"http://{bind}/api/deploymentmetrics/custom" in shown
+    assert login(instance, "admin", password) == 200
+    assert run("serve", "--bind", bind).stdout == ""
+    assert [options["bind"] for options in served] == [bind, bind]
+
+
+@pytest.mark.parametrize(
+    "bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80", "52311"]
+)
+def test_no_first_start_on_any_other_address(run, served, bind):
+    result = run("serve", "--bind", bind, code=1)
+    assert "deploymetrics account add admin --role master-operator" in result.stderr
+    assert result.stdout == "" and served == []
+    assert run("account", "list").stdout == ""
+    run(*ADD, "alice", "--role", "operator")
+    assert run("serve", "--bind", bind).stdout == "" and len(served) == 1
+
+
+def test_certificate_and_key_go_together(run, served, tmp_path):
+    file = tmp_path / "cert.pem"
+    file.touch()
+    for option in ("--certfile", "--keyfile"):
+        assert "go together" in run("serve", option, str(file), code=2).stderr
+        assert option in run("serve", option, str(tmp_path / "missing"), code=2).stderr
+    assert served == [] and run("account", "list").stdout == ""
+    shown = run("serve", "--certfile", str(file), "--keyfile", str(file)).stdout
+    assert "curl -k -u admin:" in shown and "https://127.0.0.1:52311/" in shown
+    assert served[0]["certfile"] == served[0]["keyfile"] == str(file)
+
+
+def test_options_reach_gunicorn(run, served):
+    run("serve", "--workers", "3", "--threads", "5")
+    assert (served[0]["workers"], served[0]["threads"]) == (3, 5)
+    for option in ("--workers", "--threads"):
+        for value in ("0", "x", "1000"):
+            assert option in run("serve", option, value, code=2).stderr

@@ -1,0 +1,207 @@
+"""Conditional requests: 304 for what the client has, 412 for what moved, and one winner among many writers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from conftest import PASSWORD
+from problems import assert_problem
+
+from deploymetrics import create_app
+
+LIST = "/api/deploymentmetrics"
+URL = "/api/deploymentmetrics/custom"
+XML = {"Accept": "application/xml"}
+
+
+def etags(person, url=URL):
+    """The ETag of the JSON and of the XML form."""
+    return person.get(url).headers["ETag"], person.get(url, headers=XML).headers["ETag"]
+
+
+# --- What an ETag is
+
+
+def test_etags_are_strong_and_differ_by_format(master):
+    posted = master.post(URL, data="1")
+    for url in (URL, LIST):
+        json, xml = etags(master, url)
+        assert json != xml
+        assert all(etag.startswith('"') and etag.endswith('"') and len(etag) > 16 for etag in (json, xml))
+        assert etags(master, url) == (json, xml)
+    assert posted.headers["ETag"] == etags(master)[0]
+    assert master.put(URL, data="2", headers=XML).headers["ETag"] == etags(master)[1]
+
+
+def test_every_write_has_another_etag_within_one_tick(master):
+    """The clock stands still, and the metrics are the same each time."""
+    seen, lists = set(), set()
+    for _ in range(20):
+        seen.add(master.post(URL, data="1").headers["ETag"])
+        lists |= set(etags(master, LIST))
+    assert (len(seen), len(lists)) == (20, 40)
+    master.delete(URL)
+    assert not lists & set(etags(master, LIST))
+    seen.add(master.post(URL, data="1").headers["ETag"])
+    assert len(seen) == 21 and not lists & set(etags(master, LIST))
+
+
+# --- Reading
+
+
+@pytest.mark.parametrize("url", [URL, LIST])
+@pytest.mark.parametrize("headers", [{}, XML])
+@pytest.mark.parametrize("form", ["{0}", "W/{0}", '"a", {0}', '{0}, W/"b"', "*", '"x",W/{0},"y"'])
+def test_what_the_client_has_is_304(master, url, headers, form):
+    master.post(URL, data="1")
+    etag = master.get(url, headers=headers).headers["ETag"]
+    for method in ("get", "head"):
+        answer = getattr(master, method)(url, headers={**headers, "If-None-Match": form.format(etag)})
+        assert (answer.status_code, answer.data) == (304, b"")
+        assert (answer.headers.get("ETag"), answer.headers["Vary"]) == (etag, "Accept")
+        assert "Content-Type" not in answer.headers and "Content-Length" not in answer.headers
+
+
+@pytest.mark.parametrize("url", [URL, LIST])
+@pytest.mark.parametrize("header", ['"x"', "", "nonsense", '"', ",,,", 'W/"x"', '"*"', "'*'", '"\xff"'])
+def test_what_the_client_has_not_is_200(master, url, header):
+    master.post(URL, data="1")
+    assert master.get(url, headers={"If-None-Match": header}).status_code == 200
+
+
+def test_one_format_is_not_the_other(master):
+    master.post(URL, data="1")
+    for url in (URL, LIST):
+        json, xml = etags(master, url)
+        assert master.get(url, headers={"If-None-Match": xml}).status_code == 200
+        assert master.get(url, headers={"If-None-Match": json, **XML}).status_code == 200
+
+
+def test_a_missing_document_is_404_whatever_is_asked(master):
+    assert_problem(master.get(URL, headers={"If-None-Match": "*"}), 404, "no-such-tag")
+
+
+# --- Writing
+
+
+def write(person, method, headers):
+    """The answer to a POST, PUT or DELETE."""
+    body = {} if method == "delete" else {"data": "2"}
+    return getattr(person, method)(URL, headers=headers, **body)
+
+
+@pytest.mark.parametrize("method", ["post", "put"])
+def test_create_only(master, method):
+    headers = {"If-None-Match": "*"}
+    assert write(master, method, headers).status_code == 200
+    assert_problem(write(master, method, headers), 412, "precondition-failed")
+    assert_problem(write(master, method, {**headers, **XML}), 412, "precondition-failed", "xml")
+    master.delete(URL)
+    assert write(master, method, headers).status_code == 200
+
+
+WRITES = ["post", "put", "delete"]
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("which", [0, 1], ids=["json", "xml"])
+@pytest.mark.parametrize("form", ["{0}", '"other", {0}'])
+def test_if_match(master, method, which, form):
+    master.post(URL, data="1")
+    old = etags(master)[which]
+    master.post(URL, data="1")
+    current = master.get(URL).data
+    assert_problem(write(master, method, {"If-Match": form.format(old)}), 412, "precondition-failed")
+    assert master.get(URL).data == current
+    assert write(master, method, {"If-Match": form.format(etags(master)[which])}).status_code in (200, 204)
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize("header", ["nonsense", "", '"', '"x"', ",", '"*"', "W/{0}", "\xff"])
+def test_if_match_with_what_is_no_strong_etag_of_it_is_412(master, method, header):
+    """A weak one is never a match, as RFC 9110 says."""
+    master.post(URL, data="1")
+    before = master.get(URL)
+    answer = write(master, method, {"If-Match": header.format(before.headers["ETag"])})
+    assert_problem(answer, 412, "precondition-failed")
+    assert master.get(URL).data == before.data
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_if_match_star_asks_that_there_is_one(master, method):
+    assert_problem(write(master, method, {"If-Match": "*"}), 412, "precondition-failed")
+    assert master.get(LIST).data == b"[]"
+    master.post(URL, data="1")
+    assert write(master, method, {"If-Match": "*"}).status_code in (200, 204)
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_if_match_on_a_missing_document_is_412(master, method):
+    master.post(URL, data="1")
+    etag = etags(master)[0]
+    master.delete(URL)
+    assert_problem(write(master, method, {"If-Match": etag}), 412, "precondition-failed")
+    assert master.get(LIST).data == b"[]"
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_if_none_match_with_etags_on_a_write(master, method):
+    master.post(URL, data="1")
+    for etag in etags(master):
+        assert_problem(write(master, method, {"If-None-Match": etag}), 412, "precondition-failed")
+        assert_problem(write(master, method, {"If-None-Match": f"W/{etag}"}), 412, "precondition-failed")
+    assert write(master, method, {"If-None-Match": '"other"'}).status_code in (200, 204)
+
+
+def test_a_refused_body_is_told_before_a_condition(master):
+    assert_problem(master.post(URL, data="{", headers={"If-Match": "*"}), 400, "malformed-json")
+
+
+# --- Many writers
+
+
+@pytest.fixture(params=[1, 4], ids=["one app", "four apps"])
+def clients(request, app, master, tmp_path):
+    """Test clients for eight threads, on one application or on several on the same folder, as workers are."""
+    apps = [app, *[create_app(tmp_path / "instance") for _ in range(request.param - 1)]]
+    return [apps[number % len(apps)].test_client(use_cookies=False) for number in range(8)]
+
+
+def race(clients, headers, method="post"):
+    """How many of simultaneous writers with the same headers got which status."""
+    start = Barrier(len(clients))
+
+    def run(number):
+        body = {} if method == "delete" else {"data": str(number)}
+        start.wait(10)
+        call = getattr(clients[number], method)
+        return call(URL, headers=headers, auth=("master-operator", PASSWORD), **body)
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        return list(pool.map(run, range(len(clients))))
+
+
+def test_of_writers_with_the_same_if_match_one_wins(clients, master):
+    etag = master.post(URL, data='"first"').headers["ETag"]
+    for _ in range(5):
+        answers = race(clients, {"If-Match": etag})
+        winners = [answer for answer in answers if answer.status_code == 200]
+        assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
+        current = master.get(URL)
+        assert current.data == winners[0].data
+        etag = current.headers["ETag"]
+
+
+def test_of_those_who_create_one_wins(clients, master):
+    for _ in range(5):
+        answers = race(clients, {"If-None-Match": "*"})
+        assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
+        assert [answer.data for answer in answers if answer.status_code == 200] == [master.get(URL).data]
+        master.delete(URL)
+
+
+def test_of_those_who_delete_one_wins(clients, master):
+    etag = master.post(URL, data="1").headers["ETag"]
+    answers = race(clients, {"If-Match": etag}, "delete")
+    assert sorted(answer.status_code for answer in answers) == [204] + [412] * 7
+    assert master.get(LIST).data == b"[]"

@@ -1,0 +1,189 @@
+"""The settings, row by row, the secret key, and what a server behind proxies believes."""
+
+import os
+import re
+import stat
+import threading
+
+import pytest
+
+from deploymetrics import config, create_app
+from deploymetrics.errors import SettingError
+
+# By name: what the environment says, what that means, and what is refused.
+ROWS = {
+    "SECRET_KEY": ("0123456789abcdef", "0123456789abcdef", ["", "short"]),
+    "STORAGE": ("files:", "files:", ["", "nowhere:"]),
+    "MAX_BODY_BYTES": ("1000", 1000, ["0", "-1", "1MB", "", str(2**31)]),
+    "SESSION_SECONDS": ("60", 60, ["0", "x", "99999999"]),
+    "LOGIN_SECONDS": ("60", 60, ["0", "soon", "999999999"]),
+    "CREDENTIAL_CACHE_SECONDS": ("0", 0, ["-1", "x", "3601"]),
+    "GUESSES": ("3", 3, ["0", "x", "1001"]),
+    "GUESSES_PER_ADDRESS": ("3", 3, ["0", "x", "100001"]),
+    "GUESS_DELAY_SECONDS": ("3", 3, ["0", "x", "86401"]),
+    "HISTORY_VERSIONS": ("0", 0, ["-1", "all", "1000001"]),
+    "HISTORY_DAYS": ("1", 1, ["0", "x", "36501"]),
+    "PROXIES": ("2", 2, ["-1", "yes", "11"]),
+    "COLLECT": ("false", False, ["perhaps", ""]),
+    "COLLECT_INTERVAL_SECONDS": ("60", 60, ["0", "x"]),
+    "COLLECT_TIMEOUT_SECONDS": ("60", 60, ["0", "x"]),
+    "COLLECT_LONGEST_DELAY_SECONDS": ("60", 60, ["0", "x"]),
+    "COLLECT_PERMANENT_DELAY_SECONDS": ("60", 60, ["0", "x"]),
+    "BIGFIX_SERVER": ("https://host:52311", "https://host:52311", []),
+    "BIGFIX_USER": ("op", "op", []),
+    "BIGFIX_PASSWORD": ("secret", "secret", []),
+    "BIGFIX_TOKEN": ("secret", "secret", []),
+    "BIGFIX_CREDENTIALS_FILE": ("/etc/bigfix", "/etc/bigfix", []),
+    "BIGFIX_FINGERPRINT": ("ab" * 32, "ab" * 32, ["x", "ab"]),
+    "BIGFIX_CA_FILE": ("/etc/ca.pem", "/etc/ca.pem", []),
+    "BIGFIX_CONNECT_SECONDS": ("5", 5, ["0", "x"]),
+    "BIGFIX_QUERY_SECONDS": ("5", 5, ["0", "x"]),
+    "BIGFIX_METRICS": ('{"a": "now"}', {"a": "now"}, ["x", "[]"]),
+}
+
+
+@pytest.fixture
+def instance(tmp_path):
+    folder = tmp_path / "instance"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def write_config(instance, text):
+    path = instance / "config.py"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+
+def test_the_table_is_complete():
+    assert set(ROWS) == set(config.BY_NAME)
+    assert all(re.fullmatch("[A-Z_]+", row.name) and row.help.endswith(".") for row in config.SETTINGS)
+
+
+@pytest.mark.parametrize("row", config.SETTINGS, ids=lambda row: row.name)
+class TestRow:
+    def test_default(self, instance, row):
+        found = config.load_settings(instance)[row.name]
+        assert found == row.default or (row.name == "SECRET_KEY" and len(found) == 64)
+        if row.default is not None:
+            assert config.load_settings(instance, {row.name: row.default})[row.name] == row.default
+
+    def test_environment_goes_before_the_file(self, instance, monkeypatch, row):
+        text, value, _ = ROWS[row.name]
+        write_config(instance, f"{row.name} = {value!r}")
+        assert config.load_settings(instance)[row.name] == value
+        write_config(instance, f"{row.name} = object()")
+        monkeypatch.setenv(f"DEPLOYMETRICS_{row.name}", text)
+        assert config.load_settings(instance)[row.name] == value
+
+    def test_what_is_not_usable_stops_the_start_and_is_named(self, instance, monkeypatch, row):
+        for bad in ROWS[row.name][2]:
+            monkeypatch.setenv(f"DEPLOYMETRICS_{row.name}", bad)
+            with pytest.raises(SettingError, match=rf"\b{row.name}\b"):
+                create_app(instance)
+        monkeypatch.delenv(f"DEPLOYMETRICS_{row.name}", raising=False)
+        write_config(instance, f"{row.name} = object()")
+        with pytest.raises(SettingError, match=rf"\b{row.name}\b"):
+            create_app(instance)
+
+
+@pytest.mark.parametrize("name", ["MAX_BODY_BITES", "SECRET", "DEBUG", "INSTANCE_PATH", ""])
+def test_an_unknown_setting_stops_the_start_and_is_named(instance, monkeypatch, name):
+    monkeypatch.setenv(f"DEPLOYMETRICS_{name}", "1")
+    with pytest.raises(SettingError, match=f"no setting {name}. The settings are SECRET_KEY, "):
+        create_app(instance)
+    monkeypatch.undo()
+    write_config(instance, f"{name or 'X'} = 1")
+    with pytest.raises(SettingError, match=f"no setting {name or 'X'}"):
+        create_app(instance)
+
+
+@pytest.mark.parametrize("text", ["PROXIES = ", "1 / 0", "import nothing_of_that_name", "\0"])
+def test_a_config_that_fails_stops_the_start(instance, text):
+    write_config(instance, text)
+    with pytest.raises(SettingError, match="config.py of the instance folder fails"):
+        create_app(instance)
+
+
+def test_what_is_not_upper_case_is_no_setting(instance):
+    write_config(instance, "import os\nhalf = 500\nMAX_BODY_BYTES = 2 * half")
+    assert config.load_settings(instance)["MAX_BODY_BYTES"] == 1000
+
+
+# --- The secret key
+
+
+def test_the_secret_key_is_generated_once_and_private(instance):
+    key = create_app(instance).secret_key
+    path = instance / "secret_key"
+    assert path.read_text() == key and re.fullmatch("[0-9a-f]{64}", key)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert create_app(instance).secret_key == key
+    assert [name for name in os.listdir(instance) if name.startswith(".secret_key")] == []
+
+
+def test_workers_that_start_together_share_the_key(instance):
+    start, keys = threading.Barrier(8), []
+
+    def load():
+        start.wait(10)
+        keys.append(config.load_settings(instance)["SECRET_KEY"])
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(keys) == 8 and set(keys) == {(instance / "secret_key").read_text()}
+
+
+def test_a_key_that_is_set_is_not_generated(instance, monkeypatch):
+    monkeypatch.setenv("DEPLOYMETRICS_SECRET_KEY", "0123456789abcdef")
+    assert create_app(instance).secret_key == "0123456789abcdef"
+    assert not (instance / "secret_key").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_key_stops_the_start(instance, content):
+    (instance / "secret_key").write_bytes(content)
+    with pytest.raises(SettingError, match="SECRET_KEY"):
+        create_app(instance)
+
+
+def test_the_instance_folder_is_made_private(tmp_path):
+    create_app(tmp_path / "new" / "instance")
+    assert stat.S_IMODE((tmp_path / "new" / "instance").stat().st_mode) == 0o700
+
+
+# --- Behind proxies
+
+FORWARDED = {
+    "X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "http, https",
+    "X-Forwarded-Host": "evil.example, metrics.example:52311",
+    "X-Forwarded-Prefix": "/x, /bigfix",
+}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "root"),
+    [
+        (0, "http://localhost/"), (1, "https://metrics.example:52311/bigfix/"), (2, "http://evil.example/x/"),
+        (3, "http://localhost/"),
+    ],
+)
+def test_resource_urls_behind_proxies(tmp_path, master, proxies, root):
+    master.post("/api/deploymentmetrics/custom", data="1")
+    master.client = create_app(tmp_path / "instance", {"PROXIES": proxies}).test_client()
+    for url in ("/api/deploymentmetrics/custom", "/api/deploymentmetrics"):
+        answer = master.get(url, query_string="output=xml", headers=FORWARDED)
+        assert f' Resource="{root}api/deploymentmetrics/custom"' in answer.text
+
+
+def test_the_address_of_who_guesses_behind_proxies(tmp_path, master):
+    client = create_app(tmp_path / "instance", {"PROXIES": 1}).test_client()
+
+    def status(address):
+        return client.get("/api/login", auth=("master-operator", "x"), headers={"X-Forwarded-For": address}).status_code
+
+    assert [status(f"192.0.2.{number}, 198.51.100.1") for number in range(6)] == [401] * 5 + [429]
+    assert status("198.51.100.2") == 401

@@ -1,0 +1,113 @@
+"""``/api/login`` and ``/api/help`` to the letter, and the OpenAPI document, valid and complete."""
+
+import re
+
+import pytest
+from openapi_spec_validator import validate
+from problems import assert_problem
+
+from deploymetrics.version import VERSION
+
+
+@pytest.mark.parametrize("role", ["master", "operator", "webui"])
+def test_login_to_the_letter(request, nobody, role):
+    answer = request.getfixturevalue(role).get("/api/login")
+    assert (answer.status_code, answer.data, answer.headers["Content-Type"]) == (200, b"ok", "text/plain")
+    assert answer.headers["Cache-Control"] == "no-store"
+    token = answer.headers["SessionToken"]
+    assert re.fullmatch(r"[\w-]{43}", token)
+    again = nobody.get("/api/login", headers={"SessionToken": token})
+    assert (again.data, again.headers["SessionToken"]) == (b"ok", token)
+    assert request.getfixturevalue(role).get("/api/login").headers["SessionToken"] != token
+
+
+def test_help_to_the_letter(operator):
+    answer = operator.get("/api/help")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain")
+    lines = answer.text.splitlines(keepends=True)
+    paths = ["deploymentmetrics", "deploymentmetrics/{tag}", "help", "help/{resource}", "login"]
+    wanted = [f"/api/{path}\n" for path in paths]
+    assert [line for line in lines if line in wanted] == wanted
+    assert lines == sorted(lines) and len(set(lines)) == len(lines)
+
+
+def test_help_of_a_resource_to_the_letter(operator):
+    answer = operator.get("/api/help/deploymentmetrics")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain")
+    assert answer.text.startswith("GET:\n    /api/deploymentmetrics\n    /api/deploymentmetrics/{tag}\n")
+    assert answer.text.endswith(
+        "POST:\n    /api/deploymentmetrics/{tag}\n"
+        "PUT:\n    /api/deploymentmetrics/{tag}\n"
+        "DELETE:\n    /api/deploymentmetrics/{tag}\n"
+    )
+    assert operator.get("/api/help/login").text == "GET:\n    /api/login\n"
+    assert operator.get("/api/help/help").text == "GET:\n    /api/help\n    /api/help/{resource}\n"
+
+
+@pytest.mark.parametrize("resource", ["nothing", "deployment", "deploymentmetrics%2F{tag}", "<tag>", "%00", "static"])
+def test_help_of_nothing_is_404(master, resource):
+    assert_problem(master.get(f"/api/help/{resource}"), 404, "not-found")
+
+
+def test_help_misses_no_route(app, operator):
+    rules = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
+    paths = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule) for rule in rules}
+    assert set(operator.get("/api/help").text.split()) == paths
+    for resource in {path.split("/")[2] for path in paths}:
+        text = operator.get(f"/api/help/{resource}").text
+        assert all(path in text.split() for path in paths if path.split("/")[2] == resource)
+
+
+# --- OpenAPI
+
+
+@pytest.fixture
+def document(nobody):
+    answer = nobody.get("/openapi.json")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    return answer.json
+
+
+def test_the_document_is_valid(document):
+    validate(document)
+    assert (document["openapi"], document["info"]["version"]) == ("3.1.0", VERSION)
+
+
+def test_the_document_is_complete(app, document):
+    described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
+        for rule in app.url_map.iter_rules() if rule.rule.startswith("/api")
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert described == routes
+
+
+def test_each_operation_says_enough(document):
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"].endswith(".") and operation["description"].startswith("For ")
+        assert {"401", "429"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/api/deploymentmetrics", "get", "200 304 400 401 403 406 429 503"),
+        ("/api/deploymentmetrics/{tag}", "get", "200 304 400 401 403 404 406 429 503"),
+        ("/api/deploymentmetrics/{tag}", "post", "200 400 401 403 406 412 413 415 429 503 507"),
+        ("/api/deploymentmetrics/{tag}", "put", "200 400 401 403 406 412 413 415 429 503 507"),
+        ("/api/deploymentmetrics/{tag}", "delete", "204 400 401 403 404 412 429 503 507"),
+    ],
+)
+def test_the_statuses_of_the_operations_on_documents(document, path, method, statuses):
+    assert sorted(document["paths"][path][method]["responses"]) == statuses.split()
+
+
+def test_a_document_and_a_problem_are_as_described(document, master):
+    saved = master.post("/api/deploymentmetrics/custom", data="1").json
+    assert list(saved) == document["components"]["schemas"]["Document"]["required"]
+    problem = master.post("/api/deploymentmetrics/custom", data="{").json
+    described = document["components"]["schemas"]["Problem"]
+    assert set(described["required"]) <= set(problem) <= set(described["properties"])
