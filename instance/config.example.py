@@ -1,0 +1,85 @@
+"""Settings of this server. Copy this file to config.py and keep the lines that you change.
+
+Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes first.
+"""
+
+# Signs the login cookie; at least 16 characters. Generated into the instance folder when not set.
+# SECRET_KEY = None
+
+# Where documents and accounts are kept: files: is JSON files in the instance folder.
+# STORAGE = 'files:'
+
+# The largest request body, in bytes; a larger one is refused with 413.
+# MAX_BODY_BYTES = 1048576
+
+# How long a SessionToken from /api/login lives after its last use.
+# SESSION_SECONDS = 300
+
+# How long a browser's login lives after its last use.
+# LOGIN_SECONDS = 28800
+
+# How long a worker remembers that a credential was right; 0 checks the password on each request.
+# CREDENTIAL_CACHE_SECONDS = 60
+
+# Wrong passwords that an account takes from one address before answers are delayed with 429.
+# GUESSES = 5
+
+# Wrong credentials of all kinds that one address may send before it is delayed with 429.
+# GUESSES_PER_ADDRESS = 50
+
+# The longest delay after wrong credentials; delays start at one second and double up to it.
+# GUESS_DELAY_SECONDS = 900
+
+# How many superseded versions of a document are kept.
+# HISTORY_VERSIONS = 1000
+
+# How many days a superseded version is kept.
+# HISTORY_DAYS = 400
+
+# How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto, -Host and -Prefix.
+# PROXIES = 0
+
+# Whether serve runs the collector, which fills the document platform.
+# COLLECT = True
+
+# How long after a collection the next one starts.
+# COLLECT_INTERVAL_SECONDS = 300
+
+# How long a source may take before it is stopped and counts as failed.
+# COLLECT_TIMEOUT_SECONDS = 240
+
+# The longest delay after failures of a source; delays start at the interval and double up to it.
+# COLLECT_LONGEST_DELAY_SECONDS = 3600
+
+# When a source is asked again after an error that trying again does not mend, such as a wrong password.
+# COLLECT_PERMANENT_DELAY_SECONDS = 86400
+
+# The BigFix server to collect from, https://HOST:52311; empty for none.
+# BIGFIX_SERVER = ''
+
+# The BigFix operator, best a master operator: others see only their own part.
+# BIGFIX_USER = ''
+
+# The operator's password; from the environment, or from a config.py that only its owner may read.
+# BIGFIX_PASSWORD = ''
+
+# A bearer token in place of operator and password; from where the password may come.
+# BIGFIX_TOKEN = ''
+
+# A file of one line, OPERATOR:PASSWORD or Bearer TOKEN, that only its owner may read (0600).
+# BIGFIX_CREDENTIALS_FILE = ''
+
+# The SHA-256 fingerprint of the BigFix server's certificate; no other certificate is accepted then.
+# BIGFIX_FINGERPRINT = ''
+
+# A PEM file of the authorities that may sign the BigFix server's certificate; else the system's.
+# BIGFIX_CA_FILE = ''
+
+# How long to wait for a connection to the BigFix server.
+# BIGFIX_CONNECT_SECONDS = 10
+
+# How long to wait for the answer to one relevance expression.
+# BIGFIX_QUERY_SECONDS = 60
+
+# A dict of metric name → relevance that is added to the default table; None drops a default metric.
+# BIGFIX_METRICS = {}

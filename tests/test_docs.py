@@ -1,0 +1,52 @@
+"""README and docs name every setting, command and route, and the generated parts are the current ones."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from deploymetrics import settings_text
+from deploymetrics.openapi import help_index
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text()
+DOCS = README + "".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.rst")))
+OWN_COMMANDS = {"run", "shell", "routes"}  # Flask's
+
+
+def test_the_readme_has_the_table_of_settings():
+    table = README.split(".. settings\n\n")[1].split("\n.. end of settings")[0]
+    assert table == settings_text.table()
+
+
+def test_the_example_has_every_setting():
+    assert (ROOT / "instance" / "config.example.py").read_text() == settings_text.example()
+
+
+def commands(group, prefix=""):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
+
+
+def test_every_command_is_named(app):
+    missing = [name for name in commands(app.cli) if name.split()[-1] not in OWN_COMMANDS and not named(name)]
+    assert not missing
+
+
+def named(command):
+    group, _, name = command.rpartition(" ")
+    return re.search(rf"\b{group} .*\b{name}\b" if group else rf"deploymetrics\s{name}\b", DOCS)
+
+
+def test_every_route_of_the_api_is_in_the_readme(app):
+    missing = [path for path in help_index(app.url_map).split() if f"``{path}``" not in README]
+    assert not missing
+
+
+@pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "deploymetrics").glob("[!_]*.py")))
+def test_every_module_is_in_the_architecture(module):
+    assert f"``{module}``" in (ROOT / "docs" / "architecture.rst").read_text()
