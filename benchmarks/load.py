@@ -1,0 +1,57 @@
+"""Load by wrk: what it is told, and what is read off its report."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from typing import NamedTuple
+
+CONNECTIONS = 16
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_SCRIPT = """
+wrk.method = "{method}"
+wrk.body = [=[{body}]=]
+local number = 0
+request = function()
+  number = (number * 7919 + 13) % {tags}
+  return wrk.format(nil, string.format("{path}", number))
+end
+"""
+
+
+class Result(NamedTuple):
+    """Requests per second, the median latency in milliseconds, and the answers that were not 2xx or 3xx or failed."""
+
+    rate: float
+    p50: float
+    errors: int
+
+
+def run(port, path, *, seconds, method="GET", body="", headers=None, tags=1):
+    """Load ``path`` (with ``%05d`` for the number of a tag) for some seconds and give a Result."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed: apt-get install wrk")
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_SCRIPT.format(method=method, body=body, path=path, tags=tags))
+        script.flush()
+        command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script.name]
+        for name, value in (headers or {}).items():
+            command += ["-H", f"{name}: {value}"]
+        command.append(f"http://127.0.0.1:{port}/")
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return Result(_rate(report), _p50(report), _errors(report))
+
+
+def _rate(report):
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", report)[1])
+
+
+def _p50(report):
+    number, unit = re.search(r"50%\s+([\d.]+)(us|ms|s)", report).groups()
+    return float(number) * _UNITS[unit]
+
+
+def _errors(report):
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
+    sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
+    return int(failed[1] if failed else 0) + sum(map(int, sockets.groups() if sockets else ()))
