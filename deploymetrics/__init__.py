@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, auth, cli, problems, urls, web
+from . import api, auth, cli, collect, maintenance, problems, urls, web
 from .accounts import Accounts
 from .clock import Clock
 from .config import INSTANCE, load_settings
@@ -16,12 +16,33 @@ from .cookie import LoginCookie
 from .credentials import Credentials
 from .service import Service
 from .sessions import Sessions
+from .staleness import Expectations
 from .storage import open_storage
 from .storage.durable import make_folder
 from .throttle import Throttle
 from .version import VERSION
 
 __version__ = VERSION
+
+
+class Application(Flask):
+    """Flask, spared one thing per request: no view or hook here is a coroutine, so none is asked."""
+
+    def ensure_sync(self, func):
+        """The function as it is."""
+        return func
+
+
+COMMANDS = (
+    cli.serve,
+    cli.account,
+    cli.settings,
+    collect.collect,
+    maintenance.history,
+    maintenance.verify,
+    maintenance.export_documents,
+    maintenance.import_documents,
+)
 
 
 class Parts(NamedTuple):
@@ -31,6 +52,7 @@ class Parts(NamedTuple):
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
+    expectations: Expectations
 
 
 def create_app(instance=None, settings=None, clock=None):
@@ -39,11 +61,12 @@ def create_app(instance=None, settings=None, clock=None):
     ``settings`` go before those of the environment and of ``config.py``; ``clock`` is for tests. Raises SettingError.
     """
     folder = instance or os.environ.get(INSTANCE)
-    app = Flask(__name__, instance_path=folder and os.path.abspath(folder))
+    app = Application(__name__, instance_path=folder and os.path.abspath(folder))
     make_folder(app.instance_path)
     app.config.update(load_settings(Path(app.instance_path), settings))
     app.config.update(
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
+        # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["LOGIN_SECONDS"]),
         SESSION_COOKIE_NAME="deploymetrics",
         SESSION_COOKIE_SAMESITE="Lax",
@@ -56,8 +79,8 @@ def create_app(instance=None, settings=None, clock=None):
     problems.init_app(app)
     app.register_blueprint(api.bp)
     app.register_blueprint(web.bp)
-    app.cli.add_command(cli.account)
-    app.cli.add_command(cli.serve)
+    for command in COMMANDS:
+        app.cli.add_command(command)
     app.view_functions["static"].roles = auth.ANYONE
     if proxies := app.config["PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
@@ -82,4 +105,4 @@ def _assemble(folder, settings, clock):
         longest=settings["GUESS_DELAY_SECONDS"],
     )
     credentials = Credentials(accounts, sessions, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    return Parts(Service(store), accounts, sessions, credentials)
+    return Parts(Service(store), accounts, sessions, credentials, Expectations(store))

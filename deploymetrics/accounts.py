@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from contextlib import contextmanager
 from enum import StrEnum
 
 import msgspec
@@ -38,7 +39,21 @@ class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.name
 
 
+class LeavingRecord(msgspec.Struct, frozen=True):
+    """Who is being disabled or removed at this moment: by attempt, the account's name, and the time (seconds since
+    1970) up to which it does not count as one that stays."""
+
+    id: str
+    attempts: dict[str, tuple[str, float]]
+
+    def key(self):
+        return self.id
+
+
 ACCOUNTS = Kind("accounts", AccountRecord)
+LEAVING = Kind("leaving", LeavingRecord)
+_ONE_LOCK = "accounts"
+_LEAVE_SECONDS = 30
 
 
 class Account:
@@ -90,7 +105,8 @@ def password_matches(record, password):
             return True
         check_password_hash(_NOBODY, password)
         return False
-    return check_password_hash(stored, normalized(password)) and record is not None
+    # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
+    return check_password_hash(stored, normalized(password)) and "\0" not in password and record is not None
 
 
 class Accounts:
@@ -129,23 +145,76 @@ class Accounts:
         return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
 
     def enable(self, name, enabled, by="command line"):
-        """Enable or disable an account; its sessions end."""
-        return self._change(name, by, lambda record: {"enabled": enabled})
+        """Enable or disable an account; its sessions end. The last enabled master operator stays: AccountError."""
+        if enabled:
+            return self._change(name, by, lambda record: {"enabled": True})
+        with self._leaving(name, by) as check:
+            return self._change(name, by, lambda record: {"enabled": False}, check)
 
     def remove(self, name, by="command line"):
-        """Remove an account; its sessions end."""
+        """Remove an account; its sessions end. The last enabled master operator stays: AccountError."""
 
         def delete(current, at):
+            check(at)
             _existing(current, name)
 
-        self.store.write(ACCOUNTS, name, by, delete)
+        with self._leaving(name, by) as check:
+            self.store.write(ACCOUNTS, name, by, delete)
 
-    def _change(self, name, by, fields):
+    @contextmanager
+    def _leaving(self, name, by):
+        """Hold off all others who disable or remove accounts from relying on this one; AccountError where it is the
+        last enabled master operator that stays. Gives what checks, within the write, that this still holds.
+
+        All accounts share one item for it, so of two that rely on each other only one can go.
+        """
+        attempt, deadline = secrets.token_hex(8), []
+
+        def enter(current, at):
+            now = at.timestamp()
+            others = {key: found for key, found in _attempts(current).items() if found[1] > now}
+            leaving = {name, *(other for other, _ in others.values())}
+            if self._is_enabled_master(name) and not self._has_master_without(leaving):
+                raise AccountError(f"{name} is the last enabled master operator.", code="last-master-operator")
+            deadline[:] = [now + _LEAVE_SECONDS]
+            return _encode(LeavingRecord(_ONE_LOCK, {**others, attempt: (name, now + 3 * _LEAVE_SECONDS)}))
+
+        def check(at):
+            if at.timestamp() > deadline[0]:
+                raise AccountError("This took too long; try again.")
+
+        def leave(current, at):
+            others = {key: found for key, found in _attempts(current).items() if key != attempt}
+            return _encode(LeavingRecord(_ONE_LOCK, others))
+
+        self.store.write(LEAVING, _ONE_LOCK, by, enter)
+        try:
+            yield check
+        finally:
+            self.store.write(LEAVING, _ONE_LOCK, by, leave)
+
+    def _has_master_without(self, names):
+        return any(_is_enabled_master(record) and record.name not in names for record in self.list())
+
+    def _is_enabled_master(self, name):
+        record = self.find(name)
+        return record is not None and _is_enabled_master(record)
+
+    def _change(self, name, by, fields, check=lambda at: None):
         def change(current, at):
+            check(at)
             record = _existing(current, name)
             return _encode(msgspec.structs.replace(record, epoch=secrets.token_hex(8), **fields(record)))
 
         return self.store.write(ACCOUNTS, name, by, change).record
+
+
+def _is_enabled_master(record):
+    return record.enabled and record.role is Role.MASTER_OPERATOR
+
+
+def _attempts(current):
+    return current.record.attempts if current else {}
 
 
 def _existing(current, name):

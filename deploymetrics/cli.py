@@ -6,9 +6,10 @@ import click
 from flask import current_app
 from flask.cli import FlaskGroup, with_appcontext
 
-from . import schemas
+from . import schemas, settings_text
 from .accounts import Role, generate_secret, normalized
 from .errors import DeploymetricsError
+from .sources.server import record_start
 
 
 class Commands(FlaskGroup):
@@ -121,6 +122,13 @@ def remove_account(name):
 
 
 @click.command()
+@click.option("--example", is_flag=True, help="Print an example of instance/config.py instead.")
+def settings(example):
+    """Print the settings as a table in reStructuredText: name, default, meaning."""
+    click.echo(settings_text.example() if example else settings_text.table(), nl=False)
+
+
+@click.command()
 @click.option("--bind", default="127.0.0.1:52311", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 256), help="Threads of each process.")
@@ -133,5 +141,15 @@ def serve(bind, workers, threads, certfile, keyfile):
 
     if bool(certfile) != bool(keyfile):
         raise click.UsageError("--certfile and --keyfile go together.")
-    server.prepare_first_start(_accounts(), bind, tls=bool(certfile))
-    server.run({"bind": bind, "workers": workers, "threads": threads, "certfile": certfile, "keyfile": keyfile})
+    parts = current_app.extensions["deploymetrics"]
+    server.check_first_start(parts.accounts, bind)
+    record_start(parts.service.store, parts.sessions.clock)
+    options = {
+        "bind": bind,
+        "workers": workers,
+        "threads": threads,
+        "certfile": certfile,
+        "keyfile": keyfile,
+        "when_ready": lambda arbiter: server.make_first_account(parts.accounts, bind, tls=bool(certfile)),
+    }
+    server.run(options, current_app.instance_path)

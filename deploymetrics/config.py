@@ -4,8 +4,10 @@ A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as 
 instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
 """
 
+import json
 import os
 import secrets
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError, fields, validate
@@ -29,6 +31,21 @@ class Setting(NamedTuple):
 
 def _whole(low, high):
     return fields.Integer(validate=validate.Range(low, high))
+
+
+class _Relevance(fields.Dict):
+    """A dict of name → relevance, or None; in the environment it is JSON."""
+
+    def __init__(self):
+        super().__init__(fields.String(validate=validate.Length(1, 200)), fields.String(allow_none=True))
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValidationError("It is not JSON.") from None
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 SETTINGS = (
@@ -56,7 +73,38 @@ SETTINGS = (
             "How many days a superseded version is kept."),
     Setting("PROXIES", _whole(0, 10), 0,
             "How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto, -Host and -Prefix."),
+    Setting("COLLECT", fields.Boolean(), True,
+            "Whether serve runs the collector, which fills the document platform."),
+    Setting("COLLECT_INTERVAL_SECONDS", _whole(1, 86400), 300,
+            "How long after a collection the next one starts."),
+    Setting("COLLECT_TIMEOUT_SECONDS", _whole(1, 86400), 240,
+            "How long a source may take before it is stopped and counts as failed."),
+    Setting("COLLECT_LONGEST_DELAY_SECONDS", _whole(1, 7 * 86400), 3600,
+            "The longest delay after failures of a source; delays start at the interval and double up to it."),
+    Setting("COLLECT_PERMANENT_DELAY_SECONDS", _whole(60, 30 * 86400), 86400,
+            "When a source is asked again after an error that trying again does not mend, such as a wrong password."),
+    Setting("BIGFIX_SERVER", fields.String(), "",
+            "The BigFix server to collect from, https://HOST:52311; empty for none."),
+    Setting("BIGFIX_USER", fields.String(), "",
+            "The BigFix operator, best a master operator: others see only their own part."),
+    Setting("BIGFIX_PASSWORD", fields.String(), "",
+            "The operator's password; from the environment, or from a config.py that only its owner may read."),
+    Setting("BIGFIX_TOKEN", fields.String(), "",
+            "A bearer token in place of operator and password; from where the password may come."),
+    Setting("BIGFIX_CREDENTIALS_FILE", fields.String(), "",
+            "A file of one line, OPERATOR:PASSWORD or Bearer TOKEN, that only its owner may read (0600)."),
+    Setting("BIGFIX_FINGERPRINT", fields.String(validate=validate.Regexp("^$|^([0-9A-Fa-f]{2}:?){32}$")), "",
+            "The SHA-256 fingerprint of the BigFix server's certificate; no other certificate is accepted then."),
+    Setting("BIGFIX_CA_FILE", fields.String(), "",
+            "A PEM file of the authorities that may sign the BigFix server's certificate; else the system's."),
+    Setting("BIGFIX_CONNECT_SECONDS", _whole(1, 3600), 10,
+            "How long to wait for a connection to the BigFix server."),
+    Setting("BIGFIX_QUERY_SECONDS", _whole(1, 86400), 60,
+            "How long to wait for the answer to one relevance expression."),
+    Setting("BIGFIX_METRICS", _Relevance(), {},
+            "A dict of metric name → relevance that is added to the default table; None drops a default metric."),
 )
+SECRETS = ("BIGFIX_PASSWORD", "BIGFIX_TOKEN")
 BY_NAME = {row.name: row for row in SETTINGS}
 
 
@@ -68,6 +116,14 @@ def load_settings(instance, overrides=None):
         settings[name] = _checked(name, value)
     settings["SECRET_KEY"] = settings["SECRET_KEY"] or _generated_secret_key(instance)
     return settings
+
+
+def wants_collector(instance):
+    """Whether serve is to run the collector; not where the settings are unusable, which the log says soon enough."""
+    try:
+        return load_settings(Path(instance))["COLLECT"]
+    except SettingError:
+        return False
 
 
 def _checked(name, value):
@@ -100,7 +156,11 @@ def _from_file(path):
         exec(compile(source, str(path), "exec"), values)
     except Exception as error:
         raise SettingError(f"config.py of the instance folder fails: {type(error).__name__}: {error}") from error
-    return {name: value for name, value in values.items() if name.isupper()}
+    found = {name: value for name, value in values.items() if name.isupper()}
+    for name in SECRETS:
+        if found.get(name) and path.stat().st_mode & 0o077:
+            raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
+    return found
 
 
 def _generated_secret_key(instance):
@@ -111,7 +171,8 @@ def _generated_secret_key(instance):
             _create_secret_key(path)
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"The generated SECRET_KEY cannot be read or made in the instance folder: {error}") from error
+        detail = f"The generated SECRET_KEY cannot be read or made in the instance folder: {error}"
+        raise SettingError(detail) from error
     if len(key) < MIN_SECRET_KEY:
         raise SettingError("The file secret_key in the instance folder is too short for a SECRET_KEY; remove it.")
     return key

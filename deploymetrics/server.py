@@ -5,9 +5,12 @@ import os
 
 import click
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from .accounts import Role, generate_secret
+from .config import wants_collector
 from .errors import SettingError
+from .runner import CollectorProcess
 
 FIRST_ACCOUNT = "admin"
 
@@ -27,14 +30,40 @@ SETTINGS = {
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
     "umask": 0o077,
+    "post_fork": lambda master, worker: master.collector.abandon(),  # the collector is the master's child alone
 }
+
+
+class Master(Arbiter):
+    """gunicorn's master process, which looks after the collector as it does after its workers."""
+
+    def __init__(self, app):
+        self.collector = CollectorProcess(app.instance)
+        self.collects = wants_collector(app.instance)
+        super().__init__(app)
+
+    def manage_workers(self):
+        super().manage_workers()
+        if self.collects:
+            self.collector.ensure()
+
+    def reload(self):
+        super().reload()
+        self.collects = wants_collector(self.app.instance)
+        self.collector.restart() if self.collects else self.collector.stop()
+
+    def stop(self, graceful=True):
+        self.collects = False
+        self.collector.stop()
+        super().stop(graceful)
 
 
 class Server(BaseApplication):
     """gunicorn running ``create_app()`` in each worker, so that SIGHUP loads settings anew."""
 
-    def __init__(self, options):
+    def __init__(self, options, instance):
         self.options = options
+        self.instance = instance
         super().__init__()
 
     def load_config(self):
@@ -49,21 +78,32 @@ class Server(BaseApplication):
 
         return create_app()
 
+    def run(self):
+        try:
+            Master(self).run()
+        except RuntimeError as error:
+            raise click.ClickException(str(error)) from error
 
-def run(options):
-    """Serve until a signal ends it; does not return."""
-    Server(options).run()
+
+def run(options, instance):
+    """Serve an instance folder until a signal ends it; does not return."""
+    Server(options, instance).run()
 
 
-def prepare_first_start(accounts, bind, *, tls=False):
-    """With no account yet, make the master operator ``admin`` and print its password, on a loopback address only."""
-    if accounts.list():
-        return
-    if not is_loopback(bind):
+def check_first_start(accounts, bind):
+    """Refuse to serve without an account, except on a loopback address, where ``make_first_account`` makes one."""
+    if not is_loopback(bind) and not accounts.list():
         raise click.ClickException(
             f"There is no account yet, and {bind} is not a loopback address. Make one first:\n"
             f"    deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
         )
+
+
+def make_first_account(accounts, bind, *, tls=False):
+    """With no account yet, make the master operator ``admin`` and print its password. For when the server listens:
+    a start that fails must not have shown a password that nobody saw."""
+    if accounts.list():
+        return
     password = generate_secret()
     accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, by="first start")
     scheme, insecure = ("https", "-k ") if tls else ("http", "")

@@ -31,7 +31,7 @@ import msgspec
 
 
 class Kind:
-    """A kind of item: its name, a msgspec Struct with the fields that a value must have, and whether versions are kept."""
+    """A kind of item: its name, a msgspec Struct with the fields that a value must have, whether versions are kept."""
 
     def __init__(self, name, record, *, history=False):
         self.name = name
@@ -56,12 +56,13 @@ class Item(NamedTuple):
 class Listing(NamedTuple):
     """All items of a kind at one moment, in the order of their keys.
 
-    ``etag`` changes whenever an item does; ``items`` come without their ``record``, to save memory; ``chunks`` are
-    their values joined with commas, some hundred a chunk; ``damaged`` are the keys of items that cannot be read,
-    which are in none of the others.
+    ``etag`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
+    ``items`` come without their ``record``, to save memory; ``chunks`` are their values joined with commas, some
+    hundred a chunk; ``damaged`` are the keys of items that cannot be read, which are in none of the others.
     """
 
     etag: str
+    changed_at: str
     items: tuple
     chunks: tuple
     damaged: tuple
@@ -76,7 +77,7 @@ class Storage(ABC):
 
     @abstractmethod
     def write(self, kind, key, by, change):
-        """Store what ``change(current Item or None, aware datetime)`` returns; the new Item, or None after a deletion."""
+        """Store what ``change(current Item or None, aware datetime)`` returns; the new Item, None after a deletion."""
 
     @abstractmethod
     def items(self, kind):
@@ -93,6 +94,21 @@ class Storage(ABC):
     @abstractmethod
     def version(self, kind, key, version):
         """The Item of that version, a deletion included, or None."""
+
+    @abstractmethod
+    def keys(self, kind):
+        """Every key, ordered, that has a current item or a history."""
+
+    @abstractmethod
+    def restore(self, kind, key, items):
+        """Store Items as all versions of a key, oldest first, wholly or not at all; False if they are there already.
+
+        Raises AlreadyThere, and changes nothing, for a key that has other versions.
+        """
+
+    @abstractmethod
+    def verify(self, kind):
+        """Yield (what, sentence) for everything of the kind that is damaged, missing or not where it is looked for."""
 
 
 def open_storage(url, instance, clock, *, history_versions, history_days):

@@ -3,7 +3,7 @@
 import errno
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..errors import StorageError, StorageFull
 
@@ -14,6 +14,8 @@ DRAFT_SUFFIX = ".tmp"
 # tick look alike, so a stamp as young as this is not relied on.
 TICK_NS = 50_000_000
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# Errors that are about one file, and not about the disk or the process.
+UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO}
 
 
 @contextmanager
@@ -29,19 +31,20 @@ def storage_errors(what):
 @contextmanager
 def locked(path):
     """Hold the lock file ``path`` against every other thread and process."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    with storage_errors("lock"):
+        fd = _open_lock(path)
     try:
-        # An open file of its own for each holder: threads of one process exclude each other too.
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        with storage_errors("lock"):
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(fd)
+        _release(fd)
 
 
 @contextmanager
 def try_locked(path):
     """Like ``locked``, but at once: gives whether the lock was free."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    fd = _open_lock(path)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,6 +52,19 @@ def try_locked(path):
         except BlockingIOError:
             free = False
         yield free
+    finally:
+        _release(fd)
+
+
+def _open_lock(path):
+    # An open file of its own for each holder: threads of one process exclude each other too.
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+
+
+def _release(fd):
+    try:
+        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file.
+        fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
         os.close(fd)
 
@@ -96,30 +112,33 @@ def sync_folder(path):
 
 
 def make_folder(path):
-    """Make a private folder, durably, and whatever is missing above it."""
+    """Make a private folder if it is missing, and whatever is missing above it.
+
+    Its name is durable afterwards also where it was there: who made it may have been killed before syncing it.
+    """
     try:
         os.mkdir(path, FOLDER_MODE)
     except FileExistsError:
-        return
+        pass
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         return make_folder(path)
-    sync_folder(os.path.dirname(path))
+    with suppress(PermissionError):  # a parent that this account may not read was made by another one
+        sync_folder(os.path.dirname(path))
 
 
 def temporary_name(path):
-    """The name beside ``path`` under which its next content is written; one per file, as its writers exclude each other."""
+    """The name beside ``path`` under which its next content is written; one per file: writers exclude each other."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}{DRAFT_SUFFIX}")
 
 
-def replace_file(path, data):
-    """Put ``data`` in the place of a file's content, all of it or nothing.
+def replace_file(path, data, before):
+    """Put ``data`` in the place of a file's content ``before`` (None: there is no file), all of it or nothing.
 
     The rename is the commit. When the folder cannot be synced after it, the content before is put back as far as that
     is possible, so that what is reported as failed does not stay.
     """
-    before, _ = read_file(path)
     _write_and_rename(path, data)
     try:
         sync_folder(os.path.dirname(path))

@@ -11,6 +11,7 @@ A file written by hand may be laid out otherwise and leave out the first three f
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote
 
@@ -22,7 +23,11 @@ from ..errors import DamagedItem, MalformedBody
 from . import Item
 
 SUFFIX = ".json"
-VERSION = re.compile(rb'\{"version":(\d{1,18}),')
+# What ``encode`` writes before the fields of the value: the version, the time, and whether that is all.
+HEAD = re.compile(
+    rb'\{"version":([1-9]\d{0,17}),"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"(?:,"deleted":true\}|,\n?)',
+    re.DOTALL,
+)
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _WHOLE = "version", "changedAt", "changedBy"
 
@@ -40,6 +45,7 @@ _decode_head = msgspec.json.Decoder(Head).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+@lru_cache(maxsize=4096)
 def file_name(key):
     """The key percent-encoded, capitals too, so that keys differ on file systems that ignore case."""
     safe = "".join(char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode()) for char in key)
@@ -63,28 +69,47 @@ def encode(head, value, *, between=b",\n"):
     return text + b"\n" if value is None else text[:-1] + between + value[1:] + b"\n"
 
 
-def decode(kind, key, data, next_version=None, modified_at=None):
+def decode(kind, key, data, modified_at=None):
     """The Item in ``data``; raises DamagedItem naming the kind and key.
 
-    ``next_version`` and ``modified_at`` (seconds) serve for a file made by hand that does not say its version or time.
+    ``modified_at`` (seconds) is given for the file of a current item: one made by hand that does not say its time gets
+    that, and one that does not say its version gets 0.
     """
     try:
         data.decode()
-        head, _, rest = data.partition(b",\n")
-        if rest and data.startswith(b'{"version":'):
-            try:
-                return _item(kind, key, _decode_head(head + b"}"), b"{" + rest.rstrip(b"\n"), data)
-            except msgspec.DecodeError:
-                pass  # laid out by hand
-        return _decode_any(kind, key, data, next_version, modified_at)
-    except (ValueError, MalformedBody) as error:
-        raise DamagedItem(
-            f"The stored item {key!r} of {kind.name} is damaged; an administrator has to mend or remove its file.",
-            log=f"{kind.name}/{file_name(key)}: {error}",
-        ) from error
+        item = _decode_own(kind, key, data) or _decode_any(kind, key, data, modified_at)
+        if item.deleted and modified_at is not None:
+            raise ValueError("a deletion in the place of an item")
+        return item
+    except (ValueError, OverflowError, RecursionError, MalformedBody, msgspec.MsgspecError) as error:
+        raise damaged(kind, key, error) from error
+
+
+def damaged(kind, key, error):
+    """The DamagedItem for an item that ``error`` keeps from being read."""
+    return DamagedItem(
+        f"The stored item {key!r} of {kind.name} is damaged; an administrator has to mend or remove its file.",
+        log=f"{kind.name}/{file_name(key)}: {error}",
+    )
+
+
+def _decode_own(kind, key, data):
+    """The Item in what ``encode`` wrote, or None for what is laid out otherwise."""
+    match = HEAD.match(data)
+    if match is None:
+        return None
+    value = b"{" + data[slice(match.end(), None)].removesuffix(b"\n")
+    if b"\n" in value:
+        return None  # an editor was at it
+    try:
+        head = _decode_head(match[0].rstrip(b",\n}") + b"}")
+        return _item(kind, key, head, value, data)
+    except msgspec.DecodeError:
+        return None
 
 
 def _item(kind, key, head, value, data):
+    from_precise(head.changedAt)
     if head.deleted:
         return Item(key, None, None, head.version, head.changedAt, head.changedBy, _etag(data), True)
     record = kind.decode(value)
@@ -93,19 +118,14 @@ def _item(kind, key, head, value, data):
     return Item(key, value, record, head.version, head.changedAt, head.changedBy, _etag(data))
 
 
-def _decode_any(kind, key, data, next_version, modified_at):
+def _decode_any(kind, key, data, modified_at):
     fields = _decode_fields(rawjson.compact(data))
     text = {name: fields.pop(name) for name in (*_WHOLE, "deleted") if name in fields}
-    head = {
-        "version": next_version() if next_version and "version" not in text else None,
-        "changedAt": as_precise(datetime.fromtimestamp(modified_at or 0, UTC)),
-        "changedBy": "",
-    }
+    head = {"version": 0, "changedAt": as_precise(datetime.fromtimestamp(modified_at or 0, UTC)), "changedBy": ""}
     head.update({name: msgspec.json.decode(value) for name, value in text.items()})
     head = msgspec.convert(head, Head)
-    if head.version < 1:
+    if head.version < ("version" in text):
         raise ValueError("the version is not a positive number")
-    from_precise(head.changedAt)
     return _item(kind, key, head, msgspec.json.encode(fields), data)
 
 

@@ -13,13 +13,14 @@ line is not below the file's version, which does not count.
 import os
 import time
 import zlib
+from contextlib import suppress
 from datetime import timedelta
-from itertools import chain, islice
+from itertools import islice
 
 from ..clock import as_precise, from_precise
-from . import Storage, durable, entries
+from . import Storage, durable, entries, restoring, verifying
 from .listing import FolderListing
-from .segments import DAY, Segments
+from .segments import Segments
 
 LOCKS = 256
 _ONE = timedelta(microseconds=1)
@@ -29,35 +30,42 @@ class JsonFiles(Storage):
     """See the module; ``root`` is the instance folder."""
 
     def __init__(self, root, clock, history_versions, history_days):
-        self.root = os.fspath(root)
+        self.root = os.path.abspath(root)
         self.clock = clock
         self.history_versions = history_versions
         self.history_days = history_days
-        self._folders = {}
+        self._kinds = set()
         self._listings = {}
         with durable.storage_errors("open"):
-            durable.make_folder(os.path.join(self.root, "locks"))
+            for folder in self.root, os.path.join(self.root, "locks"):
+                durable.make_folder(folder)
 
     def read(self, kind, key):
         with durable.storage_errors("read"):
             return self._read(kind, key)
 
     def write(self, kind, key, by, change):
-        with durable.storage_errors("write"), durable.locked(self._lock_path(kind, key)):
-            self._make_folder(kind)
-            current = self._read(kind, key)
+        with durable.locked(self._lock_path(kind, key)):
+            with durable.storage_errors("read"):
+                self._make_folders(kind)
+                current, before, _ = self._load(kind, key)
+                previous = current or (self._last(kind, key) if kind.history else None)
             at = self.clock.now()
-            if current and as_precise(at) <= current.changed_at:
-                at = from_precise(current.changed_at) + _ONE
+            if previous:
+                at = max(at, from_precise(previous.changed_at) + _ONE)
             value = change(current, at)
-            if value is None:
-                return self._delete(kind, key, current, by, at) if current else None
-            return self._replace(kind, key, current, value, by, at)
+            if value is None and current is None:
+                return None
+            with durable.storage_errors("write"):
+                version = previous.version + 1 if previous else 1
+                return self._commit(kind, key, current, before, value, entries.Head(version, as_precise(at), by))
 
     def items(self, kind):
         with durable.storage_errors("list"):
-            self._make_folder(kind)
-            listing = self._listings.setdefault(kind.name, FolderListing(self, kind, self._folder(kind)))
+            self._make_folders(kind)
+            listing = self._listings.get(kind.name)
+            if listing is None:
+                listing = self._listings.setdefault(kind.name, FolderListing(self, kind, self._folder(kind)))
             return listing.current()
 
     def stamp(self, kind, key):
@@ -72,64 +80,116 @@ class JsonFiles(Storage):
             return durable.signature(stat)
 
     def history(self, kind, key, before=None, limit=None):
-        with durable.storage_errors("history"):
-            current = self._read(kind, key)
+        def look(current):
             return list(islice(self._versions(kind, key, current, before), limit))
 
+        return self._look_back(kind, key, look) or []
+
     def version(self, kind, key, version):
-        with durable.storage_errors("history"):
-            current = self._read(kind, key)
-            if current and current.version == version:
-                return current
-            item = self._segments(kind, key).find(version, current and current.version)
-            return item if item and self._within_limits(item, self._newest(kind, key, current)) else None
+        return self._look_back(kind, key, lambda current: self._version(kind, key, current, version))
+
+    def keys(self, kind):
+        with durable.storage_errors("list"):
+            self._make_folders(kind)
+            names = set(os.listdir(self._folder(kind)))
+            if kind.history:
+                names.update(name + entries.SUFFIX for name in os.listdir(self._history_folder(kind)))
+            return sorted(key for name in names if (key := entries.key_of(name)) is not None)
+
+    def restore(self, kind, key, items):
+        with durable.locked(self._lock_path(kind, key)), durable.storage_errors("restore"):
+            self._make_folders(kind)
+            return restoring.restore(self._segments(kind, key), self._path(kind, key), self._read(kind, key), items)
+
+    def verify(self, kind):
+        with durable.storage_errors("verify"):
+            self._make_folders(kind)
+            folders = [self._folder(kind), self._history_folder(kind)] if kind.history else [self._folder(kind)]
+            yield from verifying.verify(self, kind, folders)
 
     def read_file(self, kind, key):
         """The Item and the stat result of its file, or (None, None)."""
-        data, stat = durable.read_file(self._path(kind, key))
-        if data is None:
-            return None, None
-        return entries.decode(kind, key, data, lambda: self._next_version(kind, key, None), stat.st_mtime), stat
+        item, _, stat = self._load(kind, key)
+        return item, stat
 
     def _read(self, kind, key):
-        return self.read_file(kind, key)[0]
+        return self._load(kind, key)[0]
 
-    def _replace(self, kind, key, current, value, by, at):
-        head = entries.Head(self._next_version(kind, key, current), as_precise(at), by)
+    def _load(self, kind, key):
+        """The current Item, the bytes and the stat result of its file, or (None, None, None)."""
+        path = self._path(kind, key)
+        while True:
+            try:
+                data, stat = durable.read_file(path)
+            except OSError as error:
+                if error.errno in durable.UNREADABLE:
+                    raise entries.damaged(kind, key, error) from error
+                raise
+            if data is None:
+                return None, None, None
+            item = entries.decode(kind, key, data, stat.st_mtime)
+            if item.version:
+                return item, data, stat
+            version = self._segments(kind, key).number(item) if kind.history else 1
+            # The history may have gone on since; then this is no longer the current one.
+            with suppress(FileNotFoundError):
+                if durable.signature(os.stat(path)) == durable.signature(stat):
+                    return item._replace(version=version), data, stat
+
+    def _commit(self, kind, key, current, before, value, head):
+        """Supersede ``current``, whose file holds ``before``, by ``value`` (None: delete); the new Item or None."""
+        segments = self._segments(kind, key)
+        end = segments.end(current) if kind.history and current else None
+        if end:
+            head.version = end.version + 1
+        head.deleted = value is None
         data = entries.encode(head, value)
-        item = entries.decode(kind, key, data)
-        if kind.history and current:
-            self._supersede(kind, key, current)
-        durable.replace_file(self._path(kind, key), data)
+        item = None if value is None else entries.decode(kind, key, data)
+        if end:
+            segments.append(end, *([data] if value is None else []))
+        if value is None:
+            durable.remove_file(self._path(kind, key), before)
+        else:
+            durable.replace_file(self._path(kind, key), data, before)
+        if end and end.fresh:
+            segments.trim(head.version, self.history_versions, self._oldest())
         return item
 
-    def _delete(self, kind, key, current, by, at):
-        if kind.history:
-            head = entries.Head(current.version + 1, as_precise(at), by, True)
-            self._supersede(kind, key, current, entries.encode(head, None))
-        path = self._path(kind, key)
-        durable.remove_file(path, durable.read_file(path)[0])
-
-    def _supersede(self, kind, key, current, *more):
-        head = entries.Head(current.version, current.changed_at, current.changed_by)
+    def _last(self, kind, key):
+        """The newest superseded version of a key without a current one, for its next writer."""
         segments = self._segments(kind, key)
-        segments.append(current.version, [entries.encode(head, current.value, between=b","), *more])
-        segments.trim(current.version + 1, self.history_versions, self._oldest())
+        restoring.discard_unfinished(segments)
+        return segments.last()
 
-    def _next_version(self, kind, key, current):
-        newest = current or (self._segments(kind, key).last() if kind.history else None)
-        return newest.version + 1 if newest else 1
+    def _look_back(self, kind, key, look):
+        """What ``look(current Item or None)`` finds in the history."""
+        with durable.storage_errors("history"):
+            while True:
+                current = self._read(kind, key)
+                found = None if not current and self._is_unfinished(kind, key) else look(current)
+                # Without a current version nothing tells a deletion that is being written from one that is done.
+                if current or not os.path.exists(self._path(kind, key)):
+                    return found
+
+    def _is_unfinished(self, kind, key):
+        return kind.history and restoring.is_unfinished(self._segments(kind, key))
 
     def _versions(self, kind, key, current, before):
-        past = self._segments(kind, key).newest_first(current and current.version) if kind.history else iter(())
-        items = chain([current] if current else [], past)
-        newest = None
-        for item in items:
-            newest = newest or item.version
-            if not self._within_limits(item, newest):
-                return
-            if before is None or item.version < before:
+        if current and (before is None or current.version < before):
+            yield current
+        if kind.history:
+            newest = self._newest(kind, key, current)
+            below = min((number for number in (current and current.version, before) if number), default=None)
+            for item in self._segments(kind, key).newest_first(below):
+                if not self._within_limits(item, newest):
+                    return
                 yield item
+
+    def _version(self, kind, key, current, version):
+        if current and current.version == version:
+            return current
+        item = self._segments(kind, key).find(version, current and current.version)
+        return item if item and self._within_limits(item, self._newest(kind, key, current)) else None
 
     def _newest(self, kind, key, current):
         newest = current or self._segments(kind, key).last()
@@ -138,33 +198,39 @@ class JsonFiles(Storage):
     def _within_limits(self, item, newest):
         if item.version == newest:
             return True
-        age = self.clock.now() - from_precise(item.changed_at)
-        return item.version >= newest - self.history_versions and age.days < self.history_days
+        return item.version >= newest - self.history_versions and from_precise(item.changed_at) >= self._oldest()
 
     def _oldest(self):
-        return self.clock.timestamp() - self.history_days * DAY
+        return self.clock.now() - timedelta(days=self.history_days)
 
     def _segments(self, kind, key):
         name = entries.file_name(key).removesuffix(entries.SUFFIX)
-        return Segments(kind, key, os.path.join(self.root, "history", kind.name, name))
+        return Segments(kind, key, os.path.join(self._history_folder(kind), name))
+
+    def _history_folder(self, kind):
+        return os.path.join(self.root, "history", kind.name)
 
     def _folder(self, kind):
         return os.path.join(self.root, kind.name)
 
-    def _make_folder(self, kind):
-        folder = self._folder(kind)
-        if folder not in self._folders:
+    def _make_folders(self, kind):
+        """Make the folders of a kind and tidy up, once in each process."""
+        if kind.name not in self._kinds:
+            folder = self._folder(kind)
             durable.make_folder(folder)
-            self._folders[folder] = True
+            if kind.history:
+                durable.make_folder(os.path.join(self.root, "history"))
+                durable.make_folder(self._history_folder(kind))
             for name in os.listdir(folder):
                 if name.startswith(".") and name.endswith(durable.DRAFT_SUFFIX):
                     self._remove_draft(kind, os.path.join(folder, name))
+            self._kinds.add(kind.name)
 
     def _remove_draft(self, kind, draft):
         """Remove what a killed writer left, unless a writer of that key is at work: then the file is its own."""
         key = entries.key_of(os.path.basename(draft)[1:].removesuffix(durable.DRAFT_SUFFIX))
         if key is not None:
-            with durable.try_locked(self._lock_path(kind, key)) as free:
+            with suppress(OSError), durable.try_locked(self._lock_path(kind, key)) as free:
                 if free:
                     durable.remove_quietly(draft)
 
@@ -174,4 +240,3 @@ class JsonFiles(Storage):
     def _lock_path(self, kind, key):
         number = zlib.crc32(f"{kind.name}/{key}".encode()) % LOCKS
         return os.path.join(self.root, "locks", f"{number:02x}")
-

@@ -47,29 +47,31 @@ class FolderListing:
     def _look(self, now):
         files = {}
         changed = False
-        with os.scandir(self.folder) as found:
-            for entry in found:
-                known = self._files.get(entry.name)
-                file = self._look_at(entry, known, now)
-                if file is not None:
-                    files[entry.name] = file
-                    changed = changed or known is None or known[1] != file[1]
+        # Some file systems leave out a name that is replaced while the folder is read: those known are tried anyhow.
+        for name in self._files.keys() | set(os.listdir(self.folder)):
+            known = self._files.get(name)
+            file = self._look_at(name, known, now)
+            if file is not None:
+                files[name] = file
+                changed = changed or known is None or known[1] != file[1]
         changed = changed or len(files) != len(self._files)
         self._files = files
         if changed:
             self._listing = self._build(sorted((item for _, item in files.values()), key=attrgetter("key")))
 
-    def _look_at(self, entry, known, now):
-        """(signature or None, Item) of a file; None where there is no item, or no longer. A damaged one has no value."""
-        if known is None and entries.key_of(entry.name) is None:
+    def _look_at(self, name, known, now):
+        """(signature or None, Item) of a file; None where there is no item or no longer. A damaged one has no value."""
+        if known is None and entries.key_of(name) is None:
             return None
         try:
-            stat = entry.stat()
+            stat = os.stat(os.path.join(self.folder, name))
         except FileNotFoundError:
             return None
-        if known is not None and known[0] == durable.signature(stat):
+        except OSError:
+            stat = None  # reading it will say what is the matter
+        if known is not None and stat is not None and known[0] == durable.signature(stat):
             return known
-        key = entries.key_of(entry.name)
+        key = entries.key_of(name)
         try:
             item, stat = self.store.read_file(self.kind, key)
         except DamagedItem as error:
@@ -82,7 +84,8 @@ class FolderListing:
         good = tuple(item for item in items if item.value is not None)
         return Listing(
             blake2b("\n".join(item.etag for item in items).encode(), digest_size=12).hexdigest(),
+            max((item.changed_at for item in good), default=""),
             good,
-            tuple(b",".join(item.value for item in good[at : at + CHUNK]) for at in range(0, len(good), CHUNK)),
+            tuple(b",".join(item.value for item in good[slice(at, at + CHUNK)]) for at in range(0, len(good), CHUNK)),
             tuple(item.key for item in items if item.value is None),
         )

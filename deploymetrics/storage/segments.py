@@ -3,19 +3,35 @@
 A file is named by the version it begins with. Lines are only ever added to the last one, and versions are dropped
 by removing the first, so that trimming costs one ``unlink`` now and then and never touches what a reader has open.
 A line counts only when its version is below the current one: what a crash left of a write that was not committed is
-skipped by readers, and cut off by the next writer.
+skipped by readers, and cut off by the next writer. It may be torn: a last line without a newline, or one with the
+zero bytes of a block that never reached the disk.
 """
 
 import os
 from bisect import bisect_right
+from contextlib import suppress
+from itertools import islice
+from typing import NamedTuple
 
+from ..clock import from_precise
 from ..errors import DamagedItem
 from . import durable, entries
 
 SEGMENT_LINES = 64
 SEGMENT_BYTES = 2**18
 SUFFIX = ".jsonl"
-DAY = 86400
+HEAD_BYTES = 512
+
+
+class End(NamedTuple):
+    """Where the history goes on: in the file that begins with ``start``, after ``size`` bytes, with ``line``, which is
+    the current Item as ``version``. ``fresh``: nothing in that file counts yet, so its name may not be durable."""
+
+    start: int
+    size: int
+    fresh: bool
+    version: int
+    line: bytes
 
 
 class Segments:
@@ -34,18 +50,25 @@ class Segments:
             return []
         return sorted(int(name.removesuffix(SUFFIX)) for name in names if name.removesuffix(SUFFIX).isdecimal())
 
+    def lines(self):
+        """Every line, oldest first, each with its newline."""
+        return [line + b"\n" for start in self.starts() for line in self._lines(start)]
+
     def last(self):
         """The newest Item in here, or None; for a key that has no current one."""
         return next(self.newest_first(None), None)
 
     def newest_first(self, below):
         """Yield Items with a version below ``below`` (None: all)."""
+        torn = True  # only what follows the last line that counts may be torn
         for start in reversed(self.starts()):
             if below is None or start < below:
                 for line in reversed(self._lines(start)):
-                    item = entries.decode(self.kind, self.key, line)
-                    if below is None or item.version < below:
-                        yield item
+                    if torn and b"\0" in line:
+                        continue
+                    if below is None or self._version(line) < below:
+                        torn = False
+                        yield entries.decode(self.kind, self.key, line)
 
     def find(self, version, below):
         """The Item of a version that is below ``below``, or None."""
@@ -57,27 +80,69 @@ class Segments:
         line = next((line for line in self._lines(starts[index - 1]) if line.startswith(prefix)), None)
         return line and entries.decode(self.kind, self.key, line)
 
-    def append(self, first_version, lines):
-        """Add ``lines``, the first of which has ``first_version``, durably; whatever is there from it on is cut off."""
+    def number(self, item):
+        """The version of a current Item whose file does not say it: one more than the newest, unless the newest is this
+        Item, left by a write that was not committed."""
+        past = list(islice(self.newest_first(None), 2))
+        if past and past[0].deleted:
+            past[1:] = [one for one in past[1:] if _same(one, item)]
+        if past and _same(past[-1], item):
+            return past[-1].version
+        return past[0].version + 1 if past else 1
+
+    def end(self, current):
+        """The End for a write that supersedes the Item ``current``.
+
+        Its version is the Item's own; but an older file that was put back by hand is numbered on, since every line
+        that is not what a crash left of an attempt to write this very one is history, and stays.
+        """
         starts = self.starts()
+        line = _line(current, current.version)
         if not starts:
+            return End(current.version, 0, True, current.version, line)
+        lines = [text + b"\n" for text in self._lines(starts[-1])]
+        begun = _cut_leftover(lines, line, current.version)
+        newest = self._version(lines[-1]) if lines else starts[-1] - 1
+        version = max(current.version, newest + 1)
+        size = sum(map(len, lines))
+        if lines and not begun and (len(lines) >= SEGMENT_LINES or size + len(line) > SEGMENT_BYTES):
+            return End(version, 0, True, version, _line(current, version))
+        return End(starts[-1], size, not lines, version, _line(current, version))
+
+    def append(self, end, *more):
+        """Add the line of ``end``, and ``more`` after it, durably."""
+        if end.fresh:
             durable.make_folder(self.folder)
-        start = starts[-1] if starts else first_version
-        if starts and not self._append_to(start, first_version, lines):
-            start = first_version
-        if start not in starts:
-            self._append_to(start, first_version, lines)
+        fd = os.open(self._path(end.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
+        try:
+            if os.fstat(fd).st_size != end.size:
+                os.ftruncate(fd, end.size)
+            os.lseek(fd, end.size, os.SEEK_SET)
+            durable.write_all(fd, b"".join((end.line, *more)))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if end.fresh:
             durable.sync_folder(self.folder)
 
     def trim(self, newest, versions, oldest):
-        """Remove files that hold only versions past the limits: more than ``versions`` below ``newest``, or last
-        written to before ``oldest`` (seconds). The last file stays, so that versions go on counting."""
-        starts = self.starts()
-        for start, following in zip(starts, starts[1:]):
-            path = self._path(start)
-            if following > newest - versions and os.stat(path).st_mtime >= oldest:
-                break
-            os.unlink(path)
+        """Remove files that hold only versions past the limits: more than ``versions`` below ``newest``, or changed
+        before ``oldest``. The last file stays, so that versions go on counting. What cannot be removed stays for the
+        next time: the write that asks for this is done."""
+        with suppress(OSError, ValueError):
+            starts = self.starts()
+            for start, following in zip(starts, starts[1:]):
+                if following > newest - versions and not self._begins_before(following, oldest):
+                    break
+                os.unlink(self._path(start))
+
+    def _begins_before(self, start, oldest):
+        fd = os.open(self._path(start), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            match = entries.HEAD.match(os.read(fd, HEAD_BYTES))
+        finally:
+            os.close(fd)
+        return match is not None and from_precise(match[2].decode()) < oldest
 
     def _path(self, start):
         return os.path.join(self.folder, f"{start:012d}{SUFFIX}")
@@ -87,39 +152,33 @@ class Segments:
         # A last line without a newline is being written, or was when the machine stopped.
         return (data or b"").split(b"\n")[:-1]
 
-    def _append_to(self, start, first_version, lines):
-        """Add lines to the file that begins with ``start``; False where it is full."""
-        fd = os.open(self._path(start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
-        try:
-            data = os.read(fd, os.fstat(fd).st_size)
-            kept = self._committed(data, first_version)
-            size = sum(map(len, kept))
-            full = kept and (len(kept) >= SEGMENT_LINES or size + len(lines[0]) > SEGMENT_BYTES)
-            if size < len(data):
-                os.ftruncate(fd, size)
-            if not full:
-                os.lseek(fd, size, os.SEEK_SET)
-                durable.write_all(fd, b"".join(lines))
-            if not full or size < len(data):
-                os.fsync(fd)
-            return not full
-        finally:
-            os.close(fd)
-
-    def _committed(self, data, first_version):
-        """The lines of ``data``, with their newlines, that are whole and below ``first_version``."""
-        kept = data.splitlines(keepends=True)
-        if kept and not kept[-1].endswith(b"\n"):
-            kept.pop()
-        while kept and self._version(kept[-1]) >= first_version:
-            kept.pop()
-        return kept
-
     def _version(self, line):
-        match = entries.VERSION.match(line)
+        match = entries.HEAD.match(line)
         if match is None:
             raise DamagedItem(
                 f"The history of {self.key!r} of {self.kind.name} is damaged; an administrator has to mend its file.",
                 log=f"{self.folder}: a line without a version",
             )
         return int(match[1])
+
+
+def _line(item, version):
+    return entries.encode(entries.Head(version, item.changed_at, item.changed_by), item.value, between=b",")
+
+
+def _same(past, item):
+    return (past.value, past.changed_at, past.changed_by) == (item.value, item.changed_at, item.changed_by)
+
+
+def _cut_leftover(lines, line, version):
+    """Take from the end of ``lines`` what a write that superseded ``line`` and was not committed left there: torn
+    lines, ``line`` itself, a deletion after it. Whether there was any."""
+    before = len(lines)
+    deletion = b'{"version":%d,' % (version + 1)
+    if len(lines) > 1 and lines[-1].startswith(deletion) and (lines[-2] == line or b"\0" in lines[-2]):
+        lines.pop()
+    while lines and b"\0" in lines[-1]:
+        lines.pop()
+    if lines and lines[-1] == line:
+        lines.pop()
+    return len(lines) < before

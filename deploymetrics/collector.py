@@ -1,0 +1,259 @@
+"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and writes the document ``platform``.
+
+What a source found stays until it finds something else: a failure is noted beside it and changes nothing else. The
+document is composed of what the sources have, so no run can make it worse. No Flask in here.
+"""
+
+import hashlib
+import hmac
+import logging
+
+import msgspec
+
+from .clock import as_precise, from_precise
+from .errors import DeploymetricsError, NotFound
+from .reserved import RESERVED_TAG
+from .sources import Context, load_sources
+from .sources.isolation import Running
+from .storage import Kind
+
+BY = "collector"
+#: A document whose values stay the same is written again after this time.
+REFRESH_SECONDS = 86400
+log = logging.getLogger(__name__)
+
+
+class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a source: times are precise texts, or empty where it never happened.
+
+    ``values`` are its last good ones; ``failed`` has the reason for each metric that the last success lacked;
+    ``reason`` is that of the last failure; ``failures`` counts those since the last success; ``nextAttempt`` is in
+    seconds since 1970; ``configuration`` is a keyed hash.
+    """
+
+    name: str
+    configuration: str = ""
+    lastSuccess: str = ""
+    lastFailure: str = ""
+    reason: str = ""
+    permanent: bool = False
+    failures: int = 0
+    nextAttempt: float = 0.0
+    warning: str = ""
+    failed: dict[str, str] = {}
+    values: dict[str, str | list[str] | dict[str, str]] = {}
+
+    def key(self):
+        return self.name
+
+    @property
+    def is_fresh(self):
+        """Whether the last attempt succeeded, for every metric."""
+        return bool(self.lastSuccess) and not self.failures and not self.failed
+
+
+COLLECTOR = Kind("collector", SourceState)
+
+
+def read_states(store):
+    """The SourceState of every source that was ever asked, ordered by name."""
+    return [COLLECTOR.decode(item.value) for item in store.items(COLLECTOR).items]
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Seconds: between runs, for one source, between attempts after failures, and after a permanent one."""
+
+    interval: int
+    timeout: int
+    longest_delay: int
+    permanent_delay: int
+
+
+class DeploymentMetricsCollectorTask:
+    """The sources of a deployment, when each is due, and what it said."""
+
+    def __init__(self, sources, service, store, clock, timing, key):
+        self.sources = dict(sources)
+        self.service = service
+        self.store = store
+        self.clock = clock
+        self.timing = timing
+        self._key = key.encode()
+        self._unsaved = {}
+
+    def due(self, *, first=False, retry=False):
+        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all."""
+        return [name for name in self.sources if retry or self._is_due(name, first)]
+
+    def run(self, names, stop, close=()):
+        """Ask these sources at the same time, store what they say and write the document; their SourceStates.
+
+        When ``stop`` says so, those that have not answered are left out and count as not asked. ``close`` are
+        descriptors that no source's process must keep. Raises StorageError.
+        """
+        running = [Running(name, self.sources[name], self.timing.timeout, close) for name in names]
+        states = []
+        try:
+            for source in running:
+                outcome = source.outcome(stop)
+                if outcome is None:
+                    break
+                states.append(self._settle(source.name, outcome))
+        finally:
+            for source in running:
+                source.end()
+        self._save()
+        self._publish()
+        return states
+
+    def retry_soon(self):
+        """Make every source that waits after a failure due, for the process that collects."""
+
+        def change(current, at):
+            return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0))
+
+        for name in self.sources:
+            if self._state(name).failures:
+                self.store.write(COLLECTOR, name, BY, change)
+
+    def delay(self):
+        """Seconds until the next source is due, at most the interval."""
+        now = self.clock.timestamp()
+        times = [state.nextAttempt - now for state in map(self._state, self.sources)]
+        return max(0.0, min([*times, self.timing.interval]))
+
+    def _state(self, name):
+        if name in self._unsaved:
+            return self._unsaved[name]
+        item = self.store.read(COLLECTOR, name)
+        return item.record if item else SourceState(name)
+
+    def _is_due(self, name, first):
+        state = self._state(name)
+        if self._digest(name) != state.configuration or first and not state.failures:
+            return True
+        left = state.nextAttempt - self.clock.timestamp()
+        # A time farther off than any delay was noted by a clock that has been put back since.
+        return not 0 < left <= max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
+
+    def _digest(self, name):
+        try:
+            text = msgspec.json.encode(self.sources[name].configuration(), order="deterministic")
+        except Exception as error:  # a third party's, which must not end the others
+            log.error("source %s: its configuration cannot be had: %s", name, type(error).__name__)
+            text = b""
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+
+    def _settle(self, name, outcome):
+        before = self._state(name)
+        state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
+        state = msgspec.structs.replace(state, configuration=self._digest(name))
+        self._unsaved[name] = state
+        return state
+
+    def _save(self):
+        # What a full disk refuses stays in memory: an account is not hammered because a failure cannot be noted.
+        for name, state in list(self._unsaved.items()):
+            self.store.write(COLLECTOR, name, BY, _replacing(state))
+            del self._unsaved[name]
+
+    def _success(self, before, outcome):
+        now = self.clock.now()
+        if outcome.warning and outcome.warning != before.warning:
+            log.warning("source %s: %s", before.name, outcome.warning)
+        for metric in outcome.failed.keys() - before.failed.keys():
+            log.warning("source %s: %s: %s", before.name, metric, outcome.failed[metric])
+        return msgspec.structs.replace(
+            before,
+            lastSuccess=as_precise(now),
+            failures=0,
+            permanent=False,
+            nextAttempt=now.timestamp() + self.timing.interval,
+            warning=outcome.warning,
+            failed=outcome.failed,
+            values=_merged(before.values, outcome),
+        )
+
+    def _failure(self, before, outcome):
+        now = self.clock.now()
+        failures = before.failures + 1
+        delay = self.timing.permanent_delay if outcome.permanent else self._backoff(failures)
+        log.error("source %s: %s Next attempt in %d seconds.", before.name, outcome.error, delay)
+        return msgspec.structs.replace(
+            before,
+            lastFailure=as_precise(now),
+            reason=outcome.error,
+            permanent=outcome.permanent,
+            failures=failures,
+            nextAttempt=now.timestamp() + delay,
+        )
+
+    def _backoff(self, failures):
+        doubled = self.timing.interval * 2 ** min(failures - 1, 20)
+        return max(self.timing.interval, min(doubled, self.timing.longest_delay))
+
+    def _publish(self):
+        values = {}
+        for name in self.sources:
+            for metric, value in self._state(name).values.items():
+                if values.setdefault(metric, value) is not value:
+                    log.error("source %s: another source has the metric %s already.", name, metric)
+        if values:
+            metrics = msgspec.json.encode([values])
+            if not self._is_current(metrics):
+                self.service.save_platform(metrics, BY)
+
+    def _is_current(self, metrics):
+        try:
+            item = self.service.get(RESERVED_TAG)
+        except NotFound:
+            return False
+        age = self.clock.now() - from_precise(item.changed_at)
+        return bytes(item.record.metrics) == metrics and age.total_seconds() < REFRESH_SECONDS
+
+
+def _replacing(state):
+    return lambda current, at: msgspec.json.encode(state)
+
+
+def _merged(old, outcome):
+    """The values found now, and the old ones of the metrics that failed, in the order that they had."""
+    kept = {name: value for name, value in old.items() if name in outcome.failed}
+    merged = {**kept, **outcome.values}
+    return {name: merged[name] for name in dict.fromkeys([*old, *outcome.values]) if name in merged}
+
+
+def create_task(settings, instance, store, service, accounts, clock):
+    """The task that the settings describe; raises SettingError."""
+    sources = load_sources(Context(settings, instance, store, service, accounts))
+    timing = Timing(
+        settings["COLLECT_INTERVAL_SECONDS"],
+        settings["COLLECT_TIMEOUT_SECONDS"],
+        settings["COLLECT_LONGEST_DELAY_SECONDS"],
+        settings["COLLECT_PERMANENT_DELAY_SECONDS"],
+    )
+    return DeploymentMetricsCollectorTask(sources, service, store, clock, timing, settings["SECRET_KEY"])
+
+
+def collect_forever(task, lock, stop):
+    """Run the task whenever a source is due, until ``stop``; stands by while another process holds ``lock``."""
+    while not stop.wait(0):
+        if not lock.acquire():
+            stop.wait(1)
+            continue
+        log.info("collecting from %s", ", ".join(task.sources))
+        first = True
+        while not stop.wait(_round(task, lock, stop, first)):
+            first = False
+    lock.release()
+
+
+def _round(task, lock, stop, first):
+    """One round; the seconds until the next."""
+    try:
+        if names := task.due(first=first):
+            task.run(names, stop, (lock.fd, *stop.fds))
+        return task.delay()
+    except DeploymetricsError as error:
+        log.error("the collector could not store: %s %s", error.detail, error.log or "")
+        return min(30, task.timing.interval)

@@ -1,0 +1,163 @@
+"""The source ``bigfix``: session relevance over the REST API of a real BigFix server.
+
+The wire is the affair of ``bigfix-remote-session-relevance``: Basic and bearer credentials, a server with and without
+an Explorer (503, and then the older encoding of the query), errors that come with HTTP 200, tuples. Its backend is used
+rather than its client, which looks for configured deployments and trusts an unknown certificate on first use.
+
+Expressions are evaluated one after the other: a root server is spared a burst, and a wrong password is tried once.
+"""
+
+import asyncio
+import json
+from importlib.resources import files
+from typing import NamedTuple
+
+from . import Findings, Source, SourceError
+from .bigfix_access import PinnedCertificate, fingerprint_of, read_access
+
+NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
+_PERMANENT = ("authentication", "tls")
+_NOT_MASTER = "The BigFix account is not a master operator: the numbers cover only what it may see."
+
+
+class Metric(NamedTuple):
+    """A row of the table: a metric's name, its relevance, and what kind of answer makes sense."""
+
+    name: str
+    relevance: str
+    answer: str = ANY
+
+
+def default_metrics():
+    """The Metrics that ship with the package."""
+    text = files(__package__).joinpath("bigfix_relevance.json").read_text(encoding="utf-8")
+    return [Metric(**row) for row in json.loads(text)]
+
+
+def metrics_of(settings):
+    """The default Metrics as BIGFIX_METRICS extends, replaces and drops them."""
+    changes = settings["BIGFIX_METRICS"]
+    kept = [metric for metric in default_metrics() if metric.name not in changes]
+    return kept + [Metric(name, relevance) for name, relevance in changes.items() if relevance]
+
+
+class BigFixSource(Source):
+    """Wanted where BIGFIX_SERVER is set."""
+
+    @classmethod
+    def is_wanted(cls, settings):
+        return bool(settings["BIGFIX_SERVER"])
+
+    def configuration(self):
+        named = {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")}
+        try:
+            return {"settings": named, "access": read_access(self.settings, self.context.instance)}
+        except SourceError as error:
+            return {"settings": named, "access": error.detail}
+
+    def collect(self):
+        """A value for each Metric that the server could evaluate."""
+        access = read_access(self.settings, self.context.instance)
+        try:
+            return asyncio.run(self._collect(access))
+        except SourceError as error:
+            raise SourceError(access.redacted(error.detail), permanent=error.permanent) from None
+
+    async def _collect(self, access):
+        values, failed = {}, {}
+        async with self._backend(access) as backend:
+            for metric in metrics_of(self.settings):
+                try:
+                    values[metric.name] = shaped(metric, await self._evaluate(backend, metric.relevance))
+                except RelevanceError as error:
+                    failed[metric.name] = access.redacted(str(error))
+            return Findings(values, failed, await self._scope(backend))
+
+    def _backend(self, access):
+        try:
+            from bigfix_remote_session_relevance import ConfigError, RestBackend
+        except ImportError:
+            raise SourceError("Install deploymetrics[bigfix] to collect from BigFix.", permanent=True) from None
+        fingerprint = self.settings["BIGFIX_FINGERPRINT"]
+        seconds = self.settings["BIGFIX_CONNECT_SECONDS"]
+        try:
+            return RestBackend(
+                access.server,
+                username=access.user or None,
+                password=access.password or None,
+                token=access.token or None,
+                verify="tofu" if fingerprint else self.settings["BIGFIX_CA_FILE"] or True,
+                trust=PinnedCertificate(fingerprint, access.host, access.port, seconds) if fingerprint else None,
+                connect_timeout=seconds,
+                read_timeout=self.settings["BIGFIX_QUERY_SECONDS"],
+                retries=0,
+            )
+        except ConfigError as error:
+            raise SourceError(f"BIGFIX_SERVER is not usable: {error}.", permanent=True) from None
+
+    async def _evaluate(self, backend, relevance):
+        """The result of one expression; raises RelevanceError for that one, SourceError for the server as a whole."""
+        try:
+            result = await backend.evaluate(relevance)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"The BigFix server cannot be asked: {type(error).__name__}.", permanent=True) from None
+        if result.ok:
+            return result
+        error = result.error
+        if error.kind == "session_relevance":
+            raise RelevanceError(error.message)
+        message = f"BigFix: {error.kind}: {error.message.rstrip('.')}."
+        if error.code == "cert_verify_failed":
+            address = backend.address
+            message += fingerprint_of(address.host, address.port, self.settings["BIGFIX_CONNECT_SECONDS"])
+        raise SourceError(message, permanent=error.kind in _PERMANENT)
+
+    async def _scope(self, backend):
+        """A warning if the account is not a master operator: only those may list the Web Reports servers."""
+        try:
+            found = await asyncio.wait_for(backend.registered_servers(), self.settings["BIGFIX_CONNECT_SECONDS"])
+        except TimeoutError:
+            return ""
+        return _NOT_MASTER if getattr(found, "code", None) == "permission_denied" else ""
+
+
+class RelevanceError(Exception):
+    """One expression has no answer, or one that makes no sense."""
+
+
+def shaped(metric, result):
+    """The answer as a metric's value: pairs as a dict, another plural as a list, a singular as it is.
+
+    Raises RelevanceError for what is not of the kind that the Metric names.
+    """
+    answers = result.answers
+    if metric.answer == COUNTS or _are_pairs(result):
+        return _counts(answers)
+    if metric.answer == ANY and result.plural:
+        return [_text(answer) for answer in answers]
+    if len(answers) != 1:
+        raise RelevanceError(f"There are {len(answers)} answers in place of one.")
+    answer = answers[0]
+    if metric.answer == NUMBER and (isinstance(answer, bool) or not isinstance(answer, int)):
+        raise RelevanceError("The answer is not a whole number.")
+    return _text(answer)
+
+
+def _are_pairs(result):
+    return bool(result.answers) and all(isinstance(answer, tuple) and len(answer) == 2 for answer in result.answers)
+
+
+def _counts(answers):
+    try:
+        counts = {_text(key): _text(count) for key, count in answers}
+    except (TypeError, ValueError):
+        raise RelevanceError("The answers are not pairs.") from None
+    if len(counts) != len(answers):
+        raise RelevanceError("The answers name something twice.")
+    return counts
+
+
+def _text(answer):
+    if answer is None or isinstance(answer, (tuple, list, dict)):
+        raise RelevanceError("An answer is neither text nor a number.")
+    return str(answer)

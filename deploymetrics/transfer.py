@@ -1,0 +1,98 @@
+"""All documents with their histories as lines of JSON (NDJSON), out of a storage and into one. No Flask in here.
+
+A line is a version as the API's history shows it; the lines of a tag stand together, oldest first.
+"""
+
+from itertools import groupby
+
+import msgspec
+from marshmallow import ValidationError
+
+from . import rawjson
+from .clock import as_precise, from_precise
+from .errors import BadRequest, DeploymetricsError, MalformedBody
+from .schemas import ExportedVersion, check_tag
+from .service import DOCUMENTS, Document
+from .storage import Item
+
+IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def version_json(item):
+    """A version as JSON text: who and when, then the document as it was, or that it was deleted."""
+    head = {"version": item.version, "changedAt": item.changed_at, "changedBy": item.changed_by}
+    if item.deleted:
+        return msgspec.json.encode({**head, "tag": item.key, "deleted": True})
+    return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
+
+
+def export_tag(store, tag):
+    """The lines, oldest version first, of one tag; raises StorageError for one that is damaged."""
+    return [version_json(item) + b"\n" for item in reversed(store.history(DOCUMENTS, tag))]
+
+
+def import_lines(store, lines, *, dry_run=False):
+    """Store what ``export_tag`` gave, a tag at a time, each wholly or not at all.
+
+    Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag; a line that cannot be read refuses its tag,
+    and ``dry_run`` stores nothing.
+    """
+    numbered = ((number, *_read(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+    for tag, group in groupby(numbered, key=lambda row: row[1]):
+        group = list(group)
+        error = next((problem for _, _, _, problem in group if problem), None)
+        items = [item for _, _, item, _ in group]
+        yield tag, *(_refusal(error) if error else _import_tag(store, tag, items, group[0][0], dry_run))
+
+
+def _refusal(sentence):
+    return REFUSED, sentence
+
+
+def _import_tag(store, tag, items, number, dry_run):
+    for older, newer in zip(items, items[1:]):
+        if newer.version != older.version + 1:
+            return _refusal(f"line {number}: the versions of {tag} are not in order, one by one")
+    try:
+        if dry_run:
+            return _foresee(store, tag, items)
+        return (IMPORTED if store.restore(DOCUMENTS, tag, items) else THERE), ""
+    except DeploymetricsError as error:
+        return _refusal(f"line {number}: {error.detail}")
+
+
+def _foresee(store, tag, items):
+    there = store.history(DOCUMENTS, tag)
+    if not there:
+        return IMPORTED, ""
+    same = [version_json(item) for item in reversed(there)] == [version_json(item) for item in items]
+    return (THERE, "") if same else _refusal(f"There are other versions of {tag!r} already.")
+
+
+def _read(number, line):
+    """(tag or None, Item or None, sentence or None) of a line."""
+    tag = None
+    try:
+        fields = _decode(rawjson.compact(line.strip()))
+        tag = check_tag(msgspec.json.decode(fields.get("tag", b'""'), type=str))
+        return tag, _item(tag, fields), None
+    except ValidationError as error:
+        return tag, None, f"line {number}: {error.normalized_messages()}"
+    except (MalformedBody, BadRequest) as error:
+        return tag, None, f"line {number}: {error.detail}"
+    except msgspec.MsgspecError as error:
+        return tag, None, f"line {number}: {error}"
+
+
+def _item(tag, fields):
+    metrics = fields.pop("metrics", None)
+    head = ExportedVersion().load({name: msgspec.json.decode(value) for name, value in fields.items()})
+    deleted = head.get("deleted", False)
+    if deleted == (metrics is not None) or deleted == ("lastChanged" in head):
+        raise ValidationError("A version has metrics and lastChanged, or it is deleted.")
+    at = as_precise(from_precise(head["changedAt"]))
+    value = None
+    if not deleted:
+        value = msgspec.json.encode(Document(tag, metrics, head["lastChanged"]))
+    return Item(tag, value, None, head["version"], at, head["changedBy"], "", deleted)

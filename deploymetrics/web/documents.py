@@ -1,0 +1,123 @@
+"""The page of one document: its values, its plots over time, and how a program gets it."""
+
+import shlex
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import quote
+
+import msgspec
+from flask import render_template, request
+from flask_login import current_user
+
+from .. import besxml, rawjson
+from ..accounts import Role
+from ..auth import require_role
+from ..clock import as_precise, from_precise
+from ..collector import read_states
+from ..errors import NotFound
+from ..figures.flatten import shorten
+from ..figures.plots import MAX_POINTS, plot
+from ..figures.presentation import lay_out
+from ..reserved import RESERVED_TAG
+from ..figures.series import collect, recent
+from ..staleness import state
+from . import bp, parts
+from .words import now
+
+RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}
+PLOTS_PER_PAGE = 12
+MAX_RAW = 50_000
+MAX_FIGURES = 100
+
+
+class Plots(NamedTuple):
+    """The part of the page about history: ``figures`` are (name, svg, points), ``table`` has the same figures."""
+
+    figures: list
+    table: list
+    notes: list
+    span: str
+    found: int
+    page: int
+    pages: int
+    q: str
+
+
+@bp.get("/tags/<tag>")
+@require_role(Role.MASTER_OPERATOR)
+def document(tag):
+    """A document, or when it was deleted and by whom."""
+    try:
+        item = parts().service.get(tag)
+    except NotFound:
+        return render_template("web/deleted.html", tag=tag, item=parts().service.history(tag, limit=1).items[0]), 404
+    seconds = parts().expectations.of(tag)
+    return render_template(
+        "web/document.html", tag=tag, item=item, state=state(item.changed_at, seconds, now()), every=seconds,
+        layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
+        **raw_forms(item), curl=curl_line(tag),
+        sources=read_states(parts().service.store) if tag == RESERVED_TAG else (),
+    )
+
+
+def read_plots(tag):
+    """The Plots that the current request's URL asks for: ``range``, ``plots`` (a page of them) and ``name``."""
+    span = request.args.get("range") if request.args.get("range") in RANGES else "all"
+    days = RANGES[span][1]
+    since = as_precise(now() - timedelta(days=days)) if days else ""
+    versions = recent(parts().service, tag, since)
+    collected = collect(versions.items)
+    q = request.args.get("name", "").strip()[:200]
+    names = [name for name in collected.series if q.casefold() in name.casefold()]
+    pages = max(-(-len(names) // PLOTS_PER_PAGE), 1)
+    page = min(_page_number(), pages)
+    first = (page - 1) * PLOTS_PER_PAGE
+    shown = names[first:first + PLOTS_PER_PAGE]
+    figures = [(name, plot(name or "value", collected.series[name]), collected.series[name]) for name in shown]
+    table = _figure_table(versions.items, [points for _, _, points in figures])
+    notes = list(_notes(versions, collected, figures))
+    return Plots(figures, table, notes, span, len(names), page, pages, q)
+
+
+def raw_forms(item):
+    """The document as JSON laid out and as XML, each cut where it is long, as arguments for the template."""
+    json = msgspec.json.format(item.value, indent=2).decode()
+    entry = besxml.Entry(
+        tag=item.key, resource=resource_url(item.key), modified=from_precise(item.changed_at),
+        metrics=bytes(item.record.metrics), last_changed=item.record.lastChanged,
+    )
+    xml = besxml.render_document(entry).decode() if len(item.value) <= MAX_RAW else ""
+    return {"json": shorten(json, MAX_RAW), "xml": shorten(xml, MAX_RAW), "raw_cut": len(json) > MAX_RAW}
+
+
+def resource_url(tag):
+    """The address of the document in the API."""
+    return f"{request.url_root}api/deploymentmetrics/{quote(tag, safe='')}"
+
+
+def curl_line(tag):
+    """The command that fetches the document."""
+    return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag))}"
+
+
+def _page_number():
+    text = request.args.get("plots", "1")
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:9]) else 1
+
+
+def _figure_table(items, columns):
+    """(time, texts) of the newest versions, newest first; a text is empty where a version lacks the number."""
+    by_time = [{point.changed_at: point.text for point in points} for points in columns]
+    newest = [item.changed_at for item in reversed(items)][:MAX_FIGURES]
+    return [(at, [texts.get(at, "") for texts in by_time]) for at in newest]
+
+
+def _notes(versions, collected, figures):
+    if versions.cut:
+        yield f"Older versions are left out: the plots show the newest {len(versions.items):,} of this range."
+    if collected.cut:
+        yield f"There are more numbers than a page can plot; these are the first {len(collected.series):,}."
+    if any(len(points) > MAX_POINTS for _, _, points in figures):
+        yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
+    if figures and len(versions.items) > MAX_FIGURES:
+        yield f"The table has the newest {MAX_FIGURES} of {len(versions.items):,} versions."

@@ -1,0 +1,77 @@
+"""The versions of a document, any two of them compared, and an earlier one brought back."""
+
+import msgspec
+from flask import flash, redirect, render_template, request
+from flask_login import current_user
+
+from .. import rawjson
+from ..accounts import Role
+from ..auth import require_role
+from ..figures.differences import compare
+from ..figures.flatten import shorten
+from ..figures.presentation import lay_out
+from ..reserved import is_reserved
+from ..service import parse_version
+from . import bp, parts
+from .editing import condition_of, current_of
+from .documents import MAX_RAW
+from .words import tag_url
+
+PER_PAGE = 50
+
+
+@bp.get("/tags/<tag>/history")
+@require_role(Role.MASTER_OPERATOR)
+def history(tag):
+    """The versions, newest first."""
+    before = parse_version(request.args["before"]) if request.args.get("before") else None
+    page = parts().service.history(tag, before, PER_PAGE)
+    return render_template(
+        "web/history.html", tag=tag, items=page.items, before=before, older=page.following, current=current_of(tag),
+        reserved=is_reserved(tag),
+    )
+
+
+@bp.get("/tags/<tag>/versions/<version>")
+@require_role(Role.MASTER_OPERATOR)
+def version(tag, version):
+    """One version as it was."""
+    item = parts().service.version(tag, parse_version(version))
+    json = msgspec.json.format(item.value, indent=2).decode()
+    return render_template(
+        "web/version.html", tag=tag, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=current_of(tag), reserved=is_reserved(tag),
+    )
+
+
+@bp.get("/tags/<tag>/compare")
+@require_role(Role.MASTER_OPERATOR)
+def comparison(tag):
+    """Two versions, and the values that differ."""
+    older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
+    before, after = any_version(tag, older), any_version(tag, newer)
+    return render_template(
+        "web/compare.html", tag=tag, before=before, after=after, current=current_of(tag), reserved=is_reserved(tag),
+        comparison=compare(metrics_of(before), metrics_of(after)),
+    )
+
+
+@bp.post("/tags/<tag>/versions/<version>/restore")
+@require_role(Role.MASTER_OPERATOR)
+def bring_back(tag, version):
+    """Store an earlier version as the newest, unless somebody else wrote in between."""
+    item = parts().service.version(tag, parse_version(version))
+    saved = parts().service.save(tag, metrics_of(item), current_user.name, condition_of(request.form.get("etag", "")))
+    flash(f"Version {item.version} is back, as version {saved.version}.")
+    return redirect(tag_url("document", tag))
+
+
+def any_version(tag, version):
+    """The Item of a version, which may be a deletion; raises NotFound."""
+    found = parts().service.history(tag, version + 1, 1).items
+    return found[0] if found and found[0].version == version else parts().service.version(tag, version)
+
+
+def metrics_of(item):
+    """The metrics of an Item as JSON text, or None for a deletion."""
+    return None if item.deleted else bytes(item.record.metrics)

@@ -1,0 +1,127 @@
+"""Login and logout, and what happens when a session ends in the middle of something."""
+
+from urllib.parse import urlsplit
+
+from flask import current_app, flash, redirect, render_template, request, session, url_for
+from flask_login import current_user, login_user, logout_user
+
+from .. import problems
+from ..auth import check_login_form, public
+from ..errors import Forbidden, TooManyAttempts, Unauthorized
+from . import bp, parts
+
+KEPT = "kept."
+_NEVER_KEPT = ("password",)
+# Not Basic: a browser would put its own window for a name and password in front of the page.
+_CHALLENGE = {"WWW-Authenticate": 'Cookie realm="BigFix Server"'}
+
+
+@bp.get("/login")
+@public
+def login():
+    """The login form."""
+    if current_user.is_authenticated:
+        return redirect(landing(request.args.get("next")))
+    return login_page(landing(request.args.get("next")))
+
+
+@bp.post("/login")
+@public
+def log_in():
+    """Begin a session, set its cookie, and go where the person was going."""
+    check_login_form()
+    allow_large_form()
+    then = landing(request.form.get("next"))
+    name = request.form.get("name", "")
+    try:
+        account = parts().credentials.check_password(name, request.form.get("password", ""), request.remote_addr or "")
+    except (Unauthorized, TooManyAttempts) as error:
+        return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
+    session.clear()
+    begin_session(account)
+    kept = kept_fields()
+    return render_template("web/carry_on.html", then=then, kept=kept) if kept else redirect(then)
+
+
+@bp.post("/logout")
+@public
+def log_out():
+    """End the session on every worker and drop the cookie."""
+    check_login_form()
+    if current_user.is_authenticated and current_user.session_id:
+        parts().sessions.end(current_user.session_id)
+    logout_user()
+    session.clear()
+    flash("You are logged out.")
+    return redirect(url_for("web.login"))
+
+
+@bp.app_errorhandler(Unauthorized)
+def ask_to_log_in(error):
+    """The login page for whoever needs an account here, with what a form had in it; an error for programs."""
+    if request.path == "/api" or request.path.startswith("/api/") or _has_header():
+        return problems.answer_error(error)
+    if request.method != "POST":
+        return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
+    allow_large_form()
+    error = Unauthorized("Your session has ended. Nothing of what you typed is lost: log in to go on.")
+    then = request.script_root + request.full_path.rstrip("?")
+    return login_page(then, typed_fields(), error=error), 401, _CHALLENGE
+
+
+def begin_session(account):
+    """Start a session of the Account and put it into the cookie of this answer."""
+    account.session_id = parts().sessions.start(account, current_app.config["LOGIN_SECONDS"])
+    login_user(account)
+    session.permanent = True
+
+
+def login_page(then, kept=(), name="", error=None):
+    """The login form that leads to ``then``, with the (name, value) fields ``kept`` of a form that waits for it."""
+    return render_template("web/login.html", then=then, kept=kept, name=name, error=error)
+
+
+def landing(target):
+    """The address to go to after the login: ``target`` if it is one of this site, else the start page."""
+    start = url_for("web.index")
+    if not target or not target.startswith(start) or target.startswith("//"):
+        return start
+    if "\\" in target or any(char < " " or char == "\x7f" for char in target) or any(urlsplit(target)[:2]):
+        return start
+    return start if target.startswith(url_for("web.login")) else target
+
+
+def typed_fields():
+    """(name, value) of what a form of our own site has in it, without passwords; nothing of another site's."""
+    try:
+        check_login_form()
+    except Forbidden:
+        return []
+    return [(name, value) for name, value in request.form.items(multi=True) if not _is_secret(name)]
+
+
+def kept_fields():
+    """(name, value) of the fields that the login form carries for another form."""
+    fields = request.form.items(multi=True)
+    return [(name.removeprefix(KEPT), value) for name, value in fields if name.startswith(KEPT)]
+
+
+def allow_large_form():
+    """Let the current request's form hold a document of the largest size, and what a browser puts around it."""
+    if request.mimetype != "multipart/form-data":
+        return
+    limit = 2 * current_app.config["MAX_BODY_BYTES"] + 2**16
+    request.max_content_length = limit
+    request.max_form_memory_size = limit
+
+
+def _has_header():
+    return "Authorization" in request.headers or "SessionToken" in request.headers
+
+
+def _is_secret(name):
+    return any(name.endswith(word) for word in _NEVER_KEPT)
+
+
+def _no_basic(headers):
+    return {**headers, **_CHALLENGE} if "WWW-Authenticate" in headers else headers

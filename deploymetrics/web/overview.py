@@ -1,0 +1,164 @@
+"""The overview: every tag at a glance; search, order and page are in the URL."""
+
+from datetime import timedelta
+from operator import attrgetter
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from flask import current_app, render_template, request
+from flask_login import current_user
+from markupsafe import Markup
+
+from ..accounts import Role
+from ..auth import require_role
+from ..clock import as_precise
+from ..figures.plots import sparkline
+from ..figures.series import Sparks
+from ..staleness import QUIET_SECONDS, state
+from . import bp, parts
+from .words import ago, now
+
+PER_PAGE = 100
+ORDERS = {
+    "tag": attrgetter("key"),
+    "changed": attrgetter("changed_at"),
+    "by": lambda item: item.changed_by.casefold(),
+    "version": attrgetter("version"),
+    "size": lambda item: len(item.value),
+}
+STATES = ("", "fresh", "quiet", "stale")
+_ROWS = "deploymetrics_rows"
+MAX_REMEMBERED = 20_000
+
+
+class Row(NamedTuple):
+    """What a line of the overview shows; as long as it stays the same, so does its HTML."""
+
+    etag: str
+    root: str
+    state: str
+    ago: str
+
+
+class Rows:
+    """Lines of the overview as HTML, remembered by tag: most are as they were when they were last looked at."""
+
+    def __init__(self, service):
+        self._sparks = Sparks(service)
+        self._known = {}
+
+    def html(self, item, seconds, moment):
+        """The line of an Item, whose tag is expected so often, or None, at this moment."""
+        name = state(item.changed_at, seconds, moment).name
+        row = Row(item.etag, request.script_root, name, ago(item.changed_at, moment))
+        known = self._known.get(item.key)
+        if known is None or known[0] != row:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            url = f"{row.root}/tags/{quote(item.key, safe='')}"
+            spark = _spark(*self._sparks.of(item))
+            known = row, Markup(render_template("web/row.html", item=item, row=row, url=url, spark=spark))
+            self._known[item.key] = known
+        return known[1]
+
+
+def _spark(path, values):
+    return sparkline([value for _, value in values], f"{path or 'value'}: {values[-1][0]}") if values else ""
+
+
+class Choice(NamedTuple):
+    """What of the list is asked for; each member is in the URL where it is not as it is at first."""
+
+    q: str = ""
+    state: str = ""
+    order: str = "tag"
+    page: int = 1
+
+    def url(self, **changes):
+        """The address of the overview with this choice, changed."""
+        asked = self._replace(**changes)._asdict()
+        query = urlencode({name: value for name, value in asked.items() if value != getattr(_FIRST, name)})
+        return f"{request.script_root}/{query and '?'}{query}"
+
+    def turned(self, column):
+        """The order for a click on a column's head: up, then down."""
+        return f"-{column}" if self.order == column else column
+
+
+_FIRST = Choice()
+
+
+class Asked(NamedTuple):
+    """The part of the list that is shown: items of the page, how many match, how many there are, and of each state."""
+
+    items: list
+    found: int
+    total: int
+    pages: int
+    counts: dict
+
+
+@bp.record_once
+def remember_rows(setup):
+    """Keep the lines of an application's overview with the application."""
+    setup.app.extensions[_ROWS] = Rows(setup.app.extensions["deploymetrics"].service)
+
+
+@bp.get("/")
+@require_role(*Role)
+def index():
+    """The overview for master operators; for others what they may do."""
+    if current_user.role is not Role.MASTER_OPERATOR:
+        return render_template("web/welcome.html")
+    choice, listing, expected, moment = read_choice(), parts().service.list(), parts().expectations.all(), now()
+    asked = ask(listing.items, choice, expected, moment)
+    html = current_app.extensions[_ROWS].html
+    rows = [html(item, expected.get(item.key), moment) for item in asked.items]
+    return render_template("web/overview.html", rows=rows, choice=choice, asked=asked, damaged=listing.damaged)
+
+
+def read_choice():
+    """The Choice in the current request's URL; what makes no sense there is as if it were not there."""
+    args = request.args
+    order = args.get("order", "tag")
+    page = args.get("page", "1")
+    return Choice(
+        q=args.get("q", "").strip()[:200],
+        state=args.get("state", "") if args.get("state") in STATES else "",
+        order=order if order.removeprefix("-") in ORDERS else "tag",
+        page=int(page) if page.isascii() and page.isdecimal() and 0 < int(page[:9]) else 1,
+    )
+
+
+def ask(items, choice, expected, moment):
+    """The Asked part of the items of a Listing."""
+    total = len(items)
+    if choice.q:
+        word = choice.q.casefold()
+        items = [item for item in items if word in item.key.casefold() or word in item.changed_by.casefold()]
+    counts, states = _count(items, expected, moment)
+    if choice.state:
+        items = [item for item, name in zip(items, states) if name == choice.state]
+    items = _ordered(items, choice.order)
+    pages = max(-(-len(items) // PER_PAGE), 1)
+    start = (min(choice.page, pages) - 1) * PER_PAGE
+    return Asked(items[start:start + PER_PAGE], len(items), total, pages, counts)
+
+
+def _ordered(items, order):
+    if order == "tag":
+        return items
+    return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
+
+
+def _count(items, expected, moment):
+    """How many items are in each state, and the state of each; times are compared as text, which is quick."""
+    spans = {*expected.values(), QUIET_SECONDS}
+    limits = {seconds: as_precise(moment - timedelta(seconds=seconds)) for seconds in spans}
+    quiet = limits[QUIET_SECONDS]
+    states = [
+        "fresh" if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
+        else "stale" if item.key in expected else "quiet"
+        for item in items
+    ]
+    return {name: states.count(name) for name in STATES[1:]}, states

@@ -1,0 +1,99 @@
+"""What the templates say of times, sizes and roles."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from flask import url_for
+from markupsafe import Markup, escape
+
+from ..clock import MONTHS, from_precise
+from . import bp, parts
+
+_UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+# Characters that nobody sees and that turn or join what stands beside them.
+_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+ROLES = {
+    "master-operator": "master operator",
+    "operator": "operator",
+    "webui-app": "WebUI application",
+}
+EVERY = (
+    (0, "not expected"), (300, "5 minutes"), (900, "15 minutes"), (3600, "hour"), (6 * 3600, "6 hours"),
+    (86400, "day"), (7 * 86400, "week"), (31 * 86400, "month"),
+)
+
+
+def now():
+    """The time by the application's clock."""
+    return parts().sessions.clock.now()
+
+
+@bp.app_template_filter()
+def span(seconds):
+    """``3 minutes``: a number of seconds in its largest unit."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return "a moment"
+
+
+@bp.app_template_filter()
+def ago(changed_at, moment=None):
+    """``3 minutes ago``, for a time as the storage writes it or an aware datetime."""
+    changed = from_precise(changed_at) if isinstance(changed_at, str) else changed_at
+    seconds = ((moment or now()) - changed) / timedelta(seconds=1)
+    if seconds < 0:
+        return f"in {span(-seconds)}"
+    return f"{span(seconds)} ago" if seconds >= 60 else "just now"
+
+
+@bp.app_template_filter()
+def exact(changed_at):
+    """``12 Jan 2018 12:00:03`` (GMT), for a time as the storage writes it or an aware datetime."""
+    at = from_precise(changed_at) if isinstance(changed_at, str) else changed_at
+    return f"{at.day:02d} {MONTHS[at.month - 1]} {at.year:04d} {at.hour:02d}:{at.minute:02d}:{at.second:02d}"
+
+
+@bp.app_template_filter()
+def size(count):
+    """``1.2 KB``: a number of bytes."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1000:.1f} KB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+@bp.app_template_filter()
+def role_name(role):
+    """``master operator``."""
+    return ROLES[role]
+
+
+@bp.app_template_global()
+def tag_url(page, tag, **values):
+    """The address of a page about a tag."""
+    return url_for(f"web.{page}", tag=tag, **values)
+
+
+@bp.app_template_global()
+def every_choices():
+    """(seconds, words) of what a post can be expected to come every …"""
+    return EVERY
+
+
+@bp.app_template_filter()
+def moment(seconds):
+    """The aware datetime of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@bp.app_template_filter()
+def visible(tag):
+    """The tag with the names of its invisible characters in place of them, so that no tag passes for another."""
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", tag)
+
+
+@bp.app_template_filter()
+def breakable(name):
+    """The name with places where a line may break: after what joins its words."""
+    return Markup(re.sub(r"([_.\])/-])(?=.)", r"\1<wbr>", str(escape(name))))

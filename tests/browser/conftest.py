@@ -1,0 +1,122 @@
+"""Fixtures for tests in a real browser: Debian's Chromium, driven by Playwright, on an application that is served.
+
+Where Chromium, Playwright or axe-core is missing the tests are skipped with the reason, and in CI they fail.
+``CHROMIUM`` names the browser if it is not in the path; ``AXE_CORE`` names the script ``axe.min.js``.
+"""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import PASSWORD
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from deploymetrics.accounts import Role
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+).split()
+# How people look at the pages: at a desk with scripts, and with a phone that runs none, in the dark.
+LOOKS = {
+    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "phone": {"viewport": {"width": 375, "height": 700}, "color_scheme": "dark", "java_script_enabled": False},
+}
+
+
+def missing(what):
+    """Skip the test, or fail it in CI."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not path:
+        missing("Chromium (Debian: apt-get install chromium)")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright (pip install playwright)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The text of axe-core's script."""
+    path = Path(os.environ.get("AXE_CORE", "missing"))
+    if path.is_dir():
+        path = path / "axe.min.js"
+    if not path.is_file():
+        missing("axe-core (npm pack axe-core; AXE_CORE names its axe.min.js)")
+    return path.read_text(encoding="utf-8")
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs nothing."""
+
+    def log(self, *args):
+        pass
+
+
+@pytest.fixture
+def site(app, parts):
+    """The address of the application, served, with the master operators alice and bob."""
+    for name in ("alice", "bob"):
+        parts.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def look():
+    """How the page is looked at, one of LOOKS; tests that take all of them parametrize it."""
+    return "desk"
+
+
+@pytest.fixture
+def open_page(chromium, site, look):
+    """Open another page with cookies of its own, whose console must stay empty of errors; ``**more`` is Playwright's."""
+    contexts, errors = [], []
+
+    def make(**more):
+        context = chromium.new_context(base_url=site, **(LOOKS[look] | more))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    # A status such as 404 is what some tests are about; a broken policy or script is not.
+    assert [text for text in errors if "the server responded with a status of" not in text] == []
+
+
+@pytest.fixture
+def page(open_page):
+    """A page on which alice is logged in, at the overview."""
+    page = open_page()
+    page.goto("/")
+    log_in(page)
+    return page
+
+
+def log_in(page, name="alice", password=PASSWORD):
+    """Fill in the login form and send it."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()

@@ -1,0 +1,184 @@
+"""What people do with the pages, from the first click to the last: with scripts at a desk, and without on a phone."""
+
+import pytest
+from conftest import PASSWORD
+
+from deploymetrics.accounts import Role
+
+from .conftest import log_in
+
+pytestmark = pytest.mark.parametrize("look", ["desk", "phone"])
+
+
+@pytest.fixture
+def post(parts, clock):
+    """Store metrics as bob, a minute later than before."""
+
+    def store(tag, metrics, by="bob"):
+        clock.forward(minutes=1)
+        return parts.service.save(tag, metrics.encode(), by)
+
+    return store
+
+
+def heading(page):
+    """The heading of the page."""
+    return page.get_by_role("heading", level=1).inner_text()
+
+
+def test_in_and_out(open_page, post):
+    post("custom", "[1]")
+    page = open_page()
+    page.goto("/tags/custom/history")
+    assert heading(page) == "Log in"
+    log_in(page, password="wrong")
+    assert "wrong" in page.get_by_role("alert").inner_text()
+    log_in(page)
+    assert page.url.endswith("/tags/custom/history")
+    page.get_by_role("button", name="Log out").click()
+    assert "logged out" in page.get_by_role("status").inner_text()
+    page.goto("/")
+    assert heading(page) == "Log in"
+
+
+def test_find_a_tag_and_look_at_it(page, post, clock):
+    for number in range(150):
+        post(f"tag-{number:03}", f'[{{"endpoints":"{number}"}}]', "bob" if number % 2 else "carol")
+    for number in range(5):
+        post("tag-007", f'[{{"endpoints":"{number}","note":"x"}}]')
+    page.goto("/")
+    page.get_by_role("link", name="Next").click()
+    assert "Page 2 of 2" in page.locator(".pager").inner_text()
+    page.get_by_label("Tag or author").fill("TAG-00")
+    page.get_by_role("button", name="Search").click()
+    assert page.locator("tbody tr").count() == 10
+    page.goto(f"{page.url}&order=-changed")
+    assert page.locator("tbody th").first.inner_text() == "tag-007"
+    page.get_by_role("link", name="tag-007").click()
+    assert heading(page) == "tag-007"
+    assert page.get_by_role("img", name="endpoints: 6 values, lowest 0, highest 7, last 4").is_visible()
+    page.get_by_text("The same figures as a table").click()
+    assert [row.split() for row in page.locator(".figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
+    page.get_by_role("link", name="Day", exact=True).click()
+    assert "range=day" in page.url and page.locator("figure").count() == 1
+
+
+def test_values_under_the_pointer(page, post):
+    for number in range(5):
+        post("custom", f'{{"a":{number}}}')
+    page.goto("/tags/custom")
+    point = page.locator(".plot g").nth(3)
+    assert point.locator("title").text_content() == "3 · 12 Jan 2018 12:04"
+    point.scroll_into_view_if_needed()
+    point.hover()
+    page.wait_for_timeout(50)
+    assert point.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
+
+
+def test_create_change_and_delete(page, parts):
+    page.get_by_role("link", name="New", exact=True).click()
+    page.get_by_label("Tag").fill("custom")
+    page.get_by_label("Metrics, as JSON").fill('[{\n  "a": 1,\n}]')
+    page.get_by_role("button", name="Create").click()
+    assert "line 3, column 1" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Tag").input_value() == "custom"
+    page.get_by_label("Metrics, as JSON").fill('[{"a": 1.10}]')
+    page.get_by_role("button", name="Create").click()
+    assert "Saved as version 1" in page.get_by_role("status").inner_text()
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Metrics, as JSON").fill('[{"a": 1.20}]')
+    page.get_by_role("button", name="Save").click()
+    item = parts.service.get("custom")
+    assert (item.version, item.changed_by, bytes(item.record.metrics)) == (2, "alice", b'[{"a":1.20}]')
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    assert "is deleted" in page.get_by_role("status").inner_text()
+
+
+def test_somebody_else_was_faster(page, post, parts):
+    post("custom", '{"a":1}')
+    page.goto("/tags/custom/edit")
+    page.get_by_label("Metrics, as JSON").fill('{"a": 2}')
+    post("custom", '{"a":3}')
+    page.get_by_role("button", name="Save").click()
+    assert "bob stored version 2" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Theirs").input_value() == '{\n  "a": 3\n}'
+    assert page.get_by_label("Yours").input_value() == '{"a": 2}'
+    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":3}'
+    page.get_by_role("button", name="Save yours over version 2").click()
+    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":2}'
+
+
+def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, parts):
+    post("custom", "[1]")
+    page.goto("/tags/custom/edit")
+    page.get_by_label("Metrics, as JSON").fill('["<b>typed</b>",\n 2]')
+    parts.accounts.set_password("alice", PASSWORD)
+    page.get_by_role("button", name="Save").click()
+    assert "Nothing of what you typed is lost" in page.get_by_role("alert").inner_text()
+    log_in(page, password="wrong")
+    log_in(page)
+    page.get_by_role("button", name="Go on where you were").click()
+    assert "Saved as version 2" in page.get_by_role("status").inner_text()
+    assert bytes(parts.service.get("custom").record.metrics) == b'["<b>typed</b>",2]'
+
+
+def test_compare_and_bring_back(page, post, parts):
+    for metrics in ('{"a":1,"b":"x"}', '{"a":2,"b":"x"}', '{"a":2,"c":"y"}'):
+        post("custom", metrics)
+    page.goto("/tags/custom/history")
+    page.get_by_label("Compare from version 1").check()
+    page.get_by_role("button", name="Compare").click()
+    rows = [row.split() for row in page.locator(".differences tbody tr").all_inner_texts()]
+    assert [[row[0], row[1]] for row in rows] == [["a", "changed"], ["c", "added"], ["b", "removed"]]
+    page.get_by_role("button", name="Bring version 1 back").click()
+    assert "Version 1 is back, as version 4" in page.get_by_role("status").inner_text()
+    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
+
+
+def test_accounts(page, open_page, parts):
+    page.get_by_role("link", name="Accounts").click()
+    page.get_by_label("Name").fill("webui")
+    page.get_by_label("Role").select_option("webui-app")
+    page.get_by_role("button", name="Add").click()
+    secret = page.locator("#secret").inner_text()
+    assert parts.accounts.find_by_secret(secret).name == "webui"
+    page.goto("/accounts")
+    assert secret not in page.content()
+    page.get_by_role("button", name="Disable bob").click()
+    page.get_by_role("button", name="Disable alice").click()
+    assert "alice is the last enabled master operator" in page.get_by_role("alert").inner_text()
+    page.get_by_role("link", name="Remove bob").click()
+    page.get_by_role("button", name="Remove").click()
+    assert parts.accounts.find("bob") is None
+    other = open_page()
+    other.goto("/")
+    log_in(other, "webui", secret)
+    assert "may post deployment metrics" in other.locator("main").inner_text()
+
+
+def test_another_password(page, open_page, parts):
+    parts.accounts.add("olga", Role.OPERATOR, PASSWORD)
+    other = open_page()
+    other.goto("/account")
+    log_in(other, "olga")
+    for current, again in (("wrong", "another password"), (PASSWORD, "a different one"), (PASSWORD, "another password")):
+        other.get_by_label("Current password").fill(current)
+        other.get_by_label("New password", exact=True).fill("another password")
+        other.get_by_label("New password, again").fill(again)
+        other.get_by_role("button", name="Change the password").click()
+    assert "Your password is changed" in other.get_by_role("status").inner_text()
+    other.get_by_role("button", name="Log out").click()
+    log_in(other, "olga", "another password")
+    assert heading(other) == "Welcome, olga"
+
+
+def test_stale(page, post, clock):
+    post("custom", "[1]")
+    page.goto("/tags/custom")
+    page.get_by_label("A post is expected every").select_option("3600")
+    page.get_by_role("button", name="Set").click()
+    assert "due in" in page.locator(".summary").inner_text()
+    clock.forward(hours=2)
+    page.goto("/?state=stale")
+    assert page.locator("tbody th").all_inner_texts() == ["custom"]

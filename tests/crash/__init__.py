@@ -1,0 +1,1 @@
+"""A small model of a disk that can lose power, and the recording of real writes that are replayed on it."""

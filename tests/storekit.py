@@ -1,0 +1,146 @@
+"""What the storage tests share: two kinds of items, stores on a folder, and work for other processes to do."""
+
+import itertools
+import multiprocessing
+import os
+import threading
+
+import msgspec
+
+from deploymetrics.clock import Clock
+from deploymetrics.storage import Kind, open_storage
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Thing(msgspec.Struct):
+    """The least that an item has: its key, and some JSON."""
+
+    tag: str
+    metrics: msgspec.Raw
+
+    def key(self):
+        return self.tag
+
+
+THINGS = Kind("things", Thing, history=True)
+PLAIN = Kind("plain", Thing)
+
+
+def open_files(folder, clock=None, versions=1000, days=400):
+    """A store of JSON files."""
+    return open_storage("files:", folder, clock or Clock(), history_versions=versions, history_days=days)
+
+
+#: The backends, each as a function like ``open_files``; one suite runs on all.
+BACKENDS = {"files:": open_files}
+
+
+def value(key, metrics="1"):
+    """The value of a Thing."""
+    return b'{"tag":%b,"metrics":%b}' % (msgspec.json.encode(key), metrics.encode())
+
+
+def put(store, key, metrics="1", by="alice", kind=THINGS):
+    """Write and return the new Item."""
+    return store.write(kind, key, by, lambda current, at: value(key, metrics))
+
+
+def remove(store, key, by="alice", kind=THINGS):
+    """Delete."""
+    return store.write(kind, key, by, lambda current, at: None)
+
+
+def metrics(item):
+    """The metrics of an Item as text, or None for a deletion."""
+    if item.deleted:
+        return None
+    return bytes(THINGS.decode(item.value).metrics).decode()
+
+
+def past(store, key, **page):
+    """The history as (version, metrics) pairs."""
+    return [(item.version, metrics(item)) for item in store.history(THINGS, key, **page)]
+
+
+def increment(current, at):
+    """A change that adds one to the number in the item n."""
+    return value("n", str(int(metrics(current)) + 1 if current else 1))
+
+
+def increment_often(backend, folder, times, threads=1):
+    """Add one to n so many times in so many threads; also the body of another process."""
+    store = BACKENDS[backend](folder)
+
+    def work():
+        for _ in range(times):
+            store.write(THINGS, "n", "alice", increment)
+
+    in_threads(threads, work)
+
+
+def in_threads(number, work):
+    """Run ``work`` in so many threads, and raise what the first of them raised."""
+    failures = []
+
+    def run():
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def in_processes(number, target, *args):
+    """Run ``target`` in so many processes, which all have to end well."""
+    processes = [SPAWN.Process(target=target, args=args) for _ in range(number)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * number
+
+
+def write_on_demand(backend, folder, pipe):
+    """The body of a process that writes each (key, metrics) that comes through the pipe, None deletes, and answers."""
+    store = BACKENDS[backend](folder)
+    pipe.send("ready")
+    for key, text in iter(pipe.recv, None):
+        item = remove(store, key) if text is None else put(store, key, text)
+        pipe.send(item and item.etag)
+
+
+class OtherProcess:
+    """A writer in another process, as a context manager."""
+
+    def __init__(self, backend, folder):
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=write_on_demand, args=(backend, folder, theirs))
+
+    def __enter__(self):
+        self.process.start()
+        assert self.pipe.recv() == "ready"
+        return self
+
+    def put(self, key, text):
+        """Write there; the new etag."""
+        self.pipe.send((key, text))
+        return self.pipe.recv()
+
+    def __exit__(self, *error):
+        self.pipe.send(None)
+        self.process.join()
+        self.pipe.close()
+
+
+def files_below(folder):
+    """The paths of all files below a folder, relative to it, sorted."""
+    found = [[os.path.relpath(os.path.join(at, name), folder) for name in names] for at, _, names in os.walk(folder)]
+    return sorted(itertools.chain.from_iterable(found))
