@@ -27,7 +27,7 @@ def ours(instance):
     port = free_port()
     command = [sys.executable, "-m", "flask", "--app", "deploymetrics", "serve", "--bind", f"127.0.0.1:{port}",
                "--workers", str(WORKERS), "--threads", str(THREADS)]
-    with _running(command, port, {"DEPLOYMETRICS_INSTANCE": str(instance)}) as process:
+    with running(command, port, {"DEPLOYMETRICS_INSTANCE": str(instance)}) as process:
         yield port, process
 
 
@@ -38,14 +38,15 @@ def baseline(bodies):
     settings = {**server.SETTINGS, "bind": f"127.0.0.1:{port}", "workers": WORKERS, "threads": THREADS}
     path = os.path.join(bodies, "gunicorn.conf.py")
     with open(path, "w") as file:
-        file.writelines(f"{name} = {value!r}\n" for name, value in settings.items())
+        file.writelines(f"{name} = {value!r}\n" for name, value in settings.items() if not callable(value))
     command = [sys.executable, "-m", "gunicorn", "-c", path, "benchmarks.baselines:app"]
-    with _running(command, port, {"BASELINE_BODIES": str(bodies)}) as process:
+    with running(command, port, {"BASELINE_BODIES": str(bodies)}) as process:
         yield port, process
 
 
 @contextmanager
-def _running(command, port, environment):
+def running(command, port, environment):
+    """A server process that answers on ``port``; it is ended afterwards."""
     process = subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -54,7 +55,8 @@ def _running(command, port, environment):
         _wait_until_up(port, process)
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(40)
         except subprocess.TimeoutExpired:

@@ -16,14 +16,15 @@ from .service import DOCUMENTS
 from .transfer import version_json
 
 _PRIVATE = "private, no-cache"
+_ONE_PIECE = 2**18
 
 
 class WholeResponse(Response):
-    """A response whose body is one bytes object and whose headers are complete, sent without working them out again."""
+    """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
 
-    def __init__(self, body, form, headers):
-        whole = {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers}
-        super().__init__([body], headers=Headers(whole))
+    def __init__(self, body, headers, status=200):
+        super().__init__(body, status)
+        self.headers = Headers(headers)
 
     def __call__(self, environ, start_response):
         start_response(self.status, self.headers.to_wsgi_list())
@@ -38,7 +39,7 @@ def answer_document(item):
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
     body = item.value if form == JSON else besxml.render_document(_entry(item, request.url_root))
-    return WholeResponse(body, form, headers)
+    return WholeResponse([body], {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers})
 
 
 def answer_plain(value):
@@ -85,8 +86,10 @@ def answer_history(page):
 
 
 def _json_list(headers, chunks):
-    headers["Content-Length"] = str(2 + sum(map(len, chunks)) + max(len(chunks) - 1, 0))
-    return Response(_json_array(chunks), headers=headers, content_type="application/json")
+    length = 2 + sum(map(len, chunks)) + max(len(chunks) - 1, 0)
+    # A short list goes out in one piece: each piece is a system call, and a packet.
+    body = [b"[%b]" % b",".join(chunks)] if length < _ONE_PIECE else _json_array(chunks)
+    return WholeResponse(body, {"Content-Type": "application/json", "Content-Length": str(length), **headers})
 
 
 def _xml_list(headers, entries):
@@ -130,8 +133,7 @@ def _client_has(etag):
 
 
 def _not_modified(headers):
-    headers.pop("Content-Length", None)
-    return Response(status=304, headers=headers)
+    return WholeResponse([], headers, 304)
 
 
 def _json_array(chunks):

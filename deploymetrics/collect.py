@@ -8,8 +8,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .clock import from_precise
-from .collector import SourceState, collect_forever, create_task, read_states
-from .runner import RunnerLock, Stop
+from .collector import SourceState, create_task, read_states
+from .runner import RunnerLock, Stop, collect_forever
 
 FAILED = 1
 BUSY = 3

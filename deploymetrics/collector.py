@@ -11,7 +11,7 @@ import logging
 import msgspec
 
 from .clock import as_precise, from_precise
-from .errors import DeploymetricsError, NotFound
+from .errors import NotFound
 from .reserved import RESERVED_TAG
 from .sources import Context, load_sources
 from .sources.isolation import Running
@@ -233,27 +233,3 @@ def create_task(settings, instance, store, service, accounts, clock):
         settings["COLLECT_PERMANENT_DELAY_SECONDS"],
     )
     return DeploymentMetricsCollectorTask(sources, service, store, clock, timing, settings["SECRET_KEY"])
-
-
-def collect_forever(task, lock, stop):
-    """Run the task whenever a source is due, until ``stop``; stands by while another process holds ``lock``."""
-    while not stop.wait(0):
-        if not lock.acquire():
-            stop.wait(1)
-            continue
-        log.info("collecting from %s", ", ".join(task.sources))
-        first = True
-        while not stop.wait(_round(task, lock, stop, first)):
-            first = False
-    lock.release()
-
-
-def _round(task, lock, stop, first):
-    """One round; the seconds until the next."""
-    try:
-        if names := task.due(first=first):
-            task.run(names, stop, (lock.fd, *stop.fds))
-        return task.delay()
-    except DeploymetricsError as error:
-        log.error("the collector could not store: %s %s", error.detail, error.log or "")
-        return min(30, task.timing.interval)

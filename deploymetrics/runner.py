@@ -1,6 +1,7 @@
-"""What makes the collector one process per deployment: its lock, its signals, and the child of ``serve``."""
+"""What makes the collector one process per deployment: its lock, its signals, its loop, and the child of ``serve``."""
 
 import fcntl
+import logging
 import os
 import signal
 import subprocess
@@ -9,10 +10,12 @@ import time
 from multiprocessing.connection import wait
 
 from .config import INSTANCE
+from .errors import DeploymetricsError
 from .storage.durable import FILE_MODE, make_folder
 
 STOP_SECONDS = 1
 LONGEST_PAUSE = 60
+log = logging.getLogger(__name__)
 
 
 class RunnerLock:
@@ -144,3 +147,27 @@ class CollectorProcess:
         if process is not None:
             process.stdin.close()
             process.returncode = 0  # it is not the copy's child
+
+
+def collect_forever(task, lock, stop):
+    """Run the task whenever a source is due, until ``stop``; stands by while another process holds ``lock``."""
+    while not stop.wait(0):
+        if not lock.acquire():
+            stop.wait(1)
+            continue
+        log.info("collecting from %s", ", ".join(task.sources))
+        first = True
+        while not stop.wait(_round(task, lock, stop, first)):
+            first = False
+    lock.release()
+
+
+def _round(task, lock, stop, first):
+    """One round; the seconds until the next."""
+    try:
+        if names := task.due(first=first):
+            task.run(names, stop, (lock.fd, *stop.fds))
+        return task.delay()
+    except DeploymetricsError as error:
+        log.error("the collector could not store: %s %s", error.detail, error.log or "")
+        return min(30, task.timing.interval)

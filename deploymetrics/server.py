@@ -7,6 +7,7 @@ import click
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from . import fairworker
 from .accounts import Role, generate_secret
 from .config import wants_collector
 from .errors import SettingError
@@ -16,7 +17,8 @@ FIRST_ACCOUNT = "admin"
 
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS = {
-    "worker_class": "gthread",  # threads overlap the waits for the disk; keeps connections alive
+    # Threads overlap the waits for the disk and keep connections alive; fairworker.py says why not gthread as it is.
+    "worker_class": "deploymetrics.fairworker.FairThreadWorker",
     "keepalive": 75,  # longer than the 60 s for which nginx keeps an idle connection: never closed under a request
     "timeout": 60,  # a worker that does not answer its master for this long is replaced
     "graceful_timeout": 30,
@@ -30,6 +32,7 @@ SETTINGS = {
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
     "umask": 0o077,
+    "child_exit": lambda master, worker: fairworker.forget(worker),
     "post_fork": lambda master, worker: master.collector.abandon(),  # the collector is the master's child alone
 }
 

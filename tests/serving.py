@@ -56,6 +56,11 @@ class Served:
         self.port = int(self.url.rpartition(":")[2])
         return self
 
+    def workers(self):
+        """The process ids of its children, once there are two that answer (the collector is off)."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return wait_for(lambda: len(found := path.read_text().split()) == 2 and found, "two workers")
+
     def count(self, words):
         """How often the log has the words."""
         return self.log.count(words)

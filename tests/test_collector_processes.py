@@ -167,13 +167,16 @@ def test_options_that_exclude_each_other(deployment):
 
 
 def test_collect_once_leaves_a_collector_at_work_alone(deployment):
+    (deployment.instance / "fail").touch()
     process = deployment.start("collect", "--forever")
     deployment.collector()
     done = deployment.run("collect")
     assert done.returncode == 3
     assert f"process {process.pid} is at work" in done.stderr
     assert f"collector: process {process.pid}\n" in deployment.run("collect", "--status").stdout
+    assert len(deployment.asked()) == 1
     assert f"Process {process.pid} asks them again" in deployment.run("collect", "--retry").stdout
+    wait_for(lambda: len(deployment.asked()) == 2)
 
 
 def test_a_second_collector_stands_by_and_takes_over_after_kill_9(deployment):
@@ -236,6 +239,9 @@ def test_a_reload_reads_the_settings_and_leaves_one_collector(deployment):
 def test_the_collector_ends_with_its_master(deployment, number):
     master = deployment.serve()
     collector = deployment.collector()
+    if number == signal.SIGKILL:
+        for worker in deployment.workers():
+            os.kill(worker, signal.SIGSTOP)  # a worker that lives on must not keep the collector alive
     master.send_signal(number)
     master.wait(20)
     wait_for(lambda: not runs(collector))

@@ -407,3 +407,24 @@ def test_a_start_that_fails_makes_no_account(tmp_path):
             output, _ = process.communicate(timeout=60)
     assert process.returncode != 0 and b"password" not in output
     assert create_app(tmp_path).extensions["deploymetrics"].accounts.list() == []
+
+
+def test_kept_connections_are_shared_between_the_workers(serve):
+    server = serve(*SERVE)
+    wait_for(lambda: server.log.count("Booting worker") == 2 and requests.get(f"{server.url}/openapi.json").ok, "workers")
+    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
+    try:
+        for client in clients:
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+        counts = [sockets_of(worker) for worker in server.workers()]
+        assert sum(counts) >= 40 and abs(counts[0] - counts[1]) <= 4
+    finally:
+        for client in clients:
+            client.close()
+
+
+def sockets_of(pid):
+    """How many sockets a process has open."""
+    links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    return sum(link.startswith("socket:") for link in links)

@@ -101,7 +101,7 @@ def test_stop_ends_a_source_that_hangs(stop):
     running = Running("odd", Answering(lambda: time.sleep(60)), 60)
     stop.set()
     assert running.outcome(stop) is None
-    assert not running._process.is_alive()
+    assert running._process.exitcode == -signal.SIGKILL
 
 
 def test_a_source_whose_collector_is_gone_ends_by_itself():

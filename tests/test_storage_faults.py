@@ -9,7 +9,7 @@ import pytest
 from crash.record import CHANGES, Failing
 from storekit import THINGS, files_below, open_files, past, put, remove
 
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import DamagedItem, StorageError, StorageFull
 from deploymetrics.storage import durable, segments
 
 FULL = [errno.ENOSPC, errno.EDQUOT]
@@ -212,3 +212,28 @@ def test_a_disk_that_is_really_full(small_disk):
     assert not any(name.endswith(durable.DRAFT_SUFFIX) for name in files_below(small_disk))
     sorted((small_disk / "instance/history/things/a").iterdir())[0].unlink()
     assert put(store, "a", LONG).version == history[0][0] + 1
+
+
+class FailingReads(Failing):
+    """Fails to read files."""
+
+    def __getattr__(self, name):
+        if name == "read":
+            return self.read
+        return super().__getattr__(name)
+
+    def read(self, *args):
+        raise OSError(self.error, "no")
+
+
+@pytest.mark.parametrize("error, raised", [(errno.EIO, DamagedItem), (errno.ENOMEM, StorageError)])
+def test_a_file_that_cannot_be_read_is_not_taken_for_none(folder, error, raised):
+    one_version(folder)
+    store = open_files(folder)
+    for attempt in (store.read, store.history):
+        with FailingReads(error=error).in_place(), pytest.raises(StorageError) as caught:
+            attempt(THINGS, "a")
+        assert type(caught.value) is raised
+    with FailingReads(error=error).in_place(), pytest.raises(StorageError):
+        put(store, "a", "2")
+    assert past(store, "a") == [(1, "1")]

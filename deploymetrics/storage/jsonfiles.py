@@ -1,8 +1,8 @@
 """The default storage: a JSON file per item in the instance folder, and a folder of superseded versions per key.
 
-    deploymetrics/custom.json               the current document with the tag custom
-    history/deploymetrics/custom/…1.jsonl   its earlier versions (see segments.py)
-    locks/                                  a fixed number of lock files
+    deploymentmetrics/custom.json               the current document with the tag custom
+    history/deploymentmetrics/custom/…1.jsonl   its earlier versions (see segments.py)
+    locks/                                      a fixed number of lock files
 
 The files are the truth: what is put there is served, and a copy of the folder is a backup. A write, under the lock of
 its key: ask ``change``; add the current version to the history and sync; write the new file beside the old one, sync,

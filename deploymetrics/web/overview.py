@@ -1,6 +1,6 @@
 """The overview: every tag at a glance; search, order and page are in the URL."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from ..accounts import Role
 from ..auth import require_role
-from ..clock import as_precise
+from ..clock import as_precise, from_precise
 from ..figures.plots import sparkline
 from ..figures.series import Sparks
 from ..staleness import QUIET_SECONDS, state
 from . import bp, parts
-from .words import ago, now
+from .words import ago, ago_lasts, now
 
 PER_PAGE = 100
 ORDERS = {
@@ -32,34 +32,43 @@ MAX_REMEMBERED = 20_000
 
 
 class Row(NamedTuple):
-    """What a line of the overview shows; as long as it stays the same, so does its HTML."""
+    """A line of the overview as HTML, what it was made from, and from when until when it says the right thing."""
 
-    etag: str
-    root: str
-    state: str
-    ago: str
+    html: str
+    made_from: tuple
+    since: datetime
+    until: datetime
 
 
 class Rows:
-    """Lines of the overview as HTML, remembered by tag: most are as they were when they were last looked at."""
+    """Lines of the overview, remembered by tag: most are as they were when they were last looked at."""
 
     def __init__(self, service):
         self._sparks = Sparks(service)
         self._known = {}
 
-    def html(self, item, seconds, moment):
-        """The line of an Item, whose tag is expected so often, or None, at this moment."""
-        name = state(item.changed_at, seconds, moment).name
-        row = Row(item.etag, request.script_root, name, ago(item.changed_at, moment))
+    def html(self, item, seconds, moment, root):
+        """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
         known = self._known.get(item.key)
-        if known is None or known[0] != row:
+        made_from = item.etag, seconds, root
+        if known is None or known.made_from != made_from or not known.since <= moment < known.until:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
-            url = f"{row.root}/tags/{quote(item.key, safe='')}"
-            spark = _spark(*self._sparks.of(item))
-            known = row, Markup(render_template("web/row.html", item=item, row=row, url=url, spark=spark))
-            self._known[item.key] = known
-        return known[1]
+            html = render_template(
+                "web/row.html", item=item, state=state(item.changed_at, seconds, moment).name,
+                ago=ago(item.changed_at, moment), url=f"{root}/tags/{quote(item.key, safe='')}",
+                spark=_spark(*self._sparks.of(item)),
+            )
+            until = _until(item.changed_at, seconds or QUIET_SECONDS, moment)
+            self._known[item.key] = known = Row(html, made_from, moment, until)
+        return known.html
+
+
+def _until(changed_at, seconds, moment):
+    """When the words for the age, or the state, change next."""
+    due = from_precise(changed_at) + timedelta(seconds=seconds)
+    soon = moment + timedelta(seconds=ago_lasts(changed_at, moment))
+    return min(due, soon) if due >= moment else soon
 
 
 def _spark(path, values):
@@ -112,8 +121,8 @@ def index():
         return render_template("web/welcome.html")
     choice, listing, expected, moment = read_choice(), parts().service.list(), parts().expectations.all(), now()
     asked = ask(listing.items, choice, expected, moment)
-    html = current_app.extensions[_ROWS].html
-    rows = [html(item, expected.get(item.key), moment) for item in asked.items]
+    html, root = current_app.extensions[_ROWS].html, request.script_root
+    rows = Markup("\n".join([html(item, expected.get(item.key), moment, root) for item in asked.items]))
     return render_template("web/overview.html", rows=rows, choice=choice, asked=asked, damaged=listing.damaged)
 
 

@@ -42,10 +42,19 @@ def span(seconds):
 def ago(changed_at, moment=None):
     """``3 minutes ago``, for a time as the storage writes it or an aware datetime."""
     changed = from_precise(changed_at) if isinstance(changed_at, str) else changed_at
-    seconds = ((moment or now()) - changed) / timedelta(seconds=1)
-    if seconds < 0:
-        return f"in {span(-seconds)}"
-    return f"{span(seconds)} ago" if seconds >= 60 else "just now"
+    # Versions of one moment are told apart by microseconds.
+    seconds = round(((moment or now()) - changed) / timedelta(seconds=1))
+    if abs(seconds) < 60:
+        return "just now" if seconds >= 0 else "in a moment"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+
+
+def ago_lasts(changed_at, moment):
+    """For how many seconds from this moment on ``ago`` says the same, or a little less."""
+    seconds = (moment - from_precise(changed_at)) / timedelta(seconds=1)
+    seconds = 0 if -1 < seconds < 0 else seconds
+    unit = next((size for size, _ in _UNITS if abs(seconds) >= size - 1), 60)
+    return max(unit - seconds % unit - 1, 0)
 
 
 @bp.app_template_filter()

@@ -71,7 +71,7 @@ def site(app, parts):
     for name in ("alice", "bob"):
         parts.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -87,7 +87,7 @@ def look():
 
 @pytest.fixture
 def open_page(chromium, site, look):
-    """Open another page with cookies of its own, whose console must stay empty of errors; ``**more`` is Playwright's."""
+    """Open another page with cookies of its own; its console must stay empty of errors. ``**more`` is Playwright's."""
     contexts, errors = [], []
 
     def make(**more):
@@ -119,4 +119,5 @@ def log_in(page, name="alice", password=PASSWORD):
     """Fill in the login form and send it."""
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()

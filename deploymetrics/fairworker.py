@@ -1,0 +1,50 @@
+"""gunicorn's threaded worker, made to share connections fairly with the other workers.
+
+All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
+alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
+worker that has more connections than another one steps back for a moment, so that the other takes the new one.
+"""
+
+import mmap
+import time
+
+from gunicorn.workers.gthread import ThreadWorker
+
+SLOTS = 256
+GONE = -1
+# Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
+STEP_BACK_SECONDS = 0.0005
+STEPS = 4
+
+# How many connections each worker has; in memory that the master makes and all workers share.
+_counts = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
+_counts[:] = memoryview(bytearray(b"\xff" * SLOTS * 4)).cast("i")
+
+
+def forget(worker):
+    """The worker is gone, and no longer compared with; for gunicorn's ``child_exit``."""
+    _counts[worker.age % SLOTS] = GONE
+
+
+class FairThreadWorker(ThreadWorker):
+    """See the module."""
+
+    def init_process(self):
+        self.stepped_back = 0
+        self._tell()
+        super().init_process()
+
+    def accept(self, listener):
+        """Accept a connection, unless another worker has fewer and may take it."""
+        self._tell()
+        fewest = min(count for count in _counts if count != GONE)
+        if self.nr_conns > fewest and self.stepped_back < STEPS:
+            self.stepped_back += 1
+            time.sleep(STEP_BACK_SECONDS)
+            return  # the socket stays readable: asked again, if nobody took it
+        self.stepped_back = 0
+        super().accept(listener)
+        self._tell()
+
+    def _tell(self):
+        _counts[self.age % SLOTS] = self.nr_conns
