@@ -4,7 +4,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench bench-rivals clean
 
 run: $(INSTALLED)
 	$(BIN)/deploymetrics serve
@@ -18,6 +18,11 @@ lint: $(INSTALLED)
 # Needs wrk (Debian: apt-get install wrk).
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# The servers that the benchmark compares with, as root.
+bench-rivals: $(INSTALLED)
+	apt-get install --yes wrk prometheus-pushgateway
+	$(BIN)/python -m pip install --quiet kinto waitress
 
 $(INSTALLED): setup.cfg setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -1,5 +1,6 @@
 """An open, self-hosted server for deployment metrics, the REST resource of HCL BigFix."""
 
+import mimetypes
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from .clock import Clock
 from .config import INSTANCE, load_settings
 from .cookie import LoginCookie
 from .credentials import Credentials
+from .errors import SettingError
 from .service import Service
 from .sessions import Sessions
 from .staleness import Expectations
@@ -62,7 +64,7 @@ def create_app(instance=None, settings=None, clock=None):
     """
     folder = instance or os.environ.get(INSTANCE)
     app = Application(__name__, instance_path=folder and os.path.abspath(folder))
-    make_folder(app.instance_path)
+    _make_instance(Path(app.instance_path))
     app.config.update(load_settings(Path(app.instance_path), settings))
     app.config.update(
         # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
@@ -71,6 +73,7 @@ def create_app(instance=None, settings=None, clock=None):
         SESSION_COOKIE_NAME="deploymetrics",
         SESSION_COOKIE_SAMESITE="Lax",
     )
+    mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = False
     app.extensions["deploymetrics"] = parts = _assemble(app.instance_path, app.config, clock or Clock())
@@ -85,6 +88,17 @@ def create_app(instance=None, settings=None, clock=None):
     if proxies := app.config["PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
     return app
+
+
+def _make_instance(folder):
+    try:
+        for path in (*reversed(folder.parents), folder):
+            if not path.exists():
+                make_folder(path)
+        if not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
+            raise OSError("it is not a folder that may be read and written")
+    except OSError as error:
+        raise SettingError(f"{INSTANCE} names {str(folder)!r}, which cannot be used: {error}") from error
 
 
 def _assemble(folder, settings, clock):

@@ -106,7 +106,14 @@ def password_matches(record, password):
         check_password_hash(_NOBODY, password)
         return False
     # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
-    return check_password_hash(stored, normalized(password)) and "\0" not in password and record is not None
+    return _hash_matches(stored, normalized(password)) and "\0" not in password and record is not None
+
+
+def _hash_matches(stored, password):
+    try:
+        return check_password_hash(stored, password)
+    except ValueError:  # a file made by hand, with what is no hash
+        return False
 
 
 class Accounts:
@@ -129,6 +136,10 @@ class Accounts:
     def list(self):
         """Every AccountRecord, ordered by name."""
         return [ACCOUNTS.decode(item.value) for item in self.store.items(ACCOUNTS).items]
+
+    def damaged(self):
+        """The names of accounts whose files cannot be read."""
+        return list(self.store.items(ACCOUNTS).damaged)
 
     def add(self, name, role, password, by="command line"):
         """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""

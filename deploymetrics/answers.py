@@ -10,7 +10,7 @@ from werkzeug.http import parse_etags
 
 from . import besxml
 from .clock import as_http_date, from_precise
-from .errors import DeploymetricsError, NotAcceptable
+from .errors import BadRequest, DeploymetricsError, NotAcceptable
 from .negotiation import JSON, XML, XML_ETAG, requested_format
 from .service import DOCUMENTS
 from .transfer import version_json
@@ -38,7 +38,7 @@ def answer_document(item):
     headers["Last-Modified"] = as_http_date(item.changed_at)
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
-    body = item.value if form == JSON else besxml.render_document(_entry(item, request.url_root))
+    body = item.value if form == JSON else besxml.render_document(_entry(item, _root()))
     return WholeResponse([body], {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers})
 
 
@@ -64,7 +64,7 @@ def answer_list(listing, page=None):
         return _not_modified(headers)
     items = listing.items if page is None else page.items
     if form == XML:
-        root = request.url_root  # the body is made after the request's context is gone
+        root = _root()  # the body is made after the request's context is gone
         return _xml_list(headers, (_entry(item, root) for item in items))
     return _json_list(headers, listing.chunks if page is None else [item.value for item in items])
 
@@ -80,7 +80,7 @@ def answer_history(page):
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
     if form == XML:
-        root = request.url_root
+        root = _root()
         return _xml_list(headers, (_history_entry(item, root) for item in page.items))
     return _json_list(headers, [version_json(item) for item in page.items])
 
@@ -119,6 +119,13 @@ def answer_problem(error, *, request_id=None):
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
     headers = {"Cache-Control": "no-store", "Vary": "Accept", **error.headers}
     return Response(body, error.status, headers, content_type=f"application/problem+{form}")
+
+
+def _root():
+    """The URL of the server as the client names it; raises BadRequest for a Host header that is none."""
+    if not request.host:
+        raise BadRequest("The Host header is not valid.", code="invalid-host")
+    return request.url_root
 
 
 def _headers(form, etag):

@@ -9,13 +9,20 @@ from .accounts import Role
 from .answers import answer_document, answer_history, answer_list, answer_plain
 from .auth import require_role
 from .negotiation import read_condition, read_metrics, read_object, requested_format
-from .schemas import ExpectationBody, HistoryArguments, ListArguments, load
+from .schemas import ExpectationBody, HistoryArguments, ListArguments, OutputArguments, load
 from .service import page_of, parse_version
 from .staleness import status
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
 TEXT = "text/plain"
+
+
+@bp.before_request
+def check_output():
+    """Refuse another ``output`` than json and xml, also where an answer has no format."""
+    if request.environ.get("QUERY_STRING"):
+        load(OutputArguments(), request.args)
 
 
 def service():

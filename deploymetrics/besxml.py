@@ -11,7 +11,7 @@ from pathlib import Path
 from lxml import etree
 
 from . import rawjson
-from .errors import BadRequest, MalformedBody
+from .errors import MalformedBody
 from .xpathjson import (
     TOO_DEEP, WHITE, Wrong, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape,
 )
@@ -98,7 +98,7 @@ def _read_envelope(root, tag):
     parts = _children(document, "Tag", "Metrics", "LastChanged")
     named = parts.get("Tag")
     if named is not None and unescape(named, content_of(named).strip(WHITE), "escaped") != tag:
-        raise BadRequest("The Tag in the body is not the one in the address.", code="tag-mismatch")
+        raise Wrong(named, "The Tag in the body is not the one in the address.", "tag-mismatch")
     if "Metrics" not in parts:
         raise Wrong(document, "There must be one Metrics.")
     check_blank(parts["Metrics"])
@@ -111,7 +111,7 @@ def read_document(body, tag):
     """The metrics of an XML body, as compact JSON bytes; a Tag in the body must equal ``tag``.
 
     Raises ``MalformedBody`` with line and column, code ``malformed-xml``, ``forbidden-xml`` (DOCTYPE, entity,
-    processing instruction) or ``too-deep``; ``BadRequest``, code ``tag-mismatch``, for another Tag.
+    processing instruction) or ``too-deep``; ``tag-mismatch`` for another Tag.
     """
     text = rawjson.decode(body, "malformed-xml")
     _check_text(text)

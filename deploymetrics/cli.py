@@ -51,29 +51,34 @@ def account():
     """Accounts: who may read and post."""
 
 
+def _check_name(ctx, param, name):
+    return schemas.load(schemas.AccountName(), {"name": normalized(name)})["name"]
+
+
+_name = click.argument("name", callback=_check_name)
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
 @account.command("add")
-@click.argument("name")
+@_name
 @click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
 @_from_stdin
 @with_appcontext
 def add_account(name, role, password_stdin):
     """Add an account. Its secret is generated and printed, unless it comes from standard input."""
-    loaded = schemas.load(schemas.NewAccount(), {"name": normalized(name), "role": role})
+    loaded = schemas.load(schemas.NewAccount(), {"name": name, "role": role})
     with_secret(loaded["role"], password_stdin, lambda password: _accounts().add(**loaded, password=password))
 
 
 @account.command("set-password")
-@click.argument("name")
+@_name
 @_from_stdin
 @with_appcontext
 def set_password(name, password_stdin):
     """Give an account another password, or a WebUI application another secret; its sessions end."""
-    record = _accounts().find(normalized(name))
+    record = _accounts().find(name)
     role = record.role if record else Role.OPERATOR
-    with_secret(role, password_stdin, lambda password: _accounts().set_password(normalized(name), password))
+    with_secret(role, password_stdin, lambda password: _accounts().set_password(name, password))
 
 
 def with_secret(role, password_stdin, use):
@@ -85,7 +90,10 @@ def with_secret(role, password_stdin, use):
         return
     if role is Role.WEBUI_APP:
         raise click.UsageError("The secret of a WebUI application is always generated.")
-    password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    try:
+        password = sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.UsageError("The password on standard input is not UTF-8.") from None
     use(schemas.load(schemas.NewPassword(), {"password": password})["password"])
 
 
@@ -95,30 +103,32 @@ def list_accounts():
     """List the accounts: name, role, and whether they are enabled, separated by tabs."""
     for record in _accounts().list():
         click.echo(f"{record.name}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
+    if damaged := _accounts().damaged():
+        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {', '.join(damaged)}")
 
 
 @account.command("disable")
-@click.argument("name")
+@_name
 @with_appcontext
 def disable_account(name):
     """Disable an account; its sessions end at once."""
-    _accounts().enable(normalized(name), False)
+    _accounts().enable(name, False)
 
 
 @account.command("enable")
-@click.argument("name")
+@_name
 @with_appcontext
 def enable_account(name):
     """Enable an account again."""
-    _accounts().enable(normalized(name), True)
+    _accounts().enable(name, True)
 
 
 @account.command("remove")
-@click.argument("name")
+@_name
 @with_appcontext
 def remove_account(name):
     """Remove an account; its sessions end at once."""
-    _accounts().remove(normalized(name))
+    _accounts().remove(name)
 
 
 @click.command()
@@ -128,8 +138,16 @@ def settings(example):
     click.echo(settings_text.example() if example else settings_text.table(), nl=False)
 
 
+def _check_bind(bind):
+    _, colon, port = bind.rpartition(":")
+    if not bind.startswith("unix:") and not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
+        raise click.BadParameter(f"{bind} is not HOST:PORT, with a port up to 65535.")
+    return bind
+
+
 @click.command()
-@click.option("--bind", default="127.0.0.1:52311", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--bind", default="127.0.0.1:52311", show_default=True, metavar="HOST:PORT", help="Where to listen.",
+              callback=lambda ctx, param, bind: _check_bind(bind))
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 256), help="Threads of each process.")
 @click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="The TLS certificate, PEM.")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from marshmallow import ValidationError, fields, validate
 
 from .errors import SettingError
+from .wholenumber import WholeNumber
 
 PREFIX = "DEPLOYMETRICS_"
 INSTANCE = "DEPLOYMETRICS_INSTANCE"
@@ -30,7 +31,7 @@ class Setting(NamedTuple):
 
 
 def _whole(low, high):
-    return fields.Integer(validate=validate.Range(low, high))
+    return WholeNumber(validate=validate.Range(low, high))
 
 
 class _Relevance(fields.Dict):
@@ -49,7 +50,7 @@ class _Relevance(fields.Dict):
 
 
 SETTINGS = (
-    Setting("SECRET_KEY", fields.String(validate=validate.Length(MIN_SECRET_KEY)), None,
+    Setting("SECRET_KEY", fields.String(allow_none=True, validate=validate.Length(MIN_SECRET_KEY)), None,
             "Signs the login cookie; at least 16 characters. Generated into the instance folder when not set."),
     Setting("STORAGE", fields.String(validate=validate.OneOf(["files:"])), "files:",
             "Where documents and accounts are kept: files: is JSON files in the instance folder."),
@@ -154,7 +155,7 @@ def _from_file(path):
         raise SettingError(f"config.py of the instance folder cannot be read: {error.strerror}") from error
     try:
         exec(compile(source, str(path), "exec"), values)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(f"config.py of the instance folder fails: {type(error).__name__}: {error}") from error
     found = {name: value for name, value in values.items() if name.isupper()}
     for name in SECRETS:

@@ -6,14 +6,16 @@ stamp of the account at that time: once the account is changed, by any worker, t
 
 import base64
 import binascii
+import logging
 import secrets
 import time
 from hashlib import blake2b
 from typing import NamedTuple
 
 from .accounts import ACCOUNTS, MAX_NAME_BYTES, Account, normalized, password_matches
-from .errors import Unauthorized
+from .errors import DamagedItem, Unauthorized
 
+_log = logging.getLogger(__name__)
 _REMEMBERED = 4096
 
 
@@ -106,7 +108,12 @@ class Credentials:
         return account
 
     def _record(self, name):
-        return self.accounts.find(name) if 0 < len(name.encode()) <= MAX_NAME_BYTES else None
+        try:
+            return self.accounts.find(name) if 0 < len(name.encode()) <= MAX_NAME_BYTES else None
+        except DamagedItem as error:
+            # Whoever asks learns no more than of a name that is not there.
+            _log.error("an account cannot be read: %s", error.log)
+            return None
 
 
 def _decode_basic(text):

@@ -6,6 +6,8 @@ worker that has more connections than another one steps back for a moment, so th
 """
 
 import mmap
+import socket
+import struct
 import time
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -15,6 +17,10 @@ GONE = -1
 # Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
 STEP_BACK_SECONDS = 0.0005
 STEPS = 4
+
+# The kernel's timeval: seconds, microseconds. It counts from the last byte, so a slow client is served.
+_RECEIVE = struct.pack("@ll", 10, 0)
+_SEND = struct.pack("@ll", 30, 0)
 
 # How many connections each worker has; in memory that the master makes and all workers share.
 _counts = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
@@ -33,6 +39,12 @@ class FairThreadWorker(ThreadWorker):
         self.stepped_back = 0
         self._tell()
         super().init_process()
+
+    def enqueue_req(self, conn):
+        """Have a thread serve the connection, but not wait for ever on a client that neither sends nor reads."""
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _RECEIVE)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND)
+        super().enqueue_req(conn)
 
     def accept(self, listener):
         """Accept a connection, unless another worker has fewer and may take it."""

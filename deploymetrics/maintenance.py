@@ -49,7 +49,7 @@ def verify():
 
 
 @click.command("export")
-@click.argument("file", type=click.File("wb", atomic=True))
+@click.argument("file", type=click.File("wb", atomic=True, lazy=False))
 @with_appcontext
 def export_documents(file):
     """Write all documents with their histories to FILE (- is standard output), a line of JSON for each version."""

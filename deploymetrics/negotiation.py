@@ -121,4 +121,5 @@ def _etags(header, weak):
     if etags.star_tag:
         return "*"
     found = etags.as_set(include_weak=weak)
-    return {etag.removesuffix(XML_ETAG) for etag in found}
+    # An empty etag, which werkzeug gives as None, names no document.
+    return {etag.removesuffix(XML_ETAG) for etag in found if etag}

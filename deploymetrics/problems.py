@@ -1,6 +1,7 @@
 """What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
 
 import secrets
+from contextlib import suppress
 
 from flask import current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -8,6 +9,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from . import errors
 from .answers import answer_problem
 
+_DRAINED = 2**24
 _SENTENCE = "Something went wrong on the server. Its log has more under this request id."
 
 
@@ -53,7 +55,19 @@ def _log(error, message):
     return request_id
 
 
+def _drain():
+    """Read what is left of a refused body, up to a bound: a connection that is closed with bytes unread is reset, and
+    the client, or a proxy, may never see the answer."""
+    environ = request.environ
+    if environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
+        with suppress(Exception):
+            left = _DRAINED
+            while left > 0 and (data := environ["wsgi.input"].read(min(left, 2**16))):
+                left -= len(data)
+
+
 def _answer(error, request_id=None):
+    _drain()
     if request.path == "/api" or request.path.startswith("/api/"):
         return answer_problem(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)

@@ -9,15 +9,30 @@ RESERVED_TAG = "platform"
 # Letters and digits of other alphabets that look like those of the word (after Unicode's compatibility forms and case
 # are folded), from the confusables of Unicode Technical Standard 39.
 _LOOKALIKES = str.maketrans({
-    "р": "p", "ρ": "p", "ϱ": "p", "ⲣ": "p",
+    "р": "p", "ρ": "p", "ϱ": "p", "ⲣ": "p", "ᴘ": "p", "ᴩ": "p", "ꓑ": "p", "ꮲ": "p", "Ꮲ": "p", "ᑭ": "p",
+    "ʟ": "l", "ꓡ": "l", "ꮮ": "l", "Ꮮ": "l", "ꞁ": "l", "ł": "l", "ᒪ": "l",
+    "ᴀ": "a", "ꓮ": "a", "ꭺ": "a", "Ꭺ": "a", "ɐ": "a", "ᗅ": "a",
+    "ᴛ": "t", "ꓔ": "t", "ꭲ": "t", "Ꭲ": "t", "ŧ": "t", "†": "t",
+    "ꜰ": "f", "ꓝ": "f", "ꞙ": "f", "ᖴ": "f",
+    "ꓳ": "o", "ꮻ": "o", "Ꮻ": "o", "ø": "o", "ⵔ": "o",
+    "ʀ": "r", "ꓣ": "r", "ꮢ": "r", "Ꮢ": "r", "ᖇ": "r",
+    "ᴍ": "m", "ꓟ": "m", "ꮇ": "m", "Ꮇ": "m",
     "1": "l", "i": "l", "|": "l", "ı": "l", "ӏ": "l", "і": "l", "ι": "l", "ا": "l", "ן": "l", "ו": "l", "ǀ": "l",
     "а": "a", "α": "a", "ɑ": "a", "⍺": "a",
     "т": "t", "τ": "t", "ⲧ": "t",
-    "ƒ": "f", "ẝ": "f", "ϝ": "f", "ſ": "f",
+    "ƒ": "f", "ẝ": "f", "ϝ": "f",
     "0": "o", "о": "o", "ο": "o", "σ": "o", "օ": "o", "ס": "o", "ه": "o", "ⲟ": "o", "ᴏ": "o",
     "г": "r", "ᴦ": "r", "ⲅ": "r", "ꭇ": "r",
     "м": "m", "μ": "m", "ⲙ": "m", "ⅿ": "m",
 })
+# What Unicode takes for another letter, or for a picture, before the table above is asked.
+_BEFORE = {
+    ord("ſ"): "f",
+    **{start + n: chr(ord("a") + n) for start in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6) for n in range(26)},
+}
+# They are shown as nothing or as a space, though they are not of the categories of marks, spaces or controls.
+_BLANK = dict.fromkeys((0x2800, 0x115F, 0x1160, 0x3164, 0xFFA0))
+_RIGHT_TO_LEFT = "\u202e"
 
 
 @lru_cache(maxsize=4096)
@@ -27,10 +42,12 @@ def is_reserved(tag):
     decoded = tag
     while (once := unquote(decoded)) != decoded:
         decoded = once
-    return _skeleton(decoded) == RESERVED_TAG
+    read = _skeleton(decoded)
+    return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)
 
 
 def _skeleton(text):
+    text = text.translate(_BEFORE).translate(_BLANK)
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # Marks, format characters and spaces do not change what is read.
     visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC")

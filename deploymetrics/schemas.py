@@ -8,6 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from .accounts import MAX_NAME_BYTES, Role
 from .clock import from_precise
 from .errors import BadRequest, InvalidFields
+from .wholenumber import WholeNumber
 
 MAX_BYTES = MAX_NAME_BYTES
 MIN_PASSWORD = 8
@@ -79,14 +80,14 @@ class ListArguments(_PageArguments):
     """Where a page of the list begins, and how long it is; nothing where the whole list is asked for."""
 
     after = fields.String()
-    limit = fields.Integer(validate=validate.Range(min=1))
+    limit = WholeNumber(validate=validate.Range(min=1))
 
 
 class HistoryArguments(_PageArguments):
     """Below which version a page of the history begins, and how long it is."""
 
-    before = fields.Integer(load_default=None, validate=validate.Range(min=1))
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+    before = WholeNumber(load_default=None, validate=validate.Range(min=1))
+    limit = WholeNumber(load_default=100, validate=validate.Range(1, 1000))
 
 
 def _is_precise(text):

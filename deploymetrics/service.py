@@ -149,6 +149,6 @@ class Service:
 
 def parse_version(text):
     """A version from a URL as a number from 1; raises BadRequest."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:19]) and len(text) < 19):
+    if not (text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19):
         raise BadRequest("A version is a whole number from 1.", code="invalid-version")
     return int(text)

@@ -6,10 +6,12 @@ hash of the token. A use renews it, but is written down only after a tenth of th
 
 import hashlib
 import secrets
+from contextlib import suppress
 
 import msgspec
 
 from .accounts import Account
+from .errors import StorageError
 from .expiry import Sweeper
 from .storage import Kind
 
@@ -57,7 +59,9 @@ class Sessions:
     def resume(self, token):
         """The Account of a session that is not over, renewed; else None."""
         item = self.store.read(SESSIONS, _id(token))
-        if item is None or item.record.expires <= self.clock.timestamp():
+        now = self.clock.timestamp()
+        # One that outlives its lifetime was begun under a clock that was ahead.
+        if item is None or not now < item.record.expires <= now + item.record.lifetime:
             return None
         record = item.record
         account = self.accounts.find(record.account)
@@ -77,4 +81,5 @@ class Sessions:
         renewed = msgspec.structs.replace(record, expires=expires)
         # A session that was ended in the meantime stays so.
         value = msgspec.json.encode(renewed)
-        self.store.write(SESSIONS, record.id, record.account, lambda current, at: current and value)
+        with suppress(StorageError):  # a disk that is full does not end a session before its time
+            self.store.write(SESSIONS, record.id, record.account, lambda current, at: current and value)

@@ -3,12 +3,16 @@
 import hashlib
 import ipaddress
 import math
+from contextlib import suppress
 
 import msgspec
 
-from .errors import TooManyAttempts
+from .errors import DamagedItem, StorageError, TooManyAttempts
 from .expiry import Sweeper
 from .storage import Kind
+
+
+_UNSTORED = 10_000
 
 
 class FailureRecord(msgspec.Struct, frozen=True):
@@ -37,40 +41,58 @@ class Throttle:
         self.per_address = per_address
         self.longest = longest
         self._sweeper = Sweeper(store, clock, FAILURES)
+        self._unstored = {}  # what a storage that is full did not take; of this process only
 
     def check(self, name, address):
         """Raise TooManyAttempts while a try for this account (None: a token without a name) has to wait."""
         now = self.clock.timestamp()
-        waits = [item.record.until - now for key, _ in self._keys(name, address) if (item := self._read(key, now))]
-        if waits and max(waits) > 0:
+        records = [self._read(key, now) for key, _ in self._keys(name, address)]
+        waits = [record.until - now for record in records if record is not None]
+        # A longer wait than there is was written under a clock that was ahead.
+        waits = [wait for wait in waits if 0 < wait <= self.longest]
+        if waits:
             raise TooManyAttempts(math.ceil(max(waits)))
 
     def failed(self, name, address):
         """Count a failure."""
-        self._sweeper.sweep_if_due()
         for key, limit in self._keys(name, address):
-            self.store.write(FAILURES, key, "server", lambda current, at: self._counted(current, key, limit))
+            try:
+                self._sweeper.sweep_if_due()
+                self.store.write(FAILURES, key, "server", lambda current, at: self._encoded(current, key, limit))
+            except StorageError:
+                if len(self._unstored) >= _UNSTORED:
+                    self._unstored.clear()
+                self._unstored[key] = self._counted(self._unstored.get(key), key, limit)
 
     def succeeded(self, name, address):
         """Forget the failures of this account from this address; those of the address stay."""
         key = _id(name, address)
-        if self.store.read(FAILURES, key):
-            self.store.write(FAILURES, key, "server", lambda current, at: None)
+        self._unstored.pop(key, None)
+        with suppress(StorageError):
+            if self.store.read(FAILURES, key):
+                self.store.write(FAILURES, key, "server", lambda current, at: None)
 
     def _keys(self, name, address):
         keys = [(_id(None, address), self.per_address)]
         return keys if name is None else [*keys, (_id(name, address), self.per_account)]
 
     def _read(self, key, now):
-        item = self.store.read(FAILURES, key)
-        return item if item and item.record.expires > now else None
+        try:
+            item = self.store.read(FAILURES, key)
+        except DamagedItem:
+            item = None
+        record = self._unstored.get(key) or (item and item.record)
+        return record if record and record.expires > now else None
 
-    def _counted(self, current, key, limit):
+    def _encoded(self, current, key, limit):
+        return msgspec.json.encode(self._counted(current and current.record, key, limit))
+
+    def _counted(self, record, key, limit):
         now = self.clock.timestamp()
-        failures = 1 + (current.record.failures if current and current.record.expires > now else 0)
+        failures = 1 + (record.failures if record and record.expires > now else 0)
         over = failures - limit
         delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
-        return msgspec.json.encode(FailureRecord(key, failures, now + delay, now + max(delay, self.longest)))
+        return FailureRecord(key, failures, now + delay, now + max(delay, self.longest))
 
 
 def _id(name, address):

@@ -2,6 +2,7 @@
 
 import base64
 import time
+from pathlib import Path
 
 import pytest
 from conftest import PASSWORD
@@ -10,6 +11,7 @@ from problems import assert_problem
 from deploymetrics import accounts, create_app
 from deploymetrics.accounts import Role
 from deploymetrics.auth import MASTER_OPERATOR_NEEDED
+from deploymetrics.errors import StorageFull
 
 LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
@@ -472,3 +474,26 @@ def test_neighbours_in_one_ipv6_network_count_as_one(nobody, master):
         for number in range(6)
     ]
     assert_throttled(answers[5], 1)
+
+
+def test_a_storage_that_takes_nothing_slows_guessing_all_the_same(app, master, monkeypatch):
+    def full(*args):
+        raise StorageFull()
+
+    monkeypatch.setattr(app.extensions["deploymetrics"].service.store, "write", full)
+    statuses = [master.get("/api/login", auth=("master-operator", f"wrong {n}")).status_code for n in range(7)]
+    assert statuses[:5] == [401] * 5 and statuses[-1] == 429
+
+
+def test_an_account_that_is_damaged_looks_like_one_that_is_not_there(app, master):
+    Path(app.instance_path, "accounts", "broken.json").write_bytes(b"{")
+    answers = [master.get("/api/login", auth=(name, "x" * 9)) for name in ("broken", "nobody")]
+    assert answers[0].data == answers[1].data and answers[0].status_code == 401
+
+
+def test_a_wait_from_a_clock_that_was_ahead_is_not_kept(app, master, clock):
+    clock.forward(days=4000)
+    for number in range(7):
+        master.get("/api/login", auth=("master-operator", f"wrong {number}"))
+    clock.forward(days=-4000)
+    assert master.get("/api/login").status_code == 200

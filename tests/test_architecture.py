@@ -17,7 +17,7 @@ WEB_LIBRARIES = {"flask", "flask_login", "gunicorn", "click"}
 LAYERS = [
     {"__init__", "__main__"},
     {"api", "web", "cli", "collect", "maintenance", "server"},
-    {"problems", "openapi"},
+    {"problems", "openapi", "fairworker"},
     {"auth", "answers", "negotiation", "urls", "cookie"},
     {"collector", "runner", "credentials", "service", "transfer"},
     {"figures", "staleness", "sessions", "throttle"},
@@ -26,7 +26,7 @@ LAYERS = [
     {"besxml", "config"},
     {"xpathjson"},
     {"rawjson", "clock"},
-    {"errors", "version"},
+    {"errors", "version", "wholenumber"},
 ]
 DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
 

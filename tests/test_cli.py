@@ -168,7 +168,7 @@ def test_the_first_start_on_a_loopback_address(run, instance, served, bind):
 
 
 @pytest.mark.parametrize(
-    "bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80", "52311"]
+    "bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80"]
 )
 def test_no_first_start_on_any_other_address(run, served, bind):
     result = run("serve", "--bind", bind, code=1)

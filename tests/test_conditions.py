@@ -205,3 +205,10 @@ def test_of_those_who_delete_one_wins(clients, master):
     answers = race(clients, {"If-Match": etag}, "delete")
     assert sorted(answer.status_code for answer in answers) == [204] + [412] * 7
     assert master.get(LIST).data == b"[]"
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+def test_an_empty_etag_names_no_document(master, header):
+    assert master.post("/api/deploymentmetrics/custom", data="1").status_code == 200
+    answer = master.post("/api/deploymentmetrics/custom", data="2", headers={header: '""'})
+    assert answer.status_code == (412 if header == "If-Match" else 200)

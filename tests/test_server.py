@@ -411,7 +411,7 @@ def test_a_start_that_fails_makes_no_account(tmp_path):
 
 def test_kept_connections_are_shared_between_the_workers(serve):
     server = serve(*SERVE)
-    wait_for(lambda: server.log.count("Booting worker") == 2 and requests.get(f"{server.url}/openapi.json").ok, "workers")
+    wait_for(lambda: server.count("Booting worker") == 2 and requests.get(f"{server.url}/openapi.json").ok, "workers")
     clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
     try:
         for client in clients:

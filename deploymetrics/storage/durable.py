@@ -112,7 +112,7 @@ def sync_folder(path):
 
 
 def make_folder(path):
-    """Make a private folder if it is missing, and whatever is missing above it.
+    """Make a private folder if it is missing; the one above it has to be there.
 
     Its name is durable afterwards also where it was there: who made it may have been killed before syncing it.
     """
@@ -120,9 +120,6 @@ def make_folder(path):
         os.mkdir(path, FOLDER_MODE)
     except FileExistsError:
         pass
-    except FileNotFoundError:
-        make_folder(os.path.dirname(path))
-        return make_folder(path)
     with suppress(PermissionError):  # a parent that this account may not read was made by another one
         sync_folder(os.path.dirname(path))
 

@@ -31,8 +31,8 @@ def missing(what):
     (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
 
 
-@pytest.fixture(scope="session")
-def chromium():
+@pytest.fixture(scope="module")
+def chromium():  # per module: while it runs, an event loop does, which other tests must not meet
     """The browser."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not path:
