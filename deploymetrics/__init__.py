@@ -92,9 +92,7 @@ def create_app(instance=None, settings=None, clock=None):
 
 def _make_instance(folder):
     try:
-        for path in (*reversed(folder.parents), folder):
-            if not path.exists():
-                make_folder(path)
+        make_folder(folder, parents=True)
         if not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
             raise OSError("it is not a folder that may be read and written")
     except OSError as error:

@@ -111,8 +111,8 @@ def sync_folder(path):
         os.close(fd)
 
 
-def make_folder(path):
-    """Make a private folder if it is missing; the one above it has to be there.
+def make_folder(path, *, parents=False):
+    """Make a private folder if it is missing; with ``parents`` whatever is missing above it too.
 
     Its name is durable afterwards also where it was there: who made it may have been killed before syncing it.
     """
@@ -120,6 +120,11 @@ def make_folder(path):
         os.mkdir(path, FOLDER_MODE)
     except FileExistsError:
         pass
+    except FileNotFoundError:
+        if not parents or os.path.exists(os.path.dirname(path)):
+            raise
+        make_folder(os.path.dirname(path), parents=True)
+        return make_folder(path)
     with suppress(PermissionError):  # a parent that this account may not read was made by another one
         sync_folder(os.path.dirname(path))
 

@@ -37,8 +37,8 @@ class JsonFiles(Storage):
         self._kinds = set()
         self._listings = {}
         with durable.storage_errors("open"):
-            for folder in self.root, os.path.join(self.root, "locks"):
-                durable.make_folder(folder)
+            durable.make_folder(self.root, parents=True)
+            durable.make_folder(os.path.join(self.root, "locks"))
 
     def read(self, kind, key):
         with durable.storage_errors("read"):
