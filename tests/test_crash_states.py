@@ -23,7 +23,7 @@ BY_HAND = [("a", "by hand"), ("a", "2"), ("a", None), ("b", "by hand"), ("b", No
 #: Every sync that the storage makes, by the functions that lead to it.
 SYNCS = [
     "_write_and_rename<replace_file",
-    "append",
+    "_write_end<append",
     "sync_folder<append",
     "sync_folder<make_folder<append",
     "sync_folder<make_folder",

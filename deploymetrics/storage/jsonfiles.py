@@ -13,7 +13,7 @@ line is not below the file's version, which does not count.
 import os
 import time
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from itertools import islice
 
@@ -139,18 +139,18 @@ class JsonFiles(Storage):
     def _commit(self, kind, key, current, before, value, head):
         """Supersede ``current``, whose file holds ``before``, by ``value`` (None: delete); the new Item or None."""
         segments = self._segments(kind, key)
-        end = segments.end(current) if kind.history and current else None
-        if end:
-            head.version = end.version + 1
-        head.deleted = value is None
-        data = entries.encode(head, value)
-        item = None if value is None else entries.decode(kind, key, data)
-        if end:
-            segments.append(end, *([data] if value is None else []))
-        if value is None:
-            durable.remove_file(self._path(kind, key), before)
-        else:
-            durable.replace_file(self._path(kind, key), data, before)
+        with segments.end(current) if kind.history and current else nullcontext() as end:
+            if end:
+                head.version = end.version + 1
+            head.deleted = value is None
+            data = entries.encode(head, value)
+            item = None if value is None else entries.decode(kind, key, data)
+            if end:
+                segments.append(end, *([data] if value is None else []))
+            if value is None:
+                durable.remove_file(self._path(kind, key), before)
+            else:
+                durable.replace_file(self._path(kind, key), data, before)
         if end and end.fresh:
             segments.trim(head.version, self.history_versions, self._oldest())
         return item

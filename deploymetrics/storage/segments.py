@@ -9,7 +9,7 @@ zero bytes of a block that never reached the disk.
 
 import os
 from bisect import bisect_right
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -24,14 +24,17 @@ HEAD_BYTES = 512
 
 
 class End(NamedTuple):
-    """Where the history goes on: in the file that begins with ``start``, after ``size`` bytes, with ``line``, which is
-    the current Item as ``version``. ``fresh``: nothing in that file counts yet, so its name may not be durable."""
+    """Where the history goes on: in the file that begins with ``start``, after ``size`` of the bytes ``there``, with
+    ``line``, which is the current Item as ``version``. ``fresh``: nothing in that file counts yet, so its name may not
+    be durable. ``fd`` is that file, open, or None for a new one."""
 
     start: int
     size: int
+    there: int
     fresh: bool
     version: int
     line: bytes
+    fd: int | None
 
 
 class Segments:
@@ -90,8 +93,9 @@ class Segments:
             return past[-1].version
         return past[0].version + 1 if past else 1
 
+    @contextmanager
     def end(self, current):
-        """The End for a write that supersedes the Item ``current``.
+        """Give the End for a write that supersedes the Item ``current``.
 
         Its version is the Item's own; but an older file that was put back by hand is numbered on, since every line
         that is not what a crash left of an attempt to write this very one is history, and stays.
@@ -99,29 +103,54 @@ class Segments:
         starts = self.starts()
         line = _line(current, current.version)
         if not starts:
-            return End(current.version, 0, True, current.version, line)
-        lines = [text + b"\n" for text in self._lines(starts[-1])]
+            yield _new_file(current.version, line)
+            return
+        fd = os.open(self._path(starts[-1]), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield self._plain_end(fd, starts[-1], current, line) or self._thorough_end(fd, starts[-1], current, line)
+        finally:
+            os.close(fd)
+
+    def _plain_end(self, fd, start, current, line):
+        """The End where the last line of the file is that of an older version and nothing needs care, else None.
+
+        Reads no more than a line or two, so that a write costs the same however much is in the file.
+        """
+        size = os.fstat(fd).st_size
+        at = max(size - 2 * len(line) - HEAD_BYTES, 0)
+        tail = os.pread(fd, size - at, at)
+        begin = tail.rfind(b"\n", 0, -1) + 1
+        whole = len(tail) == size - at and tail.endswith(b"\n") and (begin > 0 or at == 0)
+        if not whole or b"\0" in tail[begin:] or self._version(tail[begin:]) >= current.version:
+            return None
+        if current.version - start >= SEGMENT_LINES or size + len(line) > SEGMENT_BYTES:
+            return _new_file(current.version, line)
+        return End(start, size, size, False, current.version, line, fd)
+
+    def _thorough_end(self, fd, start, current, line):
+        lines = [text + b"\n" for text in self._lines(start)]
         begun = _cut_leftover(lines, line, current.version)
-        newest = self._version(lines[-1]) if lines else starts[-1] - 1
+        newest = self._version(lines[-1]) if lines else start - 1
         version = max(current.version, newest + 1)
+        line = _line(current, version)
         size = sum(map(len, lines))
         if lines and not begun and (len(lines) >= SEGMENT_LINES or size + len(line) > SEGMENT_BYTES):
-            return End(version, 0, True, version, _line(current, version))
-        return End(starts[-1], size, not lines, version, _line(current, version))
+            return _new_file(version, line)
+        return End(start, size, os.fstat(fd).st_size, not lines, version, line, fd)
 
     def append(self, end, *more):
         """Add the line of ``end``, and ``more`` after it, durably."""
+        data = b"".join((end.line, *more))
         if end.fresh:
             durable.make_folder(self.folder)
-        fd = os.open(self._path(end.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
-        try:
-            if os.fstat(fd).st_size != end.size:
-                os.ftruncate(fd, end.size)
-            os.lseek(fd, end.size, os.SEEK_SET)
-            durable.write_all(fd, b"".join((end.line, *more)))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        if end.fd is not None:
+            _write_end(end.fd, end, data)
+        else:
+            fd = os.open(self._path(end.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
+            try:
+                _write_end(fd, end, data)
+            finally:
+                os.close(fd)
         if end.fresh:
             durable.sync_folder(self.folder)
 
@@ -160,6 +189,18 @@ class Segments:
                 log=f"{self.folder}: a line without a version",
             )
         return int(match[1])
+
+
+def _new_file(version, line):
+    return End(version, 0, 0, True, version, line, None)
+
+
+def _write_end(fd, end, data):
+    if end.there != end.size:
+        os.ftruncate(fd, end.size)
+    os.lseek(fd, end.size, os.SEEK_SET)
+    durable.write_all(fd, data)
+    os.fsync(fd)
 
 
 def _line(item, version):
