@@ -2,14 +2,20 @@
 
 import argparse
 import base64
+import http.client
 import os
 import statistics
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploymetrics import create_app
 from deploymetrics.accounts import Role
+from deploymetrics.clock import as_precise
+from deploymetrics.service import DOCUMENTS
+from deploymetrics.storage import Item
 
 from . import load, servers
 from .rivals import RIVALS
@@ -19,6 +25,7 @@ METRICS = b'[{"number_of_endpoints":"5","padding":"%s"}]' % (b"x" * 920)
 ONE = "/api/deploymentmetrics/tag%05d"
 ALL = "/api/deploymentmetrics?"
 MOST_FOR_RIVALS = 1000
+FULL = 100  # so many documents have a full history, where that is measured: 100 MB
 AUTHORIZATION = "Basic " + base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
 
 
@@ -34,18 +41,28 @@ def one_sync():
 
 
 @one_sync()
-def fill(instance, documents, versions):
-    """Make an instance with an account and documents of 1 KB that have so many earlier versions."""
+def fill(instance, documents, full=0):
+    """Make an instance with an account and documents of 1 KB, the first ``full`` of them with all the earlier versions
+    that are kept. Returns the bytes of one document and of the list, and the etag of the list."""
     app = create_app(instance)
     parts = app.extensions["deploymetrics"]
     parts.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
-    for number in range(documents):
+    for number in range(full):
+        restore(parts.service, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
+    for number in range(full, documents):
         parts.service.save(f"tag{number:05d}", METRICS, NAME)
-    for number in range(documents if versions else 0):
-        for _ in range(versions):
-            parts.service.save(f"tag{number:05d}", METRICS, NAME)
     listing = parts.service.list()
-    return parts.service.get("tag00000").value, b"[" + b",".join(listing.chunks) + b"]", listing.etag
+    one = parts.service.get("tag00000").value if documents else b""
+    return one, b"[" + b",".join(listing.chunks) + b"]", listing.etag
+
+
+def restore(service, tag, versions):
+    """Put so many versions of a document into the storage at once, as an import does."""
+    start = datetime.now(UTC) - timedelta(minutes=versions)
+    value = b'{"tag":"%b","metrics":%b,"lastChanged":"12 Jan 2018 12:00"}' % (tag.encode(), METRICS)
+    items = [Item(tag, value, None, number, as_precise(start + timedelta(minutes=number)), NAME, "")
+             for number in range(1, versions + 1)]
+    service.store.restore(DOCUMENTS, tag, items)
 
 
 @one_sync()
@@ -58,28 +75,36 @@ def prepare_baseline(folder, one, everything):
 
 def scenarios(documents, etag):
     """(name, the service's load, the bare Flask app's load) for so many documents."""
-    tags = {"tags": documents}
-    post = {"method": "POST", "body": METRICS.decode()}
-    yield "GET one", dict(path=ONE, **tags), dict(path=ONE, **tags)
+    one = dict(path=ONE, tags=documents)
+    post = dict(method="POST", body=METRICS.decode())
+    yield "GET one", one, one
     yield "GET list", dict(path=ALL), dict(path=ALL)
-    yield "GET list, 304", dict(path=ALL, headers={"If-None-Match": f'"{etag}"'}), dict(path=ONE)
-    yield "POST", dict(path=ONE, **post, **tags), dict(path=ONE, **post, **tags)
+    yield "GET list, 304", dict(path=ALL, headers={"If-None-Match": f'"{etag}"'}), one
+    yield "POST", {**one, **post}, {**one, **post}
+
+
+def full_scenarios(documents, _):
+    """The one that is about documents with as many earlier versions as are kept."""
+    post = dict(path=ONE, tags=min(documents, FULL), method="POST", body=METRICS.decode())
+    yield "POST, history full", post, post
 
 
 def measure(sides, rounds, seconds):
     """For each (port, load) of ``sides`` a list of Results, one a round; the sides are loaded in turn."""
     results = [[] for _ in sides]
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for (port, options), found in zip(sides, results):
             headers = {"Authorization": AUTHORIZATION, **options.get("headers", {})}
-            found.append(load.run(port, seconds=seconds, **{**options, "headers": headers}))
+            result = load.run(port, seconds=seconds, **{**options, "headers": headers})
+            if number:  # the first round is for getting warm: passwords are hashed, modules loaded, lists read
+                found.append(result)
     return results
 
 
 def row(name, documents, names, results):
     """A line of the table: our rate and latency, and to each other side the median of the rounds' ratios."""
     ours = results[0]
-    cells = [f"{name:<16}{documents:>7}{statistics.median(result.rate for result in ours):>10.0f}/s"]
+    cells = [f"{name:<20}{documents:>6}{statistics.median(result.rate for result in ours):>9.0f}/s"]
     cells.append(f"{statistics.median(result.p50 for result in ours):>9.2f} ms")
     for other in results[1:]:
         cells.append(f"{statistics.median(mine.rate / its.rate for mine, its in zip(ours, other)):>12.2f}")
@@ -88,26 +113,62 @@ def row(name, documents, names, results):
     return "".join(cells)
 
 
-def run(documents, arguments):
-    """Measure every scenario with so many documents, and print its row as soon as it is there."""
+def run(documents, arguments, *, full, parts):
+    """Measure scenarios with so many documents, and print each row as soon as it is there; ``parts`` makes them."""
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, ExitStack() as stack:
         folder = Path(folder)
-        one, everything, etag = fill(folder / "instance", documents, arguments.versions)
+        one, everything, etag = fill(folder / "instance", documents, full)
+        wanted = [scenario for scenario in parts(documents, etag) if arguments.only in scenario[0]]
+        if not wanted:
+            return
         prepare_baseline(folder / "baseline", one, everything)
         port, process = stack.enter_context(servers.ours(folder / "instance"))
         base, _ = stack.enter_context(servers.baseline(folder / "baseline"))
-        rivals = RIVALS if documents <= MOST_FOR_RIVALS else {}  # filling them takes as long as that of all else
+        # Filling the others with more takes longer than all else.
+        rivals = RIVALS if documents <= MOST_FOR_RIVALS and not full else {}
         found = {name: stack.enter_context(start(documents, folder, METRICS)) for name, start in rivals.items()}
         others = {name: rival for name, rival in found.items() if rival}
-        print(f"{'':<23}{'ours':>12}{'p50':>12}{'÷ bare':>12}" + "".join(f"{'÷ ' + name:>14}" for name in others))
-        for name, mine, bare in scenarios(documents, etag):
-            if arguments.only in name:
-                able = {side: (port, loads[name]) for side, (port, loads) in others.items() if name in loads}
-                sides = {"ours": (port, mine), "bare Flask": (base, bare), **able}
-                results = measure(list(sides.values()), arguments.rounds, arguments.seconds)
-                print(row(name, documents, sides, results), flush=True)
-        memory = servers.worker_memory(process)
-        print(f"{'memory':<16}{documents:>7}{statistics.mean(memory):>10.1f} MiB a worker (PSS)", flush=True)
+        print(f"{'':<26}{'ours':>11}{'p50':>12}" + "".join(f"{'÷ ' + name:>12}" for name in ["bare", *others]))
+        for name, mine, bare in wanted:
+            able = {side: (port, loads[name]) for side, (port, loads) in others.items() if name in loads}
+            sides = {"ours": (port, mine), "bare Flask": (base, bare), **able}
+            results = measure(list(sides.values()), arguments.rounds, arguments.seconds)
+            print(row(name, documents, sides, results), flush=True)
+        if not full and not arguments.only:
+            unchanged, changed = list_times(port)
+            print(f"{'GET list, alone':<20}{documents:>6}{unchanged:>9.1f} ms unchanged,{changed:>7.1f} ms after a write")
+            memory = statistics.mean(servers.worker_memory(process)) - empty_memory(folder / "empty")
+            print(f"{'memory':<20}{documents:>6}{memory:>9.1f} MiB a worker above an empty one (PSS)", flush=True)
+
+
+def list_times(port, rounds=11):
+    """(milliseconds for the whole list unchanged, and right after one document was written), medians of one client."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    times = {False: [], True: []}
+
+    def ask(method, path, body=None):
+        start = time.perf_counter()
+        connection.request(method, path, body, {"Authorization": AUTHORIZATION})
+        connection.getresponse().read()
+        return (time.perf_counter() - start) * 1000
+
+    ask("GET", ALL)
+    for _ in range(rounds):
+        for change in times:
+            if change:
+                ask("POST", ONE % 0, METRICS)
+            times[change].append(ask("GET", ALL))
+            time.sleep(0.1)
+    return statistics.median(times[False]), statistics.median(times[True])
+
+
+def empty_memory(instance):
+    """MiB of a worker that serves an empty instance."""
+    fill(instance, 0)
+    with servers.ours(instance) as (port, process):
+        for path in (ALL, ONE % 0):
+            load.run(port, path, seconds=1, headers={"Authorization": AUTHORIZATION})
+        return statistics.mean(servers.worker_memory(process))
 
 
 def main():
@@ -116,12 +177,12 @@ def main():
     parser.add_argument("--documents", default="1,100,1000,10000", help="numbers of documents, with commas between")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is loaded, in turn (default 5)")
     parser.add_argument("--seconds", type=int, default=3, help="how long each time (default 3)")
-    parser.add_argument("--versions", type=int, default=0, help="earlier versions of each document")
     parser.add_argument("--only", default="", help="only scenarios with this in their name")
     parser.add_argument("--folder", default=".", help="where to make the instance: a disk, not a tmpfs")
     arguments = parser.parse_args()
     for documents in map(int, arguments.documents.split(",")):
-        run(documents, arguments)
+        run(documents, arguments, full=0, parts=scenarios)
+        run(documents, arguments, full=min(documents, FULL), parts=full_scenarios)
 
 
 if __name__ == "__main__":

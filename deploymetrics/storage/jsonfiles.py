@@ -23,6 +23,9 @@ from .listing import FolderListing
 from .segments import Segments
 
 LOCKS = 256
+# What was read is kept while its file is as it was: at most so many items, none of them larger than this.
+REMEMBERED = 1024
+REMEMBERED_BYTES = 2**14
 _ONE = timedelta(microseconds=1)
 
 
@@ -36,13 +39,17 @@ class JsonFiles(Storage):
         self.history_days = history_days
         self._kinds = set()
         self._listings = {}
+        self._remembered = {}
         with durable.storage_errors("open"):
             durable.make_folder(self.root, parents=True)
             durable.make_folder(os.path.join(self.root, "locks"))
 
     def read(self, kind, key):
         with durable.storage_errors("read"):
-            return self._read(kind, key)
+            known = self._remembered.get((kind.name, key))
+            if known is not None and durable.signature_of(self._path(kind, key)) == known[0]:
+                return known[1]
+            return self._read_and_remember(kind, key)
 
     def write(self, kind, key, by, change):
         with durable.locked(self._lock_path(kind, key)):
@@ -114,6 +121,17 @@ class JsonFiles(Storage):
 
     def _read(self, kind, key):
         return self._load(kind, key)[0]
+
+    def _read_and_remember(self, kind, key):
+        now = time.time_ns()  # before the file is opened: it must have been old enough then
+        item, data, stat = self._load(kind, key)
+        if item is None or len(data) > REMEMBERED_BYTES or durable.is_young(stat, now):
+            self._remembered.pop((kind.name, key), None)
+        else:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[kind.name, key] = durable.signature(stat), item
+        return item
 
     def _load(self, kind, key):
         """The current Item, the bytes and the stat result of its file, or (None, None, None)."""
