@@ -1,76 +1,18 @@
 """Measure, and print a table of ratios to the baselines; both are loaded in turn, round by round."""
 
 import argparse
-import base64
-import http.client
-import os
 import statistics
 import tempfile
-import time
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
 from pathlib import Path
 
-from deploymetrics import create_app
-from deploymetrics.accounts import Role
-from deploymetrics.clock import as_precise
-from deploymetrics.service import DOCUMENTS
-from deploymetrics.storage import Item
-
 from . import load, servers
+from .alone import empty_memory, list_times
+from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill, prepare_baseline
 from .rivals import RIVALS
 
-NAME, PASSWORD = "bench", "a password of the benchmark"
-METRICS = b'[{"number_of_endpoints":"5","padding":"%s"}]' % (b"x" * 920)
-ONE = "/api/deploymentmetrics/tag%05d"
-ALL = "/api/deploymentmetrics?"
 MOST_FOR_RIVALS = 1000
 FULL = 100  # so many documents have a full history, where that is measured: 100 MB
-AUTHORIZATION = "Basic " + base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
-
-
-@contextmanager
-def one_sync():
-    """Sync everything once at the end, not each file: for making what is measured afterwards."""
-    fsync, os.fsync = os.fsync, lambda fd: None
-    try:
-        yield
-    finally:
-        os.fsync = fsync
-        os.sync()
-
-
-@one_sync()
-def fill(instance, documents, full=0):
-    """Make an instance with an account and documents of 1 KB, the first ``full`` of them with all the earlier versions
-    that are kept. Returns the bytes of one document and of the list, and the etag of the list."""
-    app = create_app(instance)
-    parts = app.extensions["deploymetrics"]
-    parts.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
-    for number in range(full):
-        restore(parts.service, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
-    for number in range(full, documents):
-        parts.service.save(f"tag{number:05d}", METRICS, NAME)
-    listing = parts.service.list()
-    one = parts.service.get("tag00000").value if documents else b""
-    return one, b"[" + b",".join(listing.chunks) + b"]", listing.etag
-
-
-def restore(service, tag, versions):
-    """Put so many versions of a document into the storage at once, as an import does."""
-    start = datetime.now(UTC) - timedelta(minutes=versions)
-    value = b'{"tag":"%b","metrics":%b,"lastChanged":"12 Jan 2018 12:00"}' % (tag.encode(), METRICS)
-    items = [Item(tag, value, None, number, as_precise(start + timedelta(minutes=number)), NAME, "")
-             for number in range(1, versions + 1)]
-    service.store.restore(DOCUMENTS, tag, items)
-
-
-@one_sync()
-def prepare_baseline(folder, one, everything):
-    """Put the bytes that the baseline answers with where it looks for them."""
-    os.makedirs(folder / "written")
-    (folder / "one.json").write_bytes(one)
-    (folder / "list.json").write_bytes(everything)
 
 
 def scenarios(documents, etag):
@@ -107,7 +49,7 @@ def row(name, documents, names, results):
     cells = [f"{name:<20}{documents:>6}{statistics.median(result.rate for result in ours):>9.0f}/s"]
     cells.append(f"{statistics.median(result.p50 for result in ours):>9.2f} ms")
     for other in results[1:]:
-        cells.append(f"{statistics.median(mine.rate / its.rate for mine, its in zip(ours, other)):>12.2f}")
+        cells.append(f"{statistics.median(mine.rate / its.rate for mine, its in zip(ours, other)):>14.2f}")
     errors = {side: sum(result.errors for result in found) for side, found in zip(names, results)}
     cells += [f"   {count} failed answers of {side}" for side, count in errors.items() if count]
     return "".join(cells)
@@ -136,39 +78,9 @@ def run(documents, arguments, *, full, parts):
             print(row(name, documents, sides, results), flush=True)
         if not full and not arguments.only:
             unchanged, changed = list_times(port)
-            print(f"{'GET list, alone':<20}{documents:>6}{unchanged:>9.1f} ms unchanged,{changed:>7.1f} ms after a write")
             memory = statistics.mean(servers.worker_memory(process)) - empty_memory(folder / "empty")
+            print(f"{'GET list, alone':<20}{documents:>6}{unchanged:>9.1f} ms; right after a write {changed:.1f} ms")
             print(f"{'memory':<20}{documents:>6}{memory:>9.1f} MiB a worker above an empty one (PSS)", flush=True)
-
-
-def list_times(port, rounds=11):
-    """(milliseconds for the whole list unchanged, and right after one document was written), medians of one client."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    times = {False: [], True: []}
-
-    def ask(method, path, body=None):
-        start = time.perf_counter()
-        connection.request(method, path, body, {"Authorization": AUTHORIZATION})
-        connection.getresponse().read()
-        return (time.perf_counter() - start) * 1000
-
-    ask("GET", ALL)
-    for _ in range(rounds):
-        for change in times:
-            if change:
-                ask("POST", ONE % 0, METRICS)
-            times[change].append(ask("GET", ALL))
-            time.sleep(0.1)
-    return statistics.median(times[False]), statistics.median(times[True])
-
-
-def empty_memory(instance):
-    """MiB of a worker that serves an empty instance."""
-    fill(instance, 0)
-    with servers.ours(instance) as (port, process):
-        for path in (ALL, ONE % 0):
-            load.run(port, path, seconds=1, headers={"Authorization": AUTHORIZATION})
-        return statistics.mean(servers.worker_memory(process))
 
 
 def main():

@@ -34,14 +34,58 @@ def ours(instance):
 @contextmanager
 def baseline(bodies):
     """The bare Flask app under gunicorn with the service's own settings; gives (port, process)."""
+    with gunicorn("benchmarks.baselines:app", bodies, {"BASELINE_BODIES": str(bodies)}) as found:
+        yield found
+
+
+@contextmanager
+def gunicorn(app, folder, environment, **others):
+    """An app under gunicorn with the settings of ``serve`` but for ``others``; gives (port, process)."""
     port = free_port()
-    settings = {**server.SETTINGS, "bind": f"127.0.0.1:{port}", "workers": WORKERS, "threads": THREADS}
-    path = os.path.join(bodies, "gunicorn.conf.py")
+    settings = {**server.SETTINGS, "bind": f"127.0.0.1:{port}", "workers": WORKERS, "threads": THREADS, **others}
+    path = os.path.join(folder, f"gunicorn{port}.conf.py")
     with open(path, "w") as file:
         file.writelines(f"{name} = {value!r}\n" for name, value in settings.items() if not callable(value))
-    command = [sys.executable, "-m", "gunicorn", "-c", path, "benchmarks.baselines:app"]
-    with running(command, port, {"BASELINE_BODIES": str(bodies)}) as process:
+    with running([sys.executable, "-m", "gunicorn", "-c", path, app], port, environment) as process:
         yield port, process
+
+
+@contextmanager
+def nginx(upstream, folder):
+    """nginx in front of a port, keeping connections alive on both sides; gives its port."""
+    port = free_port()
+    path = os.path.join(folder, f"nginx{port}.conf")
+    with open(path, "w") as file:
+        file.write(_NGINX % {"port": port, "upstream": upstream, "folder": folder})
+    with running(["nginx", "-e", "stderr", "-c", path], port, {}):
+        yield port
+
+
+_NGINX = """
+daemon off;
+worker_processes 2;
+pid %(folder)s/nginx%(port)s.pid;
+events { worker_connections 256; }
+http {
+    access_log off;
+    client_body_temp_path %(folder)s/body%(port)s;
+    proxy_temp_path %(folder)s/proxy%(port)s;
+    fastcgi_temp_path %(folder)s/fastcgi%(port)s;
+    uwsgi_temp_path %(folder)s/uwsgi%(port)s;
+    scgi_temp_path %(folder)s/scgi%(port)s;
+    upstream service { server 127.0.0.1:%(upstream)s; keepalive 16; }
+    server {
+        listen 127.0.0.1:%(port)s;
+        keepalive_requests 1000000;
+        location / {
+            proxy_pass http://service;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+        }
+    }
+}
+"""
 
 
 @contextmanager

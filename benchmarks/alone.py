@@ -1,0 +1,38 @@
+"""What one client alone waits for the list, and what a worker weighs."""
+
+import http.client
+import statistics
+import time
+
+from . import load, servers
+from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill
+
+
+def list_times(port, rounds=11):
+    """(milliseconds for the whole list unchanged, and right after one document was written), medians of one client."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    times = {False: [], True: []}
+
+    def ask(method, path, body=None):
+        start = time.perf_counter()
+        connection.request(method, path, body, {"Authorization": AUTHORIZATION})
+        connection.getresponse().read()
+        return (time.perf_counter() - start) * 1000
+
+    ask("GET", ALL)
+    for _ in range(rounds):
+        for change in times:
+            if change:
+                ask("POST", ONE % 0, METRICS)
+            times[change].append(ask("GET", ALL))
+            time.sleep(0.1)
+    return statistics.median(times[False]), statistics.median(times[True])
+
+
+def empty_memory(instance):
+    """MiB of a worker that serves an empty instance."""
+    fill(instance, 0)
+    with servers.ours(instance) as (port, process):
+        for path in (ALL, ONE % 0):
+            load.run(port, path, seconds=1, headers={"Authorization": AUTHORIZATION})
+        return statistics.mean(servers.worker_memory(process))
