@@ -224,6 +224,24 @@ def test_a_file_of_the_same_size_and_time_is_seen(store, things, monkeypatch, in
     assert store.stamp(THINGS, "a") != stamp
 
 
+def test_a_write_goes_on_in_a_history_that_another_process_went_on_with(coarse, folder, clock, monkeypatch):
+    monkeypatch.setattr(segments, "SEGMENT_LINES", 3)
+    stores = open_files(folder, clock), open_files(folder, clock)
+    for number in range(1, 120):
+        put(stores[number % 2], "a", str(number))
+    assert past(open_files(folder, clock), "a", limit=200) == [(number, str(number)) for number in range(119, 0, -1)]
+    assert len(files_below(folder / "history/things/a")) == 40
+
+
+def test_a_write_to_a_history_that_is_as_it_was_lists_nothing(store, folder, monkeypatch):
+    for _ in range(3):
+        put(store, "a")
+    wait_until_old(folder / "history/things/a")
+    put(store, "a")
+    monkeypatch.setattr(segments.Segments, "starts", None)
+    assert put(store, "a").version == 5
+
+
 def test_a_read_of_a_file_that_is_as_it_was_opens_nothing(store, things, monkeypatch):
     item = put(store, "a")
     wait_until_old(things / "a.json")
@@ -233,16 +251,16 @@ def test_a_read_of_a_file_that_is_as_it_was_opens_nothing(store, things, monkeyp
 
 
 def test_what_is_remembered_of_reading_is_bounded(store, things, monkeypatch):
-    monkeypatch.setattr(jsonfiles, "REMEMBERED", 3)
-    monkeypatch.setattr(jsonfiles, "REMEMBERED_BYTES", 1000)
+    monkeypatch.setattr(jsonfiles, "ITEM_BYTES", 1000)
+    store._items.most = 3
     put(store, "large", '"%s"' % ("x" * 1000))
     for key in "abcdefg":
         put(store, key)
     wait_until_old(things / "g.json")
     for key in [*"abcdefg", "large"]:
         assert store.read(THINGS, key).key == key
-    assert 0 < len(store._remembered) <= 3
-    assert (THINGS.name, "large") not in store._remembered
+    assert 0 < len(store._items._kept) <= 3
+    assert str(things / "large.json") not in store._items._kept
 
 
 def test_a_name_that_the_folder_leaves_out_for_a_moment_is_listed(store, monkeypatch):
@@ -421,6 +439,7 @@ def test_a_write_costs_no_more_with_a_full_history(monkeypatch, folder, clock):
     store = open_files(folder, clock, versions=640)
 
     def write():
+        monkeypatch.setattr(durable, "TICK_NS", 10**18)  # nothing is remembered: each time the same work
         for _ in range(128):
             put(store, "a")
 
@@ -481,6 +500,7 @@ def busy(folder, monkeypatch):
 
     def start(*, with_deletions, versions):
         store = open_files(folder, versions=versions)
+        store.keys(THINGS)  # makes the folders, so that there is something to copy
         writers.extend(threading.Thread(target=write, args=(store, key, with_deletions)) for key in certain)
         for writer in writers:
             writer.start()

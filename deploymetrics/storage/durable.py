@@ -74,14 +74,6 @@ def signature(stat):
     return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size
 
 
-def signature_of(path):
-    """The signature of a file as it is now, or None where there is none, or none that can be looked at."""
-    try:
-        return signature(os.stat(path))
-    except OSError:
-        return None
-
-
 def is_young(stat, now_ns):
     """Whether the file changed so short a time ago that another change could bear the same time."""
     return stat.st_ctime_ns > now_ns - TICK_NS

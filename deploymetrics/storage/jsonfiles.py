@@ -20,12 +20,14 @@ from itertools import islice
 from ..clock import as_precise, from_precise
 from . import Storage, durable, entries, restoring, verifying
 from .listing import FolderListing
+from .remembered import Remembered
 from .segments import Segments
 
 LOCKS = 256
-# What was read is kept while its file is as it was: at most so many items, none of them larger than this.
-REMEMBERED = 1024
-REMEMBERED_BYTES = 2**14
+# How many items are remembered, and of which size at most; and of how many keys where their history goes on.
+ITEMS = 1024
+ITEM_BYTES = 2**14
+ENDS = 2**14
 _ONE = timedelta(microseconds=1)
 
 
@@ -39,17 +41,15 @@ class JsonFiles(Storage):
         self.history_days = history_days
         self._kinds = set()
         self._listings = {}
-        self._remembered = {}
+        self._items = Remembered(ITEMS)
+        self._ends = Remembered(ENDS)
         with durable.storage_errors("open"):
             durable.make_folder(self.root, parents=True)
             durable.make_folder(os.path.join(self.root, "locks"))
 
     def read(self, kind, key):
         with durable.storage_errors("read"):
-            known = self._remembered.get((kind.name, key))
-            if known is not None and durable.signature_of(self._path(kind, key)) == known[0]:
-                return known[1]
-            return self._read_and_remember(kind, key)
+            return self._items.look(self._path(kind, key), lambda: self._read(kind, key), _is_small)
 
     def write(self, kind, key, by, change):
         with durable.locked(self._lock_path(kind, key)):
@@ -121,17 +121,6 @@ class JsonFiles(Storage):
 
     def _read(self, kind, key):
         return self._load(kind, key)[0]
-
-    def _read_and_remember(self, kind, key):
-        now = time.time_ns()  # before the file is opened: it must have been old enough then
-        item, data, stat = self._load(kind, key)
-        if item is None or len(data) > REMEMBERED_BYTES or durable.is_young(stat, now):
-            self._remembered.pop((kind.name, key), None)
-        else:
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            self._remembered[kind.name, key] = durable.signature(stat), item
-        return item
 
     def _load(self, kind, key):
         """The current Item, the bytes and the stat result of its file, or (None, None, None)."""
@@ -223,7 +212,7 @@ class JsonFiles(Storage):
 
     def _segments(self, kind, key):
         name = entries.file_name(key).removesuffix(entries.SUFFIX)
-        return Segments(kind, key, os.path.join(self._history_folder(kind), name))
+        return Segments(kind, key, os.path.join(self._history_folder(kind), name), self._ends)
 
     def _history_folder(self, kind):
         return os.path.join(self.root, "history", kind.name)
@@ -258,3 +247,7 @@ class JsonFiles(Storage):
     def _lock_path(self, kind, key):
         number = zlib.crc32(f"{kind.name}/{key}".encode()) % LOCKS
         return os.path.join(self.root, "locks", f"{number:02x}")
+
+
+def _is_small(item):
+    return item is not None and len(item.value) <= ITEM_BYTES

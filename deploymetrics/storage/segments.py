@@ -21,6 +21,7 @@ SEGMENT_LINES = 64
 SEGMENT_BYTES = 2**18
 SUFFIX = ".jsonl"
 HEAD_BYTES = 512
+_APPENDED = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 class End(NamedTuple):
@@ -38,12 +39,16 @@ class End(NamedTuple):
 
 
 class Segments:
-    """The history of one key in ``folder``; writers hold the key's lock, readers need none."""
+    """The history of one key in ``folder``; writers hold the key's lock, readers need none.
 
-    def __init__(self, kind, key, folder):
+    ``ends`` is a Remembered, which spares writers from listing the folder.
+    """
+
+    def __init__(self, kind, key, folder, ends):
         self.kind = kind
         self.key = key
         self.folder = folder
+        self._ends = ends
 
     def starts(self):
         """The versions with which the files begin, ascending."""
@@ -100,14 +105,14 @@ class Segments:
         Its version is the Item's own; but an older file that was put back by hand is numbered on, since every line
         that is not what a crash left of an attempt to write this very one is history, and stays.
         """
-        starts = self.starts()
+        start = self._ends.look(self.folder, lambda: max(self.starts(), default=None))
         line = _line(current, current.version)
-        if not starts:
+        if start is None:
             yield _new_file(current.version, line)
             return
-        fd = os.open(self._path(starts[-1]), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(self._path(start), _APPENDED)
         try:
-            yield self._plain_end(fd, starts[-1], current, line) or self._thorough_end(fd, starts[-1], current, line)
+            yield self._plain_end(fd, start, current, line) or self._thorough_end(fd, start, current, line)
         finally:
             os.close(fd)
 
@@ -146,7 +151,7 @@ class Segments:
         if end.fd is not None:
             _write_end(end.fd, end, data)
         else:
-            fd = os.open(self._path(end.start), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.FILE_MODE)
+            fd = os.open(self._path(end.start), _APPENDED | os.O_CREAT, durable.FILE_MODE)
             try:
                 _write_end(fd, end, data)
             finally:
@@ -198,7 +203,6 @@ def _new_file(version, line):
 def _write_end(fd, end, data):
     if end.there != end.size:
         os.ftruncate(fd, end.size)
-    os.lseek(fd, end.size, os.SEEK_SET)
     durable.write_all(fd, data)
     os.fsync(fd)
 

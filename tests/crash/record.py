@@ -1,5 +1,6 @@
 """A stand-in for the module ``os`` that records what the storage does to its files, fails, or kills it."""
 
+import fcntl
 import itertools
 import os
 import sys
@@ -82,7 +83,7 @@ class Recorder(PassedOn):
         if name != "close":
             self._count_down()
         existed = name == "open" and os.path.exists(path)
-        offset = os.lseek(args[0], 0, os.SEEK_CUR) if name == "write" else None
+        offset = offset_of(args[0]) if name == "write" else None
         result = super().change(name, function, path, args)
         record = getattr(self, f"_{name}", None)
         if record:
@@ -130,6 +131,12 @@ class Recorder(PassedOn):
     def _new(self, path):
         self._numbers[path] = number = next(self._next)
         return number
+
+
+def offset_of(fd):
+    """Where the next write goes."""
+    appends = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND
+    return os.lseek(fd, 0, os.SEEK_END if appends else os.SEEK_CUR)
 
 
 def site():
