@@ -3,24 +3,26 @@
 All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
 alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
 worker that has more connections than another one steps back for a moment, so that the other takes the new one.
+
+It also gives up on clients that fall silent, and refuses in the form of all other errors what is not HTTP.
 """
 
 import mmap
 import socket
+import ssl
 import struct
 import time
 
+from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
+
+from .refusals import Overheard, refusal
 
 SLOTS = 256
 GONE = -1
 # Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
 STEP_BACK_SECONDS = 0.0005
 STEPS = 4
-
-# The kernel's timeval: seconds, microseconds. It counts from the last byte, so a slow client is served.
-_RECEIVE = struct.pack("@ll", 10, 0)
-_SEND = struct.pack("@ll", 30, 0)
 
 # How many connections each worker has; in memory that the master makes and all workers share.
 _counts = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
@@ -33,7 +35,10 @@ def forget(worker):
 
 
 class FairThreadWorker(ThreadWorker):
-    """See the module."""
+    """See the module. The seconds count from the last byte, so a slow client is served."""
+
+    receive_seconds = 10
+    send_seconds = 30
 
     def init_process(self):
         self.stepped_back = 0
@@ -42,9 +47,23 @@ class FairThreadWorker(ThreadWorker):
 
     def enqueue_req(self, conn):
         """Have a thread serve the connection, but not wait for ever on a client that neither sends nor reads."""
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _RECEIVE)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self.receive_seconds))
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.send_seconds))
         super().enqueue_req(conn)
+
+    def handle_error(self, req, client, addr, exc):
+        """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
+        if isinstance(exc, ssl.SSLWantReadError):  # a client that fell silent in the middle of a request
+            return
+        overheard = Overheard(client)
+        super().handle_error(req, overheard, addr, exc)
+        answer, request_id = refusal(overheard.status)
+        if request_id:
+            self.log.error("%s: the error above", request_id)
+        try:
+            write_nonblock(client, answer)
+        except OSError as error:
+            self.log.debug("The refusal was not sent: %s", error)
 
     def accept(self, listener):
         """Accept a connection, unless another worker has fewer and may take it."""
@@ -60,3 +79,8 @@ class FairThreadWorker(ThreadWorker):
 
     def _tell(self):
         _counts[self.age % SLOTS] = self.nr_conns
+
+
+def _timeval(seconds):
+    """The kernel's form of a time: seconds and microseconds."""
+    return struct.pack("@ll", seconds, 0)

@@ -19,7 +19,7 @@ LAYERS = [
     {"api", "web", "cli", "collect", "maintenance", "server"},
     {"problems", "openapi", "fairworker"},
     {"auth", "answers", "negotiation", "urls", "cookie"},
-    {"collector", "runner", "credentials", "service", "transfer"},
+    {"collector", "runner", "credentials", "service", "transfer", "refusals"},
     {"figures", "staleness", "sessions", "throttle"},
     {"accounts", "sources", "expiry", "reserved", "schemas", "settings_text"},
     {"storage"},
