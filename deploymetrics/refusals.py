@@ -47,6 +47,7 @@ def refusal(status):
     body = msgspec.json.encode(problem | ({"requestId": request_id} if request_id else {}))
     head = (
         f"HTTP/1.1 {int(status)} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Cache-Control: no-store\r\nVary: Accept\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body, request_id

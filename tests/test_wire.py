@@ -141,6 +141,6 @@ def test_what_is_not_http_is_refused_with_a_problem(one, sent, status, code):
         answer = answer_on(client)
         assert client.recv(1) == b""
     assert_problem(answer, status, code)
-    assert answer.headers["Connection"] == "close"
+    assert answer.headers["Connection"] == "close" and answer.headers["X-Content-Type-Options"] == "nosniff"
     assert b"<b>" not in answer.data and b"xxx" not in answer.data
     assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
