@@ -4,14 +4,18 @@ All workers wait on one socket, and whoever wakes first takes a new connection. 
 alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
 worker that has more connections than another one steps back for a moment, so that the other takes the new one.
 
-It also gives up on clients that fall silent, and refuses in the form of all other errors what is not HTTP.
+It also gives up on clients that fall silent, refuses in the form of all other errors what is not HTTP, and ends
+connections without waiting for the client: gunicorn waits two seconds for each, in the thread that takes new ones.
 """
 
 import mmap
+import selectors
 import socket
 import ssl
 import struct
 import time
+from collections import deque
+from functools import partial
 
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
@@ -39,9 +43,11 @@ class FairThreadWorker(ThreadWorker):
 
     receive_seconds = 10
     send_seconds = 30
+    linger_seconds = 2
 
     def init_process(self):
         self.stepped_back = 0
+        self.lingering = deque()
         self._tell()
         super().init_process()
 
@@ -64,6 +70,44 @@ class FairThreadWorker(ThreadWorker):
             write_nonblock(client, answer)
         except OSError as error:
             self.log.debug("The refusal was not sent: %s", error)
+
+    def finish_request(self, conn, fs):
+        """Keep the connection, or let it linger: closed with bytes unread, it would be reset, and the answer lost."""
+        if fs.cancelled() or fs.exception() or fs.result() is not False:
+            return super().finish_request(conn, fs)
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except (OSError, ValueError, KeyError):  # the client was faster
+            return self._end(conn)
+        conn.timeout = time.monotonic() + self.linger_seconds
+        self.lingering.append(conn)
+
+    def murder_pending(self):
+        """Close the connections whose time is over; gunicorn asks for this once a second at least."""
+        super().murder_pending()
+        while self.lingering and self.lingering[0].timeout <= time.monotonic():
+            self._forget(self.lingering[0])
+
+    def _discard(self, conn, sock):
+        try:
+            if sock.recv(2**16):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._forget(conn)
+
+    def _forget(self, conn):
+        self.lingering.remove(conn)
+        self.poller.unregister(conn.sock)
+        self._end(conn)
+
+    def _end(self, conn):
+        self.nr_conns -= 1
+        conn.close()
 
     def accept(self, listener):
         """Accept a connection, unless another worker has fewer and may take it."""

@@ -8,3 +8,4 @@ class Worker(FairThreadWorker):
 
     receive_seconds = 1
     send_seconds = 1
+    linger_seconds = 1

@@ -4,13 +4,14 @@ import contextlib
 import http.client
 import json
 import socket
+import time
 from pathlib import Path
 
 import pytest
 import requests
 from conftest import PASSWORD
 from problems import assert_problem
-from serving import Served
+from serving import Served, wait_for
 
 from deploymetrics import create_app, server
 from deploymetrics.accounts import Role
@@ -90,6 +91,32 @@ def test_who_does_not_read_holds_no_thread_for_ever(one):
         assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
     for tag in tags:
         assert requests.delete(tag, auth=MASTER).ok
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
+    ids=["refused", "answered"]
+)
+def test_who_does_not_close_holds_up_nobody(one, sent):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(one)) for _ in range(8)]
+        for client in clients:
+            client.sendall(sent)
+        for client in clients:
+            assert answer_on(client).headers["Connection"] == "close"
+        start = time.monotonic()
+        assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+        assert time.monotonic() - start < 2  # waiting for one after the other would take eight
+        for client in clients:
+            wait_for(lambda: is_reset(client), "the server to close")
+
+
+def is_reset(client):
+    """Whether the other side is gone: it refuses what it is sent."""
+    try:
+        client.sendall(b"x")
+    except OSError:
+        return True
 
 
 # --- A refusal is read by who is still sending
