@@ -38,6 +38,19 @@ def forget(worker):
     _counts[worker.age % SLOTS] = GONE
 
 
+class TLSSocket(ssl.SSLSocket):
+    """Where it is to block, it waits ``longest`` seconds only. Python tries again what the kernel's timeout has ended,
+    in the handshake too."""
+
+    longest = None
+
+    def settimeout(self, seconds):
+        super().settimeout(self.longest if seconds is None else seconds)
+
+    def setblocking(self, flag):
+        self.settimeout(None if flag else 0.0)
+
+
 class FairThreadWorker(ThreadWorker):
     """See the module. The seconds count from the last byte, so a slow client is served."""
 
@@ -48,6 +61,7 @@ class FairThreadWorker(ThreadWorker):
     def init_process(self):
         self.stepped_back = 0
         self.lingering = deque()
+        self.cfg.set("ssl_context", partial(self._tls_context, self.cfg.ssl_context))
         self._tell()
         super().init_process()
 
@@ -59,8 +73,6 @@ class FairThreadWorker(ThreadWorker):
 
     def handle_error(self, req, client, addr, exc):
         """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
-        if isinstance(exc, ssl.SSLWantReadError):  # a client that fell silent in the middle of a request
-            return
         overheard = Overheard(client)
         super().handle_error(req, overheard, addr, exc)
         answer, request_id = refusal(overheard.status)
@@ -120,6 +132,12 @@ class FairThreadWorker(ThreadWorker):
         self.stepped_back = 0
         super().accept(listener)
         self._tell()
+
+    def _tls_context(self, make, conf, default):
+        """The TLS context that gunicorn's setting makes, whose sockets are not waited for for ever either."""
+        context = make(conf, default)
+        context.sslsocket_class = type("Socket", (TLSSocket,), {"longest": self.receive_seconds})
+        return context
 
     def _tell(self):
         _counts[self.age % SLOTS] = self.nr_conns

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import requests
 from conftest import PASSWORD
 from problems import assert_problem
-from serving import Served, wait_for
+from serving import Served, make_certificate, wait_for
 
 from deploymetrics import create_app, server
 from deploymetrics.accounts import Role
@@ -27,17 +28,32 @@ LARGE = 2**20 - 2
 SOON = 20
 
 
-@pytest.fixture(scope="module")
-def one(tmp_path_factory):
+def impatient_server(folder, *options):
     """A server with one thread, so that whoever holds it holds all, and little patience."""
-    folder = tmp_path_factory.mktemp("one")
     accounts = create_app(folder / "instance").extensions["deploymetrics"].accounts
     accounts.add(MASTER[0], Role.MASTER_OPERATOR, MASTER[1])
     command = ("gunicorn", "wsgi:app", "--worker-class", "impatient.Worker", "--workers", "1", "--threads", "1",
-               "--keep-alive", "75", "--bind", "127.0.0.1:0", "--no-control-socket")
-    started = Served(command, folder, folder / "instance", PYTHONPATH=str(Path(__file__).parent))
-    yield started.started()
-    started.end()
+               "--keep-alive", "75", "--bind", "127.0.0.1:0", "--no-control-socket", *options)
+    return Served(command, folder, folder / "instance", PYTHONPATH=str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """See ``impatient_server``."""
+    server = impatient_server(tmp_path_factory.mktemp("one"))
+    yield server.started()
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """The same with TLS; ``certificate`` is what to trust."""
+    folder = tmp_path_factory.mktemp("secure")
+    certificate, key = make_certificate(folder)
+    server = impatient_server(folder, "--certfile", certificate, "--keyfile", key)
+    server.certificate = certificate
+    yield server.started()
+    server.end()
 
 
 @contextlib.contextmanager
@@ -80,6 +96,30 @@ def test_an_unfinished_request_holds_no_thread_for_ever(one, begun):
         client.sendall(begun)
         assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
     assert requests.get(f"{one.url}{URL}", auth=MASTER).status_code == 404  # nor is anything of it stored
+
+
+@pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
+def test_nor_does_it_over_tls(secure, begun):
+    trusted = ssl.create_default_context(cafile=secure.certificate)
+    with connected(secure) as client, trusted.wrap_socket(client, server_hostname="127.0.0.1") as wrapped:
+        wrapped.sendall(begun)
+        assert requests.get(f"{secure.url}/openapi.json", timeout=SOON, verify=secure.certificate).ok
+
+
+@pytest.mark.parametrize("begun", [b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["begun", "not TLS"])
+def test_nor_does_a_handshake(secure, begun):
+    with connected(secure) as client:
+        client.sendall(begun)
+        assert requests.get(f"{secure.url}/openapi.json", timeout=SOON, verify=secure.certificate).ok
+
+
+def test_large_bodies_over_a_kept_connection_with_tls(secure):
+    metrics = "x" * (LARGE - 2)
+    with requests.Session() as session:
+        for tag in ("a", "b"):
+            known = {"url": f"{secure.url}/api/deploymentmetrics/{tag}", "auth": MASTER, "verify": secure.certificate}
+            assert session.put(**known, json=metrics).json()["metrics"] == metrics
+            assert session.get(**known).json()["metrics"] == metrics
 
 
 def test_who_does_not_read_holds_no_thread_for_ever(one):
