@@ -125,7 +125,14 @@ class Accounts:
     def find(self, name):
         """The AccountRecord of that name, enabled or not, or None."""
         item = self.store.read(ACCOUNTS, name)
+        if item is None:
+            self.check_storage()
         return item and item.record
+
+    def check_storage(self):
+        """Raise StorageError where no account can be read at all, as when the folder is gone: nobody is to be told then
+        that a right password is wrong, or a session over."""
+        self.store.items(ACCOUNTS)
 
     def find_by_secret(self, secret):
         """The enabled WebUI application that has this secret, or None."""

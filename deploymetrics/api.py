@@ -8,7 +8,7 @@ from . import errors, openapi
 from .accounts import Role
 from .answers import answer_document, answer_history, answer_list, answer_plain
 from .auth import require_role
-from .negotiation import read_condition, read_metrics, read_object, requested_format
+from .negotiation import check_answerable, read_condition, read_metrics, read_object
 from .schemas import ExpectationBody, HistoryArguments, ListArguments, OutputArguments, load
 from .service import page_of, parse_version
 from .staleness import status
@@ -63,7 +63,7 @@ def show_document(tag):
 def save_document(tag):
     """Create or update the document with this tag; the body is its metrics."""
     service().check_writable(tag)
-    requested_format()  # an answer that the client does not take is refused before anything is stored
+    check_answerable()
     return answer_document(service().save(tag, read_metrics(tag), current_user.name, read_condition()))
 
 

@@ -13,7 +13,7 @@ from lxml import etree
 from . import rawjson
 from .errors import MalformedBody
 from .xpathjson import (
-    TOO_DEEP, WHITE, Wrong, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape,
+    TOO_DEEP, Wrong, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape,
 )
 
 PROBLEM = "urn:ietf:rfc:7807"
@@ -97,7 +97,7 @@ def _read_envelope(root, tag):
         raise Wrong(root, "There must be one DeploymentMetrics.")
     parts = _children(document, "Tag", "Metrics", "LastChanged")
     named = parts.get("Tag")
-    if named is not None and unescape(named, content_of(named).strip(WHITE), "escaped") != tag:
+    if named is not None and unescape(named, content_of(named), "escaped") != tag:
         raise Wrong(named, "The Tag in the body is not the one in the address.", "tag-mismatch")
     if "Metrics" not in parts:
         raise Wrong(document, "There must be one Metrics.")

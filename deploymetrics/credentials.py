@@ -60,6 +60,7 @@ class Credentials:
         if not password_matches(record, password) or not record.enabled:
             self.throttle.failed(name, address)
             raise Unauthorized("The name or the password is wrong, or the account is disabled.")
+        self.throttle.check(name, address)
         self.throttle.succeeded(name, address)
         return Account(record)
 

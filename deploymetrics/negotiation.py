@@ -49,6 +49,12 @@ def requested_format():
     return choose_format(environ.get("HTTP_ACCEPT"), output)
 
 
+def check_answerable():
+    """Raise NotAcceptable or BadRequest where the current request cannot be answered, before anything is stored."""
+    if requested_format() == XML and not request.host:  # XML names the document's whole address
+        raise BadRequest("The Host header is not valid.", code="invalid-host")
+
+
 def read_metrics(tag):
     """The current request's body as compact JSON text; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""
     if request.environ.get("HTTP_CONTENT_ENCODING"):

@@ -109,10 +109,9 @@ def _locate(message, body, text):
     """What is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
     match = _BYTE.match(message)
     if match and "surrogate" not in message:
-        # For these two msgspec names the byte after the wrong one.
-        late = match[1].startswith("trailing characters") or "unicode escape" in match[1]
+        offset = int(match[2]) - _is_late(match[1], body[: int(match[2])])
         # Ignore errors: the place may lie inside a character of several bytes.
-        return match[1], len(body[: int(match[2]) - late].decode("utf-8", "ignore"))
+        return match[1], len(body[:offset].decode("utf-8", "ignore"))
     try:
         parse(body)
     except json.JSONDecodeError as error:
@@ -124,6 +123,15 @@ def _locate(message, body, text):
         if found[1]:
             return f"{found[1]} is half of a surrogate pair", found.start()
     return "it ends too early", len(text)
+
+
+def _is_late(message, before):
+    """Whether msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
+    if message == "invalid character":
+        # A true, false or null that is spelled wrongly after its first letter; no letter but these comes before a
+        # value, and in a string what is wrong is the control character itself.
+        return _STRING.sub(b"", before)[-1:] in (b"t", b"f", b"n")
+    return message.startswith("trailing characters") or "unicode escape" in message
 
 
 def _refuse_constant(name):

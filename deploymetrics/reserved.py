@@ -15,7 +15,7 @@ _LOOKALIKES = str.maketrans({
     "ᴛ": "t", "ꓔ": "t", "ꭲ": "t", "Ꭲ": "t", "ŧ": "t", "†": "t",
     "ꜰ": "f", "ꓝ": "f", "ꞙ": "f", "ᖴ": "f",
     "ꓳ": "o", "ꮻ": "o", "Ꮻ": "o", "ø": "o", "ⵔ": "o",
-    "ʀ": "r", "ꓣ": "r", "ꮢ": "r", "Ꮢ": "r", "ᖇ": "r",
+    "ʀ": "r", "ꓣ": "r", "ꮢ": "r", "Ꮢ": "r", "Ꭱ": "r", "ᖇ": "r",
     "ᴍ": "m", "ꓟ": "m", "ꮇ": "m", "Ꮇ": "m",
     "1": "l", "i": "l", "|": "l", "ı": "l", "ӏ": "l", "і": "l", "ι": "l", "ا": "l", "ן": "l", "ו": "l", "ǀ": "l",
     "а": "a", "α": "a", "ɑ": "a", "⍺": "a",
@@ -25,10 +25,12 @@ _LOOKALIKES = str.maketrans({
     "г": "r", "ᴦ": "r", "ⲅ": "r", "ꭇ": "r",
     "м": "m", "μ": "m", "ⲙ": "m", "ⅿ": "m",
 })
+# Where alphabets in parentheses, squares and filled circles start, and that of flags.
+_ENCLOSED = (0x249C, 0x1F110, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 # What Unicode takes for another letter, or for a picture, before the table above is asked.
 _BEFORE = {
     ord("ſ"): "f",
-    **{start + n: chr(ord("a") + n) for start in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6) for n in range(26)},
+    **{start + n: chr(ord("a") + n) for start in _ENCLOSED for n in range(26)},
 }
 # They are shown as nothing or as a space, though they are not of the categories of marks, spaces or controls.
 _BLANK = dict.fromkeys((0x2800, 0x115F, 0x1160, 0x3164, 0xFFA0))

@@ -59,6 +59,8 @@ class Sessions:
     def resume(self, token):
         """The Account of a session that is not over, renewed; else None."""
         item = self.store.read(SESSIONS, _id(token))
+        if item is None:
+            self.accounts.check_storage()
         now = self.clock.timestamp()
         # One that outlives its lifetime was begun under a clock that was ahead.
         if item is None or not now < item.record.expires <= now + item.record.lifetime:

@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import math
+import threading
 from contextlib import suppress
 
 import msgspec
@@ -41,28 +42,30 @@ class Throttle:
         self.per_address = per_address
         self.longest = longest
         self._sweeper = Sweeper(store, clock, FAILURES)
+        self._lock = threading.Lock()
         self._unstored = {}  # what a storage that is full did not take; of this process only
 
     def check(self, name, address):
-        """Raise TooManyAttempts while a try for this account (None: a token without a name) has to wait."""
+        """Raise TooManyAttempts while a try for this account (None: a token without a name) has to wait.
+
+        Asked before a password is checked, and again before a right one counts: of many tries at the same time, those
+        that end after the limit was reached are told nothing.
+        """
         now = self.clock.timestamp()
-        records = [self._read(key, now) for key, _ in self._keys(name, address)]
-        waits = [record.until - now for record in records if record is not None]
-        # A longer wait than there is was written under a clock that was ahead.
-        waits = [wait for wait in waits if 0 < wait <= self.longest]
-        if waits:
-            raise TooManyAttempts(math.ceil(max(waits)))
+        self._refuse(max(self._wait(self._read(key, now), now) for key, _ in self._keys(name, address)))
 
     def failed(self, name, address):
-        """Count a failure."""
+        """Count a failure; raises TooManyAttempts, and does not count it, where others have used up the limit since
+        ``check``."""
         for key, limit in self._keys(name, address):
             try:
                 self._sweeper.sweep_if_due()
                 self.store.write(FAILURES, key, "server", lambda current, at: self._encoded(current, key, limit))
             except StorageError:
-                if len(self._unstored) >= _UNSTORED:
-                    self._unstored.clear()
-                self._unstored[key] = self._counted(self._unstored.get(key), key, limit)
+                with self._lock:
+                    if len(self._unstored) >= _UNSTORED:
+                        self._unstored.clear()
+                    self._unstored[key] = self._counted(self._unstored.get(key), key, limit)
 
     def succeeded(self, name, address):
         """Forget the failures of this account from this address; those of the address stay."""
@@ -74,7 +77,7 @@ class Throttle:
 
     def _keys(self, name, address):
         keys = [(_id(None, address), self.per_address)]
-        return keys if name is None else [*keys, (_id(name, address), self.per_account)]
+        return keys if name is None else [(_id(name, address), self.per_account), *keys]
 
     def _read(self, key, now):
         try:
@@ -84,11 +87,23 @@ class Throttle:
         record = self._unstored.get(key) or (item and item.record)
         return record if record and record.expires > now else None
 
+    def _wait(self, record, now):
+        """How many seconds the next try has to wait."""
+        wait = record.until - now if record else 0
+        # A longer wait than there is was written under a clock that was ahead.
+        return wait if 0 < wait <= self.longest else 0
+
+    @staticmethod
+    def _refuse(wait):
+        if wait:
+            raise TooManyAttempts(math.ceil(wait))
+
     def _encoded(self, current, key, limit):
         return msgspec.json.encode(self._counted(current and current.record, key, limit))
 
     def _counted(self, record, key, limit):
         now = self.clock.timestamp()
+        self._refuse(self._wait(record, now))
         failures = 1 + (record.failures if record and record.expires > now else 0)
         over = failures - limit
         delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)

@@ -61,6 +61,23 @@ def parts(app):
     return app.extensions["deploymetrics"]
 
 
+@pytest.fixture
+def workers(app, tmp_path, clock):
+    """Clients without cookies of two applications on the same folder."""
+    other = create_app(tmp_path / "instance", clock=clock)
+    other.extensions["deploymetrics"].accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)  # the last one cannot go
+    return [one.test_client(use_cookies=False) for one in (app, other)]
+
+
+@pytest.fixture
+def hashes(monkeypatch):
+    """A list that grows with each password hash that is computed."""
+    calls = []
+    check = accounts.check_password_hash
+    monkeypatch.setattr(accounts, "check_password_hash", lambda *args: calls.append(args) or check(*args))
+    return calls
+
+
 class Person:
     """A test client that sends the credentials of one account, unless a call brings its own headers for that."""
 
@@ -97,6 +114,14 @@ def master(person):
 def operator(person):
     """An operator, who may log in and no more."""
     return person(Role.OPERATOR)
+
+
+@pytest.fixture
+def browser(app, master, operator):
+    """A client with the login cookie of the master operator."""
+    client = app.test_client()
+    assert client.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
+    return client
 
 
 @pytest.fixture

@@ -22,6 +22,18 @@ def wait_for(condition, what):
     return result
 
 
+def make_certificate(folder):
+    """The paths of a certificate for 127.0.0.1 and of its key."""
+    paths = [str(folder / name) for name in ("cert.pem", "key.pem")]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-out", paths[0], "-keyout", paths[1],
+         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )
+    return paths
+
+
 class Served:
     """A server process: its address, its output, and signals to it."""
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"accounts", "sources", "expiry", "reserved", "schemas", "settings_text"},
     {"storage"},
     {"besxml", "config"},
-    {"xpathjson"},
+    {"xpathjson", "refusals"},
     {"rawjson", "clock"},
     {"errors", "version", "wholenumber"},
 ]

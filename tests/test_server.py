@@ -13,7 +13,7 @@ import time
 import pytest
 import requests
 from besapi.besapi import BESConnection
-from serving import Served, wait_for
+from serving import Served, make_certificate, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts import Role
@@ -141,13 +141,7 @@ def test_other_ways_to_start(serve, tmp_path, command):
 
 def test_tls(serve, tmp_path):
     add_people(tmp_path / "instance")
-    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", cert,
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )
+    cert, key = make_certificate(tmp_path)
     server = serve(*SERVE, "--certfile", cert, "--keyfile", key)
     assert server.url.startswith("https://")
     answer = requests.put(f"{server.url}{DOCS}/x", auth=MASTER, data="1", verify=cert, params={"output": "xml"})
