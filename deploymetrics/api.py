@@ -62,9 +62,10 @@ def show_document(tag):
 @require_role(Role.MASTER_OPERATOR, Role.WEBUI_APP)
 def save_document(tag):
     """Create or update the document with this tag; the body is its metrics."""
-    service().check_writable(tag)
+    documents = service()
+    documents.check_writable(tag)
     check_answerable()
-    return answer_document(service().save(tag, read_metrics(tag), current_user.name, read_condition()))
+    return answer_document(documents.save(tag, read_metrics(tag), current_user.name, read_condition()))
 
 
 @bp.delete("/deploymentmetrics/<tag>")

@@ -30,7 +30,7 @@ def as_last_changed(moment):
 
 def as_precise(moment):
     """``2018-01-12T12:00:03.123456Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def from_precise(text):

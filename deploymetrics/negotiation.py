@@ -57,10 +57,11 @@ def check_answerable():
 
 def read_metrics(tag):
     """The current request's body as compact JSON text; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""
-    if request.environ.get("HTTP_CONTENT_ENCODING"):
+    req = request._get_current_object()  # the proxy costs a microsecond at each use
+    if req.environ.get("HTTP_CONTENT_ENCODING"):
         raise UnsupportedMediaType("A body with a Content-Encoding is not read.", code="content-encoding")
-    reader = choose_reader(request.environ.get("CONTENT_TYPE", ""))
-    body = _read_body()
+    reader = choose_reader(req.environ.get("CONTENT_TYPE", ""))
+    body = _read_body(req)
     if reader == XML or (reader is None and body.lstrip(_WHITE_SPACE)[:1] == b"<"):
         return besxml.read_document(body, tag)
     return rawjson.compact(body)
@@ -77,9 +78,9 @@ def read_object(tag):
     return value
 
 
-def _read_body():
+def _read_body(req):
     try:
-        body = request.get_data(cache=False, parse_form_data=False)
+        body = req.get_data(cache=False, parse_form_data=False)
     except HTTPException:
         raise
     except Exception as error:
@@ -88,7 +89,7 @@ def _read_body():
     limit = current_app.config["MAX_BODY_BYTES"]
     if len(body) > limit:
         raise BodyTooLarge(limit)
-    if len(body) < (request.content_length or 0):
+    if len(body) < (req.content_length or 0):
         # What a client sent before its connection broke can be good JSON: 12 of 1234.
         raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
     return body

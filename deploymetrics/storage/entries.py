@@ -103,12 +103,13 @@ def _decode_own(kind, key, data):
         return None  # an editor was at it
     try:
         head = _decode_head(match[0].rstrip(b",\n}") + b"}")
-        return _item(kind, key, head, value, data)
+        return build(kind, key, head, value, data)
     except msgspec.DecodeError:
         return None
 
 
-def _item(kind, key, head, value, data):
+def build(kind, key, head, value, data):
+    """The Item of a Head and a value that are in a file as ``data``; raises what ``decode`` makes a DamagedItem of."""
     from_precise(head.changedAt)
     if head.deleted:
         return Item(key, None, None, head.version, head.changedAt, head.changedBy, _etag(data), True)
@@ -126,7 +127,7 @@ def _decode_any(kind, key, data, modified_at):
     head = msgspec.convert(head, Head)
     if head.version < ("version" in text):
         raise ValueError("the version is not a positive number")
-    return _item(kind, key, head, msgspec.json.encode(fields), data)
+    return build(kind, key, head, msgspec.json.encode(fields), data)
 
 
 def _etag(data):

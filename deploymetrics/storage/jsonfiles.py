@@ -151,7 +151,7 @@ class JsonFiles(Storage):
                 head.version = end.version + 1
             head.deleted = value is None
             data = entries.encode(head, value)
-            item = None if value is None else entries.decode(kind, key, data)
+            item = None if value is None else entries.build(kind, key, head, value, data)
             if end:
                 segments.append(end, *([data] if value is None else []))
             if value is None:
@@ -212,13 +212,13 @@ class JsonFiles(Storage):
 
     def _segments(self, kind, key):
         name = entries.file_name(key).removesuffix(entries.SUFFIX)
-        return Segments(kind, key, os.path.join(self._history_folder(kind), name), self._ends)
+        return Segments(kind, key, f"{self._history_folder(kind)}/{name}", self._ends)
 
     def _history_folder(self, kind):
-        return os.path.join(self.root, "history", kind.name)
+        return f"{self.root}/history/{kind.name}"
 
     def _folder(self, kind):
-        return os.path.join(self.root, kind.name)
+        return f"{self.root}/{kind.name}"
 
     def _make_folders(self, kind):
         """Make the folders of a kind and tidy up, once in each process."""
@@ -246,7 +246,7 @@ class JsonFiles(Storage):
 
     def _lock_path(self, kind, key):
         number = zlib.crc32(f"{kind.name}/{key}".encode()) % LOCKS
-        return os.path.join(self.root, "locks", f"{number:02x}")
+        return f"{self.root}/locks/{number:02x}"
 
 
 def _is_small(item):

@@ -179,7 +179,7 @@ class Segments:
         return match is not None and from_precise(match[2].decode()) < oldest
 
     def _path(self, start):
-        return os.path.join(self.folder, f"{start:012d}{SUFFIX}")
+        return f"{self.folder}/{start:012d}{SUFFIX}"
 
     def _lines(self, start):
         data, _ = durable.read_file(self._path(start))
