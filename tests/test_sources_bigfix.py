@@ -13,6 +13,8 @@ from deploymetrics.errors import SettingError
 from deploymetrics.runner import Stop
 from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix import BigFixSource, default_metrics, metrics_of
+from deploymetrics.sources.bigfix_access import Access
+from deploymetrics.sources.bigfix_transport import MAX_ANSWER
 from deploymetrics.sources.isolation import Running, ask
 
 NUMBER = [[5], False, "integer"]
@@ -104,7 +106,10 @@ def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
     ("number of bes roles", [[True], False, "boolean"], "The answer is not a whole number."),
     ("number of bes roles", [[], False, "integer"], "There are 0 answers in place of one."),
     ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
-    ("webui enabled", [[None], False, ""], "An answer is neither text nor a number."),
+    ("webui enabled", [[None], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
+    (COUNTS, [[["a", float("nan")]], True, ""], "An answer is neither text nor a number."),
     (COUNTS, [["Linux"], True, "string"], "The answers are not pairs."),
     (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
 ])
@@ -121,7 +126,10 @@ def test_nothing_but_relevance_errors_is_a_failure(source, server):
     assert ask("bigfix", source()).error.startswith("Every metric failed")
 
 
-@pytest.mark.parametrize("mode", ["cut_off", "cut_json", "login_page", "no_result", "broken"])
+@pytest.mark.parametrize("mode", [
+    "cut_off", "cut_json", "login_page", "no_result", "broken", "endless", "compressed", "redirect", "deep", "list",
+    "odd_result",
+])
 @pytest.mark.parametrize("after", [0, 7])
 def test_a_server_that_answers_wrong_or_half_is_a_failure_to_be_tried_again(source, server, mode, after):
     server.behave(ANSWERS, mode=mode, after=after)
@@ -157,6 +165,23 @@ def test_a_query_that_takes_too_long_is_given_up(source, server):
     assert "timeout" in outcome.error and not outcome.permanent
 
 
+def test_an_answer_that_comes_byte_by_byte_is_given_up(source, server):
+    server.behave(ANSWERS, mode="dripping")
+    outcome = ask("bigfix", source(BIGFIX_CONNECT_SECONDS=1, BIGFIX_QUERY_SECONDS=1))
+    server.release()
+    assert outcome.error == "BigFix: timeout: the answer took more than 2 seconds."
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(source, server):
+    server.behave(ANSWERS, mode="endless")
+    assert ask("bigfix", source()).error == f"BigFix: http: the answer is larger than {MAX_ANSWER} bytes."
+
+
+def test_a_compressed_answer_is_not_unpacked(source, server):
+    server.behave(ANSWERS, mode="compressed")
+    assert "compressed" in ask("bigfix", source()).error
+
+
 def test_a_source_that_hangs_is_ended(source, server):
     server.behave(ANSWERS, mode="slow")
     stop = Stop()
@@ -183,7 +208,7 @@ def test_a_certificate_that_changes_after_the_look_gets_no_credentials(source, s
         pem = file.read()
     monkeypatch.setattr("ssl.get_server_certificate", lambda *args, **kwargs: pem)
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
-    assert outcome.permanent and "the certificate changed" in outcome.error
+    assert outcome.permanent and "The certificate changed" in outcome.error
     assert server.requests() == []
 
 
@@ -208,7 +233,7 @@ def test_a_ca_file(source, servers):
 
 def test_a_ca_file_that_is_not_there(source):
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT="", BIGFIX_CA_FILE="/nowhere/ca.pem"))
-    assert outcome.error == "The BigFix server cannot be asked: FileNotFoundError."
+    assert outcome.error == "BIGFIX_CA_FILE cannot be used: No such file or directory."
 
 
 @pytest.mark.parametrize("url", ["http://h:1", "127.0.0.1", "https://u:p@127.0.0.1", "https://h:x", "https://h/x"])
@@ -276,6 +301,27 @@ def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token,
     header = "cmVhZGVyOnBhc3M"  # how the Basic credentials begin
     assert not any(secret in shown for secret in (TOKEN, header) if token or secret != TOKEN)
     assert token or PASSWORD not in shown
+
+
+@pytest.mark.parametrize("padding", range(285, 301, 3))
+def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
+    server.behave(ANSWERS, mode="echo_late", padding=padding - len("BigFix: http: "))
+    error = ask("bigfix", source()).error
+    assert "xxx" in error and "pas" not in error
+
+
+def test_an_answer_that_repeats_the_password_is_none(source, server):
+    server.behave(ANSWERS, mode="echo_answer", after=1)
+    outcome = ask("bigfix", source())
+    assert outcome.values == {"number_of_endpoints": "5"}
+    assert set(outcome.failed.values()) == {"The answer repeats the credentials."}
+
+
+@pytest.mark.parametrize("text", ["a  b/c", "a b/c", "a%20%20b%2Fc", "me:a  b/c", "bWU6YSAgYi9j"])
+def test_every_form_of_a_secret_is_found(text):
+    access = Access("https://h", "h", 52311, "me", "a  b/c", "")
+    assert access.redacted(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
+    assert access.is_repeated_in([("x", text)]) and not access.is_repeated_in(["abc", 5])
 
 
 @pytest.mark.parametrize("metric", default_metrics(), ids=lambda metric: metric.name)
