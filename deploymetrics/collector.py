@@ -7,11 +7,12 @@ document is composed of what the sources have, so no run can make it worse. No F
 import hashlib
 import hmac
 import logging
+from contextlib import suppress
 
 import msgspec
 
 from .clock import as_precise, from_precise
-from .errors import NotFound
+from .errors import DamagedItem
 from .reserved import RESERVED_TAG
 from .sources import Context, load_sources
 from .sources.isolation import Running
@@ -28,7 +29,8 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``values`` are its last good ones; ``failed`` has the reason for each metric that the last success lacked;
     ``reason`` is that of the last failure; ``failures`` counts those since the last success; ``nextAttempt`` is in
-    seconds since 1970; ``configuration`` is a keyed hash.
+    seconds since 1970; ``configuration`` is a keyed hash. ``damaged`` is never stored: it says that what was stored
+    cannot be read.
     """
 
     name: str
@@ -42,6 +44,7 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     warning: str = ""
     failed: dict[str, str] = {}
     values: dict[str, str | list[str] | dict[str, str]] = {}
+    damaged: bool = False
 
     def key(self):
         return self.name
@@ -57,7 +60,16 @@ COLLECTOR = Kind("collector", SourceState)
 
 def read_states(store):
     """The SourceState of every source that was ever asked, ordered by name."""
-    return [COLLECTOR.decode(item.value) for item in store.items(COLLECTOR).items]
+    return [read_state(store, name) for name in store.keys(COLLECTOR)]
+
+
+def read_state(store, name):
+    """The SourceState of one source, also of one that was never asked, or of which what is stored is damaged."""
+    try:
+        item = store.read(COLLECTOR, name)
+    except DamagedItem as error:
+        return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
+    return item.record if item else SourceState(name)
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -82,8 +94,20 @@ class DeploymentMetricsCollectorTask:
         self._unsaved = {}
 
     def due(self, *, first=False, retry=False):
-        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all."""
-        return [name for name in self.sources if retry or self._is_due(name, first)]
+        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all.
+
+        One whose SourceState is damaged is never asked: whether its password was refused before is not known, and
+        what it says could not be noted.
+        """
+        states = self.states()
+        for state in states:
+            if state.damaged:
+                log.error("source %s: %s", state.name, state.reason)
+        return [state.name for state in states if not state.damaged and (retry or self._is_due(state, first))]
+
+    def states(self):
+        """The SourceState of each source, as they come in the document."""
+        return [self._state(name) for name in self.sources]
 
     def run(self, names, stop, close=()):
         """Ask these sources at the same time, store what they say and write the document; their SourceStates.
@@ -112,25 +136,26 @@ class DeploymentMetricsCollectorTask:
         def change(current, at):
             return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0))
 
-        for name in self.sources:
-            if self._state(name).failures:
-                self.store.write(COLLECTOR, name, BY, change)
+        for state in self.states():
+            if state.failures and not state.damaged:
+                self.store.write(COLLECTOR, state.name, BY, change)
 
     def delay(self):
         """Seconds until the next source is due, at most the interval."""
         now = self.clock.timestamp()
-        times = [state.nextAttempt - now for state in map(self._state, self.sources)]
+        times = [state.nextAttempt - now for state in self.states() if not state.damaged]
         return max(0.0, min([*times, self.timing.interval]))
 
-    def _state(self, name):
-        if name in self._unsaved:
-            return self._unsaved[name]
-        item = self.store.read(COLLECTOR, name)
-        return item.record if item else SourceState(name)
+    def is_overdue(self, state):
+        """Whether the source should have been asked long ago, so that no collector is at work, or it hangs."""
+        late = self.clock.timestamp() - state.nextAttempt
+        return bool(state.nextAttempt) and late > self.timing.interval + self.timing.timeout
 
-    def _is_due(self, name, first):
-        state = self._state(name)
-        if self._digest(name) != state.configuration or first and not state.failures:
+    def _state(self, name):
+        return self._unsaved.get(name) or read_state(self.store, name)
+
+    def _is_due(self, state, first):
+        if self._digest(state.name) != state.configuration or first and not state.failures:
             return True
         left = state.nextAttempt - self.clock.timestamp()
         # A time farther off than any delay was noted by a clock that has been put back since.
@@ -139,7 +164,7 @@ class DeploymentMetricsCollectorTask:
     def _digest(self, name):
         try:
             text = msgspec.json.encode(self.sources[name].configuration(), order="deterministic")
-        except Exception as error:  # a third party's, which must not end the others
+        except (Exception, SystemExit) as error:  # a third party's, which must not end the others
             log.error("source %s: its configuration cannot be had: %s", name, type(error).__name__)
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
@@ -154,7 +179,8 @@ class DeploymentMetricsCollectorTask:
     def _save(self):
         # What a full disk refuses stays in memory: an account is not hammered because a failure cannot be noted.
         for name, state in list(self._unsaved.items()):
-            self.store.write(COLLECTOR, name, BY, _replacing(state))
+            with suppress(DamagedItem):  # by now; the next run says so
+                self.store.write(COLLECTOR, name, BY, _replacing(state))
             del self._unsaved[name]
 
     def _success(self, before, outcome):
@@ -193,23 +219,41 @@ class DeploymentMetricsCollectorTask:
         return max(self.timing.interval, min(doubled, self.timing.longest_delay))
 
     def _publish(self):
-        values = {}
-        for name in self.sources:
-            for metric, value in self._state(name).values.items():
-                if values.setdefault(metric, value) is not value:
-                    log.error("source %s: another source has the metric %s already.", name, metric)
+        item = self.service.find(RESERVED_TAG)
+        values = self._values(item)
         if values:
             metrics = msgspec.json.encode([values])
-            if not self._is_current(metrics):
+            if not self._is_current(item, metrics):
                 self.service.save_platform(metrics, BY)
 
-    def _is_current(self, metrics):
-        try:
-            item = self.service.get(RESERVED_TAG)
-        except NotFound:
+    def _values(self, item):
+        """Metric → value, of all sources; ``item`` is the document as it is, or None."""
+        values = {}
+        states = self.states()
+        for state in states:
+            for metric, value in state.values.items():
+                if values.setdefault(metric, value) is not value:
+                    log.error("source %s: another source has the metric %s already.", state.name, metric)
+        if item and any(state.damaged for state in states):
+            # What that source found is in the document only: what no other source has stays as it is there.
+            before = _decoded(item.record.metrics)
+            values = _ordered(before, {**before, **values})
+        return values
+
+    def _is_current(self, item, metrics):
+        if item is None:
             return False
         age = self.clock.now() - from_precise(item.changed_at)
         return bytes(item.record.metrics) == metrics and age.total_seconds() < REFRESH_SECONDS
+
+
+def _decoded(metrics):
+    """Metric → value of a document that the collector wrote; empty for one of another shape, which was imported."""
+    try:
+        (values,) = msgspec.json.decode(metrics, type=list[dict[str, object]])
+    except (msgspec.DecodeError, ValueError):
+        return {}
+    return values
 
 
 def _replacing(state):
@@ -219,8 +263,12 @@ def _replacing(state):
 def _merged(old, outcome):
     """The values found now, and the old ones of the metrics that failed, in the order that they had."""
     kept = {name: value for name, value in old.items() if name in outcome.failed}
-    merged = {**kept, **outcome.values}
-    return {name: merged[name] for name in dict.fromkeys([*old, *outcome.values]) if name in merged}
+    return _ordered(old, {**kept, **outcome.values})
+
+
+def _ordered(before, values):
+    """The values, those whose names are in ``before`` first and in that order."""
+    return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
 
 def create_task(settings, instance, store, service, accounts, clock):

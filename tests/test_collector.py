@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import msgspec
 import pytest
@@ -264,15 +265,81 @@ def test_what_a_full_disk_refuses_is_remembered(deployment, monkeypatch):
     assert deployment.state().permanent
 
 
-def test_a_damaged_record_leaves_the_document_as_it_is(deployment):
+@pytest.fixture
+def damaged(deployment):
+    """After a good run the record of the source one is damaged, and both sources have other answers."""
     deployment.run()
-    before = deployment.metrics()
     path = os.path.join(deployment.store.root, "collector", "one.json")
     with open(path, "w") as file:
         file.write("{")
+    deployment.one.answer = {"number_of_endpoints": 6}
+    deployment.two.answer = {"number_of_tags": 2, "number_of_versions": 3}
+    yield path
+    with open(path) as file:
+        assert file.read() == "{"
+
+
+def test_a_damaged_record_is_named_and_stops_its_source_only(deployment, damaged, caplog):
+    assert [state.name for state in deployment.run(first=True)] == ["two"]
+    assert "source one: The stored item 'one' of collector is damaged" in caplog.text
+    assert deployment.metrics() == [
+        {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
+    ]
+
+
+def test_a_damaged_record_is_never_asked_for_nor_waited_for(deployment, damaged):
+    deployment.run(retry=True)
+    deployment.task.retry_soon()
+    assert deployment.task.due(retry=True) == ["two"]
+    assert deployment.task.delay() == 300
+    deployment.clock.forward(days=30)
+    assert deployment.task.due() == ["two"]
+    first, second = read_states(deployment.store)
+    assert (first.damaged, first.is_fresh, second.is_fresh) == (True, False, True)
+
+
+def test_a_record_that_is_damaged_during_a_run_is_left_alone(deployment, damaged):
+    deployment.task.run(["one", "two"], deployment.stop)
+    assert deployment.metrics()[0] == {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
+
+
+def test_a_document_of_another_shape_is_replaced_all_the_same(deployment, damaged):
+    deployment.service.save_platform(b'"imported"', "alice")
+    deployment.run(first=True)
+    assert deployment.metrics() == [{"number_of_tags": "2", "number_of_versions": "3"}]
+
+
+def test_a_damaged_document_is_not_overwritten(deployment):
+    deployment.run()
+    path = os.path.join(deployment.store.root, "deploymentmetrics", "platform.json")
+    with open(path, "w") as file:
+        file.write("{")
+    deployment.one.answer = {"number_of_endpoints": 6}
     with pytest.raises(DamagedItem):
-        deployment.run(retry=True)
-    assert deployment.metrics() == before
+        deployment.run(first=True)
+    with open(path) as file:
+        assert file.read() == "{"
+    assert deployment.state().values == {"number_of_endpoints": "6"}
+
+
+def test_a_document_that_is_gone_is_written_again(deployment):
+    deployment.run()
+    os.remove(os.path.join(deployment.store.root, "deploymentmetrics", "platform.json"))
+    deployment.run(first=True)
+    assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "1"}]
+
+
+def test_a_source_that_nobody_asks_is_overdue(deployment):
+    deployment.run()
+    assert not deployment.task.is_overdue(deployment.state())
+    deployment.clock.forward(seconds=TIMING.interval + TIMING.interval + TIMING.timeout + 1)
+    assert deployment.task.is_overdue(deployment.state())
+
+
+def test_a_configuration_that_ends_the_program_does_not(deployment, monkeypatch):
+    monkeypatch.setattr(deployment.one, "configuration", sys.exit)
+    deployment.run()
+    assert deployment.metrics()[0]["number_of_endpoints"] == "5"
 
 
 def test_states_are_read_by_name(deployment):
