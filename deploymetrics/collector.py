@@ -12,7 +12,7 @@ from contextlib import suppress
 import msgspec
 
 from .clock import as_precise, from_precise
-from .errors import DamagedItem
+from .errors import DamagedItem, StorageError
 from .reserved import RESERVED_TAG
 from .sources import Context, load_sources
 from .sources.isolation import Running
@@ -112,7 +112,7 @@ class DeploymentMetricsCollectorTask:
     def run(self, names, stop, close=()):
         """Ask these sources at the same time, store what they say and write the document; their SourceStates.
 
-        When ``stop`` says so, those that have not answered are left out and count as not asked. ``close`` are
+        The document is written once, when all have answered: one version, whatever was found. When ``stop`` says so, those that have not answered are left out and count as not asked. ``close`` are
         descriptors that no source's process must keep. Raises StorageError.
         """
         running = [Running(name, self.sources[name], self.timing.timeout, close) for name in names]
@@ -123,6 +123,8 @@ class DeploymentMetricsCollectorTask:
                 if outcome is None:
                     break
                 states.append(self._settle(source.name, outcome))
+                with suppress(StorageError):  # it is tried again below, and then it is an error
+                    self._save()
         finally:
             for source in running:
                 source.end()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 import msgspec
 import pytest
@@ -96,6 +97,27 @@ def test_a_document_without_news_is_written_again_after_a_day(deployment):
     deployment.clock.forward(minutes=6)
     deployment.run()
     assert deployment.version() == 2
+
+
+class Waiting(Source):
+    """Answers when what the source ``one`` said is stored."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def collect(self):
+        limit = time.monotonic() + 20
+        while not os.path.exists(self.path):
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        return {"number_of_tags": 1}
+
+
+def test_what_a_source_says_is_stored_while_another_one_is_waited_for(deployment):
+    deployment.start(one=deployment.one, two=Waiting(os.path.join(deployment.store.root, "collector", "one.json")))
+    deployment.run()
+    assert deployment.state("two").is_fresh
+    assert deployment.version() == 1
 
 
 @pytest.mark.parametrize("answer", [SourceError("Down."), {"number_of_endpoints": None}, ValueError("odd"), "nonsense"])
