@@ -112,9 +112,12 @@ class DeploymentMetricsCollectorTask:
     def run(self, names, stop, close=()):
         """Ask these sources at the same time, store what they say and write the document; their SourceStates.
 
-        The document is written once, when all have answered: one version, whatever was found. When ``stop`` says so, those that have not answered are left out and count as not asked. ``close`` are
-        descriptors that no source's process must keep. Raises StorageError.
+        The document is written once, when all have answered: one version, whatever was found. When ``stop`` says so,
+        those that have not answered are left out and count as not asked. ``close`` are descriptors that no source's
+        process must keep. Raises StorageError.
         """
+        # Before they are asked: a password that is changed meanwhile was not the one that is refused.
+        digests = {name: self._digest(name) for name in names}
         running = [Running(name, self.sources[name], self.timing.timeout, close) for name in names]
         states = []
         try:
@@ -122,7 +125,7 @@ class DeploymentMetricsCollectorTask:
                 outcome = source.outcome(stop)
                 if outcome is None:
                     break
-                states.append(self._settle(source.name, outcome))
+                states.append(self._settle(source.name, outcome, digests[source.name]))
                 with suppress(StorageError):  # it is tried again below, and then it is an error
                     self._save()
         finally:
@@ -171,10 +174,10 @@ class DeploymentMetricsCollectorTask:
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _settle(self, name, outcome):
+    def _settle(self, name, outcome, digest):
         before = self._state(name)
         state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
-        state = msgspec.structs.replace(state, configuration=self._digest(name))
+        state = msgspec.structs.replace(state, configuration=digest)
         self._unsaved[name] = state
         return state
 

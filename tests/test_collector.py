@@ -215,6 +215,28 @@ def test_a_permanent_error_outlives_a_restart_and_ends_with_its_configuration(de
     assert deployment.task.due() == ["one"]
 
 
+class Corrected(Source):
+    """Is refused, and somebody mends the file with its password while it asks."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def configuration(self):
+        return self.path.read_text()
+
+    def collect(self):
+        self.path.write_text("the right one")
+        raise SourceError("Wrong password.", permanent=True)
+
+
+def test_a_password_that_is_mended_during_a_run_is_tried(deployment, tmp_path):
+    path = tmp_path / "password"
+    path.write_text("the wrong one")
+    deployment.start(one=Corrected(path))
+    deployment.run()
+    assert deployment.task.due() == ["one"]
+
+
 def test_retry_asks_whatever_happened(deployment):
     deployment.one.answer = SourceError("Wrong password.", permanent=True)
     deployment.run()
