@@ -1,4 +1,4 @@
-"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and writes the document ``platform``.
+"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and has the document written.
 
 What a source found stays until it finds something else: a failure is noted beside it and changes nothing else. The
 document is composed of what the sources have, so no run can make it worse. No Flask in here.
@@ -11,16 +11,13 @@ from contextlib import suppress
 
 import msgspec
 
-from .clock import as_precise, from_precise
+from .clock import as_precise
 from .errors import DamagedItem, StorageError
-from .reserved import RESERVED_TAG
+from .platformdocument import BY, ordered, write_platform
 from .sources import Context, load_sources
 from .sources.isolation import Running
 from .storage import Kind
 
-BY = "collector"
-#: A document whose values stay the same is written again after this time.
-REFRESH_SECONDS = 86400
 log = logging.getLogger(__name__)
 
 
@@ -132,7 +129,7 @@ class DeploymentMetricsCollectorTask:
             for source in running:
                 source.end()
         self._save()
-        self._publish()
+        write_platform(self.service, self.clock, self.states())
         return states
 
     def retry_soon(self):
@@ -177,7 +174,7 @@ class DeploymentMetricsCollectorTask:
     def _settle(self, name, outcome, digest):
         before = self._state(name)
         state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
-        state = msgspec.structs.replace(state, configuration=digest)
+        state = msgspec.structs.replace(state, configuration=digest, damaged=False)
         self._unsaved[name] = state
         return state
 
@@ -223,43 +220,6 @@ class DeploymentMetricsCollectorTask:
         doubled = self.timing.interval * 2 ** min(failures - 1, 20)
         return max(self.timing.interval, min(doubled, self.timing.longest_delay))
 
-    def _publish(self):
-        item = self.service.find(RESERVED_TAG)
-        values = self._values(item)
-        if values:
-            metrics = msgspec.json.encode([values])
-            if not self._is_current(item, metrics):
-                self.service.save_platform(metrics, BY)
-
-    def _values(self, item):
-        """Metric → value, of all sources; ``item`` is the document as it is, or None."""
-        values = {}
-        states = self.states()
-        for state in states:
-            for metric, value in state.values.items():
-                if values.setdefault(metric, value) is not value:
-                    log.error("source %s: another source has the metric %s already.", state.name, metric)
-        if item and any(state.damaged for state in states):
-            # What that source found is in the document only: what no other source has stays as it is there.
-            before = _decoded(item.record.metrics)
-            values = _ordered(before, {**before, **values})
-        return values
-
-    def _is_current(self, item, metrics):
-        if item is None:
-            return False
-        age = self.clock.now() - from_precise(item.changed_at)
-        return bytes(item.record.metrics) == metrics and age.total_seconds() < REFRESH_SECONDS
-
-
-def _decoded(metrics):
-    """Metric → value of a document that the collector wrote; empty for one of another shape, which was imported."""
-    try:
-        (values,) = msgspec.json.decode(metrics, type=list[dict[str, object]])
-    except (msgspec.DecodeError, ValueError):
-        return {}
-    return values
-
 
 def _replacing(state):
     return lambda current, at: msgspec.json.encode(state)
@@ -268,12 +228,7 @@ def _replacing(state):
 def _merged(old, outcome):
     """The values found now, and the old ones of the metrics that failed, in the order that they had."""
     kept = {name: value for name, value in old.items() if name in outcome.failed}
-    return _ordered(old, {**kept, **outcome.values})
-
-
-def _ordered(before, values):
-    """The values, those whose names are in ``before`` first and in that order."""
-    return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
+    return ordered(old, {**kept, **outcome.values})
 
 
 def create_task(settings, instance, store, service, accounts, clock):

@@ -12,6 +12,7 @@ from deploymetrics.collector import COLLECTOR, DeploymentMetricsCollectorTask, S
 from deploymetrics.errors import DamagedItem, NotFound, StorageFull
 from deploymetrics.runner import Stop
 from deploymetrics.sources import Findings, Source, SourceError
+from deploymetrics.sources.isolation import Outcome
 
 TIMING = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
 
@@ -345,6 +346,17 @@ def test_a_damaged_record_is_never_asked_for_nor_waited_for(deployment, damaged)
 def test_a_record_that_is_damaged_during_a_run_is_left_alone(deployment, damaged):
     deployment.task.run(["one", "two"], deployment.stop)
     assert deployment.metrics()[0] == {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
+
+
+def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deployment):
+    deployment.run()
+    path = os.path.join(deployment.store.root, "collector", "one.json")
+    with open(path, "w") as file:
+        file.write("{")
+    deployment.task._settle("one", Outcome({"number_of_endpoints": "6"}), "")
+    os.remove(path)
+    deployment.task._save()
+    assert (deployment.state().damaged, deployment.state().values) == (False, {"number_of_endpoints": "6"})
 
 
 def test_a_document_of_another_shape_is_replaced_all_the_same(deployment, damaged):
