@@ -310,13 +310,19 @@ def test_what_a_full_disk_refuses_is_remembered(deployment, monkeypatch):
     assert deployment.state().permanent
 
 
+def damage(deployment, kind, name):
+    """Damage the file of an item; its path."""
+    path = os.path.join(deployment.store.root, kind, f"{name}.json")
+    with open(path, "w") as file:
+        file.write("{")
+    return path
+
+
 @pytest.fixture
 def damaged(deployment):
     """After a good run the record of the source one is damaged, and both sources have other answers."""
     deployment.run()
-    path = os.path.join(deployment.store.root, "collector", "one.json")
-    with open(path, "w") as file:
-        file.write("{")
+    path = damage(deployment, "collector", "one")
     deployment.one.answer = {"number_of_endpoints": 6}
     deployment.two.answer = {"number_of_tags": 2, "number_of_versions": 3}
     yield path
@@ -350,9 +356,7 @@ def test_a_record_that_is_damaged_during_a_run_is_left_alone(deployment, damaged
 
 def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deployment):
     deployment.run()
-    path = os.path.join(deployment.store.root, "collector", "one.json")
-    with open(path, "w") as file:
-        file.write("{")
+    path = damage(deployment, "collector", "one")
     deployment.task._settle("one", Outcome({"number_of_endpoints": "6"}), "")
     os.remove(path)
     deployment.task._save()
@@ -367,9 +371,7 @@ def test_a_document_of_another_shape_is_replaced_all_the_same(deployment, damage
 
 def test_a_damaged_document_is_not_overwritten(deployment):
     deployment.run()
-    path = os.path.join(deployment.store.root, "deploymentmetrics", "platform.json")
-    with open(path, "w") as file:
-        file.write("{")
+    path = damage(deployment, "deploymentmetrics", "platform")
     deployment.one.answer = {"number_of_endpoints": 6}
     with pytest.raises(DamagedItem):
         deployment.run(first=True)
