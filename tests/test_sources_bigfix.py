@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from bigfix_relevance_analyzer import Dialect, analyze_relevance
@@ -15,7 +16,7 @@ from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix import BigFixSource, default_metrics, metrics_of
 from deploymetrics.sources.bigfix_access import Access
 from deploymetrics.sources.bigfix_transport import MAX_ANSWER
-from deploymetrics.sources.isolation import Running, ask
+from deploymetrics.sources.isolation import Outcome, Running, ask
 
 NUMBER = [[5], False, "integer"]
 ANSWERS = {metric.relevance: NUMBER for metric in default_metrics()} | {
@@ -224,11 +225,13 @@ def test_a_fingerprint_with_colons(source, server):
     assert ask("bigfix", source(BIGFIX_FINGERPRINT=colons)).error == ""
 
 
-def test_a_ca_file(source, servers):
+def test_a_ca_file(source, servers, tmp_path):
     named = servers[1]
     named.behave(ANSWERS)
     settings = {"BIGFIX_SERVER": named.url, "BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(named.certfile)}
     assert ask("bigfix", source(**settings)).error == ""
+    shutil.copy(named.certfile, tmp_path / "ca.pem")
+    assert ask("bigfix", source(**settings | {"BIGFIX_CA_FILE": "ca.pem"})).error == ""
 
 
 def test_a_ca_file_that_is_not_there(source):
@@ -271,6 +274,20 @@ def test_a_credentials_file_that_others_may_use_is_refused(credentials, server, 
 def test_a_credentials_file_without_usable_credentials(credentials, line):
     outcome = ask("bigfix", credentials(line))
     assert outcome.permanent and outcome.error
+
+
+def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):
+    source = credentials("")
+    (tmp_path / "bigfix").write_bytes("reader:wörd".encode("latin-1"))
+    assert ask("bigfix", source) == Outcome(error="BIGFIX_CREDENTIALS_FILE is not in UTF-8.", permanent=True)
+    assert source.configuration()["access"] == "BIGFIX_CREDENTIALS_FILE is not in UTF-8."
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_credentials_file_that_is_no_file(source, tmp_path, make):
+    make(tmp_path / "bigfix", 0o600)
+    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(Stop())
+    assert outcome.permanent and outcome.error.startswith("BIGFIX_CREDENTIALS_FILE ")
 
 
 @pytest.mark.parametrize("name", ["BIGFIX_PASSWORD", "BIGFIX_TOKEN"])

@@ -77,16 +77,23 @@ def _address(server):
     return host, port
 
 
+def _without_waiting(path, flags):
+    # The collector itself looks, too: a pipe that nobody writes to must not stop it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _read_credentials(path):
     """(user, password, token) of a file that nobody but its owner may read."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
                 raise _refusal("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
             line = file.read(4096).rstrip("\r\n")
     except OSError as error:
         raise _refusal(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise _refusal("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
     except UnicodeDecodeError:
         raise _refusal("BIGFIX_CREDENTIALS_FILE is not UTF-8.") from None
     if line.startswith(_BEARER):
