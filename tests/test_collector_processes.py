@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -284,6 +286,17 @@ def test_the_collector_ends_at_once_while_a_slow_worker_is_waited_for(deployment
     master.terminate()
     wait_for(lambda: not runs(collector))
     assert master.poll() is None
+
+
+def test_a_collector_that_is_stuck_keeps_neither_requests_nor_the_end_waiting(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    os.kill(collector, signal.SIGSTOP)
+    url = re.search(r"Listening at: (\S+)", deployment.log())[1]
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(f"{url}/api/login", timeout=60)
+    master.terminate()
+    wait_for(lambda: not runs(collector))
 
 
 def test_serve_does_not_collect_where_that_is_switched_off(deployment):
