@@ -62,7 +62,7 @@ def _once(task, lock, retry):
         return _leave_to_other(task, lock, retry)
     stop = Stop().install()
     task.run(task.due(first=True, retry=retry), stop, (lock.fd, *stop.fds))
-    return _print(task, _print_values)
+    return _print_sources(task, with_values=True)
 
 
 def _leave_to_other(task, lock, retry):
@@ -77,7 +77,7 @@ def _leave_to_other(task, lock, retry):
 def _status(task, lock):
     holder = lock.holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
-    return max(_print_document(task), _print(task, lambda state: None))
+    return max(_print_document(task), _print_sources(task))
 
 
 def _print_document(task):
@@ -90,13 +90,14 @@ def _print_document(task):
     return 0
 
 
-def _print(task, details):
+def _print_sources(task, with_values=False):
     """Print what is known of each source; the exit status."""
     states = task.states()
     now = task.clock.now()
     for state in states:
         click.echo("\n".join(_lines(state, now, task.is_overdue(state))))
-        details(state)
+        if with_values:
+            _print_values(state)
     return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
 
 

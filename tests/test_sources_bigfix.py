@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bigfix_relevance_analyzer import Dialect, analyze_relevance
@@ -12,7 +14,7 @@ from bigfix_standin.app import PASSWORD, TOKEN, USER
 from deploymetrics.config import load_settings
 from deploymetrics.errors import SettingError
 from deploymetrics.runner import Stop
-from deploymetrics.sources import Context
+from deploymetrics.sources import MAX_REASON, Context
 from deploymetrics.sources.bigfix import BigFixSource, default_metrics, metrics_of
 from deploymetrics.sources.bigfix_access import Access
 from deploymetrics.sources.bigfix_transport import MAX_ANSWER
@@ -198,6 +200,24 @@ def test_nobody_there_is_a_failure_to_be_tried_again(source):
     assert not outcome.permanent
 
 
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_breaks_off_the_handshake_is_a_failure_to_be_tried_again(source, servers, words):
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        broken_off = thread.submit(break_off, listening, words)
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        settings = {"BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(servers[1].certfile)}
+        outcome = ask("bigfix", source(BIGFIX_SERVER=url, **settings))
+        broken_off.result(20)
+    assert outcome.error and not outcome.permanent
+
+
+def break_off(listening, words):
+    """Take one connection, say something on it and close it, as a server does that is being restarted."""
+    with listening.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(words)
+
+
 def test_another_certificate_than_the_pinned_one_gets_no_credentials(source, server, servers):
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
     assert outcome.permanent and "another certificate" in outcome.error
@@ -320,7 +340,7 @@ def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token,
     assert token or PASSWORD not in shown
 
 
-@pytest.mark.parametrize("padding", range(285, 301, 3))
+@pytest.mark.parametrize("padding", range(MAX_REASON - 15, MAX_REASON + 1, 3))
 def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
     server.behave(ANSWERS, mode="echo_late", padding=padding - len("BigFix: http: "))
     error = ask("bigfix", source()).error

@@ -20,7 +20,7 @@ BUILT_IN = (
     ("bigfix", "deploymetrics.sources.bigfix:BigFixSource"),
 )
 MAX_NAME = 200
-MAX_REASON = 300
+MAX_REASON = 400
 log = logging.getLogger(__name__)
 
 

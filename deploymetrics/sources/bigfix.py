@@ -17,7 +17,6 @@ from . import Findings, Source, SourceError
 from .bigfix_access import read_access
 
 NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
-_PERMANENT = ("authentication", "tls")
 _NOT_MASTER = "The BigFix account is not a master operator: the numbers cover only what it may see."
 
 
@@ -109,9 +108,11 @@ class BigFixSource(Source):
             return RelevanceError(error.message)
         # Redacted before a SourceError cuts it: half a secret would not be found any more.
         message = access.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
-        if error.code == "cert_verify_failed":
+        untrusted = error.code == "cert_verify_failed"
+        if untrusted:
             message = f"{message} {self._certificate(access)}"
-        return SourceError(message, permanent=error.kind in _PERMANENT)
+        # Other failures of TLS are those of a server that is being restarted.
+        return SourceError(message, permanent=untrusted or error.kind == "authentication")
 
     def _certificate(self, access):
         from .bigfix_transport import fingerprint_of
