@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -294,6 +295,22 @@ def test_a_credentials_file_that_others_may_use_is_refused(credentials, server, 
 def test_a_credentials_file_without_usable_credentials(credentials, line):
     outcome = ask("bigfix", credentials(line))
     assert outcome.permanent and outcome.error
+
+
+def test_without_the_library_the_error_says_what_to_install_and_ends_when_it_is(source, monkeypatch):
+    installed = source().configuration()
+    monkeypatch.setitem(sys.modules, "bigfix_remote_session_relevance", None)
+    outcome = ask("bigfix", source())
+    assert outcome.permanent and "deploymetrics[bigfix]" in outcome.error
+    assert source().configuration() != installed
+
+
+def test_a_changed_file_of_authorities_is_another_configuration(source, tmp_path):
+    seen = [source(BIGFIX_CA_FILE="ca.pem").configuration()]
+    for text in ("one", "other"):
+        (tmp_path / "ca.pem").write_text(text)
+        seen.append(source(BIGFIX_CA_FILE="ca.pem").configuration())
+        assert seen[-1] not in seen[:-1]
 
 
 def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):

@@ -10,7 +10,10 @@ Expressions are evaluated one after the other: a root server is spared a burst, 
 import asyncio
 import json
 import math
+import os
+import stat
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from . import Findings, Source, SourceError
@@ -41,6 +44,15 @@ def metrics_of(settings):
     return kept + [Metric(name, relevance) for name, relevance in changes.items() if relevance]
 
 
+def _stamp(path):
+    """What changes with a file, without reading it; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size] if stat.S_ISREG(status.st_mode) else None
+
+
 class BigFixSource(Source):
     """Wanted where BIGFIX_SERVER is set."""
 
@@ -49,11 +61,18 @@ class BigFixSource(Source):
         return bool(settings["BIGFIX_SERVER"])
 
     def configuration(self):
-        named = {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")}
+        return {
+            "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
+            "access": self._access_or_refusal(),
+            "authorities": _stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
+            "library": find_spec("bigfix_remote_session_relevance") is not None,
+        }
+
+    def _access_or_refusal(self):
         try:
-            return {"settings": named, "access": read_access(self.settings, self.context.instance)}
+            return read_access(self.settings, self.context.instance)
         except SourceError as error:
-            return {"settings": named, "access": error.detail}
+            return error.detail
 
     def collect(self):
         """A value for each Metric that the server could evaluate."""

@@ -54,6 +54,8 @@ class Running:
 
     def end(self):
         """Kill the process, and those that it started, if they still run."""
+        if self._answer.closed:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()  # it may not have got as far as to have a group
