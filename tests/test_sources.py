@@ -123,7 +123,9 @@ def test_a_source_runs_in_a_process_of_its_own(stop):
     (lambda: {"a": "x" * MAX_ANSWER}, f"The answer is larger than {MAX_ANSWER} bytes."),
 ])
 def test_what_goes_wrong_in_the_process_is_an_error(stop, answer, error):
-    assert Running("odd", Answering(answer), 1).outcome(stop).error == error
+    running = Running("odd", Answering(answer), 1)
+    assert running.outcome(stop).error == error
+    assert running._process.exitcode is not None
 
 
 def test_stop_ends_a_source_that_hangs(stop):

@@ -35,6 +35,7 @@ class Running:
         self.name = name
         self.seconds = seconds
         self.until = time.monotonic() + seconds
+        self._ended = False
         self._answer, send = _CONTEXT.Pipe(duplex=False)
         self._process = _CONTEXT.Process(target=_run, args=(name, source, seconds, send, close), daemon=True)
         self._process.start()
@@ -54,8 +55,9 @@ class Running:
 
     def end(self):
         """Kill the process, and those that it started, if they still run."""
-        if self._answer.closed:
+        if self._ended:
             return
+        self._ended = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()  # it may not have got as far as to have a group
