@@ -323,7 +323,9 @@ def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_credentials_file_that_is_no_file(source, tmp_path, make):
     make(tmp_path / "bigfix", 0o600)
-    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(Stop())
+    stop = Stop()
+    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(stop)
+    stop.close()
     assert outcome.permanent and outcome.error.startswith("BIGFIX_CREDENTIALS_FILE ")
 
 
