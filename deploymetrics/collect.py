@@ -8,8 +8,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .clock import from_precise
-from .collector import SourceState, create_task, read_states
+from .collector import create_task
+from .errors import DeploymetricsError
+from .reserved import RESERVED_TAG
 from .runner import RunnerLock, Stop, collect_forever
+from .sources import printable
 
 FAILED = 1
 BUSY = 3
@@ -59,7 +62,7 @@ def _once(task, lock, retry):
         return _leave_to_other(task, lock, retry)
     stop = Stop().install()
     task.run(task.due(first=True, retry=retry), stop, (lock.fd, *stop.fds))
-    return _print(task, _print_values)
+    return _print_sources(task, with_values=True)
 
 
 def _leave_to_other(task, lock, retry):
@@ -74,25 +77,35 @@ def _leave_to_other(task, lock, retry):
 def _status(task, lock):
     holder = lock.holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
-    return _print(task, lambda state: None)
+    return max(_print_document(task), _print_sources(task))
 
 
-def _print(task, details):
+def _print_document(task):
+    try:
+        item = task.service.find(RESERVED_TAG)
+    except DeploymetricsError as error:
+        click.echo(f"document: {error.detail}")
+        return FAILED
+    click.echo(f"document: last written {_ago(item.changed_at if item else '', task.clock.now())}")
+    return 0
+
+
+def _print_sources(task, with_values=False):
     """Print what is known of each source; the exit status."""
-    states = {state.name: state for state in read_states(task.store)}
-    found = [states.get(name, SourceState(name)) for name in task.sources]
+    states = task.states()
     now = task.clock.now()
-    for state in found:
-        click.echo("\n".join(_lines(state, now)))
-        details(state)
-    return 0 if all(state.is_fresh for state in found) else FAILED
+    for state in states:
+        click.echo("\n".join(_lines(state, now, task.is_overdue(state))))
+        if with_values:
+            _print_values(state)
+    return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
 
 
-def _lines(state, now):
-    yield f"{state.name}: {_verdict(state)}"
+def _lines(state, now, overdue):
+    yield f"{state.name}: {'overdue' if overdue else _verdict(state)}"
     yield f"  last success  {_ago(state.lastSuccess, now)}"
     yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
-    if state.failures:
+    if state.failures and not state.damaged:
         yield f"  next attempt  in {max(0, round(state.nextAttempt - now.timestamp()))} seconds"
     if state.warning:
         yield f"  warning       {state.warning}"
@@ -103,6 +116,8 @@ def _lines(state, now):
 def _verdict(state):
     if state.is_fresh:
         return "good"
+    if state.damaged:
+        return "damaged, and not asked"
     if state.permanent:
         return "failed, and is not asked again soon unless its configuration changes"
     if state.failures:
@@ -118,7 +133,7 @@ def _ago(text, now):
 
 def _print_values(state):
     for metric, value in state.values.items():
-        click.echo(f"  {metric} = {_text(value)}")
+        click.echo(f"  {metric} = {printable(_text(value))}")
 
 
 def _text(value):

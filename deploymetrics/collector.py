@@ -1,4 +1,4 @@
-"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and writes the document ``platform``.
+"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and has the document written.
 
 What a source found stays until it finds something else: a failure is noted beside it and changes nothing else. The
 document is composed of what the sources have, so no run can make it worse. No Flask in here.
@@ -7,19 +7,17 @@ document is composed of what the sources have, so no run can make it worse. No F
 import hashlib
 import hmac
 import logging
+from contextlib import suppress
 
 import msgspec
 
-from .clock import as_precise, from_precise
-from .errors import NotFound
-from .reserved import RESERVED_TAG
+from .clock import as_precise
+from .errors import DamagedItem, StorageError
+from .platformdocument import BY, ordered, write_platform
 from .sources import Context, load_sources
 from .sources.isolation import Running
 from .storage import Kind
 
-BY = "collector"
-#: A document whose values stay the same is written again after this time.
-REFRESH_SECONDS = 86400
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +26,8 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``values`` are its last good ones; ``failed`` has the reason for each metric that the last success lacked;
     ``reason`` is that of the last failure; ``failures`` counts those since the last success; ``nextAttempt`` is in
-    seconds since 1970; ``configuration`` is a keyed hash.
+    seconds since 1970; ``configuration`` is a keyed hash. ``damaged`` is never stored: it says that what was stored
+    cannot be read.
     """
 
     name: str
@@ -42,6 +41,7 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     warning: str = ""
     failed: dict[str, str] = {}
     values: dict[str, str | list[str] | dict[str, str]] = {}
+    damaged: bool = False
 
     def key(self):
         return self.name
@@ -57,7 +57,16 @@ COLLECTOR = Kind("collector", SourceState)
 
 def read_states(store):
     """The SourceState of every source that was ever asked, ordered by name."""
-    return [COLLECTOR.decode(item.value) for item in store.items(COLLECTOR).items]
+    return [read_state(store, name) for name in store.keys(COLLECTOR)]
+
+
+def read_state(store, name):
+    """The SourceState of one source, also of one that was never asked, or of which what is stored is damaged."""
+    try:
+        item = store.read(COLLECTOR, name)
+    except DamagedItem as error:
+        return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
+    return item.record if item else SourceState(name)
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -82,15 +91,30 @@ class DeploymentMetricsCollectorTask:
         self._unsaved = {}
 
     def due(self, *, first=False, retry=False):
-        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all."""
-        return [name for name in self.sources if retry or self._is_due(name, first)]
+        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all.
+
+        One whose SourceState is damaged is never asked: whether its password was refused before is not known, and
+        what it says could not be noted.
+        """
+        states = self.states()
+        for state in states:
+            if state.damaged:
+                log.error("source %s: %s", state.name, state.reason)
+        return [state.name for state in states if not state.damaged and (retry or self._is_due(state, first))]
+
+    def states(self):
+        """The SourceState of each source, as they come in the document."""
+        return [self._state(name) for name in self.sources]
 
     def run(self, names, stop, close=()):
         """Ask these sources at the same time, store what they say and write the document; their SourceStates.
 
-        When ``stop`` says so, those that have not answered are left out and count as not asked. ``close`` are
-        descriptors that no source's process must keep. Raises StorageError.
+        The document is written once, when all have answered: one version, whatever was found. When ``stop`` says so,
+        those that have not answered are left out and count as not asked. ``close`` are descriptors that no source's
+        process must keep. Raises StorageError.
         """
+        # Before they are asked: a password that is changed meanwhile was not the one that is refused.
+        digests = {name: self._digest(name) for name in names}
         running = [Running(name, self.sources[name], self.timing.timeout, close) for name in names]
         states = []
         try:
@@ -98,12 +122,14 @@ class DeploymentMetricsCollectorTask:
                 outcome = source.outcome(stop)
                 if outcome is None:
                     break
-                states.append(self._settle(source.name, outcome))
+                states.append(self._settle(source.name, outcome, digests[source.name]))
+                with suppress(StorageError):  # it is tried again below, and then it is an error
+                    self._save()
         finally:
             for source in running:
                 source.end()
         self._save()
-        self._publish()
+        write_platform(self.service, self.clock, self.states())
         return states
 
     def retry_soon(self):
@@ -112,25 +138,26 @@ class DeploymentMetricsCollectorTask:
         def change(current, at):
             return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0))
 
-        for name in self.sources:
-            if self._state(name).failures:
-                self.store.write(COLLECTOR, name, BY, change)
+        for state in self.states():
+            if state.failures and not state.damaged:
+                self.store.write(COLLECTOR, state.name, BY, change)
 
     def delay(self):
         """Seconds until the next source is due, at most the interval."""
         now = self.clock.timestamp()
-        times = [state.nextAttempt - now for state in map(self._state, self.sources)]
+        times = [state.nextAttempt - now for state in self.states() if not state.damaged]
         return max(0.0, min([*times, self.timing.interval]))
 
-    def _state(self, name):
-        if name in self._unsaved:
-            return self._unsaved[name]
-        item = self.store.read(COLLECTOR, name)
-        return item.record if item else SourceState(name)
+    def is_overdue(self, state):
+        """Whether the source should have been asked long ago, so that no collector is at work, or it hangs."""
+        late = self.clock.timestamp() - state.nextAttempt
+        return bool(state.nextAttempt) and late > self.timing.interval + self.timing.timeout
 
-    def _is_due(self, name, first):
-        state = self._state(name)
-        if self._digest(name) != state.configuration or first and not state.failures:
+    def _state(self, name):
+        return self._unsaved.get(name) or read_state(self.store, name)
+
+    def _is_due(self, state, first):
+        if self._digest(state.name) != state.configuration or first and not state.failures:
             return True
         left = state.nextAttempt - self.clock.timestamp()
         # A time farther off than any delay was noted by a clock that has been put back since.
@@ -139,22 +166,23 @@ class DeploymentMetricsCollectorTask:
     def _digest(self, name):
         try:
             text = msgspec.json.encode(self.sources[name].configuration(), order="deterministic")
-        except Exception as error:  # a third party's, which must not end the others
+        except (Exception, SystemExit) as error:  # a third party's, which must not end the others
             log.error("source %s: its configuration cannot be had: %s", name, type(error).__name__)
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _settle(self, name, outcome):
+    def _settle(self, name, outcome, digest):
         before = self._state(name)
         state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
-        state = msgspec.structs.replace(state, configuration=self._digest(name))
+        state = msgspec.structs.replace(state, configuration=digest, damaged=False)
         self._unsaved[name] = state
         return state
 
     def _save(self):
         # What a full disk refuses stays in memory: an account is not hammered because a failure cannot be noted.
         for name, state in list(self._unsaved.items()):
-            self.store.write(COLLECTOR, name, BY, _replacing(state))
+            with suppress(DamagedItem):  # by now; the next run says so
+                self.store.write(COLLECTOR, name, BY, _replacing(state))
             del self._unsaved[name]
 
     def _success(self, before, outcome):
@@ -192,25 +220,6 @@ class DeploymentMetricsCollectorTask:
         doubled = self.timing.interval * 2 ** min(failures - 1, 20)
         return max(self.timing.interval, min(doubled, self.timing.longest_delay))
 
-    def _publish(self):
-        values = {}
-        for name in self.sources:
-            for metric, value in self._state(name).values.items():
-                if values.setdefault(metric, value) is not value:
-                    log.error("source %s: another source has the metric %s already.", name, metric)
-        if values:
-            metrics = msgspec.json.encode([values])
-            if not self._is_current(metrics):
-                self.service.save_platform(metrics, BY)
-
-    def _is_current(self, metrics):
-        try:
-            item = self.service.get(RESERVED_TAG)
-        except NotFound:
-            return False
-        age = self.clock.now() - from_precise(item.changed_at)
-        return bytes(item.record.metrics) == metrics and age.total_seconds() < REFRESH_SECONDS
-
 
 def _replacing(state):
     return lambda current, at: msgspec.json.encode(state)
@@ -219,8 +228,7 @@ def _replacing(state):
 def _merged(old, outcome):
     """The values found now, and the old ones of the metrics that failed, in the order that they had."""
     kept = {name: value for name, value in old.items() if name in outcome.failed}
-    merged = {**kept, **outcome.values}
-    return {name: merged[name] for name in dict.fromkeys([*old, *outcome.values]) if name in merged}
+    return ordered(old, {**kept, **outcome.values})
 
 
 def create_task(settings, instance, store, service, accounts, clock):

@@ -10,7 +10,8 @@ import deploymetrics
 FOLDER = Path(deploymetrics.__file__).parent
 NO_FLASK = {
     "service", "storage", "accounts", "sessions", "throttle", "credentials", "errors", "rawjson", "besxml", "xpathjson",
-    "config", "clock", "expiry", "reserved", "schemas", "sources", "collector", "staleness", "figures",
+    "config", "clock", "expiry", "reserved", "schemas", "sources", "collector",
+    "platformdocument", "staleness", "figures",
 }
 WEB_LIBRARIES = {"flask", "flask_login", "gunicorn", "click"}
 # From the top to the bottom; a module may import those of the lines below its own, and of its own line.
@@ -19,7 +20,7 @@ LAYERS = [
     {"api", "web", "cli", "collect", "maintenance", "server"},
     {"problems", "openapi", "fairworker"},
     {"auth", "answers", "negotiation", "urls", "cookie"},
-    {"collector", "runner", "credentials", "service", "transfer"},
+    {"collector", "platformdocument", "runner", "credentials", "service", "transfer"},
     {"figures", "staleness", "sessions", "throttle"},
     {"accounts", "sources", "expiry", "reserved", "schemas", "settings_text"},
     {"storage"},

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import time
 
 import msgspec
 import pytest
@@ -10,6 +12,7 @@ from deploymetrics.collector import COLLECTOR, DeploymentMetricsCollectorTask, S
 from deploymetrics.errors import DamagedItem, NotFound, StorageFull
 from deploymetrics.runner import Stop
 from deploymetrics.sources import Findings, Source, SourceError
+from deploymetrics.sources.isolation import Outcome
 
 TIMING = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
 
@@ -95,6 +98,27 @@ def test_a_document_without_news_is_written_again_after_a_day(deployment):
     deployment.clock.forward(minutes=6)
     deployment.run()
     assert deployment.version() == 2
+
+
+class Waiting(Source):
+    """Answers when what the source ``one`` said is stored."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def collect(self):
+        limit = time.monotonic() + 20
+        while not os.path.exists(self.path):
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        return {"number_of_tags": 1}
+
+
+def test_what_a_source_says_is_stored_while_another_one_is_waited_for(deployment):
+    deployment.start(one=deployment.one, two=Waiting(os.path.join(deployment.store.root, "collector", "one.json")))
+    deployment.run()
+    assert deployment.state("two").is_fresh
+    assert deployment.version() == 1
 
 
 @pytest.mark.parametrize("answer", [SourceError("Down."), {"number_of_endpoints": None}, ValueError("odd"), "nonsense"])
@@ -192,6 +216,28 @@ def test_a_permanent_error_outlives_a_restart_and_ends_with_its_configuration(de
     assert deployment.task.due() == ["one"]
 
 
+class Corrected(Source):
+    """Is refused, and somebody mends the file with its password while it asks."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def configuration(self):
+        return self.path.read_text()
+
+    def collect(self):
+        self.path.write_text("the right one")
+        raise SourceError("Wrong password.", permanent=True)
+
+
+def test_a_password_that_is_mended_during_a_run_is_tried(deployment, tmp_path):
+    path = tmp_path / "password"
+    path.write_text("the wrong one")
+    deployment.start(one=Corrected(path))
+    deployment.run()
+    assert deployment.task.due() == ["one"]
+
+
 def test_retry_asks_whatever_happened(deployment):
     deployment.one.answer = SourceError("Wrong password.", permanent=True)
     deployment.run()
@@ -264,15 +310,94 @@ def test_what_a_full_disk_refuses_is_remembered(deployment, monkeypatch):
     assert deployment.state().permanent
 
 
-def test_a_damaged_record_leaves_the_document_as_it_is(deployment):
-    deployment.run()
-    before = deployment.metrics()
-    path = os.path.join(deployment.store.root, "collector", "one.json")
+def damage(deployment, kind, name):
+    """Damage the file of an item; its path."""
+    path = os.path.join(deployment.store.root, kind, f"{name}.json")
     with open(path, "w") as file:
         file.write("{")
+    return path
+
+
+@pytest.fixture
+def damaged(deployment):
+    """After a good run the record of the source one is damaged, and both sources have other answers."""
+    deployment.run()
+    path = damage(deployment, "collector", "one")
+    deployment.one.answer = {"number_of_endpoints": 6}
+    deployment.two.answer = {"number_of_tags": 2, "number_of_versions": 3}
+    yield path
+    with open(path) as file:
+        assert file.read() == "{"
+
+
+def test_a_damaged_record_is_named_and_stops_its_source_only(deployment, damaged, caplog):
+    assert [state.name for state in deployment.run(first=True)] == ["two"]
+    assert "source one: The stored item 'one' of collector is damaged" in caplog.text
+    assert deployment.metrics() == [
+        {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
+    ]
+
+
+def test_a_damaged_record_is_never_asked_for_nor_waited_for(deployment, damaged):
+    deployment.run(retry=True)
+    deployment.task.retry_soon()
+    assert deployment.task.due(retry=True) == ["two"]
+    assert deployment.task.delay() == 300
+    deployment.clock.forward(days=30)
+    assert deployment.task.due() == ["two"]
+    first, second = read_states(deployment.store)
+    assert (first.damaged, first.is_fresh, second.is_fresh) == (True, False, True)
+
+
+def test_a_record_that_is_damaged_during_a_run_is_left_alone(deployment, damaged):
+    deployment.task.run(["one", "two"], deployment.stop)
+    assert deployment.metrics()[0] == {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
+
+
+def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deployment):
+    deployment.run()
+    path = damage(deployment, "collector", "one")
+    deployment.task._settle("one", Outcome({"number_of_endpoints": "6"}), "")
+    os.remove(path)
+    deployment.task._save()
+    assert (deployment.state().damaged, deployment.state().values) == (False, {"number_of_endpoints": "6"})
+
+
+def test_a_document_of_another_shape_is_replaced_all_the_same(deployment, damaged):
+    deployment.service.save_platform(b'"imported"', "alice")
+    deployment.run(first=True)
+    assert deployment.metrics() == [{"number_of_tags": "2", "number_of_versions": "3"}]
+
+
+def test_a_damaged_document_is_not_overwritten(deployment):
+    deployment.run()
+    path = damage(deployment, "deploymentmetrics", "platform")
+    deployment.one.answer = {"number_of_endpoints": 6}
     with pytest.raises(DamagedItem):
-        deployment.run(retry=True)
-    assert deployment.metrics() == before
+        deployment.run(first=True)
+    with open(path) as file:
+        assert file.read() == "{"
+    assert deployment.state().values == {"number_of_endpoints": "6"}
+
+
+def test_a_document_that_is_gone_is_written_again(deployment):
+    deployment.run()
+    os.remove(os.path.join(deployment.store.root, "deploymentmetrics", "platform.json"))
+    deployment.run(first=True)
+    assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "1"}]
+
+
+def test_a_source_that_nobody_asks_is_overdue(deployment):
+    deployment.run()
+    assert not deployment.task.is_overdue(deployment.state())
+    deployment.clock.forward(seconds=TIMING.interval + TIMING.interval + TIMING.timeout + 1)
+    assert deployment.task.is_overdue(deployment.state())
+
+
+def test_a_configuration_that_ends_the_program_does_not(deployment, monkeypatch):
+    monkeypatch.setattr(deployment.one, "configuration", sys.exit)
+    deployment.run()
+    assert deployment.metrics()[0]["number_of_endpoints"] == "5"
 
 
 def test_states_are_read_by_name(deployment):

@@ -42,5 +42,5 @@ def test_settings(name):
 
 
 def test_the_fields_of_a_state():
-    hidden = {"name", "configuration", "nextAttempt", "values"}
+    hidden = {"name", "configuration", "nextAttempt", "values", "damaged"}
     assert not [name for name in SourceState.__struct_fields__ if name not in hidden and f"``{name}``" not in TEXT]

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -20,6 +23,7 @@ class Probe(Source):
     """Notes which collector asked; hangs or fails where a file says so."""
 
     def collect(self):
+        print("noise")
         folder = pathlib.Path(self.context.instance)
         with open(folder / "asked", "a") as file:
             file.write(f"{os.getppid()}\\n")
@@ -27,7 +31,7 @@ class Probe(Source):
             time.sleep(0.02)
         if (folder / "fail").exists():
             raise SourceError("Down.", permanent=True)
-        return {"probe": 1}
+        return {"probe": 1, "odd": "a\\x1b[2Jb\\nc"}
 '''
 
 
@@ -132,6 +136,8 @@ def test_collect_once_prints_what_it_collected(deployment):
     done = deployment.run("collect")
     assert done.returncode == 0, done.stderr
     assert "probe = 1\n" in done.stdout and "number_of_tags = 0\n" in done.stdout
+    assert "odd = a [2Jb c\n" in done.stdout
+    assert "noise" not in done.stdout and "noise" in done.stderr
     assert platform(deployment)["probe"] == "1"
 
 
@@ -160,6 +166,31 @@ def test_status_of_a_deployment_that_never_collected(deployment):
     status = deployment.run("collect", "--status")
     assert status.returncode == 1
     assert "server: never asked\n  last success  never\n" in status.stdout
+
+
+def test_status_tells_of_a_damaged_document_and_a_damaged_record(deployment):
+    deployment.run("collect")
+    assert deployment.run("collect", "--status").returncode == 0
+    (deployment.instance / "deploymentmetrics" / "platform.json").write_text("{")
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "document: The stored item 'platform' of deploymentmetrics is damaged" in status.stdout
+    (deployment.instance / "deploymentmetrics" / "platform.json").unlink()
+    (deployment.instance / "collector" / "probe.json").write_text("{")
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "document: last written never" in status.stdout and "probe: damaged, and not asked\n" in status.stdout
+
+
+def test_status_tells_of_a_collector_that_is_overdue(deployment):
+    deployment.environment["DEPLOYMETRICS_COLLECT_TIMEOUT_SECONDS"] = "20"
+    deployment.run("collect")
+    path = deployment.instance / "collector" / "server.json"
+    next_attempt = re.search(r'"nextAttempt":([0-9.]+)', path.read_text())[1]
+    path.write_text(path.read_text().replace(next_attempt, str(float(next_attempt) - 100)))
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "server: overdue\n" in status.stdout
 
 
 def test_options_that_exclude_each_other(deployment):
@@ -243,7 +274,7 @@ def test_the_collector_ends_with_its_master(deployment, number):
         for worker in deployment.workers():
             os.kill(worker, signal.SIGSTOP)  # a worker that lives on must not keep the collector alive
     master.send_signal(number)
-    master.wait(20)
+    master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
     wait_for(lambda: not runs(collector))
     assert deployment.lock.holder() == ""
 
@@ -257,11 +288,22 @@ def test_the_collector_ends_at_once_while_a_slow_worker_is_waited_for(deployment
     assert master.poll() is None
 
 
+def test_a_collector_that_is_stuck_keeps_neither_requests_nor_the_end_waiting(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    os.kill(collector, signal.SIGSTOP)
+    url = re.search(r"Listening at: (\S+)", deployment.log())[1]
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(f"{url}/api/login", timeout=60)
+    master.terminate()
+    wait_for(lambda: not runs(collector))
+
+
 def test_serve_does_not_collect_where_that_is_switched_off(deployment):
     deployment.environment["DEPLOYMETRICS_COLLECT"] = "no"
     master = deployment.serve()
     master.terminate()
-    master.wait(20)
+    master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
     assert deployment.asked() == []
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import time
 from importlib.metadata import EntryPoint
 from multiprocessing.connection import wait
@@ -57,7 +58,10 @@ def test_scalars_become_text():
 
 @pytest.mark.parametrize("values", [
     None, [], "text", {"a": None}, {"a": object()}, {"a": float("nan")}, {"a": b"x"}, {"a": {"b": {}}}, {"a": [[]]},
-    {5: "x"}, {"": "x"}, {"n" * 201: "x"}, {"a": "\ud800"}, {"\ud800": "x"}, {"a": {"\ud800": 1}},
+    {5: "x"}, {"": "x"}, {"n" * 201: "x"}, {"two\nlines": "x"}, {"\x1b[2J": "x"}, {"a": 10**5000},
+    Findings({"a": 1}, {"\ud800": "x"}), Findings({"a": 1}, {"b": None}), Findings({"a": 1}, {5: "x"}),
+    Findings({"a": 1}, None), Findings({"a": 1}, {}, None), Findings(None),
+    {"a": "\ud800"}, {"\ud800": "x"}, {"a": {"\ud800": 1}},
 ])
 def test_nonsense_is_an_error(values):
     outcome = ask("odd", Answering(values))
@@ -82,6 +86,31 @@ def test_an_unforeseen_error_shows_its_type_and_not_its_message(caplog):
     assert "test_sources.py" in caplog.text and "hunter2" not in caplog.text
 
 
+def test_a_source_that_ends_its_program_fails():
+    assert ask("odd", Answering(sys.exit)).error == "The source failed with SystemExit; the log says where."
+
+
+def forks_and(then):
+    """An answer whose process leaves a child behind, which holds the pipe to the test as long as it lives."""
+
+    def answer():
+        if os.fork() == 0:
+            time.sleep(60)
+        return then()
+
+    return answer
+
+
+@pytest.mark.parametrize("then", [lambda: {"a": 1}, lambda: time.sleep(60), lambda: os._exit(0)])
+def test_what_a_source_started_ends_with_it(stop, then):
+    read, write = os.pipe()
+    running = Running("odd", Answering(forks_and(then)), 1)
+    os.close(write)
+    running.outcome(stop)
+    assert wait([read], 20)
+    os.close(read)
+
+
 def test_a_source_runs_in_a_process_of_its_own(stop):
     outcome = Running("odd", Answering(lambda: {"pid": os.getpid()}), 30).outcome(stop)
     assert outcome.values["pid"] != str(os.getpid())
@@ -94,7 +123,9 @@ def test_a_source_runs_in_a_process_of_its_own(stop):
     (lambda: {"a": "x" * MAX_ANSWER}, f"The answer is larger than {MAX_ANSWER} bytes."),
 ])
 def test_what_goes_wrong_in_the_process_is_an_error(stop, answer, error):
-    assert Running("odd", Answering(answer), 1).outcome(stop).error == error
+    running = Running("odd", Answering(answer), 1)
+    assert running.outcome(stop).error == error
+    assert running._process.exitcode is not None
 
 
 def test_stop_ends_a_source_that_hangs(stop):
@@ -126,6 +157,12 @@ def test_third_parties_come_after_our_own_and_by_name(context):
     assert [name for name, _ in load_sources(context, others=others)] == ["server", "acme", "zebra"]
 
 
+class Exiting(Source):
+    """Ends the program of who asks it."""
+
+    is_wanted = sys.exit
+
+
 class Unmakable(Source):
     """Fails as soon as it is made."""
 
@@ -133,10 +170,15 @@ class Unmakable(Source):
         raise RuntimeError("no")
 
 
-@pytest.mark.parametrize("value", ["no.such.module:Source", f"{__name__}:NoSuchSource", f"{__name__}:Unmakable"])
-def test_a_source_that_cannot_be_loaded_is_named(context, value):
-    with pytest.raises(SettingError, match="The source acme cannot be loaded"):
-        load_sources(context, others=[EntryPoint("acme", value, "deploymetrics.sources")])
+@pytest.mark.parametrize("value", [
+    "no.such.module:Source", f"{__name__}:NoSuchSource", f"{__name__}:Unmakable", f"{__name__}:Exiting",
+])
+def test_a_source_that_cannot_be_loaded_fails_and_leaves_the_others_alone(context, value):
+    (_, server), (name, broken) = load_sources(context, others=[EntryPoint("acme", value, "deploymetrics.sources")])
+    assert name == "acme" and isinstance(server, ServerSource)
+    outcome = ask(name, broken)
+    assert outcome.permanent and outcome.error.startswith(f"The source cannot be loaded from {value}: ")
+    assert broken.configuration() != Source(context).configuration()  # so it is asked at once when it can be loaded
 
 
 def test_two_sources_with_one_name_are_refused(context):

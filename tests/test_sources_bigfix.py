@@ -2,6 +2,10 @@
 
 import json
 import os
+import shutil
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bigfix_relevance_analyzer import Dialect, analyze_relevance
@@ -11,9 +15,11 @@ from bigfix_standin.app import PASSWORD, TOKEN, USER
 from deploymetrics.config import load_settings
 from deploymetrics.errors import SettingError
 from deploymetrics.runner import Stop
-from deploymetrics.sources import Context
+from deploymetrics.sources import MAX_REASON, Context
 from deploymetrics.sources.bigfix import BigFixSource, default_metrics, metrics_of
-from deploymetrics.sources.isolation import Running, ask
+from deploymetrics.sources.bigfix_access import Access
+from deploymetrics.sources.bigfix_transport import MAX_ANSWER
+from deploymetrics.sources.isolation import Outcome, Running, ask
 
 NUMBER = [[5], False, "integer"]
 ANSWERS = {metric.relevance: NUMBER for metric in default_metrics()} | {
@@ -104,7 +110,10 @@ def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
     ("number of bes roles", [[True], False, "boolean"], "The answer is not a whole number."),
     ("number of bes roles", [[], False, "integer"], "There are 0 answers in place of one."),
     ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
-    ("webui enabled", [[None], False, ""], "An answer is neither text nor a number."),
+    ("webui enabled", [[None], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
+    (COUNTS, [[["a", float("nan")]], True, ""], "An answer is neither text nor a number."),
     (COUNTS, [["Linux"], True, "string"], "The answers are not pairs."),
     (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
 ])
@@ -121,7 +130,10 @@ def test_nothing_but_relevance_errors_is_a_failure(source, server):
     assert ask("bigfix", source()).error.startswith("Every metric failed")
 
 
-@pytest.mark.parametrize("mode", ["cut_off", "cut_json", "login_page", "no_result", "broken"])
+@pytest.mark.parametrize("mode", [
+    "cut_off", "cut_json", "login_page", "no_result", "broken", "endless", "compressed", "redirect", "deep", "list",
+    "odd_result",
+])
 @pytest.mark.parametrize("after", [0, 7])
 def test_a_server_that_answers_wrong_or_half_is_a_failure_to_be_tried_again(source, server, mode, after):
     server.behave(ANSWERS, mode=mode, after=after)
@@ -157,6 +169,23 @@ def test_a_query_that_takes_too_long_is_given_up(source, server):
     assert "timeout" in outcome.error and not outcome.permanent
 
 
+def test_an_answer_that_comes_byte_by_byte_is_given_up(source, server):
+    server.behave(ANSWERS, mode="dripping")
+    outcome = ask("bigfix", source(BIGFIX_CONNECT_SECONDS=1, BIGFIX_QUERY_SECONDS=1))
+    server.release()
+    assert outcome.error == "BigFix: timeout: the answer took more than 2 seconds."
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(source, server):
+    server.behave(ANSWERS, mode="endless")
+    assert ask("bigfix", source()).error == f"BigFix: http: the answer is larger than {MAX_ANSWER} bytes."
+
+
+def test_a_compressed_answer_is_not_unpacked(source, server):
+    server.behave(ANSWERS, mode="compressed")
+    assert "compressed" in ask("bigfix", source()).error
+
+
 def test_a_source_that_hangs_is_ended(source, server):
     server.behave(ANSWERS, mode="slow")
     stop = Stop()
@@ -172,6 +201,24 @@ def test_nobody_there_is_a_failure_to_be_tried_again(source):
     assert not outcome.permanent
 
 
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_breaks_off_the_handshake_is_a_failure_to_be_tried_again(source, servers, words):
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        broken_off = thread.submit(break_off, listening, words)
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        settings = {"BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(servers[1].certfile)}
+        outcome = ask("bigfix", source(BIGFIX_SERVER=url, **settings))
+        broken_off.result(20)
+    assert outcome.error and not outcome.permanent
+
+
+def break_off(listening, words):
+    """Take one connection, say something on it and close it, as a server does that is being restarted."""
+    with listening.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(words)
+
+
 def test_another_certificate_than_the_pinned_one_gets_no_credentials(source, server, servers):
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
     assert outcome.permanent and "another certificate" in outcome.error
@@ -183,7 +230,7 @@ def test_a_certificate_that_changes_after_the_look_gets_no_credentials(source, s
         pem = file.read()
     monkeypatch.setattr("ssl.get_server_certificate", lambda *args, **kwargs: pem)
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
-    assert outcome.permanent and "the certificate changed" in outcome.error
+    assert outcome.permanent and "The certificate changed" in outcome.error
     assert server.requests() == []
 
 
@@ -199,16 +246,18 @@ def test_a_fingerprint_with_colons(source, server):
     assert ask("bigfix", source(BIGFIX_FINGERPRINT=colons)).error == ""
 
 
-def test_a_ca_file(source, servers):
+def test_a_ca_file(source, servers, tmp_path):
     named = servers[1]
     named.behave(ANSWERS)
     settings = {"BIGFIX_SERVER": named.url, "BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(named.certfile)}
     assert ask("bigfix", source(**settings)).error == ""
+    shutil.copy(named.certfile, tmp_path / "ca.pem")
+    assert ask("bigfix", source(**settings | {"BIGFIX_CA_FILE": "ca.pem"})).error == ""
 
 
 def test_a_ca_file_that_is_not_there(source):
     outcome = ask("bigfix", source(BIGFIX_FINGERPRINT="", BIGFIX_CA_FILE="/nowhere/ca.pem"))
-    assert outcome.error == "The BigFix server cannot be asked: FileNotFoundError."
+    assert outcome.error == "BIGFIX_CA_FILE cannot be used: No such file or directory."
 
 
 @pytest.mark.parametrize("url", ["http://h:1", "127.0.0.1", "https://u:p@127.0.0.1", "https://h:x", "https://h/x"])
@@ -248,6 +297,38 @@ def test_a_credentials_file_without_usable_credentials(credentials, line):
     assert outcome.permanent and outcome.error
 
 
+def test_without_the_library_the_error_says_what_to_install_and_ends_when_it_is(source, monkeypatch):
+    installed = source().configuration()
+    monkeypatch.setitem(sys.modules, "bigfix_remote_session_relevance", None)
+    outcome = ask("bigfix", source())
+    assert outcome.permanent and "deploymetrics[bigfix]" in outcome.error
+    assert source().configuration() != installed
+
+
+def test_a_changed_file_of_authorities_is_another_configuration(source, tmp_path):
+    seen = [source(BIGFIX_CA_FILE="ca.pem").configuration()]
+    for text in ("one", "other"):
+        (tmp_path / "ca.pem").write_text(text)
+        seen.append(source(BIGFIX_CA_FILE="ca.pem").configuration())
+        assert seen[-1] not in seen[:-1]
+
+
+def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):
+    source = credentials("")
+    (tmp_path / "bigfix").write_bytes("reader:wörd".encode("latin-1"))
+    assert ask("bigfix", source) == Outcome(error="BIGFIX_CREDENTIALS_FILE is not in UTF-8.", permanent=True)
+    assert source.configuration()["access"] == "BIGFIX_CREDENTIALS_FILE is not in UTF-8."
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_credentials_file_that_is_no_file(source, tmp_path, make):
+    make(tmp_path / "bigfix", 0o600)
+    stop = Stop()
+    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(stop)
+    stop.close()
+    assert outcome.permanent and outcome.error.startswith("BIGFIX_CREDENTIALS_FILE ")
+
+
 @pytest.mark.parametrize("name", ["BIGFIX_PASSWORD", "BIGFIX_TOKEN"])
 def test_secrets_in_a_config_that_others_may_read_are_refused(tmp_path, name):
     path = tmp_path / "config.py"
@@ -276,6 +357,27 @@ def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token,
     header = "cmVhZGVyOnBhc3M"  # how the Basic credentials begin
     assert not any(secret in shown for secret in (TOKEN, header) if token or secret != TOKEN)
     assert token or PASSWORD not in shown
+
+
+@pytest.mark.parametrize("padding", range(MAX_REASON - 15, MAX_REASON + 1, 3))
+def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
+    server.behave(ANSWERS, mode="echo_late", padding=padding - len("BigFix: http: "))
+    error = ask("bigfix", source()).error
+    assert "xxx" in error and "pas" not in error
+
+
+def test_an_answer_that_repeats_the_password_is_none(source, server):
+    server.behave(ANSWERS, mode="echo_answer", after=1)
+    outcome = ask("bigfix", source())
+    assert outcome.values == {"number_of_endpoints": "5"}
+    assert set(outcome.failed.values()) == {"The answer repeats the credentials."}
+
+
+@pytest.mark.parametrize("text", ["a  b/c", "a b/c", "a%20%20b%2Fc", "me:a  b/c", "bWU6YSAgYi9j"])
+def test_every_form_of_a_secret_is_found(text):
+    access = Access("https://h", "h", 52311, "me", "a  b/c", "")
+    assert access.redacted(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
+    assert access.is_repeated_in([("x", text)]) and not access.is_repeated_in(["abc", 5])
 
 
 @pytest.mark.parametrize("metric", default_metrics(), ids=lambda metric: metric.name)

@@ -4,7 +4,10 @@ A source is a class with one method, in one file, and has one row in ``BUILT_IN`
 entry point group ``deploymetrics.sources`` of its own package instead.
 """
 
+import logging
 import math
+import os
+import traceback
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
@@ -17,7 +20,8 @@ BUILT_IN = (
     ("bigfix", "deploymetrics.sources.bigfix:BigFixSource"),
 )
 MAX_NAME = 200
-MAX_REASON = 300
+MAX_REASON = 400
+log = logging.getLogger(__name__)
 
 
 class SourceError(DeploymetricsError):
@@ -78,10 +82,23 @@ class Source:
         return {}
 
 
+class Unloadable(Source):
+    """Stands for a source that cannot be loaded, so that this is seen wherever a failure is."""
+
+    def __init__(self, reason):
+        self._reason = reason
+
+    def collect(self):
+        raise SourceError(self._reason, permanent=True)
+
+    def configuration(self):
+        return {"unloadable": self._reason}
+
+
 def load_sources(context, built_in=BUILT_IN, others=None):
     """(name, source) of every source that the settings ask for: our own first, then third parties' by name.
 
-    Raises SettingError naming a source that cannot be loaded.
+    One that cannot be loaded is there and fails. Raises SettingError for two of one name.
     """
     found = entry_points(group=GROUP) if others is None else others
     rows = [*built_in, *sorted((point.name, point.value) for point in found)]
@@ -101,21 +118,23 @@ def _load(name, where, context):
     try:
         source = getattr(import_module(module), attribute)
         return source(context) if source.is_wanted(context.settings) else None
-    except Exception as error:
-        raise SettingError(f"The source {name} cannot be loaded from {where}: {type(error).__name__}.") from error
+    except (Exception, SystemExit) as error:
+        log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
+        return Unloadable(f"The source cannot be loaded from {where}: {type(error).__name__}.")
 
 
 def rendered(values):
     """The values with every scalar as text, as BigFix has them; raises SourceError naming what is nonsense."""
     if not isinstance(values, dict):
         raise SourceError(f"The source gave {type(values).__name__} and not names with values.")
-    return {_name(name): _value(name, value) for name, value in values.items()}
+    return {metric_name(name): _value(name, value) for name, value in values.items()}
 
 
-def _name(name):
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise SourceError(f"A metric's name is not a text of 1 to {MAX_NAME} characters.")
-    return _encodable(name)
+def metric_name(name):
+    """The name; raises SourceError unless it is one."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise SourceError(f"A metric's name is not a text of 1 to {MAX_NAME} printable characters.")
+    return name
 
 
 def _value(name, value):
@@ -142,7 +161,20 @@ def _encodable(text):
     return text
 
 
+def printable(text):
+    """The text on one line, without characters that could steer a terminal."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def one_line(text):
-    """The text on one line, cut to what fits a report, without characters that could steer a terminal."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:MAX_REASON]
+    """The text on one line, cut to what fits a report."""
+    return printable(text)[:MAX_REASON]
+
+
+def place_of(error):
+    """Where an exception came from, innermost first, as ``file:line < file:line``.
+
+    For the log in place of a traceback, which has the message: that of an unforeseen error may hold a secret.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))

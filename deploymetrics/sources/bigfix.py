@@ -9,14 +9,17 @@ Expressions are evaluated one after the other: a root server is spared a burst, 
 
 import asyncio
 import json
+import math
+import os
+import stat
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from . import Findings, Source, SourceError
-from .bigfix_access import PinnedCertificate, fingerprint_of, read_access
+from .bigfix_access import read_access
 
 NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
-_PERMANENT = ("authentication", "tls")
 _NOT_MASTER = "The BigFix account is not a master operator: the numbers cover only what it may see."
 
 
@@ -41,6 +44,15 @@ def metrics_of(settings):
     return kept + [Metric(name, relevance) for name, relevance in changes.items() if relevance]
 
 
+def _stamp(path):
+    """What changes with a file, without reading it; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size] if stat.S_ISREG(status.st_mode) else None
+
+
 class BigFixSource(Source):
     """Wanted where BIGFIX_SERVER is set."""
 
@@ -49,26 +61,29 @@ class BigFixSource(Source):
         return bool(settings["BIGFIX_SERVER"])
 
     def configuration(self):
-        named = {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")}
+        return {
+            "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
+            "access": self._access_or_refusal(),
+            "authorities": _stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
+            "library": find_spec("bigfix_remote_session_relevance") is not None,
+        }
+
+    def _access_or_refusal(self):
         try:
-            return {"settings": named, "access": read_access(self.settings, self.context.instance)}
+            return read_access(self.settings, self.context.instance)
         except SourceError as error:
-            return {"settings": named, "access": error.detail}
+            return error.detail
 
     def collect(self):
         """A value for each Metric that the server could evaluate."""
-        access = read_access(self.settings, self.context.instance)
-        try:
-            return asyncio.run(self._collect(access))
-        except SourceError as error:
-            raise SourceError(access.redacted(error.detail), permanent=error.permanent) from None
+        return asyncio.run(self._collect(read_access(self.settings, self.context.instance)))
 
     async def _collect(self, access):
         values, failed = {}, {}
         async with self._backend(access) as backend:
             for metric in metrics_of(self.settings):
                 try:
-                    values[metric.name] = shaped(metric, await self._evaluate(backend, metric.relevance))
+                    values[metric.name] = shaped(metric, await self._evaluate(backend, access, metric.relevance))
                 except RelevanceError as error:
                     failed[metric.name] = access.redacted(str(error))
             return Findings(values, failed, await self._scope(backend))
@@ -76,41 +91,54 @@ class BigFixSource(Source):
     def _backend(self, access):
         try:
             from bigfix_remote_session_relevance import ConfigError, RestBackend
+
+            from .bigfix_transport import BoundedTransport, trusting
         except ImportError:
             raise SourceError("Install deploymetrics[bigfix] to collect from BigFix.", permanent=True) from None
-        fingerprint = self.settings["BIGFIX_FINGERPRINT"]
-        seconds = self.settings["BIGFIX_CONNECT_SECONDS"]
         try:
             return RestBackend(
                 access.server,
                 username=access.user or None,
                 password=access.password or None,
                 token=access.token or None,
-                verify="tofu" if fingerprint else self.settings["BIGFIX_CA_FILE"] or True,
-                trust=PinnedCertificate(fingerprint, access.host, access.port, seconds) if fingerprint else None,
-                connect_timeout=seconds,
+                transport=BoundedTransport(verify=trusting(self.settings, self.context.instance, access)),
+                connect_timeout=self.settings["BIGFIX_CONNECT_SECONDS"],
                 read_timeout=self.settings["BIGFIX_QUERY_SECONDS"],
-                retries=0,
             )
         except ConfigError as error:
             raise SourceError(f"BIGFIX_SERVER is not usable: {error}.", permanent=True) from None
 
-    async def _evaluate(self, backend, relevance):
+    async def _evaluate(self, backend, access, relevance):
         """The result of one expression; raises RelevanceError for that one, SourceError for the server as a whole."""
+        seconds = self.settings["BIGFIX_CONNECT_SECONDS"] + self.settings["BIGFIX_QUERY_SECONDS"]
         try:
-            result = await backend.evaluate(relevance)
-        except (OSError, ValueError) as error:
-            raise SourceError(f"The BigFix server cannot be asked: {type(error).__name__}.", permanent=True) from None
-        if result.ok:
-            return result
-        error = result.error
+            # The library's timeouts are for each read, and an answer can come in very many.
+            result = await asyncio.wait_for(backend.evaluate(relevance), seconds)
+        except TimeoutError:
+            raise SourceError(f"BigFix: timeout: the answer took more than {seconds} seconds.") from None
+        if not result.ok:
+            raise self._failure(access, result.error)
+        if access.is_repeated_in(result.answers):
+            raise RelevanceError("The answer repeats the credentials.")
+        return result
+
+    def _failure(self, access, error):
         if error.kind == "session_relevance":
-            raise RelevanceError(error.message)
-        message = f"BigFix: {error.kind}: {error.message.rstrip('.')}."
-        if error.code == "cert_verify_failed":
-            address = backend.address
-            message += fingerprint_of(address.host, address.port, self.settings["BIGFIX_CONNECT_SECONDS"])
-        raise SourceError(message, permanent=error.kind in _PERMANENT)
+            return RelevanceError(error.message)
+        # Redacted before a SourceError cuts it: half a secret would not be found any more.
+        message = access.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
+        untrusted = error.code == "cert_verify_failed"
+        if untrusted:
+            message = f"{message} {self._certificate(access)}"
+        # Other failures of TLS are those of a server that is being restarted.
+        return SourceError(message, permanent=untrusted or error.kind == "authentication")
+
+    def _certificate(self, access):
+        from .bigfix_transport import fingerprint_of
+
+        if self.settings["BIGFIX_FINGERPRINT"]:
+            return "The certificate changed, or expired."
+        return fingerprint_of(access, self.settings["BIGFIX_CONNECT_SECONDS"])
 
     async def _scope(self, backend):
         """A warning if the account is not a master operator: only those may list the Web Reports servers."""
@@ -138,6 +166,8 @@ def shaped(metric, result):
     if len(answers) != 1:
         raise RelevanceError(f"There are {len(answers)} answers in place of one.")
     answer = answers[0]
+    if metric.answer == TEXT and not isinstance(answer, str | bool):
+        raise RelevanceError("The answer is not a text.")
     if metric.answer == NUMBER and (isinstance(answer, bool) or not isinstance(answer, int)):
         raise RelevanceError("The answer is not a whole number.")
     return _text(answer)
@@ -158,6 +188,9 @@ def _counts(answers):
 
 
 def _text(answer):
-    if answer is None or isinstance(answer, (tuple, list, dict)):
+    if not isinstance(answer, str | int) and not (isinstance(answer, float) and math.isfinite(answer)):
         raise RelevanceError("An answer is neither text nor a number.")
-    return str(answer)
+    text = str(answer)
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise RelevanceError("A text holds half of a surrogate pair.")
+    return text

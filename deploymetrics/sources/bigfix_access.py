@@ -1,13 +1,10 @@
-"""How the BigFix server is reached: its address, the credentials and their sources, and the pinned certificate."""
+"""Where the BigFix server is, and with which credentials it is asked."""
 
 import base64
-import hashlib
 import os
-import re
-import ssl
 import stat
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from . import SourceError
 
@@ -28,17 +25,28 @@ class Access(NamedTuple):
 
     def redacted(self, text):
         """The text without any form of the secrets, whoever repeated them."""
-        pair = f"{self.user}:{self.password}" if self.password else ""
-        forms = [self.password, self.token, *(base64.b64encode(pair.encode(code)).decode() for code in _codes(pair))]
-        for form in sorted(filter(None, forms), key=len, reverse=True):
+        for form in self._forms():
             text = text.replace(form, _HIDDEN)
         return text
 
+    def is_repeated_in(self, answer):
+        """Whether a text, or one in nested lists of them, holds a secret."""
+        if isinstance(answer, list | tuple):
+            return any(map(self.is_repeated_in, answer))
+        return isinstance(answer, str) and self.redacted(answer) != answer
 
-def _codes(text):
-    if not text:
-        return []
-    return ["utf-8", "latin-1"] if all(ord(char) < 256 for char in text) else ["utf-8"]
+    def _forms(self):
+        """The secrets as a server may repeat them, the longest first."""
+        forms = {self.password, self.token, *_basic(self.user, self.password)}
+        forms |= {" ".join(form.split()) for form in forms} | {quote(form, safe="") for form in forms}
+        return sorted(filter(None, forms), key=len, reverse=True)
+
+
+def _basic(user, password):
+    """The values of a Basic header: in UTF-8, and in Latin-1 where that has the characters."""
+    pair = f"{user}:{password}"
+    codes = ("utf-8", "latin-1") if all(ord(char) < 256 for char in pair) else ("utf-8",)
+    return [base64.b64encode(pair.encode(code)).decode() for code in codes] if password else []
 
 
 def read_access(settings, instance):
@@ -69,16 +77,23 @@ def _address(server):
     return host, port
 
 
+def _without_waiting(path, flags):
+    # The collector itself looks, too: a pipe that nobody writes to must not stop it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _read_credentials(path):
     """(user, password, token) of a file that nobody but its owner may read."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
                 raise _refusal("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
             line = file.read(4096).rstrip("\r\n")
     except OSError as error:
         raise _refusal(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise _refusal("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
     except UnicodeDecodeError:
         raise _refusal("BIGFIX_CREDENTIALS_FILE is not UTF-8.") from None
     if line.startswith(_BEARER):
@@ -87,66 +102,3 @@ def _read_credentials(path):
     if not colon:
         raise _refusal("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
     return user, password, ""
-
-
-class PinnedCertificate:
-    """The library's trust policy for one certificate, known by its fingerprint, whatever name is in it."""
-
-    def __init__(self, fingerprint, host, port, seconds):
-        self._fingerprint = fingerprint.replace(":", "").lower()
-        self._context = self._trusting(_presented(host, port, seconds))
-
-    def is_pinned(self, address):
-        """Always: no other certificate is ever accepted."""
-        return True
-
-    def ssl_context(self, address):
-        """A context that trusts the pinned certificate and nothing else."""
-        return self._context
-
-    async def on_untrusted(self, address):
-        """Never trusted on sight."""
-        return False
-
-    async def mismatch_error(self, address, backend):
-        """The library's error for a certificate that is not the pinned one."""
-        from bigfix_remote_session_relevance import ResultError
-
-        message = "the certificate changed, or expired"
-        return ResultError(kind="tls", code="pin_mismatch", backend=backend, message=message)
-
-    def _trusting(self, pem):
-        # No credentials went over the connection that this certificate was read from, and the handshakes to come are
-        # checked against it by OpenSSL.
-        found = _sha256(pem)
-        if found != self._fingerprint:
-            raise _refusal(f"The BigFix server has another certificate than BIGFIX_FINGERPRINT says: {_colons(found)}.")
-        context = ssl.create_default_context(cadata=pem)
-        context.check_hostname = False  # BigFix certificates seldom name the host; the fingerprint says more
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # BigFix has certificates of X.509 version 1
-        return context
-
-
-def fingerprint_of(host, port, seconds):
-    """A sentence with the fingerprint of the certificate that the server presents; empty where that cannot be had."""
-    try:
-        found = _sha256(_presented(host, port, seconds))
-    except SourceError:
-        return ""
-    return f" If {_colons(found)} is its fingerprint, set BIGFIX_FINGERPRINT."
-
-
-def _presented(host, port, seconds):
-    try:
-        return ssl.get_server_certificate((host, port), timeout=seconds)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"The BigFix server cannot be reached: {type(error).__name__}.") from None
-
-
-def _sha256(pem):
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-
-
-def _colons(digest):
-    return ":".join(re.findall("..", digest)).upper()

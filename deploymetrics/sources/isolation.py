@@ -5,12 +5,12 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
+from contextlib import suppress
 from multiprocessing.connection import wait
 
 import msgspec
 
-from . import Findings, SourceError, one_line, rendered
+from . import Findings, SourceError, metric_name, one_line, place_of, rendered
 
 MAX_ANSWER = 2**20
 # A copy of this process, which has no threads: the source is there as it was made, and nothing is imported again.
@@ -35,6 +35,7 @@ class Running:
         self.name = name
         self.seconds = seconds
         self.until = time.monotonic() + seconds
+        self._ended = False
         self._answer, send = _CONTEXT.Pipe(duplex=False)
         self._process = _CONTEXT.Process(target=_run, args=(name, source, seconds, send, close), daemon=True)
         self._process.start()
@@ -53,8 +54,13 @@ class Running:
             self.end()
 
     def end(self):
-        """Kill the process if it still runs."""
-        self._process.kill()
+        """Kill the process, and those that it started, if they still run."""
+        if self._ended:
+            return
+        self._ended = True
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()  # it may not have got as far as to have a group
         self._process.join()
         self._answer.close()
 
@@ -68,6 +74,8 @@ class Running:
 
 
 def _run(name, source, seconds, send, close):
+    os.setpgid(0, 0)
+    os.dup2(2, 1)  # what a source prints is no part of what ``collect`` prints
     for fd in close:
         os.close(fd)
     signal.set_wakeup_fd(-1)
@@ -83,15 +91,12 @@ def ask(name, source):
         found = source.collect()
         findings = found if isinstance(found, Findings) else Findings(found)
         values = rendered(findings.values)
-        failed = {metric: one_line(reason) for metric, reason in findings.failed.items()}
+        failed = {metric_name(metric): one_line(reason) for metric, reason in findings.failed.items()}
         if failed and not values:
             raise SourceError(f"Every metric failed; the first one: {next(iter(failed.values()))}")
         return Outcome(values, failed, one_line(findings.warning))
     except SourceError as error:
         return Outcome(error=error.detail, permanent=error.permanent)
-    except Exception as error:
-        # The message of an unforeseen error may hold a secret; its type and its place do not.
-        frames = traceback.extract_tb(error.__traceback__)
-        place = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
-        log.error("source %s: %s at %s", name, type(error).__name__, place)
+    except (Exception, SystemExit) as error:
+        log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
         return Outcome(error=f"The source failed with {type(error).__name__}; the log says where.")

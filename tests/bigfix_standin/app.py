@@ -5,6 +5,7 @@ request is noted in ``requests.jsonl``.
 """
 
 import base64
+import gzip
 import json
 import time
 from pathlib import Path
@@ -89,11 +90,39 @@ def cut_off(state, folder):
     return Response(iter([b'{"result": [']), content_type="application/json", headers={"Content-Length": "4000"})
 
 
+def endless(state, folder):
+    """An answer without an end."""
+    return Response(iter(lambda: b" " * 2**20, None), content_type="application/json")
+
+
+def dripping(state, folder):
+    """An answer that comes byte by byte, until the file ``release`` is there."""
+
+    def drops():
+        while not (folder / "release").exists():
+            yield b" "
+            time.sleep(0.02)
+
+    return Response(drops(), content_type="application/json")
+
+
+def compressed(state, folder):
+    body = gzip.compress(json.dumps(right(state, folder)).encode())
+    return Response(body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+
 MODES = {
     "right": right,
     "no_explorer": no_explorer,
     "slow": slow,
     "cut_off": cut_off,
+    "endless": endless,
+    "dripping": dripping,
+    "compressed": compressed,
+    "redirect": lambda state, folder: Response(status=307, headers={"Location": "/api/elsewhere"}),
+    "deep": lambda state, folder: Response('{"result":' + "[" * 10**5 + "]" * 10**5 + "}", mimetype="application/json"),
+    "list": lambda state, folder: Response("[1]", mimetype="application/json"),
+    "odd_result": lambda state, folder: {"result": {"a": 1}, "plural": "yes", "type": [1]},
     "cut_json": lambda state, folder: Response('{"result": [5', content_type="application/json"),
     "login_page": lambda state, folder: Response("<!doctype html><title>Log in</title>"),
     "no_result": lambda state, folder: {"plural": False},
@@ -101,5 +130,7 @@ MODES = {
     "forbidden": lambda state, folder: text(403, PRIVILEGES),
     "broken": lambda state, folder: text(500, "Internal Server Error"),
     "echo": lambda state, folder: text(503, f"cannot serve {request.headers['Authorization']} {PASSWORD}"),
+    "echo_late": lambda state, folder: text(503, "x" * state["padding"] + PASSWORD),
+    "echo_answer": lambda state, folder: {"result": [["a", PASSWORD]], "plural": True, "type": "( string, string )"},
     "echo_error": lambda state, folder: {"result": [], "error": f"no {request.headers['Authorization']} {PASSWORD}"},
 }
