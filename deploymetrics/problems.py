@@ -24,7 +24,7 @@ def answer_error(error):
     """The answer to one of the project's own errors; those of the server are logged with their cause."""
     if error.status < 500:
         return _answer(error)
-    request_id = _log(error, error.log or error.detail)
+    request_id = log(error, error.log or error.detail)
     return _answer(error, request_id)
 
 
@@ -43,13 +43,14 @@ def answer_http_exception(error):
 
 def answer_bug(error):
     """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
-    return _answer(errors.DeploymetricsError(_SENTENCE), _log(error, "unexpected error"))
+    return _answer(errors.DeploymetricsError(_SENTENCE), log(error, "unexpected error"))
 
 
 _KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 
 
-def _log(error, message):
+def log(error, message):
+    """Write the error with its cause to the log, and return the request id under which it is there."""
     request_id = secrets.token_hex(8)
     current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
     return request_id

@@ -109,3 +109,17 @@ def webui(person):
 def nobody(app):
     """A client without an account."""
     return app.test_client(use_cookies=False)
+
+
+@pytest.fixture
+def pages(app, master):
+    """A client with the login cookie of the master operator."""
+    client = app.test_client()
+    assert client.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
+    return client
+
+
+@pytest.fixture
+def save(parts):
+    """Store metrics as bob."""
+    return lambda tag, metrics, by="bob": parts.service.save(tag, metrics, by)

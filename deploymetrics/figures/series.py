@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .. import rawjson
+from ..errors import DamagedItem
 from .flatten import leaves
 
 #: What is looked at for one page of plots: versions, bytes of their documents, numbers in each, and series at all.
@@ -118,7 +119,10 @@ class Sparks:
     def _read(self, item):
         if len(item.value) > SPARK_BYTES:
             return None, []
-        items = recent(self.service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
+        try:
+            items = recent(self.service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
+        except DamagedItem:  # the list goes on; the page of the history says what is wrong
+            return None, []
         first = next(numbers(items[-1]), None) if items else None
         if first is None:
             return None, []
