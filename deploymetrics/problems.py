@@ -7,8 +7,18 @@ from flask import current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from . import errors
-from .answers import answer_problem
+from .answers import NO_SNIFFING, answer_problem
 
+#: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    ),
+    **NO_SNIFFING,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 _DRAINED = 2**24
 _SENTENCE = "Something went wrong on the server. Its log has more under this request id."
 
@@ -72,4 +82,4 @@ def _answer(error, request_id=None):
     if request.path == "/api" or request.path.startswith("/api/"):
         return answer_problem(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)
-    return page, error.status, error.headers
+    return page, error.status, error.headers | PAGE_HEADERS
