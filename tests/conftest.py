@@ -52,8 +52,14 @@ def clock():
 
 
 @pytest.fixture
-def app(tmp_path, clock):
-    return create_app(tmp_path / "instance", clock=clock)
+def app_settings():
+    """Settings of the application that are not as they are by default; tests that need some parametrize it."""
+    return None
+
+
+@pytest.fixture
+def app(tmp_path, clock, app_settings):
+    return create_app(tmp_path / "instance", app_settings, clock)
 
 
 @pytest.fixture
