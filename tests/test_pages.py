@@ -94,6 +94,14 @@ def test_lines_that_are_remembered_stay_right(master, save, parts, clock):
     assert '<td><span class="state stale">' in text_of(master.get("/"))
 
 
+def test_the_plot_of_a_line_is_drawn_once_for_a_version(master, save, parts, clock, monkeypatch):
+    save("custom", b"1")
+    text_of(master.get("/"))
+    monkeypatch.setattr(parts.service, "history", None)
+    clock.forward(minutes=5)
+    assert ">5 minutes ago</time>" in text_of(master.get("/"))
+
+
 def test_search_order_and_pages(pages, save, clock):
     for number in range(205):
         clock.forward(seconds=1)
@@ -103,7 +111,7 @@ def test_search_order_and_pages(pages, save, clock):
         assert tags_of(pages.get(f"/?page={page}")) == [f"tag-{number}" for number in range(200, 205)]
     assert tags_of(pages.get("/?order=-size"))[0] == tags_of(pages.get("/?order=-changed"))[0] == "tag-204"
     assert tags_of(pages.get("/?q=carol")) == ["tag-007"] == tags_of(pages.get("/?q=TAG-007"))
-    for nonsense in ("page=-1", "page=x", "page=0", "order=nothing", "state=nothing", "page=" + "9" * 40, "page=%F0"):
+    for nonsense in ("page=-1", "page=x", "page=0", "order=nothing", "state=nothing", "page=" + "9" * 5000, "page=%F0"):
         assert tags_of(pages.get(f"/?{nonsense}"))
     assert "No document is like that" in text_of(pages.get("/?q=%3Cscript%3E"))
     assert 'href="/?q=tag&amp;order=-changed&amp;page=2"' in text_of(pages.get("/?q=tag&order=-changed"))
@@ -222,6 +230,7 @@ def test_a_thousand_series(pages, save):
     b"[" * 512 + b"1" + b"]" * 512,
     b"[" * 500 + b",".join([b"1"] * 400_000) + b"]" * 500,
     b"[" + b",".join([b'{"a":[%d]}' % number for number in range(50_000)]) + b"]",
+    b'[{"":1e999,"a":%b,"b":"NaN","c":"-Infinity","d":"0x1F","e":{"":"1e400"},"f":"1e-400"},{"":-0.0}]' % (b"9" * 400),
     b'{"' + b"k" * 500_000 + b'":{"' + b"j" * 400_000 + b'":1}}',
     b'"' + b"x" * 1_000_000 + b'"',
 ])
@@ -312,6 +321,26 @@ def test_history_in_pages(pages, save):
 
 
 # --- Accounts
+
+
+def test_an_account_that_is_disabled_is_out_at_once(app, pages, parts):
+    parts.accounts.add("carol", Role.MASTER_OPERATOR, PASSWORD)
+    client = app.test_client()
+    client.post("/login", data={"name": "carol", "password": PASSWORD})
+    assert client.get("/").status_code == 200
+    assert pages.post("/accounts/disable", data={"account": "carol"}).status_code == 302
+    assert client.get("/").status_code == 302
+    assert client.post("/accounts/remove", data={"account": "master-operator"}).status_code == 401
+    assert "wrong, or the account is disabled" in text_of(
+        client.post("/login", data={"name": "carol", "password": PASSWORD}), 401)
+
+
+def test_logging_in_again_ends_the_session_before(app, pages):
+    before = app.test_client()
+    before.set_cookie("deploymetrics", pages.get_cookie("deploymetrics").value)
+    assert before.get("/").status_code == 200
+    pages.post("/login", data={"name": "master-operator", "password": PASSWORD})
+    assert before.get("/").status_code == 302 and pages.get("/").status_code == 200
 
 
 def test_the_last_master_operator_stays(pages, parts):

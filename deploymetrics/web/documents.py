@@ -21,7 +21,7 @@ from ..reserved import RESERVED_TAG
 from ..figures.series import Recent, collect, recent
 from ..staleness import state
 from . import bp, parts
-from .words import now
+from .words import now, page_number
 
 RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}
 PLOTS_PER_PAGE = 12
@@ -58,12 +58,12 @@ def document(tag):
         item = parts().service.get(tag)
     except NotFound:
         return render_template("web/deleted.html", tag=tag, item=parts().service.history(tag, limit=1).items[0]), 404
-    seconds = parts().expectations.of(tag)
+    seconds, reserved = parts().expectations.of(tag), tag == RESERVED_TAG
     return render_template(
         "web/document.html", tag=tag, item=item, state=state(item.changed_at, seconds, now()), every=seconds,
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
         raws=raw_forms(item), curl=curl_line(tag),
-        sources=read_states(parts().service.store) if tag == RESERVED_TAG else (),
+        reserved=reserved, sources=read_states(parts().service.store) if reserved else (),
     )
 
 
@@ -80,7 +80,7 @@ def read_plots(tag):
     q = request.args.get("name", "").strip()[:200]
     names = [name for name in collected.series if q.casefold() in name.casefold()]
     pages = max(-(-len(names) // PLOTS_PER_PAGE), 1)
-    page = min(_page_number(), pages)
+    page = min(page_number("plots"), pages)
     first = (page - 1) * PLOTS_PER_PAGE
     shown = names[first:first + PLOTS_PER_PAGE]
     figures = [(name, plot(name or "value", collected.series[name]), collected.series[name]) for name in shown]
@@ -108,11 +108,6 @@ def resource_url(tag):
 def curl_line(tag):
     """The command that fetches the document."""
     return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag))}"
-
-
-def _page_number():
-    text = request.args.get("plots", "1")
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:9]) else 1
 
 
 def _figure_table(items, columns):

@@ -12,7 +12,7 @@ from ..figures.differences import compare
 from ..errors import BadRequest, BodyTooLarge, MalformedBody, NotFound, PreconditionFailed, ReservedTag, StorageError
 from ..service import Condition
 from . import bp, parts
-from .login import allow_large_form, form_limit
+from .login import form_limit
 from .words import tag_url, visible
 
 _AROUND = 60
@@ -24,13 +24,6 @@ class Wrong(NamedTuple):
     sentence: str
     field: str
     excerpt: str = ""
-
-
-@bp.before_request
-def expect_large_form():
-    """A form holds a document, and a browser writes more around it than a program does."""
-    if request.method == "POST":
-        allow_large_form()
 
 
 @bp.get("/new")

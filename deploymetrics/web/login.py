@@ -30,7 +30,6 @@ def login():
 def log_in():
     """Begin a session, set its cookie, and go where the person was going."""
     check_login_form()
-    allow_large_form()
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
@@ -111,6 +110,7 @@ def kept_fields():
     return [(name.removeprefix(KEPT), value) for name, value in fields if name.startswith(KEPT)]
 
 
+@bp.before_request
 def allow_large_form():
     """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it."""
     if request.mimetype == "multipart/form-data":

@@ -13,10 +13,10 @@ from ..accounts import Role
 from ..auth import require_role
 from ..clock import as_precise, from_precise
 from ..figures.plots import sparkline
-from ..figures.series import Sparks
+from ..figures.series import spark
 from ..staleness import QUIET_SECONDS, state
 from . import bp, parts
-from .words import ago, ago_lasts, now
+from .words import ago, ago_lasts, now, page_number
 
 PER_PAGE = 100
 ORDERS = {
@@ -32,10 +32,15 @@ MAX_REMEMBERED = 20_000
 
 
 class Row(NamedTuple):
-    """A line of the overview as HTML, what it was made from, and from when until when it says the right thing."""
+    """A line of the overview: its plot, of which etag that is, all as HTML, and from when until when that is right.
 
+    ``made_for`` has what else the HTML depends on: the etag, the expectation, and the root of the addresses.
+    """
+
+    plot: str
+    etag: str
     html: str
-    made_from: tuple
+    made_for: tuple
     since: datetime
     until: datetime
 
@@ -44,23 +49,23 @@ class Rows:
     """Lines of the overview, remembered by tag: most are as they were when they were last looked at."""
 
     def __init__(self, service):
-        self._sparks = Sparks(service)
+        self._service = service
         self._known = {}
 
     def html(self, item, seconds, moment, root):
         """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
         known = self._known.get(item.key)
-        made_from = item.etag, seconds, root
-        if known is None or known.made_from != made_from or not known.since <= moment < known.until:
+        made_for = item.etag, seconds, root
+        if known is None or known.made_for != made_for or not known.since <= moment < known.until:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
+            plot = known.plot if known and known.etag == item.etag else _plot(*spark(self._service, item))
             html = render_template(
                 "web/row.html", item=item, state=state(item.changed_at, seconds, moment).name,
-                ago=ago(item.changed_at, moment), url=f"{root}/tags/{quote(item.key, safe='')}",
-                spark=_spark(*self._sparks.of(item)),
+                ago=ago(item.changed_at, moment), url=f"{root}/tags/{quote(item.key, safe='')}", plot=plot,
             )
             until = _until(item.changed_at, seconds or QUIET_SECONDS, moment)
-            self._known[item.key] = known = Row(html, made_from, moment, until)
+            self._known[item.key] = known = Row(plot, item.etag, html, made_for, moment, until)
         return known.html
 
 
@@ -71,7 +76,7 @@ def _until(changed_at, seconds, moment):
     return min(due, soon) if due >= moment else soon
 
 
-def _spark(path, values):
+def _plot(path, values):
     return sparkline([value for _, value in values], f"{path or 'value'}: {values[-1][0]}") if values else ""
 
 
@@ -130,12 +135,11 @@ def read_choice():
     """The Choice in the current request's URL; what makes no sense there is as if it were not there."""
     args = request.args
     order = args.get("order", "tag")
-    page = args.get("page", "1")
     return Choice(
         q=args.get("q", "").strip()[:200],
         state=args.get("state", "") if args.get("state") in STATES else "",
         order=order if order.removeprefix("-") in ORDERS else "tag",
-        page=int(page) if page.isascii() and page.isdecimal() and 0 < int(page[:9]) else 1,
+        page=page_number("page"),
     )
 
 

@@ -1,10 +1,10 @@
-"""What the templates say of times, sizes and roles."""
+"""What the pages say of times, sizes and roles, and read from their addresses."""
 
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
-from flask import url_for
+from flask import request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import MONTHS, from_precise
@@ -30,6 +30,12 @@ EVERY = (
 def now():
     """The time by the application's clock."""
     return parts().sessions.clock.now()
+
+
+def page_number(name):
+    """The page, from 1, that an argument of the URL names; 1 where it makes no sense."""
+    text = request.args.get(name, "1")
+    return max(int(text[:9]), 1) if text.isascii() and text.isdecimal() else 1
 
 
 @bp.app_template_filter()

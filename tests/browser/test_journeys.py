@@ -60,7 +60,7 @@ def test_find_a_tag_and_look_at_it(page, post, clock):
     assert heading(page) == "tag-007"
     assert page.get_by_role("img", name="endpoints: 6 values, lowest 0, highest 7, last 4").is_visible()
     page.get_by_text("The same figures as a table").click()
-    assert [row.split() for row in page.locator(".figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
+    assert [row.split() for row in page.locator("#figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
     page.get_by_role("link", name="Day", exact=True).click()
     assert "range=day" in page.url and page.locator("figure").count() == 1
 
