@@ -1,6 +1,7 @@
 """The overview: every tag at a glance; search, order and page are in the URL."""
 
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -29,20 +30,23 @@ ORDERS = {
 STATES = ("", "fresh", "quiet", "stale")
 _ROWS = "deploymetrics_rows"
 MAX_REMEMBERED = 20_000
+# Stands in a line for a word that time changes; no tag has it.
+_WORD = "\0"
 
 
 class Row(NamedTuple):
-    """A line of the overview: its plot, of which etag that is, all as HTML, and from when until when that is right.
+    """A line of the overview as HTML, and from when until when it is right.
 
-    ``made_for`` has what else the HTML depends on: the etag, the expectation, and the root of the addresses.
+    ``pieces`` is the HTML without the words that time changes, ``made_from`` what they come from, ``seconds`` the
+    expectation.
     """
 
-    plot: str
-    etag: str
     html: str
-    made_for: tuple
     since: datetime
     until: datetime
+    seconds: int | None
+    pieces: list
+    made_from: tuple
 
 
 class Rows:
@@ -52,21 +56,35 @@ class Rows:
         self._service = service
         self._known = {}
 
+    def forget(self):
+        """Make every line anew from now on."""
+        self._known.clear()
+
     def html(self, item, seconds, moment, root):
         """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
-        known = self._known.get(item.key)
-        made_for = item.etag, seconds, root
-        if known is None or known.made_for != made_for or not known.since <= moment < known.until:
+        known, made_from = self._known.get(item.key), (item.etag, root)
+        same = known is not None and known.made_from == made_from
+        if not same or known.seconds != seconds or not known.since <= moment < known.until:
+            pieces = known.pieces if same else self._pieces(item, root)
+            words, until = _words(item.changed_at, seconds, moment)
+            html = "".join(chain.from_iterable(zip_longest(pieces, words, fillvalue="")))
             if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            plot = known.plot if known and known.etag == item.etag else _plot(*spark(self._service, item))
-            html = render_template(
-                "web/row.html", item=item, state=state(item.changed_at, seconds, moment).name,
-                ago=ago(item.changed_at, moment), url=f"{root}/tags/{quote(item.key, safe='')}", plot=plot,
-            )
-            until = _until(item.changed_at, seconds or QUIET_SECONDS, moment)
-            self._known[item.key] = known = Row(plot, item.etag, html, made_for, moment, until)
+                self.forget()
+            self._known[item.key] = known = Row(html, moment, until, seconds, pieces, made_from)
         return known.html
+
+    def _pieces(self, item, root):
+        html = render_template(
+            "web/row.html", item=item, url=f"{root}/tags/{quote(item.key, safe='')}",
+            plot=_plot(*spark(self._service, item)), word=_WORD,
+        )
+        return html.split(_WORD, 3)
+
+
+def _words(changed_at, seconds, moment):
+    """The words that go between the pieces of a line, and until when they are right."""
+    name = state(changed_at, seconds, moment).name
+    return (name, name, ago(changed_at, moment)), _until(changed_at, seconds or QUIET_SECONDS, moment)
 
 
 def _until(changed_at, seconds, moment):
