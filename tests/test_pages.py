@@ -114,7 +114,11 @@ def test_search_order_and_pages(pages, save, clock):
     for nonsense in ("page=-1", "page=x", "page=0", "order=nothing", "state=nothing", "page=" + "9" * 5000, "page=%F0"):
         assert tags_of(pages.get(f"/?{nonsense}"))
     assert "No document is like that" in text_of(pages.get("/?q=%3Cscript%3E"))
-    assert 'href="/?q=tag&amp;order=-changed&amp;page=2"' in text_of(pages.get("/?q=tag&order=-changed"))
+    page = text_of(pages.get("/?q=tag&order=-changed"))
+    assert 'href="/?q=tag&amp;order=-changed&amp;page=2" rel="next"' in page
+    assert 'href="/?q=tag&amp;order=-changed&amp;page=3" aria-label="Last page"' in page
+    assert 'href="/" aria-label="First page"' in text_of(pages.get("/?page=3")) and "Last page" not in text_of(
+        pages.get("/?page=2"))
 
 
 def test_fresh_quiet_and_stale(master, save, parts, clock):

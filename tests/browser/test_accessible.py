@@ -14,6 +14,7 @@ PAGES = {
     "nothing found": "/?q=nothing",
     "facts": "/tags/custom",
     "table": "/tags/table",
+    "pages of plots": "/tags/many?plots=3",
     "tree": "/tags/tree",
     "platform": "/tags/platform",
     "hostile": f"/tags/{HOSTILE}",
@@ -53,6 +54,7 @@ def documents(parts, clock):
         clock.forward(minutes=1)
         save("custom", b'[{"endpoints":"%d","note":"x","by_os":{"a":"1"}}]' % number, "bob")
     save("table", b'[{"site":"a","count":1},{"site":"b","count":2,"more":null}]', "bob")
+    save("many", b"[%b]" % b",".join(b"%d" % number for number in range(60)), "bob")
     save("tree", b'{"a":{"b":[1,{"c":"%b"}]}}' % (b"x" * 500), "bob")
     save(HOSTILE, b'[{"<img src=x onerror=alert(1)>":"<script>alert(1)</script>","y":"5"}]', "bob")
     save("w" * 64, b"[%b]" % (b"1" * 300), "bob")
