@@ -4,6 +4,7 @@ import json
 import re
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from conftest import PASSWORD, Person
 from pagekit import text_of
@@ -11,6 +12,7 @@ from problems import assert_problem
 
 from deploymetrics import create_app
 from deploymetrics.accounts import Role
+from deploymetrics.collector import BY, COLLECTOR, SourceState
 from deploymetrics.web.login import landing
 from deploymetrics.web.words import visible
 
@@ -322,6 +324,14 @@ def test_history_in_pages(pages, save):
     older = re.search(r'href="([^"]*before=[^"]*)" rel="next"', page)[1]
     assert older == "/tags/custom/history?before=11" and page.count('name="from"') == 50
     assert text_of(pages.get(older)).count('name="from"') == 10
+
+
+def test_the_collector_is_shown_before_it_found_anything(pages, parts):
+    """That is when somebody asks why."""
+    state = SourceState(name="bigfix", failures=1, reason="The server did not answer.")
+    parts.service.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    assert "The server did not answer." in text_of(pages.get("/tags/platform"), 404)
+    assert "never was" in text_of(pages.get("/tags/other"), 404)
 
 
 # --- Accounts

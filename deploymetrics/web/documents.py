@@ -53,18 +53,28 @@ class Plots(NamedTuple):
 @bp.get("/tags/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 def document(tag):
-    """A document, or when it was deleted and by whom."""
-    try:
-        item = parts().service.get(tag)
-    except NotFound:
-        return render_template("web/deleted.html", tag=tag, item=parts().service.history(tag, limit=1).items[0]), 404
-    seconds, reserved = parts().expectations.of(tag), tag == RESERVED_TAG
+    """A document, or when it was deleted and by whom; for the tag that is the server's own what the collector says."""
+    reserved = tag == RESERVED_TAG
+    sources = read_states(parts().service.store) if reserved else ()
+    item = parts().service.find(tag)
+    if item is None:
+        return render_template("web/deleted.html", tag=tag, item=last_of(tag), reserved=reserved, sources=sources), 404
+    seconds = parts().expectations.of(tag)
     return render_template(
         "web/document.html", tag=tag, item=item, state=state(item.changed_at, seconds, now()), every=seconds,
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
-        raws=raw_forms(item), curl=curl_line(tag),
-        reserved=reserved, sources=read_states(parts().service.store) if reserved else (),
+        raws=raw_forms(item), curl=curl_line(tag), reserved=reserved, sources=sources,
     )
+
+
+def last_of(tag):
+    """The deletion that ended a tag; None for the server's own tag before its first collection. Raises NotFound."""
+    try:
+        return parts().service.history(tag, limit=1).items[0]
+    except NotFound:
+        if tag != RESERVED_TAG:
+            raise
+        return None
 
 
 def read_plots(tag):

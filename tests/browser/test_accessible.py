@@ -165,6 +165,8 @@ def test_an_empty_overview(open_page, axe):
     page.goto("/")
     log_in(page)
     assert "There is no document yet" in page.locator("main").inner_text() and violations(page) == []
+    page.get_by_role("link", name="what the collector says").click()
+    assert "It has not run yet." in page.locator("main").inner_text() and violations(page) == []
 
 
 def test_the_keyboard_is_enough(documents, page):
