@@ -15,6 +15,7 @@ from .negotiation import JSON, XML, XML_ETAG, requested_format
 from .service import DOCUMENTS
 from .transfer import version_json
 
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 _PRIVATE = "private, no-cache"
 _ONE_PIECE = 2**18
 
@@ -47,7 +48,7 @@ def answer_plain(value):
     """A response with a value as JSON, for what has no form in XML; raises NotAcceptable where that is asked for."""
     if requested_format() == XML:
         raise NotAcceptable("This is answered in application/json only.")
-    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    headers = {"Vary": "Accept", "Cache-Control": "no-store", **NO_SNIFFING}
     return Response(msgspec.json.encode(value), headers=headers, content_type="application/json")
 
 
@@ -118,7 +119,7 @@ def answer_problem(error, *, request_id=None):
     if request_id:
         problem["requestId"] = request_id
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
-    headers = {"Cache-Control": "no-store", "Vary": "Accept", **error.headers}
+    headers = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING, **error.headers}
     return Response(body, error.status, headers, content_type=f"application/problem+{form}")
 
 
@@ -130,7 +131,8 @@ def _root():
 
 
 def _headers(form, etag):
-    return {"ETag": f'"{etag}{XML_ETAG if form == XML else ""}"', "Vary": "Accept", "Cache-Control": _PRIVATE}
+    etag = f'"{etag}{XML_ETAG if form == XML else ""}"'
+    return {"ETag": etag, "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
 
 
 def _client_has(etag):

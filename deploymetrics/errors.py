@@ -44,8 +44,9 @@ class MalformedBody(BadRequest):
 
     def __init__(self, detail, *, code, line=None, column=None):
         place = {} if line is None else {"line": line, "column": column}
-        where = "" if line is None else f" (line {line}, column {column})"
-        super().__init__(f"{detail}{where}", code=code, **place)
+        if line is not None:
+            detail = f"{detail.removesuffix('.')} (line {line}, column {column})."
+        super().__init__(detail, code=code, **place)
 
 
 class InvalidFields(BadRequest):
@@ -80,7 +81,7 @@ class ReservedTag(Forbidden):
     """A write to the tag that belongs to the server's collector."""
 
     code = "reserved-tag"
-    detail = "The tag platform belongs to the server and cannot be written through the API."
+    detail = "The tag platform belongs to the server's collector; nobody else may write it."
 
 
 class NotFound(DeploymetricsError):

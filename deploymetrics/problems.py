@@ -7,8 +7,18 @@ from flask import current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from . import errors
-from .answers import answer_problem
+from .answers import NO_SNIFFING, answer_problem
 
+#: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    ),
+    **NO_SNIFFING,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 _DRAINED = 2**24
 _SENTENCE = "Something went wrong on the server. Its log has more under this request id."
 
@@ -24,7 +34,7 @@ def answer_error(error):
     """The answer to one of the project's own errors; those of the server are logged with their cause."""
     if error.status < 500:
         return _answer(error)
-    request_id = _log(error, error.log or error.detail)
+    request_id = log(error, error.log or error.detail)
     return _answer(error, request_id)
 
 
@@ -43,13 +53,14 @@ def answer_http_exception(error):
 
 def answer_bug(error):
     """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
-    return _answer(errors.DeploymetricsError(_SENTENCE), _log(error, "unexpected error"))
+    return _answer(errors.DeploymetricsError(_SENTENCE), log(error, "unexpected error"))
 
 
 _KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 
 
-def _log(error, message):
+def log(error, message):
+    """Write the error with its cause to the log, and return the request id under which it is there."""
     request_id = secrets.token_hex(8)
     current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
     return request_id
@@ -71,4 +82,4 @@ def _answer(error, request_id=None):
     if request.path == "/api" or request.path.startswith("/api/"):
         return answer_problem(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)
-    return page, error.status, error.headers
+    return page, error.status, error.headers | PAGE_HEADERS

@@ -22,6 +22,10 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STRING_OR_BRACKET = re.compile(_STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEP)
+_BREAKS = {**_STEP, ord(","): 0}
+_NOT_BREAKS = bytes(byte for byte in range(256) if byte not in _BREAKS)
+#: ``indented`` makes a text at most so many times as long, or so many bytes.
+MAX_GROWTH, ALWAYS_INDENTED = 4, 2**16
 _SURROGATES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
 )
@@ -85,6 +89,17 @@ def compact(body):
 def parse(text):
     """The value of a text that ``compact`` returned: ``Pairs``, list, str, ``Number``, True, False or None."""
     return _DECODER.decode(text.decode())
+
+
+def indented(text):
+    """A text that ``compact`` returned, as a str with a line for each member and two spaces for each level.
+
+    It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.
+    """
+    breaks = _STRING.sub(b"", text).translate(None, _NOT_BREAKS)
+    length = len(text) + len(breaks) + 2 * sum(accumulate(map(_BREAKS.__getitem__, breaks)))
+    fits = length <= max(MAX_GROWTH * len(text), ALWAYS_INDENTED)
+    return msgspec.json.format(text, indent=2 if fits else -1).decode()
 
 
 def quote(string):

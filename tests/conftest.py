@@ -52,8 +52,14 @@ def clock():
 
 
 @pytest.fixture
-def app(tmp_path, clock):
-    return create_app(tmp_path / "instance", clock=clock)
+def app_settings():
+    """Settings of the application that are not as they are by default; tests that need some parametrize it."""
+    return None
+
+
+@pytest.fixture
+def app(tmp_path, clock, app_settings):
+    return create_app(tmp_path / "instance", app_settings, clock)
 
 
 @pytest.fixture
@@ -134,3 +140,17 @@ def webui(person):
 def nobody(app):
     """A client without an account."""
     return app.test_client(use_cookies=False)
+
+
+@pytest.fixture
+def pages(app, master):
+    """A client with the login cookie of the master operator."""
+    client = app.test_client()
+    assert client.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
+    return client
+
+
+@pytest.fixture
+def save(parts):
+    """Store metrics as bob."""
+    return lambda tag, metrics, by="bob": parts.service.save(tag, metrics, by)

@@ -223,3 +223,9 @@ def test_a_damaged_document_is_named_and_the_others_go_on(master, tmp_path):
 def test_a_form_that_is_too_large(tmp_path):
     client = create_app(tmp_path / "small", {"MAX_BODY_BYTES": 100}).test_client()
     assert_page(client.post("/login", data={"name": "x" * 100_000}), 413, "100 bytes")
+
+
+def test_no_answer_is_taken_for_something_else(master):
+    master.post(URL, data="1")
+    for url in (URL, LIST, f"{URL}?output=xml", f"{URL}/history", "/api/expectations", "/api/nothing", "/", "/nothing"):
+        assert master.get(url).headers["X-Content-Type-Options"] == "nosniff", url

@@ -88,7 +88,7 @@ def test_refused_with_its_place(body, line, column):
 
 
 def test_an_empty_body_is_called_empty():
-    assert refusal(b"").detail.startswith("The body is empty.")
+    assert refusal(b"").detail.startswith("The body is empty (line 1")
 
 
 def nested(depth, start=b"[", end=b"]", inner=b""):

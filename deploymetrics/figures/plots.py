@@ -4,6 +4,7 @@ The page's stylesheet gives the colours, so a plot follows light and dark. What 
 """
 
 import math
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -20,7 +21,11 @@ _STEPS = [timedelta(seconds=seconds) for seconds in (
     91 * 86400, 182 * 86400, 365 * 86400, 5 * 365 * 86400,
 )]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+# From which size on, the divisor, and the letter; five digits are read as they are.
+_UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))
+_NO_UNIT = 1, ""
+MAX_LABEL = 9
+_LARGEST = sys.float_info.max
 
 
 class _Scale(NamedTuple):
@@ -57,12 +62,12 @@ def plot(name, points):
     drawn = thin(points)
     times = [from_precise(point.changed_at) for point in drawn]
     across = _time_scale(times)
-    up = _value_scale([point.value for point in drawn])
+    up, ticks = _value_scale([point.value for point in drawn])
     places = [(across.at(time.timestamp()), up.at(point.value)) for time, point in zip(times, drawn)]
     line = " ".join(f"{x:g},{y:g}" for x, y in places)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary(name, points))}">',
-        *_value_axis(up), *_time_axis(across),
+        *_value_axis(up, ticks), *_time_axis(across),
         _area(up, places, line), f'<polyline points="{line}"/>', *_hover(places, drawn, times), "</svg>",
     ]
     return Markup("".join(parts))
@@ -96,24 +101,29 @@ def short_time(moment):
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year} {moment.hour:02d}:{moment.minute:02d}"
 
 
-def short_number(value):
-    """A number for an axis, with a unit where it is long: ``12``, ``0.25``, ``1.5k``."""
-    size = abs(value)
-    if size >= 1e15 or 0 < size < 1e-3:
-        return f"{value:.1e}"
-    divisor, unit = next(((divisor, unit) for divisor, unit in _UNITS if size >= divisor), (1, ""))
-    return f"{value / divisor:.4g}{unit}"
+def tick_labels(ticks):
+    """The words at the ticks of an axis, with the decimals that tell them apart and one unit: ``12.5``, ``1.5M``."""
+    largest, step = max(abs(tick) for tick in ticks), ticks[1] - ticks[0]
+    unit = next((unit for least, *unit in _UNITS if largest >= least), _NO_UNIT)
+    for divisor, letter in (unit, _NO_UNIT):
+        decimals = max(-math.floor(math.log10(step / divisor) + 1e-9), 0) if 0 < step < math.inf else MAX_LABEL
+        if largest < 1e15 and decimals < MAX_LABEL:
+            labels = [f"{tick / divisor:.{decimals}f}{letter}" if tick else "0" for tick in ticks]
+            if max(map(len, labels)) <= MAX_LABEL:
+                return labels
+    return [f"{tick:.3g}" for tick in ticks]
 
 
 def _value_scale(values):
+    """The _Scale of the axis for these values, and its ticks."""
     low, high = min(values), max(values)
     if low == high:
         margin = max(abs(low) / 10, 1) if abs(low) >= 1 else abs(low) or 1
-        low, high = max(low - margin, -1.7e308), min(high + margin, 1.7e308)
+        low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
     elif 0 < low < (high - low):
         low = 0
     ticks = _value_ticks(low, high)
-    return _Scale(min(low, ticks[0]), max(high, ticks[-1]), HEIGHT - BOTTOM, TOP)
+    return _Scale(min(low, ticks[0]), max(high, ticks[-1]), HEIGHT - BOTTOM, TOP), ticks
 
 
 def _value_ticks(low, high):
@@ -128,11 +138,11 @@ def _value_ticks(low, high):
     return [at * step for at in range(first, last + 1)] if last - first <= 8 else [low, high]
 
 
-def _value_axis(up):
-    for tick in _value_ticks(up.low, up.high):
+def _value_axis(up, ticks):
+    for tick, label in zip(ticks, tick_labels(ticks)):
         y = up.at(tick)
         yield f'<path class="grid" d="M{LEFT} {y:g}H{WIDTH - RIGHT}"/>'
-        yield f'<text class="up" x="{LEFT - 6}" y="{y + 3.5:g}">{short_number(tick)}</text>'
+        yield f'<text class="up" x="{LEFT - 6}" y="{y + 3.5:g}">{label}</text>'
 
 
 def _area(up, places, line):

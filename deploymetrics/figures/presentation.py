@@ -4,7 +4,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .. import rawjson
-from .flatten import MAX_KEY, shorten, shown
+from .flatten import shorten, shown
 from .series import number
 
 MAX_ROWS = 300
@@ -17,11 +17,10 @@ MAX_CELL = 300
 
 
 class Cell(NamedTuple):
-    """A leaf to show: its text, its class (number, text, none), and its path among the series, where that is known."""
+    """A leaf to show: its text, and its class (number, text, none)."""
 
     text: str
     kind: str
-    path: str | None = None
 
 
 class Group(NamedTuple):
@@ -75,10 +74,10 @@ def lay_out(value):
     return _table(rows) if rows and all(map(_is_flat, rows)) else Tree(*_walk(value))
 
 
-def cell(value, path=None):
+def cell(value):
     """The Cell of a leaf."""
     kind = "number" if number(value) is not None else "text" if type(value) is str else "none"
-    return Cell(shorten(shown(value), MAX_CELL), kind, path)
+    return Cell(shorten(shown(value), MAX_CELL), kind)
 
 
 def _is_flat(value, grouped=False):
@@ -98,10 +97,10 @@ def _inner(value):
 
 
 def _facts(pairs):
-    rows = []
-    for key, value in islice(pairs, MAX_ROWS):
-        path = shorten(key, MAX_KEY)
-        rows.append((shorten(key, MAX_CELL), _group(value) if _holds(value) and value else cell(value, path)))
+    rows = [
+        (shorten(key, MAX_CELL), _group(value) if _holds(value) and value else cell(value))
+        for key, value in islice(pairs, MAX_ROWS)
+    ]
     return Facts(rows, max(len(pairs) - MAX_ROWS, 0))
 
 
@@ -136,7 +135,7 @@ def _walk(value):
             unfolded = len(nodes) < OPEN_NODES
             nodes.append(Node("open", shorten(key, MAX_CELL), _note(found), unfolded=unfolded))
             named = type(found) is rawjson.Pairs
-            opened.append(iter(found if named else [(str(at), one) for at, one in enumerate(found)]))
+            opened.append(iter(found) if named else ((str(at), one) for at, one in enumerate(found)))
         else:
             nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(found)))
     return nodes, False

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .. import rawjson
+from ..errors import DamagedItem
 from .flatten import leaves
 
 #: What is looked at for one page of plots: versions, bytes of their documents, numbers in each, and series at all.
@@ -18,7 +19,6 @@ MAX_NUMBERS = 5000
 MAX_SERIES = 1000
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16
-_REMEMBERED = 20_000
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -99,28 +99,19 @@ def collect(items):
     return Collected(found, cut)
 
 
-class Sparks:
-    """The recent values of the first number in each document, remembered until it changes; one per process."""
+def spark(service, item):
+    """(path, list of (text, float), newest last) of the first number in an Item of the list, over its last versions.
 
-    def __init__(self, service):
-        self.service = service
-        self._known = {}
-
-    def of(self, item):
-        """(path, list of (text, float), newest last) for an Item of the list; (None, []) where it has no number."""
-        known = self._known.get(item.key)
-        if known is None or known[0] != item.etag:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[item.key] = known = (item.etag, *self._read(item))
-        return known[1:]
-
-    def _read(self, item):
-        if len(item.value) > SPARK_BYTES:
-            return None, []
-        items = recent(self.service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
-        first = next(numbers(items[-1]), None) if items else None
-        if first is None:
-            return None, []
-        found = (next((rest for path, *rest in numbers(one) if path == first[0]), None) for one in items)
-        return first[0], [tuple(rest) for rest in found if rest]
+    (None, []) where it has no number, is large, or has a history that cannot be read.
+    """
+    if len(item.value) > SPARK_BYTES:
+        return None, []
+    try:
+        items = recent(service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
+    except DamagedItem:  # the list goes on; the page of the history says what is wrong
+        return None, []
+    first = next(numbers(items[-1]), None) if items else None
+    if first is None:
+        return None, []
+    found = (next((rest for path, *rest in numbers(one) if path == first[0]), None) for one in items)
+    return first[0], [tuple(rest) for rest in found if rest]

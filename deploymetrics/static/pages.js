@@ -13,9 +13,23 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A page with an unsaved text asks before it is left.
+// A button that is pressed twice sends its form once: a secret that is shown once would be in the answer that is dropped.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  let last = -Infinity;
+  form.addEventListener("submit", (event) => {
+    if (event.timeStamp - last < 2000) event.preventDefault();
+    else last = event.timeStamp;
+  });
+}
+
+// A text is not sent where the server would refuse to read it, and a page with an unsaved one asks before it is left.
 for (const text of document.querySelectorAll("textarea[data-keep]")) {
+  const limit = Number(text.dataset.limit);
   let sent = false;
+  text.addEventListener("input", () => {
+    const tooLong = text.value.length * 4 > limit && new Blob([text.value]).size > limit - 10000;
+    text.setCustomValidity(tooLong ? "This is far larger than a document may be." : "");
+  });
   text.form.addEventListener("submit", () => { sent = true; });
   addEventListener("beforeunload", (event) => {
     if (!sent && text.value !== text.defaultValue) event.preventDefault();

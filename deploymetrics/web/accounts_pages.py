@@ -9,6 +9,7 @@ from ..auth import require_role
 from ..errors import AccountError, DeploymetricsError, InvalidFields, TooManyAttempts, Unauthorized
 from . import bp, parts
 from .login import begin_session
+from .words import visible
 
 
 @bp.get("/accounts")
@@ -85,7 +86,7 @@ def changed(change, done):
         change(name)
     except AccountError as error:
         return accounts_page(error=error.detail), error.status
-    flash(f"The account {name} {done}.")
+    flash(f"The account {visible(name)} {done}.")
     return redirect(url_for("web.accounts"))
 
 

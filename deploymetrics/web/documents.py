@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import quote
 
-import msgspec
 from flask import render_template, request
 from flask_login import current_user
 
@@ -14,20 +13,28 @@ from ..accounts import Role
 from ..auth import require_role
 from ..clock import as_precise, from_precise
 from ..collector import read_states
-from ..errors import NotFound
+from ..errors import DamagedItem, NotFound
 from ..figures.flatten import shorten
 from ..figures.plots import MAX_POINTS, plot
 from ..figures.presentation import lay_out
 from ..reserved import RESERVED_TAG
-from ..figures.series import collect, recent
+from ..figures.series import Recent, collect, recent
 from ..staleness import state
 from . import bp, parts
-from .words import now
+from .words import now, page_number
 
 RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}
 PLOTS_PER_PAGE = 12
 MAX_RAW = 50_000
 MAX_FIGURES = 100
+
+
+class Raw(NamedTuple):
+    """The document in one form, ``json`` or ``xml``, and whether its text is cut or missing because it is too long."""
+
+    form: str
+    text: str
+    cut: bool
 
 
 class Plots(NamedTuple):
@@ -46,18 +53,28 @@ class Plots(NamedTuple):
 @bp.get("/tags/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 def document(tag):
-    """A document, or when it was deleted and by whom."""
-    try:
-        item = parts().service.get(tag)
-    except NotFound:
-        return render_template("web/deleted.html", tag=tag, item=parts().service.history(tag, limit=1).items[0]), 404
+    """A document, or when it was deleted and by whom; for the tag that is the server's own what the collector says."""
+    reserved = tag == RESERVED_TAG
+    sources = read_states(parts().service.store) if reserved else ()
+    item = parts().service.find(tag)
+    if item is None:
+        return render_template("web/deleted.html", tag=tag, item=last_of(tag), reserved=reserved, sources=sources), 404
     seconds = parts().expectations.of(tag)
     return render_template(
         "web/document.html", tag=tag, item=item, state=state(item.changed_at, seconds, now()), every=seconds,
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
-        **raw_forms(item), curl=curl_line(tag),
-        sources=read_states(parts().service.store) if tag == RESERVED_TAG else (),
+        raws=raw_forms(item), curl=curl_line(tag), reserved=reserved, sources=sources,
     )
+
+
+def last_of(tag):
+    """The deletion that ended a tag; None for the server's own tag before its first collection. Raises NotFound."""
+    try:
+        return parts().service.history(tag, limit=1).items[0]
+    except NotFound:
+        if tag != RESERVED_TAG:
+            raise
+        return None
 
 
 def read_plots(tag):
@@ -65,29 +82,32 @@ def read_plots(tag):
     span = request.args.get("range") if request.args.get("range") in RANGES else "all"
     days = RANGES[span][1]
     since = as_precise(now() - timedelta(days=days)) if days else ""
-    versions = recent(parts().service, tag, since)
+    try:
+        versions, notes = recent(parts().service, tag, since), []
+    except DamagedItem as error:  # the document itself can be read
+        versions, notes = Recent([], False), [f"The history cannot be read: {error.detail}"]
     collected = collect(versions.items)
     q = request.args.get("name", "").strip()[:200]
     names = [name for name in collected.series if q.casefold() in name.casefold()]
     pages = max(-(-len(names) // PLOTS_PER_PAGE), 1)
-    page = min(_page_number(), pages)
+    page = min(page_number("plots"), pages)
     first = (page - 1) * PLOTS_PER_PAGE
     shown = names[first:first + PLOTS_PER_PAGE]
     figures = [(name, plot(name or "value", collected.series[name]), collected.series[name]) for name in shown]
     table = _figure_table(versions.items, [points for _, _, points in figures])
-    notes = list(_notes(versions, collected, figures))
+    notes += _notes(versions, collected, figures)
     return Plots(figures, table, notes, span, len(names), page, pages, q)
 
 
 def raw_forms(item):
-    """The document as JSON laid out and as XML, each cut where it is long, as arguments for the template."""
-    json = msgspec.json.format(item.value, indent=2).decode()
+    """The Raw texts of the document: JSON laid out in lines, and XML, which is not even made where it would be cut."""
     entry = besxml.Entry(
         tag=item.key, resource=resource_url(item.key), modified=from_precise(item.changed_at),
         metrics=bytes(item.record.metrics), last_changed=item.record.lastChanged,
     )
-    xml = besxml.render_document(entry).decode() if len(item.value) <= MAX_RAW else ""
-    return {"json": shorten(json, MAX_RAW), "xml": shorten(xml, MAX_RAW), "raw_cut": len(json) > MAX_RAW}
+    xml = besxml.render_document(entry).decode() if len(item.value) <= MAX_RAW else None
+    texts = ("json", rawjson.indented(item.value)), ("xml", xml)
+    return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]
 
 
 def resource_url(tag):
@@ -98,11 +118,6 @@ def resource_url(tag):
 def curl_line(tag):
     """The command that fetches the document."""
     return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag))}"
-
-
-def _page_number():
-    text = request.args.get("plots", "1")
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:9]) else 1
 
 
 def _figure_table(items, columns):

@@ -2,37 +2,28 @@
 
 from typing import NamedTuple
 
-import msgspec
 from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
-from .. import rawjson
+from .. import problems, rawjson
 from ..accounts import Role
 from ..auth import require_role
 from ..figures.differences import compare
-from ..errors import BadRequest, BodyTooLarge, MalformedBody, NotFound, PreconditionFailed, ReservedTag
+from ..errors import BadRequest, BodyTooLarge, MalformedBody, NotFound, PreconditionFailed, ReservedTag, StorageError
 from ..service import Condition
 from . import bp, parts
-from .login import allow_large_form
-from .words import tag_url
+from .login import form_limit
+from .words import tag_url, visible
 
 _AROUND = 60
 
 
 class Wrong(NamedTuple):
-    """Why the typed text was not taken, the field it is about, and the line of the text with a mark below its place."""
+    """Why the typed text was not taken, the field it is about, and the lines around its place, which is marked."""
 
     sentence: str
     field: str
     excerpt: str = ""
-    mark: str = ""
-
-
-@bp.before_request
-def expect_large_form():
-    """A form holds a document, and a browser writes more around it than a program does."""
-    if request.method == "POST":
-        allow_large_form()
 
 
 @bp.get("/new")
@@ -55,7 +46,7 @@ def edit(tag):
     """The form with the document as it is."""
     parts().service.check_writable(tag)
     item = parts().service.get(tag)
-    return form(tag, msgspec.json.format(bytes(item.record.metrics), indent=2).decode(), item.etag)
+    return form(tag, rawjson.indented(bytes(item.record.metrics)), item.etag)
 
 
 @bp.post("/tags/<tag>/edit")
@@ -81,7 +72,7 @@ def delete(tag):
         parts().service.delete(tag, current_user.name, condition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
         return render_template("web/delete.html", tag=tag, item=parts().service.get(tag), moved=True), error.status
-    flash(f"The document {tag} is deleted. Its history stays, and it can be brought back from there.")
+    flash(f"The document {visible(tag)} is deleted. Its history stays, and it can be brought back from there.")
     return redirect(url_for("web.index"))
 
 
@@ -105,34 +96,39 @@ def store(tag, new=False):
         metrics = check(tag, text)
         item = parts().service.save(tag, metrics, current_user.name, condition_of(etag))
     except PreconditionFailed as error:
-        return conflict(tag, text, metrics), error.status
+        item = current_of(tag)
+        if not _is_done(item, metrics):
+            return conflict(tag, text, metrics, item), error.status
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
         return form(tag, text, etag, new, _wrong(error, text)), error.status
+    except StorageError as error:
+        request_id = problems.log(error, error.log or error.detail)
+        wrong = Wrong(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
+        return form(tag, text, etag, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")
     return redirect(tag_url("document", item.key))
 
 
 def check(tag, text):
-    """The text as compact JSON; raises ReservedTag, BadRequest or BodyTooLarge."""
+    """The text as compact JSON; raises ReservedTag, BadRequest or BodyTooLarge. White space does not count."""
     parts().service.check_writable(tag)
-    body, limit = text.encode(), current_app.config["MAX_BODY_BYTES"]
-    if len(body) > limit:
+    metrics, limit = rawjson.compact(text.encode()), current_app.config["MAX_BODY_BYTES"]
+    if len(metrics) > limit:
         raise BodyTooLarge(limit)
-    return rawjson.compact(body)
+    return metrics
 
 
 def form(tag, text, etag, new=False, wrong=None):
     """The editor's page."""
-    return render_template("web/edit.html", tag=tag, text=text, etag=etag, new=new, wrong=wrong)
+    return render_template("web/edit.html", tag=tag, text=text, etag=etag, new=new, wrong=wrong, limit=form_limit())
 
 
-def conflict(tag, text, metrics):
-    """The page with what was typed and what somebody else stored in between."""
-    current = current_of(tag)
+def conflict(tag, text, metrics, current):
+    """The page with what was typed and the ``current`` Item, or None, that somebody else left there in between."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
         "web/conflict.html", tag=tag, text=text, current=current, comparison=compare(theirs, metrics),
-        theirs=msgspec.json.format(theirs, indent=2).decode() if current else "",
+        theirs=rawjson.indented(theirs) if current else "", limit=form_limit(),
     )
 
 
@@ -149,11 +145,23 @@ def condition_of(etag):
     return Condition(match={etag}) if etag else Condition(none_match="*")
 
 
+def _is_done(item, metrics):
+    """Whether the Item, or None, is what is to be stored, by the same person: a button that was pressed twice."""
+    return item is not None and bytes(item.record.metrics) == metrics and item.changed_by == current_user.name
+
+
 def _wrong(error, text):
-    if not isinstance(error, MalformedBody) or "line" not in error.extra:
-        return Wrong(error.detail, "metrics" if isinstance(error, (MalformedBody, BodyTooLarge)) else "tag")
-    lines = text.split("\n")
-    line, column = error.extra["line"], error.extra["column"]
-    start = max(column - _AROUND, 0)
-    excerpt = lines[line - 1][start:column + _AROUND].rstrip("\r") if line <= len(lines) else ""
-    return Wrong(error.detail, "metrics", excerpt.replace("\t", " "), " " * (column - 1 - start) + "^")
+    if isinstance(error, BodyTooLarge):
+        return Wrong(error.detail.replace("The body", "The document"), "metrics")
+    if not isinstance(error, MalformedBody):
+        return Wrong(error.detail, "tag")
+    excerpt = _excerpt(text, error.extra["line"], error.extra["column"]) if "line" in error.extra else ""
+    return Wrong(error.detail.replace("The body", "The text"), "metrics", excerpt)
+
+
+def _excerpt(text, line, column):
+    """The line with its number, the one before it, and a mark below the column; both cut to what is near it."""
+    start, digits = max(column - _AROUND, 0), len(str(line))
+    near = enumerate(text.split("\n")[max(line - 2, 0):line], max(line - 1, 1))
+    lines = [f"{number:>{digits}} │ {found[start:column + _AROUND]}".rstrip() for number, found in near]
+    return "\n".join([*lines, f"{'':>{digits}} │ {'':>{column - 1 - start}}^"]).replace("\t", " ")

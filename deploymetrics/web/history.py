@@ -1,12 +1,12 @@
 """The versions of a document, any two of them compared, and an earlier one brought back."""
 
-import msgspec
 from flask import flash, redirect, render_template, request
 from flask_login import current_user
 
 from .. import rawjson
 from ..accounts import Role
 from ..auth import require_role
+from ..errors import PreconditionFailed
 from ..figures.differences import compare
 from ..figures.flatten import shorten
 from ..figures.presentation import lay_out
@@ -36,12 +36,7 @@ def history(tag):
 @require_role(Role.MASTER_OPERATOR)
 def version(tag, version):
     """One version as it was."""
-    item = parts().service.version(tag, parse_version(version))
-    json = msgspec.json.format(item.value, indent=2).decode()
-    return render_template(
-        "web/version.html", tag=tag, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
-        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=current_of(tag), reserved=is_reserved(tag),
-    )
+    return version_page(parts().service.version(tag, parse_version(version)))
 
 
 @bp.get("/tags/<tag>/compare")
@@ -60,10 +55,23 @@ def comparison(tag):
 @require_role(Role.MASTER_OPERATOR)
 def bring_back(tag, version):
     """Store an earlier version as the newest, unless somebody else wrote in between."""
-    item = parts().service.version(tag, parse_version(version))
-    saved = parts().service.save(tag, metrics_of(item), current_user.name, condition_of(request.form.get("etag", "")))
+    item, etag = parts().service.version(tag, parse_version(version)), request.form.get("etag", "")
+    try:
+        saved = parts().service.save(tag, metrics_of(item), current_user.name, condition_of(etag))
+    except PreconditionFailed as error:
+        return version_page(item, moved=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")
     return redirect(tag_url("document", tag))
+
+
+def version_page(item, moved=False):
+    """The page of the Item of one version; ``moved`` says that somebody else wrote before it could be brought back."""
+    json = rawjson.indented(item.value)
+    return render_template(
+        "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=current_of(item.key),
+        reserved=is_reserved(item.key), moved=moved,
+    )
 
 
 def any_version(tag, version):

@@ -30,14 +30,13 @@ def login():
 def log_in():
     """Begin a session, set its cookie, and go where the person was going."""
     check_login_form()
-    allow_large_form()
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
         account = parts().credentials.check_password(name, request.form.get("password", ""), request.remote_addr or "")
     except (Unauthorized, TooManyAttempts) as error:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
-    session.clear()
+    end_session()
     begin_session(account)
     kept = kept_fields()
     return render_template("web/carry_on.html", then=then, kept=kept) if kept else redirect(then)
@@ -48,10 +47,7 @@ def log_in():
 def log_out():
     """End the session on every worker and drop the cookie."""
     check_login_form()
-    if current_user.is_authenticated and current_user.session_id:
-        parts().sessions.end(current_user.session_id)
-    logout_user()
-    session.clear()
+    end_session()
     flash("You are logged out.")
     return redirect(url_for("web.login"))
 
@@ -74,6 +70,14 @@ def begin_session(account):
     account.session_id = parts().sessions.start(account, current_app.config["LOGIN_SECONDS"])
     login_user(account)
     session.permanent = True
+
+
+def end_session():
+    """End the session that the request's cookie names, if any, on every worker."""
+    if current_user.is_authenticated and current_user.session_id:
+        parts().sessions.end(current_user.session_id)
+    logout_user()
+    session.clear()
 
 
 def login_page(then, kept=(), name="", error=None):
@@ -106,13 +110,16 @@ def kept_fields():
     return [(name.removeprefix(KEPT), value) for name, value in fields if name.startswith(KEPT)]
 
 
+@bp.before_request
 def allow_large_form():
-    """Let the current request's form hold a document of the largest size, and what a browser puts around it."""
-    if request.mimetype != "multipart/form-data":
-        return
-    limit = 2 * current_app.config["MAX_BODY_BYTES"] + 2**16
-    request.max_content_length = limit
-    request.max_form_memory_size = limit
+    """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it."""
+    if request.mimetype == "multipart/form-data":
+        request.max_content_length = request.max_form_memory_size = form_limit()
+
+
+def form_limit():
+    """How many bytes a form with a document may have; an editor's text is longer than the document (``indented``)."""
+    return 8 * current_app.config["MAX_BODY_BYTES"] + 2**16
 
 
 def _has_header():

@@ -1,6 +1,7 @@
 """The overview: every tag at a glance; search, order and page are in the URL."""
 
 from datetime import datetime, timedelta
+from itertools import chain, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -13,10 +14,10 @@ from ..accounts import Role
 from ..auth import require_role
 from ..clock import as_precise, from_precise
 from ..figures.plots import sparkline
-from ..figures.series import Sparks
+from ..figures.series import spark
 from ..staleness import QUIET_SECONDS, state
 from . import bp, parts
-from .words import ago, ago_lasts, now
+from .words import ago, ago_lasts, now, page_number
 
 PER_PAGE = 100
 ORDERS = {
@@ -29,39 +30,61 @@ ORDERS = {
 STATES = ("", "fresh", "quiet", "stale")
 _ROWS = "deploymetrics_rows"
 MAX_REMEMBERED = 20_000
+# Stands in a line for a word that time changes; no tag has it.
+_WORD = "\0"
 
 
 class Row(NamedTuple):
-    """A line of the overview as HTML, what it was made from, and from when until when it says the right thing."""
+    """A line of the overview as HTML, and from when until when it is right.
+
+    ``pieces`` is the HTML without the words that time changes, ``made_from`` what they come from, ``seconds`` the
+    expectation.
+    """
 
     html: str
-    made_from: tuple
     since: datetime
     until: datetime
+    seconds: int | None
+    pieces: list
+    made_from: tuple
 
 
 class Rows:
     """Lines of the overview, remembered by tag: most are as they were when they were last looked at."""
 
     def __init__(self, service):
-        self._sparks = Sparks(service)
+        self._service = service
         self._known = {}
+
+    def forget(self):
+        """Make every line anew from now on."""
+        self._known.clear()
 
     def html(self, item, seconds, moment, root):
         """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
-        known = self._known.get(item.key)
-        made_from = item.etag, seconds, root
-        if known is None or known.made_from != made_from or not known.since <= moment < known.until:
+        known, made_from = self._known.get(item.key), (item.etag, root)
+        same = known is not None and known.made_from == made_from
+        if not same or known.seconds != seconds or not known.since <= moment < known.until:
+            pieces = known.pieces if same else self._pieces(item, root)
+            words, until = _words(item.changed_at, seconds, moment)
+            html = "".join(chain.from_iterable(zip_longest(pieces, words, fillvalue="")))
             if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            html = render_template(
-                "web/row.html", item=item, state=state(item.changed_at, seconds, moment).name,
-                ago=ago(item.changed_at, moment), url=f"{root}/tags/{quote(item.key, safe='')}",
-                spark=_spark(*self._sparks.of(item)),
-            )
-            until = _until(item.changed_at, seconds or QUIET_SECONDS, moment)
-            self._known[item.key] = known = Row(html, made_from, moment, until)
+                self.forget()
+            self._known[item.key] = known = Row(html, moment, until, seconds, pieces, made_from)
         return known.html
+
+    def _pieces(self, item, root):
+        html = render_template(
+            "web/row.html", item=item, url=f"{root}/tags/{quote(item.key, safe='')}",
+            plot=_plot(*spark(self._service, item)), word=_WORD,
+        )
+        return html.split(_WORD, 3)
+
+
+def _words(changed_at, seconds, moment):
+    """The words that go between the pieces of a line, and until when they are right."""
+    name = state(changed_at, seconds, moment).name
+    return (name, name, ago(changed_at, moment)), _until(changed_at, seconds or QUIET_SECONDS, moment)
 
 
 def _until(changed_at, seconds, moment):
@@ -71,7 +94,7 @@ def _until(changed_at, seconds, moment):
     return min(due, soon) if due >= moment else soon
 
 
-def _spark(path, values):
+def _plot(path, values):
     return sparkline([value for _, value in values], f"{path or 'value'}: {values[-1][0]}") if values else ""
 
 
@@ -130,12 +153,11 @@ def read_choice():
     """The Choice in the current request's URL; what makes no sense there is as if it were not there."""
     args = request.args
     order = args.get("order", "tag")
-    page = args.get("page", "1")
     return Choice(
         q=args.get("q", "").strip()[:200],
         state=args.get("state", "") if args.get("state") in STATES else "",
         order=order if order.removeprefix("-") in ORDERS else "tag",
-        page=int(page) if page.isascii() and page.isdecimal() and 0 < int(page[:9]) else 1,
+        page=page_number("page"),
     )
 
 

@@ -1,17 +1,21 @@
-"""What the templates say of times, sizes and roles."""
+"""What the pages say of times, sizes and roles, and read from their addresses."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
-from flask import url_for
+from flask import request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import MONTHS, from_precise
 from . import bp, parts
 
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
-# Characters that nobody sees and that turn or join what stands beside them.
-_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+# What nobody sees, or sees as a space: by category, and by name where the category is that of letters and marks.
+_UNSEEN = {"Cf", "Zl", "Zp", "Zs"}
+_UNSEEN_LETTERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 ROLES = {
     "master-operator": "master operator",
     "operator": "operator",
@@ -26,6 +30,12 @@ EVERY = (
 def now():
     """The time by the application's clock."""
     return parts().sessions.clock.now()
+
+
+def page_number(name):
+    """The page, from 1, that an argument of the URL names; 1 where it makes no sense."""
+    text = request.args.get(name, "1")
+    return max(int(text[:9]), 1) if text.isascii() and text.isdecimal() else 1
 
 
 @bp.app_template_filter()
@@ -90,6 +100,12 @@ def every_choices():
     return EVERY
 
 
+@bp.app_template_global()
+def rows_for(text):
+    """How many lines a box for the text shows at first."""
+    return min(max(text.count("\n") + 2, 8), 24)
+
+
 @bp.app_template_filter()
 def moment(seconds):
     """The aware datetime of seconds since 1970."""
@@ -99,7 +115,12 @@ def moment(seconds):
 @bp.app_template_filter()
 def visible(tag):
     """The tag with the names of its invisible characters in place of them, so that no tag passes for another."""
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", tag)
+    return tag if tag.isascii() else "".join(map(_shown, tag))
+
+
+def _shown(char):
+    unseen = char != " " and unicodedata.category(char) in _UNSEEN or _UNSEEN_LETTERS.match(char)
+    return f"⟨U+{ord(char):04X}⟩" if unseen else char
 
 
 @bp.app_template_filter()

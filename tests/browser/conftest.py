@@ -110,8 +110,8 @@ def open_page(chromium, site, look):
 def page(open_page):
     """A page on which alice is logged in, at the overview."""
     page = open_page()
+    page.context.request.post("/login", form={"name": "alice", "password": PASSWORD})
     page.goto("/")
-    log_in(page)
     return page
 
 

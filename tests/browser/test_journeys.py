@@ -1,9 +1,11 @@
 """What people do with the pages, from the first click to the last: with scripts at a desk, and without on a phone."""
 
+import msgspec
 import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts import Role
+from deploymetrics.collector import BY, COLLECTOR, SourceState
 
 from .conftest import log_in
 
@@ -37,7 +39,7 @@ def test_in_and_out(open_page, post):
     assert page.url.endswith("/tags/custom/history")
     page.get_by_role("button", name="Log out").click()
     assert "logged out" in page.get_by_role("status").inner_text()
-    page.goto("/")
+    page.go_back()
     assert heading(page) == "Log in"
 
 
@@ -58,7 +60,7 @@ def test_find_a_tag_and_look_at_it(page, post, clock):
     assert heading(page) == "tag-007"
     assert page.get_by_role("img", name="endpoints: 6 values, lowest 0, highest 7, last 4").is_visible()
     page.get_by_text("The same figures as a table").click()
-    assert [row.split() for row in page.locator(".figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
+    assert [row.split() for row in page.locator("#figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
     page.get_by_role("link", name="Day", exact=True).click()
     assert "range=day" in page.url and page.locator("figure").count() == 1
 
@@ -146,6 +148,13 @@ def test_accounts(page, open_page, parts):
     page.goto("/accounts")
     assert secret not in page.content()
     page.get_by_role("button", name="Disable bob").click()
+    assert not parts.accounts.find("bob").enabled
+    page.get_by_role("button", name="Enable bob").click()
+    assert parts.accounts.find("bob").enabled
+    page.get_by_role("button", name="New secret for webui").click()
+    assert parts.accounts.find_by_secret(secret) is None
+    secret = page.locator("#secret").inner_text()
+    page.get_by_role("button", name="Disable bob").click()
     page.get_by_role("button", name="Disable alice").click()
     assert "alice is the last enabled master operator" in page.get_by_role("alert").inner_text()
     page.get_by_role("link", name="Remove bob").click()
@@ -183,3 +192,40 @@ def test_stale(page, post, clock):
     clock.forward(hours=2)
     page.goto("/?state=stale")
     assert page.locator("tbody th").all_inner_texts() == ["custom"]
+
+
+def test_take_it_away_as_json_and_xml(page, post):
+    post("custom", '{"a":1.10}')
+    page.goto("/tags/custom")
+    assert page.locator("#curl").inner_text().endswith("/api/deploymentmetrics/custom")
+    for form, text in (("JSON", '"metrics": {'), ("XML", "<Metrics>")):
+        page.locator("summary", has_text=form).click()
+        assert text in page.locator(f"#raw-{form.lower()}").inner_text()
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Download {form}").click()
+        assert download.value.suggested_filename == f"custom.{form.lower()}"
+        assert "1.10" in download.value.path().read_text()
+
+
+def test_a_tree_folds(page, post):
+    post("custom", '{"sites":{"a":[1,{"b":"x"}]}}')
+    page.goto("/tags/custom")
+    leaf = page.locator(".tree").get_by_text("x", exact=True)
+    assert leaf.is_visible()
+    page.locator("summary", has_text="sites").click()
+    assert not leaf.is_visible()
+
+
+def test_what_the_collector_says(page, parts):
+    parts.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
+    state = SourceState(
+        name="bigfix", lastSuccess="2018-01-12T11:00:00.000000Z", lastFailure="2018-01-12T12:00:00.000000Z",
+        reason="The server did not answer.", failures=2, nextAttempt=1515759000.0,
+    )
+    parts.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    page.get_by_role("link", name="Metrics", exact=True).click()
+    page.get_by_role("link", name="platform").click()
+    source = page.get_by_role("article").inner_text()
+    for words in ("bigfix", "failed", "1 hour ago", "just now", "in 9 minutes", "did not answer. (2 times in a row)"):
+        assert words in source, words
+    assert page.get_by_role("link", name="Edit").count() == 0
