@@ -23,10 +23,10 @@ _ONE_PIECE = 2**18
 class WholeResponse(Response):
     """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
 
+    default_mimetype = None
+
     def __init__(self, body, headers, status=200):
         super().__init__(body, status, Headers(headers))
-        if "Content-Type" not in headers:
-            del self.headers["Content-Type"]  # a default that a 304 does not have
 
     def __call__(self, environ, start_response):
         start_response(self.status, self.headers.to_wsgi_list())
