@@ -1,6 +1,7 @@
 """Measure, and print a table of ratios to the baselines; both are loaded in turn, round by round."""
 
 import argparse
+import math
 import statistics
 import tempfile
 from contextlib import ExitStack
@@ -49,10 +50,15 @@ def row(name, documents, names, results):
     cells = [f"{name:<20}{documents:>6}{statistics.median(result.rate for result in ours):>9.0f}/s"]
     cells.append(f"{statistics.median(result.p50 for result in ours):>9.2f} ms")
     for other in results[1:]:
-        cells.append(f"{statistics.median(mine.rate / its.rate for mine, its in zip(ours, other)):>14.2f}")
+        cells.append(f"{statistics.median(map(ratio, ours, other)):>14.2f}")
     errors = {side: sum(result.errors for result in found) for side, found in zip(names, results)}
     cells += [f"   {count} failed answers of {side}" for side, count in errors.items() if count]
     return "".join(cells)
+
+
+def ratio(mine, its):
+    """How many times the rate of ``its`` the one of ``mine`` is; infinite where the other got nothing done in time."""
+    return mine.rate / its.rate if its.rate else math.inf
 
 
 def run(documents, arguments, *, full, parts):
