@@ -27,7 +27,9 @@ def ours(instance):
     port = free_port()
     command = [sys.executable, "-m", "flask", "--app", "deploymetrics", "serve", "--bind", f"127.0.0.1:{port}",
                "--workers", str(WORKERS), "--threads", str(THREADS)]
-    with running(command, port, {"DEPLOYMETRICS_INSTANCE": str(instance)}) as process:
+    # The collector would add a document to those that are measured.
+    environment = {"DEPLOYMETRICS_INSTANCE": str(instance), "DEPLOYMETRICS_COLLECT": "false"}
+    with running(command, port, environment) as process:
         yield port, process
 
 
