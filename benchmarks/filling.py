@@ -42,7 +42,7 @@ def fill(instance, documents, full=0):
         parts.service.save(f"tag{number:05d}", METRICS, NAME)
     listing = parts.service.list()
     one = parts.service.get("tag00000").value if documents else b""
-    return one, b"[" + b",".join(listing.chunks) + b"]", listing.etag
+    return one, b"".join(listing.pieces), listing.etag
 
 
 def restore(service, tag, versions):

@@ -17,7 +17,6 @@ from .transfer import version_json
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 _PRIVATE = "private, no-cache"
-_ONE_PIECE = 2**18
 
 
 class WholeResponse(Response):
@@ -68,7 +67,7 @@ def answer_list(listing, page=None):
     if form == XML:
         root = _root()  # the body is made after the request's context is gone
         return _xml_list(headers, (_entry(item, root) for item in items))
-    return _json_list(headers, listing.chunks if page is None else [item.value for item in items])
+    return _json_list(headers, listing.pieces if page is None else _json_array(item.value for item in items))
 
 
 def answer_history(page):
@@ -84,14 +83,16 @@ def answer_history(page):
     if form == XML:
         root = _root()
         return _xml_list(headers, (_history_entry(item, root) for item in page.items))
-    return _json_list(headers, [version_json(item) for item in page.items])
+    return _json_list(headers, _json_array(version_json(item) for item in page.items))
 
 
-def _json_list(headers, chunks):
-    length = 2 + sum(map(len, chunks)) + max(len(chunks) - 1, 0)
-    # A short list goes out in one piece: each piece is a system call, and a packet.
-    body = [b"[%b]" % b",".join(chunks)] if length < _ONE_PIECE else _json_array(chunks)
-    return WholeResponse(body, {"Content-Type": "application/json", "Content-Length": str(length), **headers})
+def _json_list(headers, pieces):
+    length = str(sum(map(len, pieces)))
+    return WholeResponse(pieces, {"Content-Type": "application/json", "Content-Length": length, **headers})
+
+
+def _json_array(values):
+    return [b"[%b]" % b",".join(values)]
 
 
 def _xml_list(headers, entries):
@@ -144,13 +145,6 @@ def _client_has(etag):
 
 def _not_modified(headers):
     return WholeResponse([], headers, 304)
-
-
-def _json_array(chunks):
-    yield b"["
-    for number, chunk in enumerate(chunks):
-        yield b"," + chunk if number else chunk
-    yield b"]"
 
 
 def _entry(item, root):

@@ -57,7 +57,7 @@ def test_nothing_is_there_at_first(store):
     assert store.history(THINGS, "a") == []
     assert store.version(THINGS, "a", 1) is None
     assert store.stamp(THINGS, "a") is None
-    assert store.items(THINGS)[-3:] == ((), (), ())
+    assert store.items(THINGS)[-3:] == ((), (b"[]",), ())
 
 
 @pytest.mark.parametrize("kind", [THINGS, PLAIN], ids=["history", "no-history"])
@@ -66,7 +66,7 @@ def test_a_value_comes_back_byte_for_byte(store, reopen, kind, text):
     written = put(store, "a", text, kind=kind)
     assert written.value == value("a", text)
     assert reopen().read(kind, "a") == store.read(kind, "a") == written
-    assert reopen().items(kind).chunks == (value("a", text),)
+    assert reopen().items(kind).pieces == (b"[%b]" % value("a", text),)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -204,13 +204,14 @@ def test_the_listing_is_in_the_order_of_the_keys(store, reopen):
         assert listing.damaged == ()
 
 
-def test_the_listings_chunks_are_the_values_joined(store):
-    keys = [f"{number:03d}" for number in range(300)]
+@pytest.mark.parametrize("length, number, count", [(1, 0, 1), (1, 2, 1), (250_000, 9, 2), (2**20, 2, 3)])
+def test_the_listings_pieces_are_the_array_of_the_values(store, length, number, count):
+    keys, text = [f"{key:03d}" for key in range(number)], '"%s"' % ("x" * length)
     for key in keys:
-        put(store, key, kind=PLAIN)
-    listing = store.items(PLAIN)
-    assert 1 < len(listing.chunks) < 10
-    assert b",".join(listing.chunks) == b",".join(value(key) for key in keys)
+        put(store, key, text, kind=PLAIN)
+    pieces = store.items(PLAIN).pieces
+    assert b"".join(pieces) == b"[%b]" % b",".join(value(key, text) for key in keys)
+    assert len(pieces) == count
 
 
 def test_the_listings_etag_changes_with_every_write(store, reopen):

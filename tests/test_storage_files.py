@@ -75,7 +75,7 @@ def test_a_file_put_there_is_served_and_goes_on(store, things, name):
     (things / "a.json").write_text(BY_HAND[name])
     item = store.read(THINGS, "a")
     assert (item.value, item.version) == (value("a", "[1.10]"), 1)
-    assert store.items(THINGS).chunks == (value("a", "[1.10]"),)
+    assert store.items(THINGS).pieces == (b"[%b]" % value("a", "[1.10]"),)
     assert past(store, "a") == [(1, "[1.10]")]
     assert put(store, "a", "2").version == 2
     assert past(store, "a") == [(2, "2"), (1, "[1.10]")]
@@ -299,7 +299,7 @@ def test_a_damaged_file_is_named_and_never_overwritten(store, damaged):
 def test_the_others_go_on_beside_a_damaged_file(store, damaged):
     found = store.items(THINGS)
     assert ([item.key for item in found.items], found.damaged) == (["b"], ("a",))
-    assert found.chunks == (value("b"),)
+    assert found.pieces == (b"[%b]" % value("b"),)
     assert put(store, "b", "2").version == 2
     assert metrics(store.items(THINGS).items[0]) == "2"
 

@@ -57,14 +57,14 @@ class Listing(NamedTuple):
     """All items of a kind at one moment, in the order of their keys.
 
     ``etag`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
-    ``items`` come without their ``record``, to save memory; ``chunks`` are their values joined with commas, some
-    hundred a chunk; ``damaged`` are the keys of items that cannot be read, which are in none of the others.
+    ``items`` come without their ``record``, to save memory; ``pieces`` joined are the JSON array of their values, about
+    a megabyte each; ``damaged`` are the keys of items that cannot be read, which are in none of the others.
     """
 
     etag: str
     changed_at: str
     items: tuple
-    chunks: tuple
+    pieces: tuple
     damaged: tuple
 
 

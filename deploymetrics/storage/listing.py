@@ -15,7 +15,7 @@ from operator import attrgetter
 from ..errors import DamagedItem
 from . import Item, Listing, durable, entries
 
-CHUNK = 128
+PIECE_BYTES = 2**20
 RECHECK_SECONDS = 1.0
 
 
@@ -86,6 +86,19 @@ class FolderListing:
             blake2b("\n".join(item.etag for item in items).encode(), digest_size=12).hexdigest(),
             max((item.changed_at for item in good), default=""),
             good,
-            tuple(b",".join(item.value for item in good[slice(at, at + CHUNK)]) for at in range(0, len(good), CHUNK)),
+            tuple(_array(item.value for item in good)),
             tuple(item.key for item in items if item.value is None),
         )
+
+
+def _array(values):
+    """Yield the JSON array of values in pieces: sent as they are, they cost an answer neither copies nor many calls."""
+    part, size, before = [], 0, b"["
+    for value in values:
+        part += before, value
+        size += len(value)
+        before = b","
+        if size >= PIECE_BYTES:
+            yield b"".join(part)
+            part, size = [], 0
+    yield b"".join(part) + (b"]" if before == b"," else b"[]")
