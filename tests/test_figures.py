@@ -48,3 +48,15 @@ def test_everything_lies_within_the_axis(values):
     ticks, places = drawn(values)
     assert 2 <= len(ticks) <= 9 and all(len(label) <= 10 for _, label in ticks)
     assert all(TOP <= y <= HEIGHT - BOTTOM for y in [y for y, _ in ticks] + places)
+
+
+@pytest.mark.parametrize(("times", "labels"), [
+    (["12:00:03.1", "12:00:03.35"], ["12:00:03", "12:00:04"]),
+    (["12:00:03.1", "12:00:07"], ["12:00:04", "12:00:05", "12:00:06", "12:00:07"]),
+    (["12:00:10", "12:01:10"], ["12:00:15", "12:00:30", "12:00:45", "12:01:00"]),
+    (["12:00:10", "12:03:10"], ["12:01", "12:02", "12:03"]),
+    (["12:00:00"], ["11:30", "11:45", "12:00", "12:15", "12:30"]),
+])
+def test_the_time_is_on_the_axis_however_short_it_is(times, labels):
+    points = [Point(f"2018-01-12T{time}Z", "1", 1.0) for time in times]
+    assert re.findall('<text class="across"[^>]*>([^<]*)<', str(plot("x", points))) == labels

@@ -17,8 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24
 MAX_POINTS = 72
 SPARK_WIDTH, SPARK_HEIGHT = 88, 24
 _STEPS = [timedelta(seconds=seconds) for seconds in (
-    60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 30 * 86400,
-    91 * 86400, 182 * 86400, 365 * 86400, 5 * 365 * 86400,
+    1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400,
+    30 * 86400, 91 * 86400, 182 * 86400, 365 * 86400, 5 * 365 * 86400,
 )]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # From which size on, the divisor, and the letter; five digits are read as they are.
@@ -156,6 +156,8 @@ def _time_scale(times):
     first, last = times[0].timestamp(), times[-1].timestamp()
     if first == last:
         first, last = first - 1800, last + 1800
+    if last - first < 2:  # so that a tick is among them
+        first, last = first - 1, last + 1
     return _Scale(first, last, LEFT + 2, WIDTH - RIGHT)
 
 
@@ -172,6 +174,8 @@ def _time_axis(across):
 
 
 def _time_label(moment, step):
+    if step < timedelta(minutes=1):
+        return f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
     if step < timedelta(days=1) and (moment.hour or moment.minute):
         return f"{moment.hour:02d}:{moment.minute:02d}"
     if step < timedelta(days=90):
