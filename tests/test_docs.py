@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from docutils.core import publish_doctree
 
 from deploymetrics import settings_text
 from deploymetrics.openapi import help_index
@@ -50,3 +51,8 @@ def test_every_route_of_the_api_is_in_the_readme(app):
 @pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "deploymetrics").glob("[!_]*.py")))
 def test_every_module_is_in_the_architecture(module):
     assert f"``{module}``" in (ROOT / "docs" / "architecture.rst").read_text()
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")], ids=lambda path: path.name)
+def test_every_document_is_good_restructuredtext(path):
+    publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 2, "halt_level": 2})
