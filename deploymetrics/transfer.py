@@ -3,7 +3,8 @@
 A line is a version as the API's history shows it; the lines of a tag stand together, oldest first.
 """
 
-from itertools import groupby
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
 
 import msgspec
 from marshmallow import ValidationError
@@ -35,15 +36,25 @@ def export_tag(store, tag):
 def import_lines(store, lines, *, dry_run=False):
     """Store what ``export_tag`` gave, a tag at a time, each wholly or not at all.
 
-    Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag; a line that cannot be read refuses its tag,
-    and ``dry_run`` stores nothing.
+    Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag. A line that cannot be read refuses its tag;
+    where it does not say its tag, those beside it of which it may be a version. ``dry_run`` stores nothing.
     """
-    numbered = ((number, *_read(number, line)) for number, line in enumerate(lines, 1) if line.strip())
-    for tag, group in groupby(numbered, key=lambda row: row[1]):
-        group = list(group)
-        error = next((problem for _, _, _, problem in group if problem), None)
-        items = [item for _, _, item, _ in group]
-        yield tag, *(_refusal(error) if error else _import_tag(store, tag, items, group[0][0], dry_run))
+    before = ""
+    for (tag, rows), (following, _) in pairwise(chain(_by_tag(lines), [("", [])])):
+        number, first, _ = rows[0]
+        error = next((problem for _, _, problem in rows if problem), None)
+        if not error and (following is None or (before is None and first.version > 1)):
+            error = f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
+        items = [item for _, item, _ in rows]
+        yield tag, *(_refusal(error) if error else _import_tag(store, tag, items, number, dry_run))
+        before = tag
+
+
+def _by_tag(lines):
+    """Yield (tag or None, [(number, Item or None, sentence or None), …]) for lines of one tag after each other."""
+    read = ((number, *_read(number, line)) for number, line in enumerate(lines, 1) if line.strip())
+    for tag, rows in groupby(read, key=itemgetter(1)):
+        yield tag, [(number, item, problem) for number, _, item, problem in rows]
 
 
 def _refusal(sentence):

@@ -169,6 +169,17 @@ def test_a_bad_line_refuses_its_tag_and_says_which(invoke, service, line):
     assert service.store.keys(DOCUMENTS) == ["y"]
 
 
+@pytest.mark.parametrize("torn, kept", [(0, ["y"]), (1, ["y"]), (2, []), (3, ["x"])])
+def test_a_torn_line_refuses_the_tags_of_which_it_may_be_a_version(invoke, service, torn, kept):
+    """Else the versions before it would be taken for all, and a whole file be refused later."""
+    second = GOOD.replace(b":1,", b":2,", 1)
+    lines = [GOOD, second, GOOD.replace(b'"x"', b'"y"'), second.replace(b'"x"', b'"y"')]
+    lines[torn] = lines[torn][:60] + b"\n"
+    result = invoke("import", "-", input=b"".join(lines))
+    assert result.exit_code == 1 and f"line {torn + 1}" in result.stderr
+    assert service.store.keys(DOCUMENTS) == kept
+
+
 @pytest.mark.parametrize("versions", [1, 2, 130])
 def test_an_import_that_breaks_off_is_wholly_there_or_not(service, elsewhere, monkeypatch, versions):
     for number in range(versions):
