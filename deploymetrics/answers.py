@@ -10,8 +10,8 @@ from werkzeug.http import parse_etags
 
 from . import besxml
 from .clock import as_http_date, from_precise
-from .errors import BadRequest, DeploymetricsError, NotAcceptable
-from .negotiation import JSON, XML, XML_ETAG, requested_format
+from .errors import DeploymetricsError, NotAcceptable
+from .negotiation import JSON, XML, XML_ETAG, requested_format, root_url
 from .service import DOCUMENTS
 from .transfer import version_json
 
@@ -39,7 +39,7 @@ def answer_document(item):
     headers["Last-Modified"] = as_http_date(item.changed_at)
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
-    body = item.value if form == JSON else besxml.render_document(_entry(item, _root()))
+    body = item.value if form == JSON else besxml.render_document(_entry(item, root_url()))
     return WholeResponse([body], {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers})
 
 
@@ -65,7 +65,7 @@ def answer_list(listing, page=None):
         return _not_modified(headers)
     items = listing.items if page is None else page.items
     if form == XML:
-        root = _root()  # the body is made after the request's context is gone
+        root = root_url()  # the body is made after the request's context is gone
         return _xml_list(headers, (_entry(item, root) for item in items))
     return _json_list(headers, listing.pieces if page is None else _json_array(item.value for item in items))
 
@@ -81,7 +81,7 @@ def answer_history(page):
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
     if form == XML:
-        root = _root()
+        root = root_url()
         return _xml_list(headers, (_history_entry(item, root) for item in page.items))
     return _json_list(headers, _json_array(version_json(item) for item in page.items))
 
@@ -101,6 +101,7 @@ def _xml_list(headers, entries):
 
 def _next_link(**where):
     """The Link to the next page: this URL, with another place to go on from."""
+    root_url()  # which refuses a Host that is none: the link would lead nowhere
     arguments = urlencode({**request.args, **where}, quote_via=quote)
     return f'<{request.base_url}?{arguments}>; rel="next"'
 
@@ -122,13 +123,6 @@ def answer_problem(error, *, request_id=None):
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
     headers = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING, **error.headers}
     return Response(body, error.status, headers, content_type=f"application/problem+{form}")
-
-
-def _root():
-    """The URL of the server as the client names it; raises BadRequest for a Host header that is none."""
-    if not request.host:
-        raise BadRequest("The Host header is not valid.", code="invalid-host")
-    return request.url_root
 
 
 def _headers(form, etag):

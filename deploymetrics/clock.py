@@ -38,7 +38,10 @@ def from_precise(text):
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:  # another zone's first or last day
+        raise ValueError(str(error)) from error
 
 
 @lru_cache(maxsize=4096)

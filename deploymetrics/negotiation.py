@@ -5,7 +5,7 @@ from functools import lru_cache
 import msgspec
 from flask import current_app, request
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_accept_header, parse_etags, parse_options_header
 
 from . import besxml, rawjson
@@ -51,8 +51,15 @@ def requested_format():
 
 def check_answerable():
     """Raise NotAcceptable or BadRequest where the current request cannot be answered, before anything is stored."""
-    if requested_format() == XML and not request.host:  # XML names the document's whole address
+    if requested_format() == XML:
+        root_url()  # XML names the document's whole address
+
+
+def root_url():
+    """The URL of the server as the client names it; raises BadRequest for a Host header that is none."""
+    if not request.host:
         raise BadRequest("The Host header is not valid.", code="invalid-host")
+    return request.url_root
 
 
 def read_metrics(tag):
@@ -81,7 +88,7 @@ def read_object(tag):
 def _read_body(req):
     try:
         body = req.get_data(cache=False, parse_form_data=False)
-    except HTTPException:
+    except RequestEntityTooLarge:
         raise
     except Exception as error:
         # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.

@@ -78,7 +78,8 @@ def _drain():
 
 
 def _answer(error, request_id=None):
-    _drain()
+    if error.code != "broken-body":  # of which nothing more is to come
+        _drain()
     if request.path == "/api" or request.path.startswith("/api/"):
         return answer_problem(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)

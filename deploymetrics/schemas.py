@@ -8,6 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from .accounts import MAX_NAME_BYTES, Role
 from .clock import from_precise
 from .errors import BadRequest, InvalidFields
+from .storage import VERSION_LIMIT
 from .wholenumber import WholeNumber
 
 MAX_BYTES = MAX_NAME_BYTES
@@ -100,7 +101,9 @@ def _is_precise(text):
 class ExportedVersion(Schema):
     """A line of an export without its metrics, which stay text."""
 
-    version = fields.Integer(required=True, strict=True, validate=validate.Range(min=1))
+    version = fields.Integer(
+        required=True, strict=True, validate=validate.Range(min=1, max=VERSION_LIMIT, max_inclusive=False)
+    )
     changedAt = fields.String(required=True, validate=_is_precise)
     changedBy = fields.String(required=True)
     tag = fields.String(required=True)

@@ -174,3 +174,23 @@ def test_a_body_of_the_limit_is_taken(small):
 
 def test_the_default_limit_is_a_mebibyte(master):
     assert_problem(master.post(URL, data=b'"' + b"x" * 2**20 + b'"'), 413, "body-too-large", limit=2**20)
+
+
+class BrokenOff(io.RawIOBase):
+    """A body that the client stops sending, as the server's timeout tells."""
+
+    asked = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.asked += 1
+        raise TimeoutError
+
+
+def test_a_body_that_broke_off_is_not_waited_for_again(master):
+    body = BrokenOff()
+    environ = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": "100"}
+    assert_problem(master.post(URL, environ_overrides=environ), 400, "broken-body")
+    assert body.asked == 1

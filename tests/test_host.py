@@ -24,6 +24,15 @@ def test_a_host_that_is_none_gets_into_no_address(master, host):
 
 
 @pytest.mark.parametrize("host", BAD)
+def test_no_link_leads_to_a_host_that_is_none(master, host):
+    for number in "123":
+        master.post(URL, data=number)
+        master.post(f"{LIST}/tag{number}", data=number)
+    for url in (LIST, f"{URL}/history"):
+        assert_problem(master.get(f"{url}?limit=1", headers={"Host": host}), 400, "invalid-host")
+
+
+@pytest.mark.parametrize("host", BAD)
 def test_nothing_is_stored_where_the_answer_cannot_be_given(master, parts, host):
     answer = master.post(URL, data="1", headers={"Host": host}, query_string=XML)
     assert_problem(answer, 400, "invalid-host", "xml")

@@ -152,6 +152,8 @@ GOOD = (
         GOOD.replace(b":1,", b":0,"),
         GOOD.replace(b":1,", b':"1",'),
         GOOD.replace(b"2018-01-12T12:00:03.123456Z", b"yesterday"),
+        GOOD.replace(b"2018-01-12T12:00:03.123456Z", b"0001-01-01T00:00:00.000000+23:00"),
+        GOOD.replace(b":1,", b":100000000000000000,", 1),
         GOOD.replace(b'"metrics":1,', b""),
         GOOD.replace(b'"metrics":1', b'"deleted":true'),
         GOOD.replace(b'"metrics":1', b'"metrics":NaN'),

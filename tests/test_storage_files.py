@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import threading
+from types import SimpleNamespace
 
 import pytest
 from storekit import PLAIN, THINGS, files_below, metrics, open_files, past, put, remove, value
@@ -28,6 +29,7 @@ DAMAGE = {
     "wrong-tag": b'{"tag":"b","metrics":1}',
     "wrong-tag-after-our-head": HEAD + b'"tag":"b","metrics":1}\n',
     "no-tag": b'{"metrics":1}',
+    "version-without-end": b'{"version":100000000000000000,"tag":"a","metrics":1}',
     "not-an-object": b'["a"]',
     "not-json": b"tag = a",
     "two-objects": b'{"tag":"a","metrics":1}{"tag":"a","metrics":1}',
@@ -222,6 +224,23 @@ def test_a_file_of_the_same_size_and_time_is_seen(store, things, monkeypatch, in
     assert store.items(THINGS).etag != before.etag
     assert store.read(THINGS, "a").value == value("a", "2")
     assert store.stamp(THINGS, "a") != stamp
+
+
+@pytest.mark.parametrize("age, ctime, young", [
+    (0.04, 10.5, True), (0.06, 10.5, False), (0.06, 10, True), (1.04, 10, True), (1.06, 10, False), (-5, 10.5, True),
+])
+def test_a_time_in_whole_seconds_is_young_for_longer(age, ctime, young):
+    stat = SimpleNamespace(st_ctime_ns=int(ctime * 10**9))
+    assert durable.is_young(stat, int((ctime + age) * 10**9)) is young
+
+
+@pytest.mark.parametrize("name", ["99.jsonl", "99", "000000000099", "0000000000099.jsonl", "\u0669" * 12 + ".jsonl"])
+def test_other_files_in_a_history_are_left_alone(store, folder, name):
+    put(store, "a", "1")
+    put(store, "a", "2")
+    (folder / "history/things/a" / name).write_bytes(b"a note")
+    assert put(store, "a", "3").version == 3
+    assert past(store, "a") == [(3, "3"), (2, "2"), (1, "1")]
 
 
 def test_a_write_goes_on_in_a_history_that_another_process_went_on_with(coarse, folder, clock, monkeypatch):

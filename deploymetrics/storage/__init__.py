@@ -29,6 +29,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+#: No version is as high; files and imports that say so are refused, and what is counted on from them has room.
+VERSION_LIMIT = 10**17
+
 
 class Kind:
     """A kind of item: its name, a msgspec Struct with the fields that a value must have, whether versions are kept."""

@@ -13,6 +13,8 @@ DRAFT_SUFFIX = ".tmp"
 # The kernel stamps files with the time of its last tick; 4 ms is usual and 10 ms the slowest. Two changes within one
 # tick look alike, so a stamp as young as this is not relied on.
 TICK_NS = 50_000_000
+# A time without a fraction is most likely of a file system that keeps whole seconds.
+SECOND_NS = 1_000_000_000
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Errors that are about one file, and not about the disk or the process.
 UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO}
@@ -76,7 +78,8 @@ def signature(stat):
 
 def is_young(stat, now_ns):
     """Whether the file changed so short a time ago that another change could bear the same time."""
-    return stat.st_ctime_ns > now_ns - TICK_NS
+    tick = TICK_NS if stat.st_ctime_ns % SECOND_NS else TICK_NS + SECOND_NS
+    return stat.st_ctime_ns > now_ns - tick
 
 
 def read_file(path):

@@ -20,7 +20,7 @@ import msgspec
 from .. import rawjson
 from ..clock import as_precise, from_precise
 from ..errors import DamagedItem, MalformedBody
-from . import Item
+from . import VERSION_LIMIT, Item
 
 SUFFIX = ".json"
 # What ``encode`` writes before the fields of the value: the version, the time, and whether that is all.
@@ -125,8 +125,8 @@ def _decode_any(kind, key, data, modified_at):
     head = {"version": 0, "changedAt": as_precise(datetime.fromtimestamp(modified_at or 0, UTC)), "changedBy": ""}
     head.update({name: msgspec.json.decode(value) for name, value in text.items()})
     head = msgspec.convert(head, Head)
-    if head.version < ("version" in text):
-        raise ValueError("the version is not a positive number")
+    if not ("version" in text) <= head.version < VERSION_LIMIT:
+        raise ValueError("the version is not a number from 1 that can be counted on from")
     return build(kind, key, head, msgspec.json.encode(fields), data)
 
 

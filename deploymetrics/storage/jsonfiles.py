@@ -77,11 +77,12 @@ class JsonFiles(Storage):
 
     def stamp(self, kind, key):
         with durable.storage_errors("stamp"):
+            now = time.time_ns()  # before the look, as in Remembered
             try:
                 stat = os.stat(self._path(kind, key))
             except FileNotFoundError:
                 return None
-            if durable.is_young(stat, time.time_ns()):
+            if durable.is_young(stat, now):
                 item = self._read(kind, key)
                 return item and item.etag
             return durable.signature(stat)

@@ -10,7 +10,7 @@ import shutil
 
 from ..errors import AlreadyThere
 from . import durable, entries
-from .segments import SEGMENT_BYTES, SEGMENT_LINES, SUFFIX
+from .segments import SEGMENT_BYTES, SEGMENT_LINES, file_name
 
 MARK = "unfinished"
 
@@ -76,7 +76,7 @@ def _place_history(folder, lines, to_come):
     durable.make_folder(draft)
     try:
         for start, part in _parts(lines):
-            _write(os.path.join(draft, f"{start:012d}{SUFFIX}"), part)
+            _write(os.path.join(draft, file_name(start)), part)
         if to_come:
             _write(os.path.join(draft, MARK), [b"%d" % to_come])
         durable.sync_folder(draft)

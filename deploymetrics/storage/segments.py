@@ -8,6 +8,7 @@ zero bytes of a block that never reached the disk.
 """
 
 import os
+import re
 from bisect import bisect_right
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -21,6 +22,7 @@ SEGMENT_LINES = 64
 SEGMENT_BYTES = 2**18
 SUFFIX = ".jsonl"
 HEAD_BYTES = 512
+_NAME = re.compile(r"([0-9]{12}|[1-9][0-9]{12,17})\.jsonl")  # what file_name makes
 _APPENDED = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -56,7 +58,7 @@ class Segments:
             names = os.listdir(self.folder)
         except FileNotFoundError:
             return []
-        return sorted(int(name.removesuffix(SUFFIX)) for name in names if name.removesuffix(SUFFIX).isdecimal())
+        return sorted(int(name.removesuffix(SUFFIX)) for name in names if _NAME.fullmatch(name))
 
     def lines(self):
         """Every line, oldest first, each with its newline."""
@@ -179,7 +181,7 @@ class Segments:
         return match is not None and from_precise(match[2].decode()) < oldest
 
     def _path(self, start):
-        return f"{self.folder}/{start:012d}{SUFFIX}"
+        return f"{self.folder}/{file_name(start)}"
 
     def _lines(self, start):
         data, _ = durable.read_file(self._path(start))
@@ -194,6 +196,11 @@ class Segments:
                 log=f"{self.folder}: a line without a version",
             )
         return int(match[1])
+
+
+def file_name(start):
+    """The name of the file that begins with version ``start``."""
+    return f"{start:012d}{SUFFIX}"
 
 
 def _new_file(version, line):
