@@ -9,7 +9,7 @@ from .. import problems, rawjson
 from ..accounts import Role
 from ..auth import require_role
 from ..figures.differences import compare
-from ..errors import BadRequest, BodyTooLarge, MalformedBody, NotFound, PreconditionFailed, ReservedTag, StorageError
+from ..errors import BadRequest, BodyTooLarge, MalformedBody, PreconditionFailed, ReservedTag, StorageError
 from ..service import Condition
 from . import bp, parts
 from .login import form_limit
@@ -96,7 +96,7 @@ def store(tag, new=False):
         metrics = check(tag, text)
         item = parts().service.save(tag, metrics, current_user.name, condition_of(etag))
     except PreconditionFailed as error:
-        item = current_of(tag)
+        item = parts().service.find(tag)
         if not _is_done(item, metrics):
             return conflict(tag, text, metrics, item), error.status
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
@@ -130,14 +130,6 @@ def conflict(tag, text, metrics, current):
         "web/conflict.html", tag=tag, text=text, current=current, comparison=compare(theirs, metrics),
         theirs=rawjson.indented(theirs) if current else "", limit=form_limit(),
     )
-
-
-def current_of(tag):
-    """The current Item of a tag, or None."""
-    try:
-        return parts().service.get(tag)
-    except NotFound:
-        return None
 
 
 def condition_of(etag):

@@ -13,7 +13,7 @@ from ..figures.presentation import lay_out
 from ..reserved import is_reserved
 from ..service import parse_version
 from . import bp, parts
-from .editing import condition_of, current_of
+from .editing import condition_of
 from .documents import MAX_RAW
 from .words import tag_url
 
@@ -27,8 +27,8 @@ def history(tag):
     before = parse_version(request.args["before"]) if request.args.get("before") else None
     page = parts().service.history(tag, before, PER_PAGE)
     return render_template(
-        "web/history.html", tag=tag, items=page.items, before=before, older=page.following, current=current_of(tag),
-        reserved=is_reserved(tag),
+        "web/history.html", tag=tag, items=page.items, before=before, older=page.following,
+        current=parts().service.find(tag), reserved=is_reserved(tag),
     )
 
 
@@ -46,8 +46,8 @@ def comparison(tag):
     older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
     before, after = any_version(tag, older), any_version(tag, newer)
     return render_template(
-        "web/compare.html", tag=tag, before=before, after=after, current=current_of(tag), reserved=is_reserved(tag),
-        comparison=compare(metrics_of(before), metrics_of(after)),
+        "web/compare.html", tag=tag, before=before, after=after, current=parts().service.find(tag),
+        reserved=is_reserved(tag), comparison=compare(metrics_of(before), metrics_of(after)),
     )
 
 
@@ -69,7 +69,7 @@ def version_page(item, moved=False):
     json = rawjson.indented(item.value)
     return render_template(
         "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
-        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=current_of(item.key),
+        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=parts().service.find(item.key),
         reserved=is_reserved(item.key), moved=moved,
     )
 
