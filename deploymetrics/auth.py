@@ -18,7 +18,6 @@ from .accounts import Role
 from .errors import Forbidden, Unauthorized
 
 ANYONE = frozenset()
-EVERY_ROLE = frozenset(Role)
 MASTER_OPERATORS = frozenset({Role.MASTER_OPERATOR})
 MASTER_OPERATOR_NEEDED = "Action requires master operator privileges."
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}

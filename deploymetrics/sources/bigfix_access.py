@@ -94,8 +94,6 @@ def _read_credentials(path):
         raise _refusal(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise _refusal("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
-    except UnicodeDecodeError:
-        raise _refusal("BIGFIX_CREDENTIALS_FILE is not UTF-8.") from None
     if line.startswith(_BEARER):
         return "", "", line.removeprefix(_BEARER)
     user, colon, password = line.partition(":")
