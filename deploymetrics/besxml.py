@@ -199,11 +199,8 @@ def _member_xml(key, value):
 
 
 def render_problem(problem):
-    """An error, RFC 9457, as XML bytes: the standard members and ``code`` first, then the extensions."""
-    members = {"type": "about:blank", "title": "", "status": 500, "detail": "", "instance": None, "code": ""} | problem
-    if members["instance"] is None:
-        del members["instance"]
-    content = "".join(_member_xml(*item) for item in members.items())
+    """An error, RFC 9457, as XML bytes; the dict has type, title, status, detail and code first, then extensions."""
+    content = "".join(_member_xml(*item) for item in problem.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<problem xmlns="{PROBLEM}">{content}</problem>\n'.encode()
 
 

@@ -7,7 +7,6 @@ import re
 from itertools import repeat
 
 from . import rawjson
-from .errors import MalformedBody
 
 XPATH = "http://www.w3.org/2005/xpath-functions"
 WHITE = " \t\r\n"
@@ -196,14 +195,3 @@ def to_json(root):
             out.append(end)
             opened.pop()
     return "".join(out)
-
-
-def xml_to_json(element):
-    """The compact JSON, as bytes, of an XPath JSON element: numbers, order and duplicate keys as they are.
-
-    Raises ``MalformedBody``, code ``malformed-xml``, with the line; the column is 1, for lxml knows no better.
-    """
-    try:
-        return rawjson.compact(to_json(element).encode())
-    except Wrong as wrong:
-        raise MalformedBody(wrong.detail, code=wrong.code, line=wrong.element.sourceline, column=1) from None
