@@ -16,6 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from .accounts import Role
 from .errors import Forbidden, Unauthorized
+from .urls import in_api
 
 ANYONE = frozenset()
 MASTER_OPERATORS = frozenset({Role.MASTER_OPERATOR})
@@ -95,7 +96,7 @@ def check_access():
     if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
     if not has_header_credential(req.environ):
-        _check_same_site()
+        check_same_site()
 
 
 def _roles_of_request(req):
@@ -103,7 +104,7 @@ def _roles_of_request(req):
     error = req.routing_exception
     if error is None and req.method != "OPTIONS":
         return roles_of(req.url_rule.endpoint)
-    if not _in_api():
+    if not in_api():
         return ANYONE
     if error is None or isinstance(error, MethodNotAllowed):
         return _roles_of_any_method()
@@ -124,11 +125,7 @@ def _needed(roles):
     return f"Action requires one of these roles: {', '.join(sorted(roles))}."
 
 
-def _in_api():
-    return request.path == "/api" or request.path.startswith("/api/")
-
-
-def _check_same_site():
+def check_same_site():
     """Raise Forbidden where a request that rests on the cookie alone comes from another site.
 
     A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, which do not say
@@ -140,10 +137,5 @@ def _check_same_site():
         foreign = site not in ("same-origin", "none")
     else:
         foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower()
-    if foreign and (request.method not in _SAFE_METHODS or (_in_api() and site == "cross-site")):
+    if foreign and (request.method not in _SAFE_METHODS or (in_api() and site == "cross-site")):
         raise Forbidden("A request from another site cannot rest on the login cookie.", code="cross-site")
-
-
-def check_login_form():
-    """Raise Forbidden where the login form was sent from another site."""
-    _check_same_site()

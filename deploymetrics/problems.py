@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from . import errors
 from .answers import NO_SNIFFING, answer_problem
+from .urls import in_api
 
 #: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
 PAGE_HEADERS = {
@@ -80,7 +81,7 @@ def _drain():
 def _answer(error, request_id=None):
     if error.code != "broken-body":  # of which nothing more is to come
         _drain()
-    if request.path == "/api" or request.path.startswith("/api/"):
+    if in_api():
         return answer_problem(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)
     return page, error.status, error.headers | PAGE_HEADERS

@@ -1,4 +1,7 @@
-"""What a URL's path may be before it is routed: werkzeug decodes it, and two things get lost on the way."""
+"""Whether a URL's path is one of the API, and what it may be before it is routed.
+
+werkzeug decodes the path, and two things get lost on the way.
+"""
 
 from urllib.parse import unquote_to_bytes
 
@@ -7,6 +10,11 @@ from flask import request
 from .errors import BadRequest
 
 _TAGS = "/api/deploymentmetrics/"
+
+
+def in_api():
+    """Whether the current request is for the API, not for a page."""
+    return request.path == "/api" or request.path.startswith("/api/")
 
 
 def check_path():

@@ -6,8 +6,9 @@ from flask import current_app, flash, redirect, render_template, request, sessio
 from flask_login import current_user, login_user, logout_user
 
 from .. import problems
-from ..auth import check_login_form, public
+from ..auth import check_same_site, has_header_credential, public
 from ..errors import Forbidden, TooManyAttempts, Unauthorized
+from ..urls import in_api
 from . import bp, parts
 
 KEPT = "kept."
@@ -29,7 +30,7 @@ def login():
 @public
 def log_in():
     """Begin a session, set its cookie, and go where the person was going."""
-    check_login_form()
+    check_same_site()
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
@@ -46,7 +47,7 @@ def log_in():
 @public
 def log_out():
     """End the session on every worker and drop the cookie."""
-    check_login_form()
+    check_same_site()
     end_session()
     flash("You are logged out.")
     return redirect(url_for("web.login"))
@@ -55,7 +56,7 @@ def log_out():
 @bp.app_errorhandler(Unauthorized)
 def ask_to_log_in(error):
     """The login page for whoever needs an account here, with what a form had in it; an error for programs."""
-    if request.path == "/api" or request.path.startswith("/api/") or _has_header():
+    if in_api() or has_header_credential(request.environ):
         return problems.answer_error(error)
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
@@ -98,7 +99,7 @@ def landing(target):
 def typed_fields():
     """(name, value) of what a form of our own site has in it, without passwords; nothing of another site's."""
     try:
-        check_login_form()
+        check_same_site()
     except Forbidden:
         return []
     return [(name, value) for name, value in request.form.items(multi=True) if not _is_secret(name)]
@@ -120,10 +121,6 @@ def allow_large_form():
 def form_limit():
     """How many bytes a form with a document may have; an editor's text is longer than the document (``indented``)."""
     return 8 * current_app.config["MAX_BODY_BYTES"] + 2**16
-
-
-def _has_header():
-    return "Authorization" in request.headers or "SessionToken" in request.headers
 
 
 def _is_secret(name):
