@@ -4,7 +4,6 @@ import mimetypes
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,6 +15,7 @@ from .config import INSTANCE, load_settings
 from .cookie import LoginCookie
 from .credentials import Credentials
 from .errors import SettingError
+from .parts import NAME, Parts
 from .service import Service
 from .sessions import Sessions
 from .staleness import Expectations
@@ -47,16 +47,6 @@ COMMANDS = (
 )
 
 
-class Parts(NamedTuple):
-    """What an application is assembled from; views find it as ``app.extensions["deploymetrics"]``."""
-
-    service: Service
-    accounts: Accounts
-    sessions: Sessions
-    credentials: Credentials
-    expectations: Expectations
-
-
 def create_app(instance=None, settings=None, clock=None):
     """The WSGI application on an instance folder.
 
@@ -76,7 +66,7 @@ def create_app(instance=None, settings=None, clock=None):
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = False
-    app.extensions["deploymetrics"] = parts = _assemble(app.instance_path, app.config, clock or Clock())
+    app.extensions[NAME] = parts = _assemble(app.instance_path, app.config, clock or Clock())
     auth.init_app(app, parts.credentials, parts.sessions)
     app.before_request(urls.check_path)
     problems.init_app(app)
@@ -117,4 +107,4 @@ def _assemble(folder, settings, clock):
         longest=settings["GUESS_DELAY_SECONDS"],
     )
     credentials = Credentials(accounts, sessions, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    return Parts(Service(store), accounts, sessions, credentials, Expectations(store))
+    return Parts(clock, Service(store), accounts, sessions, credentials, Expectations(store))

@@ -9,6 +9,7 @@ from .accounts import Role
 from .answers import answer_document, answer_history, answer_list, answer_plain
 from .auth import require_role
 from .negotiation import check_answerable, read_condition, read_metrics, read_object
+from .parts import parts
 from .schemas import ExpectationBody, HistoryArguments, ListArguments, OutputArguments, load
 from .service import page_of, parse_version
 from .staleness import status
@@ -25,26 +26,11 @@ def check_output():
         load(OutputArguments(), request.args)
 
 
-def service():
-    """The Service of the current application."""
-    return current_app.extensions["deploymetrics"].service
-
-
-def expectations():
-    """The Expectations of the current application."""
-    return current_app.extensions["deploymetrics"].expectations
-
-
-def now():
-    """The time by the application's clock."""
-    return current_app.extensions["deploymetrics"].sessions.clock.now()
-
-
 @bp.get("/deploymentmetrics")
 @require_role(Role.MASTER_OPERATOR)
 def list_documents():
     """All documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
-    listing = service().list()
+    listing = parts().service.list()
     if not request.query_string:
         return answer_list(listing)
     arguments = load(ListArguments(), request.args)
@@ -55,14 +41,14 @@ def list_documents():
 @require_role(Role.MASTER_OPERATOR)
 def show_document(tag):
     """The document with this tag."""
-    return answer_document(service().get(tag))
+    return answer_document(parts().service.get(tag))
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
 @require_role(Role.MASTER_OPERATOR, Role.WEBUI_APP)
 def save_document(tag):
     """Create or update the document with this tag; the body is its metrics."""
-    documents = service()
+    documents = parts().service
     documents.check_writable(tag)
     check_answerable()
     return answer_document(documents.save(tag, read_metrics(tag), current_user.name, read_condition()))
@@ -72,7 +58,7 @@ def save_document(tag):
 @require_role(Role.MASTER_OPERATOR)
 def delete_document(tag):
     """Delete the document with this tag."""
-    service().delete(tag, current_user.name, read_condition())
+    parts().service.delete(tag, current_user.name, read_condition())
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response
@@ -82,33 +68,33 @@ def delete_document(tag):
 @require_role(Role.MASTER_OPERATOR)
 def show_history(tag):
     """The versions of the document with this tag, newest first, a page at a time."""
-    return answer_history(service().history(tag, **load(HistoryArguments(), request.args)))
+    return answer_history(parts().service.history(tag, **load(HistoryArguments(), request.args)))
 
 
 @bp.get("/deploymentmetrics/<tag>/history/<version>")
 @require_role(Role.MASTER_OPERATOR)
 def show_version(tag, version):
     """The document as it was in one version."""
-    return answer_document(service().version(tag, parse_version(version)))
+    return answer_document(parts().service.version(tag, parse_version(version)))
 
 
 @bp.get("/expectations")
 @require_role(Role.MASTER_OPERATOR)
 def list_expectations():
     """How often tags are expected to be posted, by tag, and which are late. An extension, in JSON only."""
-    items = {item.key: item for item in service().list().items}
-    found = sorted(expectations().all().items())
-    return answer_plain([status(tag, seconds, items.get(tag), now())._asdict() for tag, seconds in found])
+    items = {item.key: item for item in parts().service.list().items}
+    found = sorted(parts().expectations.all().items())
+    return answer_plain([status(tag, seconds, items.get(tag), parts().clock.now())._asdict() for tag, seconds in found])
 
 
 @bp.get("/expectations/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 def show_expectation(tag):
     """How often this tag is expected to be posted, and whether it is late."""
-    seconds = expectations().of(tag)
+    seconds = parts().expectations.of(tag)
     if seconds is None:
         raise errors.NotFound("Nothing is expected of this tag.", code="no-expectation")
-    return answer_plain(status(tag, seconds, service().find(tag), now())._asdict())
+    return answer_plain(status(tag, seconds, parts().service.find(tag), parts().clock.now())._asdict())
 
 
 @bp.put("/expectations/<tag>")
@@ -116,7 +102,7 @@ def show_expectation(tag):
 def save_expectation(tag):
     """Expect a post of this tag every so many seconds; the body is ``{"everySeconds": N}``."""
     body = load(ExpectationBody(), read_object(tag))
-    expectations().set(tag, body["everySeconds"], current_user.name)
+    parts().expectations.set(tag, body["everySeconds"], current_user.name)
     return show_expectation(tag)
 
 
@@ -125,7 +111,7 @@ def save_expectation(tag):
 def delete_expectation(tag):
     """Expect nothing of this tag any more."""
     show_expectation(tag)
-    expectations().set(tag, None, current_user.name)
+    parts().expectations.set(tag, None, current_user.name)
     response = Response(status=204)
     del response.headers["Content-Type"]
     return response
@@ -135,7 +121,7 @@ def delete_expectation(tag):
 @require_role(*Role)
 def login():
     """The text ``ok``, and a token for the SessionToken header."""
-    token = request.headers.get("SessionToken") or current_app.extensions["deploymetrics"].sessions.start(
+    token = request.headers.get("SessionToken") or parts().sessions.start(
         current_user, current_app.config["SESSION_SECONDS"]
     )
     return Response("ok", headers={"SessionToken": token, "Cache-Control": "no-store"}, content_type=TEXT)

@@ -9,6 +9,7 @@ from flask.cli import FlaskGroup, with_appcontext
 from . import schemas, settings_text
 from .accounts import Role, generate_secret, normalized
 from .errors import DeploymetricsError
+from .parts import parts
 from .sources.server import record_start
 
 
@@ -42,10 +43,6 @@ def main():
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
 
 
-def _accounts():
-    return current_app.extensions["deploymetrics"].accounts
-
-
 @click.group()
 def account():
     """Accounts: who may read and post."""
@@ -67,7 +64,7 @@ _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the pass
 def add_account(name, role, password_stdin):
     """Add an account. Its secret is generated and printed, unless it comes from standard input."""
     loaded = schemas.load(schemas.NewAccount(), {"name": name, "role": role})
-    with_secret(loaded["role"], password_stdin, lambda password: _accounts().add(**loaded, password=password))
+    with_secret(loaded["role"], password_stdin, lambda password: parts().accounts.add(**loaded, password=password))
 
 
 @account.command("set-password")
@@ -76,9 +73,9 @@ def add_account(name, role, password_stdin):
 @with_appcontext
 def set_password(name, password_stdin):
     """Give an account another password, or a WebUI application another secret; its sessions end."""
-    record = _accounts().find(name)
+    record = parts().accounts.find(name)
     role = record.role if record else Role.OPERATOR
-    with_secret(role, password_stdin, lambda password: _accounts().set_password(name, password))
+    with_secret(role, password_stdin, lambda password: parts().accounts.set_password(name, password))
 
 
 def with_secret(role, password_stdin, use):
@@ -101,9 +98,9 @@ def with_secret(role, password_stdin, use):
 @with_appcontext
 def list_accounts():
     """List the accounts: name, role, and whether they are enabled, separated by tabs."""
-    for record in _accounts().list():
+    for record in parts().accounts.list():
         click.echo(f"{record.name}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
-    if damaged := _accounts().damaged():
+    if damaged := parts().accounts.damaged():
         raise click.ClickException(f"These accounts are damaged, and nobody can use them: {', '.join(damaged)}")
 
 
@@ -112,7 +109,7 @@ def list_accounts():
 @with_appcontext
 def disable_account(name):
     """Disable an account; its sessions end at once."""
-    _accounts().enable(name, False)
+    parts().accounts.enable(name, False)
 
 
 @account.command("enable")
@@ -120,7 +117,7 @@ def disable_account(name):
 @with_appcontext
 def enable_account(name):
     """Enable an account again."""
-    _accounts().enable(name, True)
+    parts().accounts.enable(name, True)
 
 
 @account.command("remove")
@@ -128,7 +125,7 @@ def enable_account(name):
 @with_appcontext
 def remove_account(name):
     """Remove an account; its sessions end at once."""
-    _accounts().remove(name)
+    parts().accounts.remove(name)
 
 
 @click.command()
@@ -159,15 +156,15 @@ def serve(bind, workers, threads, certfile, keyfile):
 
     if bool(certfile) != bool(keyfile):
         raise click.UsageError("--certfile and --keyfile go together.")
-    parts = current_app.extensions["deploymetrics"]
-    server.check_first_start(parts.accounts, bind)
-    record_start(parts.service.store, parts.sessions.clock)
+    accounts = parts().accounts
+    server.check_first_start(accounts, bind)
+    record_start(parts().service.store, parts().clock)
     options = {
         "bind": bind,
         "workers": workers,
         "threads": threads,
         "certfile": certfile,
         "keyfile": keyfile,
-        "when_ready": lambda arbiter: server.make_first_account(parts.accounts, bind, tls=bool(certfile)),
+        "when_ready": lambda arbiter: server.make_first_account(accounts, bind, tls=bool(certfile)),
     }
     server.run(options, current_app.instance_path)

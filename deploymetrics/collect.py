@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from .clock import from_precise
 from .collector import create_task
 from .errors import DeploymetricsError
+from .parts import parts
 from .reserved import RESERVED_TAG
 from .runner import RunnerLock, Stop, collect_forever
 from .sources import printable
@@ -45,10 +46,9 @@ def collect(ctx, forever, show_status, retry, until_stdin_ends):
 
 
 def _task():
-    parts = current_app.extensions["deploymetrics"]
-    store = parts.service.store
-    clock = parts.sessions.clock
-    return create_task(current_app.config, current_app.instance_path, store, parts.service, parts.accounts, clock)
+    app = parts()
+    settings, instance = current_app.config, current_app.instance_path
+    return create_task(settings, instance, app.service.store, app.service, app.accounts, app.clock)
 
 
 def _log_to_stderr():

@@ -3,13 +3,13 @@
 import sys
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from . import transfer
 from .accounts import ACCOUNTS, LEAVING
 from .collector import COLLECTOR
 from .errors import StorageError
+from .parts import parts
 from .service import DOCUMENTS
 from .sessions import SESSIONS
 from .sources.server import STARTS
@@ -19,17 +19,13 @@ from .throttle import FAILURES
 KINDS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, LEAVING, SESSIONS, FAILURES, COLLECTOR, STARTS)
 
 
-def _service():
-    return current_app.extensions["deploymetrics"].service
-
-
 @click.command()
 @click.argument("tag")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many versions.")
 @with_appcontext
 def history(tag, limit):
     """Show the versions of a document, newest first: version, time, who, size, separated by tabs."""
-    for item in _service().history(tag, limit=limit).items:
+    for item in parts().service.history(tag, limit=limit).items:
         size = "deleted" if item.deleted else f"{len(item.value)} bytes"
         click.echo(f"{item.version}\t{item.changed_at}\t{item.changed_by}\t{size}")
 
@@ -40,7 +36,7 @@ def verify():
     """Read everything that is stored and name what is damaged. Exits with 1 where something is."""
     findings = 0
     for kind in KINDS:
-        for what, sentence in _service().store.verify(kind):
+        for what, sentence in parts().service.store.verify(kind):
             findings += 1
             click.echo(f"{kind.name}\t{what}\t{sentence}")
     if findings:
@@ -53,7 +49,7 @@ def verify():
 @with_appcontext
 def export_documents(file):
     """Write all documents with their histories to FILE (- is standard output), a line of JSON for each version."""
-    store = _service().store
+    store = parts().service.store
     failed = False
     with _progress(store.keys(DOCUMENTS), "Exporting") as tags:
         for tag in tags:
@@ -78,7 +74,7 @@ def import_documents(file, dry_run):
     """
     counts = dict.fromkeys((transfer.IMPORTED, transfer.THERE, transfer.REFUSED), 0)
     with _progress(file, "Importing") as lines:
-        for _, outcome, sentence in transfer.import_lines(_service().store, lines, dry_run=dry_run):
+        for _, outcome, sentence in transfer.import_lines(parts().service.store, lines, dry_run=dry_run):
             counts[outcome] += 1
             if sentence:
                 click.echo(sentence, err=True)

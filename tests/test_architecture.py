@@ -18,7 +18,7 @@ WEB_LIBRARIES = {"flask", "flask_login", "gunicorn", "click"}
 LAYERS = [
     {"__init__", "__main__"},
     {"api", "web", "cli", "collect", "maintenance", "server"},
-    {"problems", "openapi", "fairworker"},
+    {"problems", "openapi", "fairworker", "parts"},
     {"auth", "answers", "negotiation", "urls", "cookie"},
     {"collector", "platformdocument", "runner", "credentials", "service", "transfer"},
     {"figures", "staleness", "sessions", "throttle"},

@@ -14,11 +14,6 @@ from ..version import VERSION
 bp = Blueprint("web", __name__)
 
 
-def parts():
-    """The application's services."""
-    return current_app.extensions["deploymetrics"]
-
-
 @bp.get("/openapi.json")
 @public
 def openapi_document():

@@ -7,7 +7,8 @@ from .. import schemas
 from ..accounts import Account, Role, generate_secret, normalized
 from ..auth import require_role
 from ..errors import AccountError, DeploymetricsError, InvalidFields, TooManyAttempts, Unauthorized
-from . import bp, parts
+from ..parts import parts
+from . import bp
 from .login import begin_session
 from .words import visible
 

@@ -17,11 +17,12 @@ from ..errors import DamagedItem, NotFound
 from ..figures.flatten import shorten
 from ..figures.plots import MAX_POINTS, plot
 from ..figures.presentation import lay_out
-from ..reserved import RESERVED_TAG
 from ..figures.series import Recent, collect, recent
+from ..parts import parts
+from ..reserved import RESERVED_TAG
 from ..staleness import state
-from . import bp, parts
-from .words import now, page_number
+from . import bp
+from .words import page_number
 
 RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}
 PLOTS_PER_PAGE = 12
@@ -61,7 +62,8 @@ def document(tag):
         return render_template("web/deleted.html", tag=tag, item=last_of(tag), reserved=reserved, sources=sources), 404
     seconds = parts().expectations.of(tag)
     return render_template(
-        "web/document.html", tag=tag, item=item, state=state(item.changed_at, seconds, now()), every=seconds,
+        "web/document.html", tag=tag, item=item, every=seconds,
+        state=state(item.changed_at, seconds, parts().clock.now()),
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
         raws=raw_forms(item), curl=curl_line(tag), reserved=reserved, sources=sources,
     )
@@ -81,7 +83,7 @@ def read_plots(tag):
     """The Plots that the current request's URL asks for: ``range``, ``plots`` (a page of them) and ``name``."""
     span = request.args.get("range") if request.args.get("range") in RANGES else "all"
     days = RANGES[span][1]
-    since = as_precise(now() - timedelta(days=days)) if days else ""
+    since = as_precise(parts().clock.now() - timedelta(days=days)) if days else ""
     try:
         versions, notes = recent(parts().service, tag, since), []
     except DamagedItem as error:  # the document itself can be read

@@ -10,8 +10,9 @@ from ..accounts import Role
 from ..auth import require_role
 from ..figures.differences import compare
 from ..errors import BadRequest, BodyTooLarge, MalformedBody, PreconditionFailed, ReservedTag, StorageError
+from ..parts import parts
 from ..service import Condition
-from . import bp, parts
+from . import bp
 from .login import form_limit
 from .words import tag_url, visible
 

@@ -10,9 +10,10 @@ from ..errors import PreconditionFailed
 from ..figures.differences import compare
 from ..figures.flatten import shorten
 from ..figures.presentation import lay_out
+from ..parts import parts
 from ..reserved import is_reserved
 from ..service import parse_version
-from . import bp, parts
+from . import bp
 from .editing import condition_of
 from .documents import MAX_RAW
 from .words import tag_url

@@ -8,8 +8,9 @@ from flask_login import current_user, login_user, logout_user
 from .. import problems
 from ..auth import check_same_site, has_header_credential, public
 from ..errors import Forbidden, TooManyAttempts, Unauthorized
+from ..parts import parts
 from ..urls import in_api
-from . import bp, parts
+from . import bp
 
 KEPT = "kept."
 _NEVER_KEPT = ("password",)

@@ -15,9 +15,10 @@ from ..auth import require_role
 from ..clock import as_precise, from_precise
 from ..figures.plots import sparkline
 from ..figures.series import spark
+from ..parts import NAME, parts
 from ..staleness import QUIET_SECONDS, state
-from . import bp, parts
-from .words import ago, ago_lasts, now, page_number
+from . import bp
+from .words import ago, ago_lasts, page_number
 
 PER_PAGE = 100
 ORDERS = {
@@ -133,7 +134,7 @@ class Asked(NamedTuple):
 @bp.record_once
 def remember_rows(setup):
     """Keep the lines of an application's overview with the application."""
-    setup.app.extensions[_ROWS] = Rows(setup.app.extensions["deploymetrics"].service)
+    setup.app.extensions[_ROWS] = Rows(setup.app.extensions[NAME].service)
 
 
 @bp.get("/")
@@ -142,7 +143,8 @@ def index():
     """The overview for master operators; for others what they may do."""
     if current_user.role is not Role.MASTER_OPERATOR:
         return render_template("web/welcome.html")
-    choice, listing, expected, moment = read_choice(), parts().service.list(), parts().expectations.all(), now()
+    listing, expected = parts().service.list(), parts().expectations.all()
+    choice, moment = read_choice(), parts().clock.now()
     asked = ask(listing.items, choice, expected, moment)
     html, root = current_app.extensions[_ROWS].html, request.script_root
     rows = Markup("\n".join([html(item, expected.get(item.key), moment, root) for item in asked.items]))

@@ -8,7 +8,8 @@ from flask import request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import MONTHS, from_precise
-from . import bp, parts
+from ..parts import parts
+from . import bp
 
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 # What nobody sees, or sees as a space: by category, and by name where the category is that of letters and marks.
@@ -25,11 +26,6 @@ EVERY = (
     (0, "not expected"), (300, "5 minutes"), (900, "15 minutes"), (3600, "hour"), (6 * 3600, "6 hours"),
     (86400, "day"), (7 * 86400, "week"), (31 * 86400, "month"),
 )
-
-
-def now():
-    """The time by the application's clock."""
-    return parts().sessions.clock.now()
 
 
 def page_number(name):
@@ -53,7 +49,7 @@ def ago(changed_at, moment=None):
     """``3 minutes ago``, for a time as the storage writes it or an aware datetime."""
     changed = from_precise(changed_at) if isinstance(changed_at, str) else changed_at
     # Versions of one moment are told apart by microseconds.
-    seconds = round(((moment or now()) - changed) / timedelta(seconds=1))
+    seconds = round(((moment or parts().clock.now()) - changed) / timedelta(seconds=1))
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
     return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
