@@ -116,10 +116,7 @@ def answer_problem(error, *, request_id=None):
         form = requested_format()
     except DeploymetricsError:
         form = JSON
-    problem = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail,
-               "code": error.code, **error.extra}
-    if request_id:
-        problem["requestId"] = request_id
+    problem = error.problem(request_id)
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
     headers = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING, **error.headers}
     return Response(body, error.status, headers, content_type=f"application/problem+{form}")

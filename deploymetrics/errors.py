@@ -16,7 +16,7 @@ class DeploymetricsError(Exception):
 
     status = 500
     code = "internal-error"
-    detail = "The server could not answer."
+    detail = "Something went wrong on the server. Its log has more under this request id."
 
     def __init__(self, detail=None, *, code=None, headers=None, log=None, **extra):
         self.detail = detail or self.detail
@@ -30,6 +30,12 @@ class DeploymetricsError(Exception):
     def title(self):
         """The standard phrase of the status: ``Bad Request``."""
         return HTTPStatus(self.status).phrase
+
+    def problem(self, request_id=None):
+        """The members of the problem document; ``request_id`` is the one under which the log has more, if it has."""
+        members = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail,
+                   "code": self.code, **self.extra}
+        return {**members, "requestId": request_id} if request_id else members
 
 
 class BadRequest(DeploymetricsError):

@@ -21,7 +21,6 @@ PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 _DRAINED = 2**24
-_SENTENCE = "Something went wrong on the server. Its log has more under this request id."
 
 
 def init_app(app):
@@ -54,7 +53,7 @@ def answer_http_exception(error):
 
 def answer_bug(error):
     """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
-    return _answer(errors.DeploymetricsError(_SENTENCE), log(error, "unexpected error"))
+    return _answer(errors.DeploymetricsError(), log(error, "unexpected error"))
 
 
 _KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
