@@ -26,6 +26,13 @@ def check_output():
         load(OutputArguments(), request.args)
 
 
+def no_content():
+    """The answer to a deletion, which has no body and so no Content-Type."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
 @bp.get("/deploymentmetrics")
 @require_role(Role.MASTER_OPERATOR)
 def list_documents():
@@ -59,9 +66,7 @@ def save_document(tag):
 def delete_document(tag):
     """Delete the document with this tag."""
     parts().service.delete(tag, current_user.name, read_condition())
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+    return no_content()
 
 
 @bp.get("/deploymentmetrics/<tag>/history")
@@ -112,9 +117,7 @@ def delete_expectation(tag):
     """Expect nothing of this tag any more."""
     show_expectation(tag)
     parts().expectations.set(tag, None, current_user.name)
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+    return no_content()
 
 
 @bp.get("/login")

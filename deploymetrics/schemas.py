@@ -63,28 +63,27 @@ def load(schema, data):
         raise InvalidFields(error.normalized_messages()) from None
 
 
-class OutputArguments(Schema):
-    """Query arguments of every API route that answers with documents; others are left alone, as BigFix does."""
+class _Arguments(Schema):
+    """Query arguments; those that are not known are ignored, as BigFix does."""
 
     class Meta:
         unknown = EXCLUDE
+
+
+class OutputArguments(_Arguments):
+    """What every route of the API takes."""
 
     output = fields.String(load_default=None, validate=validate.OneOf(["json", "xml"]))
 
 
-class _PageArguments(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class ListArguments(_PageArguments):
+class ListArguments(_Arguments):
     """Where a page of the list begins, and how long it is; nothing where the whole list is asked for."""
 
     after = fields.String()
     limit = WholeNumber(validate=validate.Range(min=1))
 
 
-class HistoryArguments(_PageArguments):
+class HistoryArguments(_Arguments):
     """Below which version a page of the history begins, and how long it is."""
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))

@@ -86,10 +86,7 @@ class Service:
 
     def get(self, tag):
         """The document; raises NotFound."""
-        item = self.store.read(DOCUMENTS, check_tag(tag))
-        if item is None:
-            raise NotFound("There is no document with this tag.", code="no-such-tag")
-        return item
+        return _present(self.find(tag))
 
     def check_writable(self, tag):
         """Raise BadRequest or ReservedTag unless clients may write this tag; for refusing before a body is read."""
@@ -115,8 +112,7 @@ class Service:
 
         def change(current, at):
             condition.check(current)
-            if current is None:
-                raise NotFound("There is no document with this tag.", code="no-such-tag")
+            _present(current)
 
         self.store.write(DOCUMENTS, tag, by, change)
 
@@ -145,6 +141,12 @@ class Service:
             return b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}' % (name, metrics, last_changed)
 
         return self.store.write(DOCUMENTS, tag, by, change)
+
+
+def _present(item):
+    if item is None:
+        raise NotFound("There is no document with this tag.", code="no-such-tag")
+    return item
 
 
 def parse_version(text):
