@@ -154,7 +154,7 @@ class Accounts:
         def create(current, at):
             if current is not None:
                 raise AccountError(f"There is an account {name} already.")
-            return _encode(AccountRecord(name, role, _hashed(role, password), secrets.token_hex(8)))
+            return msgspec.json.encode(AccountRecord(name, role, _hashed(role, password), secrets.token_hex(8)))
 
         return self.store.write(ACCOUNTS, name, by, create).record
 
@@ -195,7 +195,7 @@ class Accounts:
             if self._is_enabled_master(name) and not self._has_master_without(leaving):
                 raise AccountError(f"{name} is the last enabled master operator.", code="last-master-operator")
             deadline[:] = [now + _LEAVE_SECONDS]
-            return _encode(LeavingRecord(_ONE_LOCK, {**others, attempt: (name, now + 3 * _LEAVE_SECONDS)}))
+            return msgspec.json.encode(LeavingRecord(_ONE_LOCK, {**others, attempt: (name, now + 3 * _LEAVE_SECONDS)}))
 
         def check(at):
             if at.timestamp() > deadline[0]:
@@ -203,7 +203,7 @@ class Accounts:
 
         def leave(current, at):
             others = {key: found for key, found in _attempts(current).items() if key != attempt}
-            return _encode(LeavingRecord(_ONE_LOCK, others))
+            return msgspec.json.encode(LeavingRecord(_ONE_LOCK, others))
 
         self.store.write(LEAVING, _ONE_LOCK, by, enter)
         try:
@@ -222,7 +222,7 @@ class Accounts:
         def change(current, at):
             check(at)
             record = _existing(current, name)
-            return _encode(msgspec.structs.replace(record, epoch=secrets.token_hex(8), **fields(record)))
+            return msgspec.json.encode(msgspec.structs.replace(record, epoch=secrets.token_hex(8), **fields(record)))
 
         return self.store.write(ACCOUNTS, name, by, change).record
 
@@ -243,7 +243,3 @@ def _existing(current, name):
 
 def _hashed(role, password):
     return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password)
-
-
-def _encode(record):
-    return msgspec.json.encode(record)

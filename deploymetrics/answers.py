@@ -35,8 +35,7 @@ class WholeResponse(Response):
 def answer_document(item):
     """A response with one document (an Item), or 304 where the client has it already."""
     form = requested_format()
-    headers = _headers(form, item.etag)
-    headers["Last-Modified"] = as_http_date(item.changed_at)
+    headers = _headers(form, item.etag, item.changed_at)
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
     body = item.value if form == JSON else besxml.render_document(_entry(item, root_url()))
@@ -54,9 +53,7 @@ def answer_plain(value):
 def answer_list(listing, page=None):
     """A streamed response with all documents of a Listing, or with a Page of them; 304 where the client has it."""
     form = requested_format()
-    headers = _headers(form, listing.etag)
-    if listing.changed_at:
-        headers["Last-Modified"] = as_http_date(listing.changed_at)
+    headers = _headers(form, listing.etag, listing.changed_at)
     if listing.damaged:
         headers["Deploymetrics-Damaged"] = ", ".join(_path(tag) for tag in listing.damaged)
     if page is not None and page.following is not None:
@@ -73,9 +70,7 @@ def answer_list(listing, page=None):
 def answer_history(page):
     """A response with a Page of versions (Items, newest first)."""
     form = requested_format()
-    headers = _headers(form, _etag_of(page.items))
-    if page.items:
-        headers["Last-Modified"] = as_http_date(page.items[0].changed_at)
+    headers = _headers(form, _etag_of(page.items), page.items[0].changed_at if page.items else "")
     if page.following is not None:
         headers["Link"] = _next_link(before=page.following)
     if _client_has(headers["ETag"]):
@@ -122,9 +117,10 @@ def answer_problem(error, *, request_id=None):
     return Response(body, error.status, headers, content_type=f"application/problem+{form}")
 
 
-def _headers(form, etag):
+def _headers(form, etag, changed_at):
     etag = f'"{etag}{XML_ETAG if form == XML else ""}"'
-    return {"ETag": etag, "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    modified = {"Last-Modified": as_http_date(changed_at)} if changed_at else {}
+    return {"ETag": etag, "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING, **modified}
 
 
 def _client_has(etag):

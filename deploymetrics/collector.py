@@ -182,7 +182,8 @@ class DeploymentMetricsCollectorTask:
         # What a full disk refuses stays in memory: an account is not hammered because a failure cannot be noted.
         for name, state in list(self._unsaved.items()):
             with suppress(DamagedItem):  # by now; the next run says so
-                self.store.write(COLLECTOR, name, BY, _replacing(state))
+                value = msgspec.json.encode(state)
+                self.store.write(COLLECTOR, name, BY, lambda current, at: value)
             del self._unsaved[name]
 
     def _success(self, before, outcome):
@@ -219,10 +220,6 @@ class DeploymentMetricsCollectorTask:
     def _backoff(self, failures):
         doubled = self.timing.interval * 2 ** min(failures - 1, 20)
         return max(self.timing.interval, min(doubled, self.timing.longest_delay))
-
-
-def _replacing(state):
-    return lambda current, at: msgspec.json.encode(state)
 
 
 def _merged(old, outcome):

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from . import rawjson
 from .clock import as_precise, from_precise
-from .errors import BadRequest, DeploymetricsError, MalformedBody
+from .errors import BadRequest, DeploymetricsError
 from .schemas import ExportedVersion, check_tag
 from .service import DOCUMENTS, Document
 from .storage import Item
@@ -46,7 +46,7 @@ def import_lines(store, lines, *, dry_run=False):
         if not error and (following is None or (before is None and first.version > 1)):
             error = f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
         items = [item for _, item, _ in rows]
-        yield tag, *(_refusal(error) if error else _import_tag(store, tag, items, number, dry_run))
+        yield tag, *((REFUSED, error) if error else _import_tag(store, tag, items, number, dry_run))
         before = tag
 
 
@@ -57,20 +57,16 @@ def _by_tag(lines):
         yield tag, [(number, item, problem) for number, _, item, problem in rows]
 
 
-def _refusal(sentence):
-    return REFUSED, sentence
-
-
 def _import_tag(store, tag, items, number, dry_run):
-    for older, newer in zip(items, items[1:]):
+    for older, newer in pairwise(items):
         if newer.version != older.version + 1:
-            return _refusal(f"line {number}: the versions of {tag} are not in order, one by one")
+            return REFUSED, f"line {number}: the versions of {tag} are not in order, one by one"
     try:
         if dry_run:
             return _foresee(store, tag, items)
         return (IMPORTED if store.restore(DOCUMENTS, tag, items) else THERE), ""
     except DeploymetricsError as error:
-        return _refusal(f"line {number}: {error.detail}")
+        return REFUSED, f"line {number}: {error.detail}"
 
 
 def _foresee(store, tag, items):
@@ -78,7 +74,7 @@ def _foresee(store, tag, items):
     if not there:
         return IMPORTED, ""
     same = [version_json(item) for item in reversed(there)] == [version_json(item) for item in items]
-    return (THERE, "") if same else _refusal(f"There are other versions of {tag!r} already.")
+    return (THERE, "") if same else (REFUSED, f"There are other versions of {tag!r} already.")
 
 
 def _read(number, line):
@@ -89,11 +85,10 @@ def _read(number, line):
         tag = check_tag(msgspec.json.decode(fields.get("tag", b'""'), type=str))
         return tag, _item(tag, fields), None
     except ValidationError as error:
-        return tag, None, f"line {number}: {error.normalized_messages()}"
-    except (MalformedBody, BadRequest) as error:
-        return tag, None, f"line {number}: {error.detail}"
-    except msgspec.MsgspecError as error:
-        return tag, None, f"line {number}: {error}"
+        problem = error.normalized_messages()
+    except (BadRequest, msgspec.MsgspecError) as error:
+        problem = error
+    return tag, None, f"line {number}: {problem}"
 
 
 def _item(tag, fields):
