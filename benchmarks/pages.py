@@ -13,9 +13,10 @@ from pathlib import Path
 from deploymetrics import create_app
 from deploymetrics.accounts import Role
 
-NAME, PASSWORD = "bench", "a password of the benchmark"
+from .filling import ALL as LIST, NAME, PASSWORD
+
 METRICS = b'[{"number_of_endpoints":"%d","server":"bigfix-01"}]'
-LIST, OVERVIEW = "/api/deploymentmetrics", "/"
+OVERVIEW = "/"
 OTHERS = (
     "/?q=tag0001", "/?order=-changed", "/?page=2", "/tags/tag00000", "/tags/tag00000/history", "/tags/tag00000/edit",
 )

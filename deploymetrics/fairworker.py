@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import time
+from array import array
 from collections import deque
 from functools import partial
 
@@ -30,7 +31,7 @@ STEPS = 4
 
 # How many connections each worker has; in memory that the master makes and all workers share.
 _counts = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
-_counts[:] = memoryview(bytearray(b"\xff" * SLOTS * 4)).cast("i")
+_counts[:] = array("i", [GONE] * SLOTS)
 
 
 def forget(worker):
@@ -62,7 +63,7 @@ class FairThreadWorker(ThreadWorker):
         self.stepped_back = 0
         self.lingering = deque()
         self.cfg.set("ssl_context", partial(self._tls_context, self.cfg.ssl_context))
-        self._tell()
+        self._publish_count()
         super().init_process()
 
     def enqueue_req(self, conn):
@@ -100,7 +101,7 @@ class FairThreadWorker(ThreadWorker):
         """Close the connections whose time is over; gunicorn asks for this once a second at least."""
         super().murder_pending()
         while self.lingering and self.lingering[0].timeout <= time.monotonic():
-            self._forget(self.lingering[0])
+            self._end_lingering(self.lingering[0])
 
     def _discard(self, conn, sock):
         try:
@@ -110,9 +111,9 @@ class FairThreadWorker(ThreadWorker):
             return
         except OSError:
             pass
-        self._forget(conn)
+        self._end_lingering(conn)
 
-    def _forget(self, conn):
+    def _end_lingering(self, conn):
         self.lingering.remove(conn)
         self.poller.unregister(conn.sock)
         self._end(conn)
@@ -123,7 +124,7 @@ class FairThreadWorker(ThreadWorker):
 
     def accept(self, listener):
         """Accept a connection, unless another worker has fewer and may take it."""
-        self._tell()
+        self._publish_count()
         fewest = min(count for count in _counts if count != GONE)
         if self.nr_conns > fewest and self.stepped_back < STEPS:
             self.stepped_back += 1
@@ -131,15 +132,15 @@ class FairThreadWorker(ThreadWorker):
             return  # the socket stays readable: asked again, if nobody took it
         self.stepped_back = 0
         super().accept(listener)
-        self._tell()
+        self._publish_count()
 
     def _tls_context(self, make, conf, default):
-        """The TLS context that gunicorn's setting makes, whose sockets are not waited for for ever either."""
+        """The TLS context that gunicorn's setting makes, whose sockets do not block for ever either."""
         context = make(conf, default)
         context.sslsocket_class = type("Socket", (TLSSocket,), {"longest": self.receive_seconds})
         return context
 
-    def _tell(self):
+    def _publish_count(self):
         _counts[self.age % SLOTS] = self.nr_conns
 
 
