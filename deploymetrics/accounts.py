@@ -162,10 +162,12 @@ class Accounts:
         """Give an account another password or secret; its sessions end."""
         return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
 
-    def enable(self, name, enabled, by="command line"):
-        """Enable or disable an account; its sessions end. The last enabled master operator stays: AccountError."""
-        if enabled:
-            return self._change(name, by, lambda record: {"enabled": True})
+    def enable(self, name, by="command line"):
+        """Enable an account; its sessions end."""
+        return self._change(name, by, lambda record: {"enabled": True})
+
+    def disable(self, name, by="command line"):
+        """Disable an account; its sessions end. The last enabled master operator stays: AccountError."""
         with self._leaving(name, by) as check:
             return self._change(name, by, lambda record: {"enabled": False}, check)
 

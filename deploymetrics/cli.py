@@ -109,7 +109,7 @@ def list_accounts():
 @with_appcontext
 def disable_account(name):
     """Disable an account; its sessions end at once."""
-    parts().accounts.enable(name, False)
+    parts().accounts.disable(name)
 
 
 @account.command("enable")
@@ -117,7 +117,7 @@ def disable_account(name):
 @with_appcontext
 def enable_account(name):
     """Enable an account again."""
-    parts().accounts.enable(name, True)
+    parts().accounts.enable(name)
 
 
 @account.command("remove")

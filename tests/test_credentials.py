@@ -59,7 +59,7 @@ def test_a_broken_credential_is_401(nobody, master, header):
 def test_a_webui_secret_is_password_and_bearer_token(nobody, webui, master, parts):
     for header in (basic("webui-app", PASSWORD), f"Bearer {PASSWORD}", f"bearer {PASSWORD}"):
         assert nobody.post(URL, headers={"Authorization": header}, data="1").status_code == 200
-    parts.accounts.enable("webui-app", False)
+    parts.accounts.disable("webui-app")
     for header in (basic("webui-app", PASSWORD), f"Bearer {PASSWORD}"):
         assert_problem(nobody.post(URL, headers={"Authorization": header}, data="1"), 401, "unauthorized")
 

@@ -55,7 +55,7 @@ def test_a_success_resets_the_count(nobody, master):
 
 def test_an_unknown_name_looks_like_a_wrong_password(nobody, master, parts, hashes):
     parts.accounts.add("off", Role.OPERATOR, PASSWORD)
-    parts.accounts.enable("off", False)
+    parts.accounts.disable("off")
     seen = []
     for name, password in (("master-operator", "wrong"), ("unknown", "wrong"), ("off", PASSWORD), ("x" * 65, "wrong")):
         hashes.clear()

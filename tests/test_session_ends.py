@@ -11,8 +11,8 @@ from deploymetrics.accounts import Role
 
 ENDINGS = {
     "password": lambda accounts: accounts.set_password("master-operator", "another password"),
-    "disabled": lambda accounts: accounts.enable("master-operator", False),
-    "disabled and enabled": lambda accounts: [accounts.enable("master-operator", on) for on in (False, True)],
+    "disabled": lambda accounts: accounts.disable("master-operator"),
+    "disabled and enabled": lambda accounts: (accounts.disable("master-operator"), accounts.enable("master-operator")),
     "removed": lambda accounts: accounts.remove("master-operator"),
     "removed and added": lambda accounts: [
         accounts.remove("master-operator"), accounts.add("master-operator", Role.MASTER_OPERATOR, PASSWORD)

@@ -52,14 +52,14 @@ def new_secret():
 @require_role(Role.MASTER_OPERATOR)
 def enable_account():
     """Enable an account."""
-    return changed(lambda name: parts().accounts.enable(name, True, current_user.name), "is enabled")
+    return changed(lambda name: parts().accounts.enable(name, current_user.name), "is enabled")
 
 
 @bp.post("/accounts/disable")
 @require_role(Role.MASTER_OPERATOR)
 def disable_account():
     """Disable an account; its sessions end."""
-    return changed(lambda name: parts().accounts.enable(name, False, current_user.name), "is disabled")
+    return changed(lambda name: parts().accounts.disable(name, current_user.name), "is disabled")
 
 
 @bp.get("/accounts/remove")
