@@ -1,5 +1,5 @@
 """From a request to the account that asks, and whether it may: flask-login's loaders, ``@require_role``, and the
-door for what rests on the login cookie alone.
+same-site check of requests whose only credential is the login cookie.
 
 A view says who may call it one line above itself::
 

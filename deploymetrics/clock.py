@@ -12,7 +12,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class Clock:
-    """Tells the time; tests put one in its place whose hands they move."""
+    """Tells the time; tests replace it by one that they set."""
 
     def now(self):
         """The time as an aware datetime in UTC."""

@@ -179,7 +179,7 @@ class DeploymentMetricsCollectorTask:
         return state
 
     def _save(self):
-        # What a full disk refuses stays in memory: an account is not hammered because a failure cannot be noted.
+        # What a full disk refuses stays in memory: else its source would be asked at every round.
         for name, state in list(self._unsaved.items()):
             with suppress(DamagedItem):  # by now; the next run says so
                 value = msgspec.json.encode(state)

@@ -83,7 +83,7 @@ SETTINGS = (
     Setting("COLLECT_LONGEST_DELAY_SECONDS", _whole(1, 7 * 86400), 3600,
             "The longest delay after failures of a source; delays start at the interval and double up to it."),
     Setting("COLLECT_PERMANENT_DELAY_SECONDS", _whole(60, 30 * 86400), 86400,
-            "When a source is asked again after an error that trying again does not mend, such as a wrong password."),
+            "When a source is asked again after an error that trying again does not fix, such as a wrong password."),
     Setting("BIGFIX_SERVER", fields.String(), "",
             "The BigFix server to collect from, https://HOST:52311; empty for none."),
     Setting("BIGFIX_USER", fields.String(), "",

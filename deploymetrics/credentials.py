@@ -104,7 +104,7 @@ class Credentials:
     def _from_session_token(self, token, address):
         account = self.sessions.resume(token)
         if account is None:
-            # A guess at 256 bits is hopeless and needs no counting; an expired token is everyday life.
+            # Not counted: nobody guesses 256 random bits, and clients often send an expired token.
             raise Unauthorized("The session is over or was never begun; log in again.")
         return account
 

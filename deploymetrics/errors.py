@@ -171,7 +171,7 @@ class StorageFull(StorageError):
 
 
 class DamagedItem(StorageError):
-    """A stored item cannot be read; it is left as it is and has to be mended by hand."""
+    """A stored item cannot be read; it is left as it is and has to be repaired by hand."""
 
     code = "damaged-item"
 

@@ -1,6 +1,7 @@
 """The rules: which documents there are, who wrote them when, and which tag nobody may write. No Flask in here.
 
-The API, the pages, the command line and the collector all call this; none of them goes to the storage by itself.
+The API, the pages and the collector read and write documents only through this; export, import and verify use its
+storage directly.
 """
 
 from bisect import bisect_right

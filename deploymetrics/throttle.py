@@ -12,7 +12,6 @@ from .errors import DamagedItem, StorageError, TooManyAttempts
 from .expiry import Sweeper
 from .storage import Kind
 
-
 _UNSTORED = 10_000
 
 

@@ -51,7 +51,7 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The longest delay after failures of a source; delays start at the interval and double up to it.
 # COLLECT_LONGEST_DELAY_SECONDS = 3600
 
-# When a source is asked again after an error that trying again does not mend, such as a wrong password.
+# When a source is asked again after an error that trying again does not fix, such as a wrong password.
 # COLLECT_PERMANENT_DELAY_SECONDS = 86400
 
 # The BigFix server to collect from, https://HOST:52311; empty for none.

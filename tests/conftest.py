@@ -1,4 +1,4 @@
-"""Fixtures: an application on an empty instance folder, a clock whose hands a test moves, and a client per role."""
+"""Fixtures: an application on an empty instance folder, a clock that tests set, and a client per role."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -11,7 +11,7 @@ FOLDER = Path(deploymetrics.__file__).parent
 NO_FLASK = {
     "service", "storage", "accounts", "sessions", "throttle", "credentials", "errors", "rawjson", "besxml", "xpathjson",
     "config", "clock", "expiry", "reserved", "schemas", "sources", "collector",
-    "platformdocument", "staleness", "figures",
+    "platformdocument", "staleness", "figures", "transfer",
 }
 WEB_LIBRARIES = {"flask", "flask_login", "gunicorn", "click"}
 # From the top to the bottom; a module may import those of the lines below its own, and of its own line.

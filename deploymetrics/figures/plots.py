@@ -164,7 +164,7 @@ def _time_scale(times):
 def _time_axis(across):
     span = timedelta(seconds=across.high - across.low)
     step = next((step for step in _STEPS if span / step <= 4), _STEPS[-1])
-    tick = _EPOCH + math.ceil((across.low) / step.total_seconds()) * step
+    tick = _EPOCH + math.ceil(across.low / step.total_seconds()) * step
     yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
     while (seconds := tick.timestamp()) <= across.high:
         x = across.at(seconds)

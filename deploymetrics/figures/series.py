@@ -12,7 +12,7 @@ from .. import rawjson
 from ..errors import DamagedItem
 from .flatten import leaves
 
-#: What is looked at for one page of plots: versions, bytes of their documents, numbers in each, and series at all.
+#: The most that is read for one page of plots: versions, bytes of their documents, numbers in each, and series.
 MAX_VERSIONS = 1000
 MAX_BYTES = 2 * 2**20
 MAX_NUMBERS = 5000

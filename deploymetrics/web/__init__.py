@@ -1,7 +1,7 @@
 """The pages for a person's browser: a blueprint, and a module for each part of it.
 
-The pages use the services that the API uses. They rest on the login cookie, so each form passes the door of ``auth``;
-they need no script, and the policy of ``problems.PAGE_HEADERS`` lets none in but our own.
+The pages use the services that the API uses. Their credential is the login cookie, so ``auth`` checks that each form
+comes from this site; they need no script, and the policy of ``problems.PAGE_HEADERS`` lets none in but our own.
 """
 
 from flask import Blueprint, current_app

@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Rows:
-    """Lines of the overview, remembered by tag: most are as they were when they were last looked at."""
+    """Lines of the overview, remembered by tag: most have not changed since they were last shown."""
 
     def __init__(self, service):
         self._service = service
