@@ -38,7 +38,7 @@ def answer_document(item):
     headers = _headers(form, item.etag, item.changed_at)
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
-    body = item.value if form == JSON else besxml.render_document(_entry(item, root_url()))
+    body = item.value if form == JSON else besxml.render_document(entry_of(item, root_url()))
     return WholeResponse([body], {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers})
 
 
@@ -63,7 +63,7 @@ def answer_list(listing, page=None):
     items = listing.items if page is None else page.items
     if form == XML:
         root = root_url()  # the body is made after the request's context is gone
-        return _xml_list(headers, (_entry(item, root) for item in items))
+        return _xml_list(headers, (entry_of(item, root) for item in items))
     return _json_list(headers, listing.pieces if page is None else _json_array(item.value for item in items))
 
 
@@ -77,7 +77,7 @@ def answer_history(page):
         return _not_modified(headers)
     if form == XML:
         root = root_url()
-        return _xml_list(headers, (_history_entry(item, root) for item in page.items))
+        return _xml_list(headers, (_version_entry(item, root) for item in page.items))
     return _json_list(headers, _json_array(version_json(item) for item in page.items))
 
 
@@ -134,27 +134,28 @@ def _not_modified(headers):
     return WholeResponse([], headers, 304)
 
 
-def _entry(item, root):
+def entry_of(item, root):
     """An Item as besxml shows it; ``root`` is the URL of the server."""
     document = item.record or DOCUMENTS.decode(item.value)
     return besxml.Entry(
         tag=document.tag,
-        resource=_resource(document.tag, root),
+        resource=resource_url(document.tag, root),
         modified=from_precise(item.changed_at),
         metrics=bytes(document.metrics),
         last_changed=document.lastChanged,
     )
 
 
-def _history_entry(item, root):
+def _version_entry(item, root):
     """A version as besxml shows it."""
-    entry = besxml.Entry(tag=item.key, resource=_resource(item.key, root)) if item.deleted else _entry(item, root)
+    entry = besxml.Entry(tag=item.key, resource=resource_url(item.key, root)) if item.deleted else entry_of(item, root)
     entry.version, entry.changed_at, entry.changed_by = item.version, item.changed_at, item.changed_by
     entry.deleted = item.deleted
     return entry
 
 
-def _resource(tag, root):
+def resource_url(tag, root):
+    """The address of a document in the API; ``root`` is the URL of the server."""
     return f"{root}api/deploymentmetrics/{_path(tag)}"
 
 

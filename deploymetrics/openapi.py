@@ -11,6 +11,7 @@ _METHODS = ("GET", "POST", "PUT", "DELETE")
 _DOCUMENT = {"$ref": "#/components/schemas/Document"}
 _VERSIONS = {"type": "array", "items": {"$ref": "#/components/schemas/Version"}}
 _DOCUMENTS = {"type": "array", "items": _DOCUMENT}
+_EXPECTATION = {"$ref": "#/components/schemas/Expectation"}
 # What a view answers: its schema in JSON (None: text or nothing) and its status codes.
 _ANSWERS = {
     "list_documents": (_DOCUMENTS, [200, 304, 400, 401, 403, 406, 429, 503]),
@@ -19,11 +20,9 @@ _ANSWERS = {
     "show_history": (_VERSIONS, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
     "show_version": (_DOCUMENT, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
     "delete_document": (None, [204, 400, 401, 403, 404, 412, 429, 503, 507]),
-    "list_expectations": ({"type": "array", "items": {"$ref": "#/components/schemas/Expectation"}},
-                          [200, 400, 401, 403, 406, 429, 503]),
-    "show_expectation": ({"$ref": "#/components/schemas/Expectation"}, [200, 400, 401, 403, 404, 406, 429, 503]),
-    "save_expectation": ({"$ref": "#/components/schemas/Expectation"},
-                         [200, 400, 401, 403, 406, 413, 415, 429, 503, 507]),
+    "list_expectations": ({"type": "array", "items": _EXPECTATION}, [200, 400, 401, 403, 406, 429, 503]),
+    "show_expectation": (_EXPECTATION, [200, 400, 401, 403, 404, 406, 429, 503]),
+    "save_expectation": (_EXPECTATION, [200, 400, 401, 403, 406, 413, 415, 429, 503, 507]),
     "delete_expectation": (None, [204, 400, 401, 403, 404, 429, 503, 507]),
     "login": (None, [200, 401, 429, 503]),
     "help_index": (None, [200, 401, 429]),
@@ -36,9 +35,8 @@ _PARAMETERS = {
             "schema": {"type": "string", "minLength": 1, "maxLength": MAX_BYTES},
             "description": f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."},
     "resource": {"name": "resource", "in": "path", "required": True, "schema": {"type": "string"}},
+    "version": {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}},
 }
-_VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
-_PARAMETERS["version"] = _VERSION
 _PAGING = {
     "list_documents": [
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
@@ -98,7 +96,6 @@ def document(app, version):
 
 def _operation(rule, method, view):
     schema, statuses = _ANSWERS[view.__name__]
-    writes = method in ("POST", "PUT")
     operation = {
         "operationId": f"{view.__name__}_{method.lower()}",
         "summary": view.__doc__.strip(),
@@ -109,7 +106,7 @@ def _operation(rule, method, view):
         + (_CONDITIONS if method != "GET" else []),
         "responses": {str(status): _response(status, schema, view.__name__) for status in statuses},
     }
-    if writes:
+    if method in ("POST", "PUT"):
         operation["requestBody"] = {"required": True, "content": {
             "application/json": {"schema": {"description": "Any JSON value."}},
             "application/xml": {"schema": {"type": "string", "description": "The BESAPI envelope; see BESAPI.xsd."}},

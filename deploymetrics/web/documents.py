@@ -3,15 +3,15 @@
 import shlex
 from datetime import timedelta
 from typing import NamedTuple
-from urllib.parse import quote
 
 from flask import render_template, request
 from flask_login import current_user
 
 from .. import besxml, rawjson
 from ..accounts import Role
+from ..answers import entry_of, resource_url
 from ..auth import require_role
-from ..clock import as_precise, from_precise
+from ..clock import as_precise
 from ..collector import read_states
 from ..errors import DamagedItem, NotFound
 from ..figures.flatten import shorten
@@ -103,23 +103,14 @@ def read_plots(tag):
 
 def raw_forms(item):
     """The Raw texts of the document: JSON laid out in lines, and XML, which is not even made where it would be cut."""
-    entry = besxml.Entry(
-        tag=item.key, resource=resource_url(item.key), modified=from_precise(item.changed_at),
-        metrics=bytes(item.record.metrics), last_changed=item.record.lastChanged,
-    )
-    xml = besxml.render_document(entry).decode() if len(item.value) <= MAX_RAW else None
+    xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(item.value) <= MAX_RAW else None
     texts = ("json", rawjson.indented(item.value)), ("xml", xml)
     return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]
 
 
-def resource_url(tag):
-    """The address of the document in the API."""
-    return f"{request.url_root}api/deploymentmetrics/{quote(tag, safe='')}"
-
-
 def curl_line(tag):
     """The command that fetches the document."""
-    return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag))}"
+    return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag, request.url_root))}"
 
 
 def _figure_table(items, columns):
