@@ -1,12 +1,10 @@
-"""The XML of the API: the one parser of bodies, the writer of answers, and their schema."""
+"""The XML of the API: the one parser of bodies and the writer of answers; their schema is ``static/BESAPI.xsd``."""
 
-import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import islice
-from pathlib import Path
 
 from lxml import etree
 
@@ -17,7 +15,6 @@ from .xpathjson import (
 )
 
 PROBLEM = "urn:ietf:rfc:7807"
-SCHEMA_FILE = Path(__file__).parent / "static" / "BESAPI.xsd"
 
 # BESAPI, DeploymentMetrics and Metrics around the value, and a leaf in its innermost container.
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
@@ -202,10 +199,3 @@ def render_problem(problem):
     """An error, RFC 9457, as XML bytes; the dict has type, title, status, detail and code first, then extensions."""
     content = "".join(_member_xml(*item) for item in problem.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<problem xmlns="{PROBLEM}">{content}</problem>\n'.encode()
-
-
-@functools.cache
-def schema():
-    """The XML schema that every XML answer is valid against; read once, from the package only."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    return etree.XMLSchema(etree.parse(str(SCHEMA_FILE), parser))

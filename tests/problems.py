@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from lxml import etree
+from xmlkit import SCHEMA
 
 from deploymetrics import besxml
 
@@ -37,7 +38,7 @@ def assert_place(problem):
 
 def _from_xml(body):
     root = etree.fromstring(body)
-    besxml.schema().assertValid(root)
+    SCHEMA.assertValid(root)
     assert root.tag == f"{{{besxml.PROBLEM}}}problem"
     texts = {etree.QName(child).localname: child.text or "" for child in root}
     return {name: int(text) if name in _NUMBERS else text for name, text in texts.items()}

@@ -5,8 +5,8 @@ import json
 import pytest
 from lxml import etree
 from problems import assert_problem
+from xmlkit import SCHEMA
 
-from deploymetrics import besxml
 from deploymetrics.errors import NotAcceptable, UnsupportedMediaType
 from deploymetrics.negotiation import JSON, XML, choose_format, choose_reader
 
@@ -119,7 +119,7 @@ def documents(answer):
     assert answer.headers["Content-Type"] == "application/xml"
     assert answer.data.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<BESAPI xmlns:xsi=')
     root = etree.fromstring(answer.data)
-    besxml.schema().assertValid(root)
+    SCHEMA.assertValid(root)
     return list(root)
 
 
