@@ -34,14 +34,14 @@ def as_precise(moment):
 
 
 def from_precise(text):
-    """The aware datetime that ``as_precise`` wrote; raises ValueError."""
+    """The aware datetime that ``as_precise`` wrote; raises ValueError, also near the ends of the calendar, where there
+    may be no time before or after it."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:  # another zone's first or last day
-        raise ValueError(str(error)) from error
+    if not 1 < moment.year < 9999:
+        raise ValueError("a time at the end of the calendar")
+    return moment.astimezone(UTC)
 
 
 @lru_cache(maxsize=4096)

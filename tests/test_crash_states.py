@@ -9,30 +9,42 @@ import pytest
 from crash import check
 from crash.disk import Disk
 
-from deploymetrics.storage import segments
+from deploymetrics.storage import exchange, segments
 
 LONG = '"%s"' % ("x" * 6000)
 #: Creation, updates over the ends of files of the history, long values, trimming, deletions, a second key.
 WRITES = [
     ("a", "1"), ("a", "2"), ("a", LONG), ("b", "1"), ("a", "4"), ("a", "5"), ("a", None), ("a", "7"), ("a", LONG),
-    ("b", None), ("a", None), ("b", "3"), ("a", "10"), ("a", "11"), ("a", "12"), ("a", "13"), ("a", "14"), ("a", "15"),
+    ("b", None), ("a", None), ("b", "3"), ("a", "10"), ("a", "11"), ("a", "12"),
 ]
+TRIMS = [("a", str(number)) for number in range(11)]
 RESTORED = [("a", [*"1234567"]), ("a", "8"), ("b", [*"12", None]), ("b", "4"), ("c", ["1"]), ("c", None)]
-BY_HAND = [("a", "by hand"), ("a", "2"), ("a", None), ("b", "by hand"), ("b", None), ("b", "3")]
+BY_HAND = [
+    ("a", "by hand 0"), ("a", "2"), ("a", None), ("b", "by hand 0"), ("b", None), ("b", "3"), ("a", "by hand 4"),
+    ("a", "5"), ("a", None),
+]
 
 #: Every sync that the storage makes, by the functions that lead to it.
 SYNCS = [
-    "_write_and_rename<replace_file",
-    "_write_end<append",
-    "sync_folder<append",
-    "sync_folder<make_folder<append",
+    "_write_end<append<supersede",
+    "sync_folder<append<supersede",
+    "sync_folder<make_folder<append<supersede",
     "sync_folder<make_folder",
     "sync_folder<make_folder<make_folder",
-    "sync_folder<remove_file",
+    "write_file<write_draft<_write_and_rename<replace_file",
     "sync_folder<replace_file",
 ]
+#: That of the folder of the items, before versions are dropped.
+SYNC_BEFORE_TRIMMING = "sync_folder"
+#: For what somebody put there without a sync; here they do it with one. See test_storage_by_hand.py.
+SYNC_OF_A_FILE_BY_HAND = "sync_file<supersede"
+#: Those that matter only after a process was killed, with what it left.
+SYNCS_AFTER_A_KILL = [
+    "sync_folder<supersede",
+    "sync_file<sync<settle",
+]
 IMPORT_SYNCS = [
-    "_write<_place_history<restore",
+    "write_file<_place_history<restore",
     "sync_folder<_place_history<restore",
 ]
 
@@ -66,14 +78,15 @@ def run(folder):
     return record_and_check
 
 
-@pytest.mark.parametrize("writes", [WRITES, BY_HAND, RESTORED], ids=["own", "by-hand", "restored"])
+@pytest.mark.parametrize("writes", [WRITES, TRIMS, BY_HAND, RESTORED], ids=["own", "trims", "by-hand", "restored"])
 def test_every_crash_state_is_good(run, writes):
     recorder, states = run(writes)
     assert states > 10 * len(writes)
 
 
 def test_the_syncs_are_all_known(folder):
-    assert check.record(folder, WRITES, below="srv/instance").sites == set(SYNCS)
+    known = {*SYNCS, SYNC_BEFORE_TRIMMING, SYNC_OF_A_FILE_BY_HAND, SYNCS_AFTER_A_KILL[0]}
+    assert check.record(folder, WRITES, below="srv/instance").sites == known
 
 
 @pytest.mark.parametrize("sync", SYNCS)
@@ -91,6 +104,37 @@ def test_a_kill_before_the_power_loss_changes_nothing(folder, run, before, text)
     assert end - start > 5
     for number in range(start, end + 1):
         run([*first, ("a", text), ("b", "1"), ("a", "8")], kill_at=number)
+
+
+def test_without_its_sync_trimming_drops_what_a_write_is_found_by(run, monkeypatch):
+    monkeypatch.setattr(segments, "SEGMENT_LINES", 1)
+    with pytest.raises(check.Violation):
+        run(TRIMS, skip=SYNC_BEFORE_TRIMMING)
+
+
+def test_every_crash_state_is_good_where_files_cannot_be_exchanged(run, monkeypatch):
+    monkeypatch.setattr(exchange, "_renameat2", None)
+    recorder, _ = run(TRIMS)
+    assert not any(operation[0] == "exchange" for operation in recorder.operations)
+
+
+@pytest.mark.parametrize("sync", SYNCS_AFTER_A_KILL)
+def test_without_any_one_sync_a_killed_writer_costs_a_write(folder, run, sync):
+    writes = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "1"), ("a", "8")]
+    with pytest.raises(check.Violation):
+        for number in range(operations(folder, writes)):
+            run(writes, kill_at=number, skip=sync)
+
+
+@pytest.mark.parametrize("lines, before, text", [(1, ["1"], "2"), (4, ["1", "2", None, "4"], "5")])
+def test_a_killed_writer_leaves_the_line_of_the_version_before_at_the_end_of_a_file(
+    folder, run, monkeypatch, lines, before, text
+):
+    monkeypatch.setattr(segments, "SEGMENT_LINES", lines)
+    writes = [("a", one) for one in before]
+    start, end = operations(folder, writes), operations(folder, [*writes, ("a", text)])
+    for number in range(start, end + 1):
+        run([*writes, ("a", text), ("b", "1"), ("a", "8")], kill_at=number)
 
 
 def test_an_import_that_is_killed_can_be_repeated_and_need_not(folder, run):

@@ -12,7 +12,7 @@ import pytest
 from storekit import PLAIN, THINGS, files_below, metrics, open_files, past, put, remove, value
 
 from deploymetrics.errors import DamagedItem, StorageError
-from deploymetrics.storage import durable, entries, jsonfiles, listing, segments
+from deploymetrics.storage import durable, entries, exchange, jsonfiles, listing, segments, superseding
 
 HEAD = b'{"version":3,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice",\n'
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -108,8 +108,8 @@ def test_an_older_file_put_back_costs_no_history(store, things, monkeypatch):
         put(store, "a", str(number))
     (things / "a.json").write_bytes(old)
     assert store.read(THINGS, "a").value == value("a", "1")
-    assert put(store, "a", "9").version == 9
-    assert past(store, "a") == [(9, "9"), (8, "1")] + [(number, str(number)) for number in range(7, 0, -1)]
+    assert put(store, "a", "9").version == 10
+    assert past(store, "a") == [(10, "9"), (9, "1")] + [(number, str(number)) for number in range(8, 0, -1)]
 
 
 def test_a_file_for_a_kind_without_history(store, folder):
@@ -293,6 +293,22 @@ def test_a_name_that_the_folder_leaves_out_for_a_moment_is_listed(store, monkeyp
     assert [metrics(item) for item in store.items(THINGS).items] == ["1", "2", "1"]
 
 
+def test_a_reader_that_has_the_old_file_open_does_not_see_the_next_draft(store, things, monkeypatch):
+    """Where the old file has the name of a draft, since a writer was killed before it could remove it."""
+    put(store, "a", "1")
+    put(store, "a", "2")
+    fd = os.open(things / "a.json", os.O_RDONLY)
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "remove_quietly", lambda path: None)
+        patched.setattr(exchange.os, "unlink", lambda path: None)
+        put(store, "a", "3")
+    assert (things / ".a.json.tmp").exists()
+    put(store, "a", "4")
+    assert b'"metrics":2' in os.read(fd, 1000)
+    os.close(fd)
+    assert files_below(things) == ["a.json"]
+
+
 # Damage
 
 
@@ -366,14 +382,14 @@ def test_a_deletion_that_is_not_done_does_not_show(store, folder, clock, monkeyp
     remove(store, "a")
     real = segments.Segments.starts
 
-    def fail(path, before):
+    def fail(*args):
         raise OSError(errno.EIO, "no")
 
     def starts(self):
         monkeypatch.setattr(segments.Segments, "starts", real)
         put(store, "a", "3")
         with monkeypatch.context() as patched, pytest.raises(StorageError):
-            patched.setattr(durable, "remove_file", fail)
+            patched.setattr(superseding, "_put", fail)
             remove(store, "a")
         return real(self)
 

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-#: No version is as high; files and imports that say so are refused, and what is counted on from them has room.
+#: Versions are below this; files and imports with one that is not are refused.
 VERSION_LIMIT = 10**17
 
 
@@ -103,10 +103,10 @@ class Storage(ABC):
         """Every key, ordered, that has a current item or a history."""
 
     @abstractmethod
-    def restore(self, kind, key, items):
+    def restore(self, kind, key, items, *, dry_run=False):
         """Store Items as all versions of a key, oldest first, wholly or not at all; False if they are there already.
 
-        Raises AlreadyThere, and changes nothing, for a key that has other versions.
+        Raises AlreadyThere, and changes nothing, for a key that has other versions. ``dry_run`` never changes anything.
         """
 
     @abstractmethod

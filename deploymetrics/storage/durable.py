@@ -1,9 +1,13 @@
-"""File operations that are on the disk when they return, and whose errors are the project's own."""
+"""File operations: locks, durable writes, drafts, and what tells whether a file changed.
+
+What replaces, removes or makes something is on the disk when it returns, except for drafts that are not synced.
+"""
 
 import errno
 import fcntl
 import os
 from contextlib import contextmanager, suppress
+from stat import S_ISREG
 
 from ..errors import StorageError, StorageFull
 
@@ -17,7 +21,12 @@ TICK_NS = 50_000_000
 SECOND_NS = 1_000_000_000
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Errors that are about one file, and not about the disk or the process.
-UNREADABLE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO}
+UNREADABLE = {
+    errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.EOVERFLOW,
+    errno.EROFS,
+}
+# No file of ours is as large; one that is, by mistake or a hole in it, is not read into memory.
+FILE_LIMIT = 2**30
 
 
 @contextmanager
@@ -31,44 +40,41 @@ def storage_errors(what):
 
 
 @contextmanager
-def locked(path):
-    """Hold the lock file ``path`` against every other thread and process."""
+def locked(path, *, wait=True):
+    """Hold the lock file ``path`` against every other thread and process; without ``wait`` only where it is free.
+
+    Gives whether it is held. Where nothing can be written there is nobody to exclude.
+    """
+    # An open file of its own for each holder: threads of one process exclude each other too.
     with storage_errors("lock"):
-        fd = _open_lock(path)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            fd = None
+    if fd is None:
+        yield True
+        return
     try:
         with storage_errors("lock"):
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+            held = _lock(fd, wait)
+        yield held
     finally:
-        _release(fd)
+        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file. Neither of
+        # the two may undo what was done under the lock.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        with suppress(OSError):
+            os.close(fd)
 
 
-@contextmanager
-def try_locked(path):
-    """Like ``locked``, but at once: gives whether the lock was free."""
-    fd = _open_lock(path)
+def _lock(fd, wait):
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
-    finally:
-        _release(fd)
-
-
-def _open_lock(path):
-    # An open file of its own for each holder: threads of one process exclude each other too.
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-
-
-def _release(fd):
-    try:
-        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file.
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    finally:
-        os.close(fd)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def signature(stat):
@@ -82,14 +88,26 @@ def is_young(stat, now_ns):
     return stat.st_ctime_ns > now_ns - tick
 
 
+def reliable_signature(stat, now_ns):
+    """The signature, or None for a file so young that it could change without getting another one.
+
+    ``now_ns`` is a time from before the call of ``stat``.
+    """
+    return None if is_young(stat, now_ns) else signature(stat)
+
+
 def read_file(path):
     """The bytes and the stat result of a file, of one and the same moment, or (None, None) where there is none."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
     except FileNotFoundError:
         return None, None
     try:
         stat = os.fstat(fd)
+        if not S_ISREG(stat.st_mode):
+            raise OSError(errno.ENXIO, "not a file")
+        if stat.st_size > FILE_LIMIT:
+            raise OSError(errno.EOVERFLOW, "too large")
         parts = [os.read(fd, stat.st_size + 1)]
         while len(parts[-1]) and sum(map(len, parts)) < stat.st_size:
             parts.append(os.read(fd, stat.st_size))
@@ -105,9 +123,32 @@ def write_all(fd, data):
         view = view[os.write(fd, view):]
 
 
+def write_file(path, data, how=os.O_TRUNC, *, sync):
+    """Write a private file; its content, but not its name, is durable afterwards if ``sync`` says so.
+
+    A file that is there is overwritten, or with ``how=os.O_EXCL`` refused.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC, FILE_MODE)
+    try:
+        write_all(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path):
     """Make the names in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path):
+    """Make the content of a file durable that may have been written by somebody else."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -132,10 +173,16 @@ def make_folder(path, *, parents=False):
         sync_folder(os.path.dirname(path))
 
 
-def temporary_name(path):
-    """The name beside ``path`` under which its next content is written; one per file: writers exclude each other."""
+def draft_path(path):
+    """Where the next content of ``path`` is written, beside it; one for each file, since writers exclude each other."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{name}{DRAFT_SUFFIX}")
+
+
+def drafted_name(name):
+    """The name of the file whose draft has the name ``name``, or None for a name that is not a draft's."""
+    is_draft = name.startswith(".") and name.endswith(DRAFT_SUFFIX)
+    return name[1:].removesuffix(DRAFT_SUFFIX) if is_draft else None
 
 
 def replace_file(path, data, before):
@@ -156,18 +203,32 @@ def replace_file(path, data, before):
 
 
 def _write_and_rename(path, data):
-    draft = temporary_name(path)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    draft = write_draft(path, data, sync=True)
     try:
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
         os.rename(draft, path)
     except BaseException:
         remove_quietly(draft)
         raise
+
+
+def write_draft(path, data, *, sync=False, left=lambda: None):
+    """Write what is to be the next content of a file beside it; the draft's path.
+
+    ``left`` is called first where a killed process left a draft. That one may be a file that was current until just
+    now, and that somebody is reading, so it is not written over.
+    """
+    draft = draft_path(path)
+    try:
+        try:
+            write_file(draft, data, os.O_EXCL, sync=sync)
+        except FileExistsError:
+            left()
+            os.unlink(draft)
+            write_file(draft, data, os.O_EXCL, sync=sync)
+    except BaseException:
+        remove_quietly(draft)
+        raise
+    return draft
 
 
 def remove_file(path, before):
@@ -180,9 +241,14 @@ def remove_file(path, before):
         raise
 
 
+def give_to_owner(path):
+    """Let the account that has the folder have the file too, where root made it in passing."""
+    if os.geteuid() == 0:
+        stat = os.stat(os.path.dirname(path))
+        os.chown(path, stat.st_uid, stat.st_gid)
+
+
 def remove_quietly(path):
-    """Remove a file that may not be there; a failure is no reason to fail."""
-    try:
+    """Remove a file if it is there and can be removed."""
+    with suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass

@@ -23,13 +23,13 @@ from ..errors import DamagedItem, MalformedBody
 from . import VERSION_LIMIT, Item
 
 SUFFIX = ".json"
-# What ``encode`` writes before the fields of the value: the version, the time, and whether that is all.
+# What ``encode`` writes before the fields of the value: the version, the time, and what follows the name.
 HEAD = re.compile(
-    rb'\{"version":([1-9]\d{0,17}),"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"(?:,"deleted":true\}|,\n?)',
+    rb'\{"version":([1-9]\d{0,17}),"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"'
+    rb'(,"deleted":true\}|,\n?)',
     re.DOTALL,
 )
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-_WHOLE = "version", "changedAt", "changedBy"
 
 
 class Head(msgspec.Struct, omit_defaults=True):
@@ -58,15 +58,35 @@ def key_of(name):
         return None
     try:
         key = unquote(name.removesuffix(SUFFIX), errors="strict")
-    except UnicodeDecodeError:
+        return key if file_name(key) == name else None
+    except UnicodeError:
         return None
-    return key if file_name(key) == name else None
+
+
+def file_of(item):
+    """The bytes of the file of an Item."""
+    return encode(_head_of(item), item.value)
+
+
+def line_of(item):
+    """The line of an Item in the history."""
+    return encode(_head_of(item), item.value, between=b",")
+
+
+def _head_of(item):
+    return Head(item.version, item.changed_at, item.changed_by, item.deleted)
 
 
 def encode(head, value, *, between=b",\n"):
     """An item as the bytes of its file, or with ``between=b","`` as a line of its history; both end with a newline."""
     text = msgspec.json.encode(head)
     return text + b"\n" if value is None else text[:-1] + between + value[1:] + b"\n"
+
+
+def file_of_line(line):
+    """The bytes of the file of the item whose line in the history is ``line``."""
+    match = HEAD.match(line)
+    return line[:match.end()] + b"\n" + line[match.end():] if match else line
 
 
 def decode(kind, key, data, modified_at=None):
@@ -88,7 +108,7 @@ def decode(kind, key, data, modified_at=None):
 def damaged(kind, key, error):
     """The DamagedItem for an item that ``error`` keeps from being read."""
     return DamagedItem(
-        f"The stored item {key!r} of {kind.name} is damaged; an administrator has to mend or remove its file.",
+        f"The stored item {key!r} of {kind.name} is damaged; an administrator has to repair or remove its file.",
         log=f"{kind.name}/{file_name(key)}: {error}",
     )
 
@@ -98,11 +118,13 @@ def _decode_own(kind, key, data):
     match = HEAD.match(data)
     if match is None:
         return None
-    value = b"{" + data[slice(match.end(), None)].removesuffix(b"\n")
-    if b"\n" in value:
-        return None  # an editor was at it
+    rest = data[match.end():].removesuffix(b"\n")
+    deleted = match[3].endswith(b"}")
+    if b"\n" in rest or (deleted and rest):
+        return None  # edited by hand, perhaps
+    value = b"{" + rest
     try:
-        head = _decode_head(match[0].rstrip(b",\n}") + b"}")
+        head = _decode_head(match[0] if deleted else data[:match.start(3)] + b"}")
         return build(kind, key, head, value, data)
     except msgspec.DecodeError:
         return None
@@ -111,6 +133,8 @@ def _decode_own(kind, key, data):
 def build(kind, key, head, value, data):
     """The Item of a Head and a value that are in a file as ``data``; raises what ``decode`` makes a DamagedItem of."""
     from_precise(head.changedAt)
+    if head.version >= VERSION_LIMIT:
+        raise ValueError("a version that cannot be counted on from")
     if head.deleted:
         return Item(key, None, None, head.version, head.changedAt, head.changedBy, _etag(data), True)
     record = kind.decode(value)
@@ -121,12 +145,12 @@ def build(kind, key, head, value, data):
 
 def _decode_any(kind, key, data, modified_at):
     fields = _decode_fields(rawjson.compact(data))
-    text = {name: fields.pop(name) for name in (*_WHOLE, "deleted") if name in fields}
+    text = {name: fields.pop(name) for name in Head.__struct_fields__ if name in fields}
     head = {"version": 0, "changedAt": as_precise(datetime.fromtimestamp(modified_at or 0, UTC)), "changedBy": ""}
     head.update({name: msgspec.json.decode(value) for name, value in text.items()})
     head = msgspec.convert(head, Head)
-    if not ("version" in text) <= head.version < VERSION_LIMIT:
-        raise ValueError("the version is not a number from 1 that can be counted on from")
+    if head.version < ("version" in text):
+        raise ValueError("the version is not a number from 1")
     return build(kind, key, head, msgspec.json.encode(fields), data)
 
 

@@ -1,34 +1,47 @@
-"""The default storage: a JSON file per item in the instance folder, and a folder of superseded versions per key.
+"""The default storage: a JSON file per item in the instance folder, and per key a folder with its history.
 
     deploymentmetrics/custom.json               the current document with the tag custom
-    history/deploymentmetrics/custom/…1.jsonl   its earlier versions (see segments.py)
-    locks/                                      a fixed number of lock files
+    history/deploymentmetrics/custom/…1.jsonl   its versions (see segments.py)
+    locks/                                      a fixed number of lock files, and one per kind (see recovery.py)
 
-The files are the truth: what is put there is served, and a copy of the folder is a backup. A write, under the lock of
-its key: ask ``change``; add the current version to the history and sync; write the new file beside the old one, sync,
-rename, sync the folder. The rename is the commit: a crash before it leaves the old file, and a history whose last
-line is not below the file's version, which does not count.
+The files are the truth: what is put there is served, and a copy of the folder is a backup.
+
+A write holds the lock of its key and asks ``change``. To create a file, and in kinds without history, it writes a
+draft, syncs it, renames it into its place and syncs the folder; the rename is the commit. A version that follows a
+current one in a kind with history is committed by its synced line in the history, and its file is not synced at all
+(see superseding.py). Writers and new processes finish what a kill or a power loss left.
 """
 
 import os
 import time
 import zlib
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
+from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from ..clock import as_precise, from_precise
-from . import Storage, durable, entries, restoring, verifying
+from ..errors import DamagedItem
+from . import VERSION_LIMIT, Item, Storage, durable, entries, recovery, restoring, superseding, verifying
 from .listing import FolderListing
 from .remembered import Remembered
 from .segments import Segments
 
 LOCKS = 256
-# How many items are remembered, and of which size at most; and of how many keys where their history goes on.
+# How many items are remembered, each of what size at most; and for how many keys the last file of the history.
 ITEMS = 1024
 ITEM_BYTES = 2**14
 ENDS = 2**14
 _ONE = timedelta(microseconds=1)
+
+
+class File(NamedTuple):
+    """The file of a current version: its Item, bytes and stat result, all None where there is no file."""
+
+    item: Item | None
+    data: bytes | None
+    stat: os.stat_result | None
 
 
 class JsonFiles(Storage):
@@ -49,83 +62,81 @@ class JsonFiles(Storage):
 
     def read(self, kind, key):
         with durable.storage_errors("read"):
-            return self._items.look(self._path(kind, key), lambda: self._read(kind, key), _is_small)
+            self._prepare(kind)
+            return self._items.get(self.path(kind, key), lambda: self.load(kind, key).item, _is_small)
 
     def write(self, kind, key, by, change):
-        with durable.locked(self._lock_path(kind, key)):
+        with durable.storage_errors("open"):
+            self._prepare(kind)
+        with self.locked(kind, key), ExitStack() as opened:
             with durable.storage_errors("read"):
-                self._make_folders(kind)
-                current, before, _ = self._load(kind, key)
-                previous = current or (self._last(kind, key) if kind.history else None)
+                file, end, previous = self._open(kind, key, opened)
             at = self.clock.now()
             if previous:
                 at = max(at, from_precise(previous.changed_at) + _ONE)
-            value = change(current, at)
-            if value is None and current is None:
+            value = change(file.item, at)
+            if value is None and file.item is None:
                 return None
+            head = entries.Head(previous.version + 1 if previous else 1, as_precise(at), by, value is None)
+            if head.version >= VERSION_LIMIT:
+                raise entries.damaged(kind, key, "its versions are at the end of the numbers")
             with durable.storage_errors("write"):
-                version = previous.version + 1 if previous else 1
-                return self._commit(kind, key, current, before, value, entries.Head(version, as_precise(at), by))
+                return self._commit(kind, key, file, end, head, value)
 
     def items(self, kind):
         with durable.storage_errors("list"):
-            self._make_folders(kind)
+            self._prepare(kind)
             listing = self._listings.get(kind.name)
             if listing is None:
-                listing = self._listings.setdefault(kind.name, FolderListing(self, kind, self._folder(kind)))
+                listing = self._listings.setdefault(kind.name, FolderListing(self, kind, self.folder(kind)))
             return listing.current()
 
     def stamp(self, kind, key):
         with durable.storage_errors("stamp"):
-            now = time.time_ns()  # before the look, as in Remembered
+            self._prepare(kind)
+            now = time.time_ns()  # before ``stat``, as in Remembered
             try:
-                stat = os.stat(self._path(kind, key))
+                stat = os.stat(self.path(kind, key))
             except FileNotFoundError:
                 return None
-            if durable.is_young(stat, now):
-                item = self._read(kind, key)
+            signature = durable.reliable_signature(stat, now)
+            if signature is None:
+                item = self.load(kind, key).item
                 return item and item.etag
-            return durable.signature(stat)
+            return signature
 
     def history(self, kind, key, before=None, limit=None):
-        def look(current):
+        def page(current):
             return list(islice(self._versions(kind, key, current, before), limit))
 
-        return self._look_back(kind, key, look) or []
+        return self._search(kind, key, page) or []
 
     def version(self, kind, key, version):
-        return self._look_back(kind, key, lambda current: self._version(kind, key, current, version))
+        return self._search(kind, key, lambda current: self._version(kind, key, current, version))
 
     def keys(self, kind):
         with durable.storage_errors("list"):
-            self._make_folders(kind)
-            names = set(os.listdir(self._folder(kind)))
+            self._prepare(kind)
+            names = set(os.listdir(self.folder(kind)))
             if kind.history:
-                names.update(name + entries.SUFFIX for name in os.listdir(self._history_folder(kind)))
+                names.update(name + entries.SUFFIX for name in os.listdir(self.history_folder(kind)))
             return sorted(key for name in names if (key := entries.key_of(name)) is not None)
 
-    def restore(self, kind, key, items):
-        with durable.locked(self._lock_path(kind, key)), durable.storage_errors("restore"):
-            self._make_folders(kind)
-            return restoring.restore(self._segments(kind, key), self._path(kind, key), self._read(kind, key), items)
+    def restore(self, kind, key, items, *, dry_run=False):
+        with durable.storage_errors("restore"):
+            self._prepare(kind)
+            with self.locked(kind, key):
+                past, path = self.past(kind, key), self.path(kind, key)
+                return restoring.restore(past, path, self.load(kind, key).item, items, dry_run=dry_run)
 
     def verify(self, kind):
         with durable.storage_errors("verify"):
-            self._make_folders(kind)
-            folders = [self._folder(kind), self._history_folder(kind)] if kind.history else [self._folder(kind)]
-            yield from verifying.verify(self, kind, folders)
+            self._prepare(kind)
+            yield from verifying.verify(self, kind)
 
-    def read_file(self, kind, key):
-        """The Item and the stat result of its file, or (None, None)."""
-        item, _, stat = self._load(kind, key)
-        return item, stat
-
-    def _read(self, kind, key):
-        return self._load(kind, key)[0]
-
-    def _load(self, kind, key):
-        """The current Item, the bytes and the stat result of its file, or (None, None, None)."""
-        path = self._path(kind, key)
+    def load(self, kind, key):
+        """The File of the current version; raises DamagedItem."""
+        path = self.path(kind, key)
         while True:
             try:
                 data, stat = durable.read_file(path)
@@ -134,61 +145,81 @@ class JsonFiles(Storage):
                     raise entries.damaged(kind, key, error) from error
                 raise
             if data is None:
-                return None, None, None
+                return File(None, None, None)
             item = entries.decode(kind, key, data, stat.st_mtime)
             if item.version:
-                return item, data, stat
-            version = self._segments(kind, key).number(item) if kind.history else 1
+                return File(item, data, stat)
+            version = self.past(kind, key).version_of(item) if kind.history else 1
             # The history may have gone on since; then this is no longer the current one.
             with suppress(FileNotFoundError):
                 if durable.signature(os.stat(path)) == durable.signature(stat):
-                    return item._replace(version=version), data, stat
+                    return File(item._replace(version=version), data, stat)
 
-    def _commit(self, kind, key, current, before, value, head):
-        """Supersede ``current``, whose file holds ``before``, by ``value`` (None: delete); the new Item or None."""
-        segments = self._segments(kind, key)
-        with segments.end(current) if kind.history and current else nullcontext() as end:
-            if end:
-                head.version = end.version + 1
-            head.deleted = value is None
-            data = entries.encode(head, value)
-            item = None if value is None else entries.build(kind, key, head, value, data)
-            if end:
-                segments.append(end, *([data] if value is None else []))
-            if value is None:
-                durable.remove_file(self._path(kind, key), before)
-            else:
-                durable.replace_file(self._path(kind, key), data, before)
-        if end and end.fresh:
-            segments.trim(head.version, self.history_versions, self._oldest())
+    def _open(self, kind, key, opened):
+        """What a writer goes on from: the File of the current version, the End of the history, which ``opened`` closes,
+        and what has the number and the time of the version before: that End, an Item, or None for the first version.
+
+        There is an End where the kind has a history and the key a current version.
+        """
+        if not kind.history:
+            file = self.load(kind, key)
+            return file, None, file.item
+        path, past = self.path(kind, key), self.past(kind, key)
+        file = self.load(kind, key)
+        end = file.item and opened.enter_context(past.end_after(file.item))
+        if end and end.missing and superseding.has_draft(path):
+            superseding.settle(past, path, file)
+            file = self.load(kind, key)
+            end = file.item and opened.enter_context(past.end_after(file.item))
+        if end:
+            return file, end, end
+        restoring.discard_unfinished(past)
+        return file, None, past.last()
+
+    def _commit(self, kind, key, file, end, head, value):
+        """Make ``value`` (None: delete) the current version in the place of ``file``; the Item, None for a deletion."""
+        path, data = self.path(kind, key), entries.encode(head, value)
+        item = None if value is None else entries.build(kind, key, head, value, data)
+        if end:
+            past = self.past(kind, key)
+            line = entries.encode(head, value, between=b",")
+            superseding.supersede(past, end, path, line, None if value is None else data)
+            if end.missing:
+                restoring.remove_mark(past)  # which an import may have left that was killed when it was done
+            if end.is_new:
+                self._trim(past, path, head.version)
+        elif value is None:
+            durable.remove_file(path, file.data)
+        else:
+            durable.replace_file(path, data, file.data)
         return item
 
-    def _last(self, kind, key):
-        """The newest superseded version of a key without a current one, for its next writer."""
-        segments = self._segments(kind, key)
-        restoring.discard_unfinished(segments)
-        return segments.last()
+    def _trim(self, past, path, newest):
+        """Drop what is past the limits. What cannot be done now is done the next time: the write itself is done."""
+        with suppress(OSError, ValueError):
+            durable.sync_folder(os.path.dirname(path))  # whatever a power loss leaves, the history must have it
+            past.trim(newest, self.history_versions, self._oldest())
 
-    def _look_back(self, kind, key, look):
-        """What ``look(current Item or None)`` finds in the history."""
+    def _search(self, kind, key, find):
+        """What ``find(current Item or None)`` returns; None where there is only an unfinished import."""
         with durable.storage_errors("history"):
+            self._prepare(kind)
             while True:
-                current = self._read(kind, key)
-                found = None if not current and self._is_unfinished(kind, key) else look(current)
+                current = self.load(kind, key).item
+                found = find(current)
+                if not current and kind.history and restoring.is_unfinished(self.past(kind, key)):
+                    found = None
                 # Without a current version nothing tells a deletion that is being written from one that is done.
-                if current or not os.path.exists(self._path(kind, key)):
+                if current or not os.path.exists(self.path(kind, key)):
                     return found
-
-    def _is_unfinished(self, kind, key):
-        return kind.history and restoring.is_unfinished(self._segments(kind, key))
 
     def _versions(self, kind, key, current, before):
         if current and (before is None or current.version < before):
             yield current
         if kind.history:
-            newest = self._newest(kind, key, current)
+            newest = self._newest_version(kind, key, current)
             below = min((number for number in (current and current.version, before) if number), default=None)
-            for item in self._segments(kind, key).newest_first(below):
+            for item in self.past(kind, key).newest_first(below):
                 if not self._within_limits(item, newest):
                     return
                 yield item
@@ -196,11 +227,11 @@ class JsonFiles(Storage):
     def _version(self, kind, key, current, version):
         if current and current.version == version:
             return current
-        item = self._segments(kind, key).find(version, current and current.version)
-        return item if item and self._within_limits(item, self._newest(kind, key, current)) else None
+        item = self.past(kind, key).find(version, current and current.version)
+        return item if item and self._within_limits(item, self._newest_version(kind, key, current)) else None
 
-    def _newest(self, kind, key, current):
-        newest = current or self._segments(kind, key).last()
+    def _newest_version(self, kind, key, current):
+        newest = current or self.past(kind, key).last()
         return newest.version if newest else 0
 
     def _within_limits(self, item, newest):
@@ -211,39 +242,66 @@ class JsonFiles(Storage):
     def _oldest(self):
         return self.clock.now() - timedelta(days=self.history_days)
 
-    def _segments(self, kind, key):
+    def past(self, kind, key):
+        """The Segments of a key."""
         name = entries.file_name(key).removesuffix(entries.SUFFIX)
-        return Segments(kind, key, f"{self._history_folder(kind)}/{name}", self._ends)
+        return Segments(kind, key, f"{self.history_folder(kind)}/{name}", self._ends)
 
-    def _history_folder(self, kind):
+    def history_folder(self, kind):
+        """Where the histories of a kind are."""
         return f"{self.root}/history/{kind.name}"
 
-    def _folder(self, kind):
+    def folder(self, kind):
+        """Where the current items of a kind are."""
         return f"{self.root}/{kind.name}"
 
-    def _make_folders(self, kind):
-        """Make the folders of a kind and tidy up, once in each process."""
+    def _prepare(self, kind):
+        """Make the folders of a kind, and finish what killed processes and a power loss left, once in each process."""
         if kind.name not in self._kinds:
-            folder = self._folder(kind)
-            durable.make_folder(folder)
+            durable.make_folder(self.folder(kind))
             if kind.history:
                 durable.make_folder(os.path.join(self.root, "history"))
-                durable.make_folder(self._history_folder(kind))
-            for name in os.listdir(folder):
-                if name.startswith(".") and name.endswith(durable.DRAFT_SUFFIX):
-                    self._remove_draft(kind, os.path.join(folder, name))
+                durable.make_folder(self.history_folder(kind))
+            recovery.recover(self, kind, partial(self._settle, kind))
             self._kinds.add(kind.name)
 
-    def _remove_draft(self, kind, draft):
-        """Remove what a killed writer left, unless a writer of that key is at work: then the file is its own."""
-        key = entries.key_of(os.path.basename(draft)[1:].removesuffix(durable.DRAFT_SUFFIX))
-        if key is not None:
-            with suppress(OSError), durable.try_locked(self._lock_path(kind, key)) as free:
-                if free:
-                    durable.remove_quietly(draft)
+    def _settle(self, kind, key, put_at):
+        """Finish what was left of a write, unless a writer of the key is at work: then the draft is its own.
 
-    def _path(self, kind, key):
-        return f"{self.root}/{kind.name}/{entries.file_name(key)}"
+        False where the files of this key do not let that be done; they are named when the key is asked for.
+        """
+        path, past = self.path(kind, key), self.past(kind, key)
+        try:
+            with durable.locked(self._lock_path(kind, key), wait=put_at is not None) as held:
+                if held and kind.history:
+                    restoring.discard_draft(past)
+                    superseding.settle(past, path, self._load_any(kind, key), put_at=put_at)
+                elif held:
+                    durable.remove_quietly(durable.draft_path(path))
+        except DamagedItem:
+            pass
+        except OSError as error:
+            if error.errno not in durable.UNREADABLE:
+                raise
+            return False
+        return True
+
+    def _load_any(self, kind, key):
+        """Like ``load``, but without an Item for a damaged file, and without bytes for one that cannot be read."""
+        try:
+            return self.load(kind, key)
+        except DamagedItem:
+            with suppress(OSError):
+                return File(None, *durable.read_file(self.path(kind, key)))
+            return File(None, None, None)
+
+    def path(self, kind, key):
+        """The file of the current item of a key."""
+        return f"{self.folder(kind)}/{entries.file_name(key)}"
+
+    def locked(self, kind, key):
+        """A context in which no other writer can touch the key."""
+        return durable.locked(self._lock_path(kind, key))
 
     def _lock_path(self, kind, key):
         number = zlib.crc32(f"{kind.name}/{key}".encode()) % LOCKS

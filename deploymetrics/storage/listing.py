@@ -1,9 +1,9 @@
 """All items of a folder, kept in memory and brought up to date by what changed in the folder since.
 
 The folder's times tell whether a name was added, replaced or removed; then every file is looked at, and those that
-changed are read. A time within one clock tick of the look is not relied on (as git does): that file, or the
-folder, is looked at again the next time. An edit in place does not touch the folder, so once in RECHECK_SECONDS every
-file is looked at in any case.
+changed are read. A file or folder that changed within the last clock tick is looked at again the next time, since its
+time may not tell the next change (git does the same). An edit in place does not touch the folder, so every file is
+looked at once in RECHECK_SECONDS in any case.
 """
 
 import os
@@ -40,17 +40,17 @@ class FolderListing:
             recent = time.monotonic() - self._looked_at < RECHECK_SECONDS
             if not (recent and self._signature == durable.signature(stat)):
                 self._looked_at = time.monotonic()
-                self._look(now)
-                self._signature = None if durable.is_young(stat, now) else durable.signature(stat)
+                self._update(now)
+                self._signature = durable.reliable_signature(stat, now)
             return self._listing
 
-    def _look(self, now):
+    def _update(self, now):
         files = {}
         changed = False
         # Some file systems leave out a name that is replaced while the folder is read: those known are tried anyhow.
         for name in self._files.keys() | set(os.listdir(self.folder)):
             known = self._files.get(name)
-            file = self._look_at(name, known, now)
+            file = self._file(name, known, now)
             if file is not None:
                 files[name] = file
                 changed = changed or known is None or known[1] != file[1]
@@ -59,7 +59,7 @@ class FolderListing:
         if changed:
             self._listing = self._build(sorted((item for _, item in files.values()), key=attrgetter("key")))
 
-    def _look_at(self, name, known, now):
+    def _file(self, name, known, now):
         """(signature or None, Item) of a file; None where there is no item or no longer. A damaged one has no value."""
         if known is None and entries.key_of(name) is None:
             return None
@@ -73,12 +73,12 @@ class FolderListing:
             return known
         key = entries.key_of(name)
         try:
-            item, stat = self.store.read_file(self.kind, key)
+            file = self.store.load(self.kind, key)
         except DamagedItem as error:
             return None, Item(key, None, None, 0, "", "", f"damaged {error.log}")
-        if item is None:
+        if file.item is None:
             return None
-        return (None if durable.is_young(stat, now) else durable.signature(stat)), item._replace(record=None)
+        return durable.reliable_signature(file.stat, now), file.item._replace(record=None)
 
     def _build(self, items):
         good = tuple(item for item in items if item.value is not None)

@@ -14,6 +14,7 @@ from .disk import MODIFIED_AT, Disk, materialise
 from .record import Killed, PassedOn, Recorder
 
 VERSIONS = 4
+BY_HAND = "by hand "
 
 
 class Violation(AssertionError):
@@ -28,9 +29,9 @@ def open_store(folder):
 def record(folder, writes, *, below="instance", skip=None, kill_at=None):
     """The Recorder of ``writes``, pairs of a key and the metrics (None deletes), in a new instance folder ``below``.
 
-    A list of metrics is put there as all the versions of a key; "by hand" puts a file there that says no version. With
-    ``kill_at`` the process that makes the writes is killed once, before the operation of that number, and another one
-    goes on with the next write.
+    A list of metrics is put there as all the versions of a key; "by hand 0" puts 0 there, in a file that says no
+    version. With ``kill_at`` the process that makes the writes is killed once, before the operation of that number, and
+    another one goes on with the next write.
     """
     recorder = Recorder(folder, skip)
     recorder.below = below
@@ -59,11 +60,12 @@ def write(store, key, text):
         return remove(store, key)
     if isinstance(text, list):
         return store.restore(THINGS, key, [_version(key, *one) for one in enumerate(text, 1)])
-    if text == "by hand":
+    if text and text.startswith(BY_HAND):
         # As a person does it who knows how: a synced file, renamed into its place.
-        store._make_folders(THINGS)
-        durable.replace_file(store._path(THINGS, key), b'{"tag": "%b", "metrics": 0}\n' % key.encode(), None)
-        os.utime(store._path(THINGS, key), (MODIFIED_AT, MODIFIED_AT))
+        store._prepare(THINGS)
+        data = f'{{"tag": "{key}", "metrics": {text.removeprefix(BY_HAND)}}}\n'
+        durable.replace_file(store.path(THINGS, key), data.encode(), None)
+        os.utime(store.path(THINGS, key), (MODIFIED_AT, MODIFIED_AT))
         return None
     return put(store, key, text)
 
@@ -78,7 +80,7 @@ def _after(view, text):
     if isinstance(text, list):
         return list(enumerate(text, 1))[::-1][:VERSIONS + 1]
     version = view[0][0] + 1 if view else 1
-    text = "0" if text == "by hand" else text
+    text = text and text.removeprefix(BY_HAND)
     return [(number, old) for number, old in [(version, text), *view] if number >= version - VERSIONS]
 
 

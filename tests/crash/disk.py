@@ -23,7 +23,7 @@ class Disk:
         self.data = defaultdict(list)  # number of a file → pending (offset, bytes) and (size, None)
 
     def apply(self, operation, *args):
-        """Carry out one operation: mkdir, create, unlink, rename, write, truncate or sync."""
+        """Carry out one operation: mkdir, create, unlink, rename, exchange, write, truncate or sync."""
         getattr(self, operation)(*args)
 
     def mkdir(self, parent, name, number):
@@ -39,6 +39,9 @@ class Disk:
 
     def rename(self, parent, name, new_name, number):
         self.names.append((parent, "rename", name, new_name, number))
+
+    def exchange(self, parent, name, other):
+        self.names.append((parent, "exchange", name, other))
 
     def write(self, number, offset, data):
         self.data[number].append((offset, data))
@@ -84,12 +87,21 @@ def _subsets(names):
 def _rename_all(folders, changes):
     for parent, kind, name, *more in changes:
         entries = folders[parent]
+        if kind == "exchange":
+            _exchange(entries, name, more[0])
+            continue
         if kind == "link":
             entries[name] = more[0]
         else:
             entries.pop(name, None)
         if kind == "rename":
             entries[more[0]] = more[1]
+
+
+def _exchange(entries, name, other):
+    """Where the creation of one of the two is lost, so is the exchange: a name cannot stand for a file without it."""
+    if name in entries and other in entries:
+        entries[name], entries[other] = entries[other], entries[name]
 
 
 def _walk(folders, contents, number, path):

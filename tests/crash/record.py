@@ -6,11 +6,13 @@ import os
 import sys
 from contextlib import contextmanager
 
-from deploymetrics.storage import durable, restoring, segments
+from deploymetrics.storage import durable, exchange, restoring, segments, superseding
 
 from .disk import ROOT
 
-CHANGES = ("open", "write", "fsync", "rename", "unlink", "mkdir", "ftruncate")
+CHANGES = ("open", "write", "fsync", "rename", "unlink", "mkdir", "ftruncate", "exchange")
+MODULES = durable, exchange, restoring, segments, superseding
+_exchange = exchange.exchange
 
 
 class Killed(BaseException):
@@ -30,7 +32,7 @@ class PassedOn:
 
         def call(*args):
             path = self.files.get(args[0], args[0])
-            if "/locks" in str(path):
+            if isinstance(path, int) or "/locks" in str(path):
                 return function(*args)
             return self.change(name, function, path, args)
 
@@ -51,10 +53,18 @@ class PassedOn:
     def in_place(self):
         """Let the storage use this instead of ``os``."""
         try:
-            durable.os = segments.os = restoring.os = self
+            for module in MODULES:
+                module.os = self
+            exchange.exchange = self.exchange
             yield self
         finally:
-            durable.os = segments.os = restoring.os = os
+            for module in MODULES:
+                module.os = os
+            exchange.exchange = _exchange
+
+    def exchange(self, one, other):
+        """Take the place of the function of that name."""
+        return self.change("exchange", _exchange, one, (one, other))
 
 
 class Recorder(PassedOn):
@@ -125,6 +135,12 @@ class Recorder(PassedOn):
         self._numbers |= {args[1]: number} | {args[1] + old[len(path):]: self._numbers.pop(old) for old in below}
         self.note("rename", *self._place(path), os.path.basename(args[1]), number)
 
+    def _exchange(self, path, args, result, **_):
+        if result:
+            numbers = self._numbers
+            numbers[path], numbers[args[1]] = numbers[args[1]], numbers[path]
+            self.note("exchange", *self._place(path), os.path.basename(args[1]))
+
     def _place(self, path):
         return self._numbers[os.path.dirname(path)], os.path.basename(path)
 
@@ -143,7 +159,7 @@ def site():
     """The functions of the storage that led to this call, innermost first: ``sync_folder<replace_file``."""
     frame, names = sys._getframe(1), []
     while frame:
-        if any(frame.f_globals is vars(module) for module in (durable, restoring, segments)):
+        if any(frame.f_globals is vars(module) for module in MODULES):
             names.append(frame.f_code.co_name)
         frame = frame.f_back
     return "<".join(names)
