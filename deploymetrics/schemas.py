@@ -104,7 +104,7 @@ class ExportedVersion(Schema):
         required=True, strict=True, validate=validate.Range(min=1, max=VERSION_LIMIT, max_inclusive=False)
     )
     changedAt = fields.String(required=True, validate=_is_precise)
-    changedBy = fields.String(required=True)
+    changedBy = fields.String(required=True, validate=validate.Length(max=256))
     tag = fields.String(required=True)
     lastChanged = fields.String()
     deleted = fields.Boolean(validate=validate.Equal(True))

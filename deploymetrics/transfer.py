@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from . import rawjson
 from .clock import as_precise, from_precise
 from .errors import BadRequest, DeploymetricsError
+from .reserved import RESERVED_TAG, is_reserved
 from .schemas import ExportedVersion, check_tag
 from .service import DOCUMENTS, Document
 from .storage import Item
@@ -37,17 +38,22 @@ def import_lines(store, lines, *, dry_run=False):
     """Store what ``export_tag`` gave, a tag at a time, each wholly or not at all.
 
     Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag. A line that cannot be read refuses its tag;
-    where it does not say its tag, those beside it of which it may be a version. ``dry_run`` stores nothing.
+    where it does not say its tag, those beside it of which it may be a version. Lines of a tag that do not stand with
+    those before are refused. ``dry_run`` stores nothing.
     """
-    before = ""
+    before, seen = "", set()
     for (tag, rows), (following, _) in pairwise(chain(_by_tag(lines), [("", [])])):
         number, first, _ = rows[0]
         error = next((problem for _, _, problem in rows if problem), None)
         if not error and (following is None or (before is None and first.version > 1)):
             error = f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
         items = [item for _, item, _ in rows]
+        mistake = None if error else "they do not stand with the others" if tag in seen else _mistake(tag, items)
+        if mistake:
+            error = f"line {number}: the versions of {tag!r} were not imported: {mistake}"
         yield tag, *((REFUSED, error) if error else _import_tag(store, tag, items, number, dry_run))
         before = tag
+        seen.add(tag)
 
 
 def _by_tag(lines):
@@ -57,24 +63,23 @@ def _by_tag(lines):
         yield tag, [(number, item, problem) for number, _, item, problem in rows]
 
 
-def _import_tag(store, tag, items, number, dry_run):
+def _mistake(tag, items):
+    """What keeps the versions of a tag from being imported, or None."""
+    if is_reserved(tag) and tag != RESERVED_TAG:
+        return f"only the server writes what reads as {RESERVED_TAG}"
     for older, newer in pairwise(items):
         if newer.version != older.version + 1:
-            return REFUSED, f"line {number}: the versions of {tag} are not in order, one by one"
+            return "they are not in order, one by one"
+        if newer.changed_at < older.changed_at:
+            return f"version {newer.version} is earlier than the one before"
+    return None
+
+
+def _import_tag(store, tag, items, number, dry_run):
     try:
-        if dry_run:
-            return _foresee(store, tag, items)
-        return (IMPORTED if store.restore(DOCUMENTS, tag, items) else THERE), ""
+        return (IMPORTED if store.restore(DOCUMENTS, tag, items, dry_run=dry_run) else THERE), ""
     except DeploymetricsError as error:
         return REFUSED, f"line {number}: {error.detail}"
-
-
-def _foresee(store, tag, items):
-    there = store.history(DOCUMENTS, tag)
-    if not there:
-        return IMPORTED, ""
-    same = [version_json(item) for item in reversed(there)] == [version_json(item) for item in items]
-    return (THERE, "") if same else (REFUSED, f"There are other versions of {tag!r} already.")
 
 
 def _read(number, line):
