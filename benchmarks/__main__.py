@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import load, servers
-from .alone import empty_memory, list_times
+from .alone import empty_memory, list_times, recovery_time
 from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill, prepare_baseline
 from .rivals import RIVALS
 
@@ -86,6 +86,8 @@ def run(documents, arguments, *, full, parts):
             unchanged, changed = list_times(port)
             memory = statistics.mean(servers.worker_memory(process)) - empty_memory(folder / "empty")
             print(f"{'GET list, alone':<20}{documents:>6}{unchanged:>9.1f} ms; right after a write {changed:.1f} ms")
+            recovery = recovery_time(folder / "instance")
+            print(f"{'after a boot':<20}{documents:>6}{recovery:>9.1f} ms until all documents are compared")
             print(f"{'memory':<20}{documents:>6}{memory:>9.1f} MiB a worker above an empty one (PSS)", flush=True)
 
 

@@ -1,8 +1,12 @@
-"""What one client alone waits for the list, and what a worker weighs."""
+"""What one client alone waits for the list, what a worker weighs, and what the first process after a boot does."""
 
 import http.client
 import statistics
 import time
+
+from deploymetrics.clock import Clock
+from deploymetrics.service import DOCUMENTS
+from deploymetrics.storage import open_storage
 
 from . import load, servers
 from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill
@@ -27,6 +31,15 @@ def list_times(port, rounds=11):
             times[change].append(ask("GET", ALL))
             time.sleep(0.1)
     return statistics.median(times[False]), statistics.median(times[True])
+
+
+def recovery_time(instance):
+    """Milliseconds that the first process after a boot takes to compare every document with its history."""
+    (instance / "locks" / f"{DOCUMENTS.name}.boot").unlink()
+    store = open_storage("files:", instance, Clock(), history_versions=1000, history_days=400)
+    start = time.perf_counter()
+    store.read(DOCUMENTS, "tag00000")
+    return (time.perf_counter() - start) * 1000
 
 
 def empty_memory(instance):
