@@ -11,7 +11,7 @@ from crash.record import Killed
 from storekit import THINGS, files_below, metrics, open_files, past, put, remove, value
 
 from deploymetrics.clock import Clock
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import DamagedItem, StorageError, StorageFull
 from deploymetrics.storage import durable, exchange, recovery, segments, superseding
 
 
@@ -290,6 +290,27 @@ def test_a_history_that_cannot_be_opened_keeps_no_other_item_back(store, folder,
         (history / "000000000001.jsonl").mkdir(parents=True)
     boot()
     assert metrics(open_files(folder).read(THINGS, "b")) == "1"
+
+
+def test_a_file_behind_its_history_on_a_full_disk_waits_and_keeps_no_other_back(
+    left, store, folder, boot, monkeypatch
+):
+    put(store, "b")
+    boot()
+    again = open_files(folder)
+
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "write_draft", full)
+        assert metrics(again.read(THINGS, "b")) == "1"
+        assert (again.items(THINGS).damaged, len(again.items(THINGS).items)) == (("a",), 1)
+        for attempt in (lambda: again.read(THINGS, "a"), lambda: put(again, "a"), lambda: remove(again, "a")):
+            with pytest.raises(DamagedItem):
+                attempt()
+    assert put(again, "a", "5").version == 5
+    assert again.items(THINGS).damaged == ()
 
 
 def test_a_name_that_is_no_text_keeps_no_item_back(store, folder, boot):

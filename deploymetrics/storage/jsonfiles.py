@@ -53,6 +53,7 @@ class JsonFiles(Storage):
         self.history_versions = history_versions
         self.history_days = history_days
         self._kinds = set()
+        self._behind = {}  # (kind, key) of files that are older than their history, and what _settle needs for them
         self._listings = {}
         self._items = Remembered(ITEMS)
         self._ends = Remembered(ENDS)
@@ -68,6 +69,7 @@ class JsonFiles(Storage):
     def write(self, kind, key, by, change):
         with durable.storage_errors("open"):
             self._prepare(kind)
+            self._catch_up(kind, key)
         with self.locked(kind, key), ExitStack() as opened:
             with durable.storage_errors("read"):
                 file, end, previous = self._open(kind, key, opened)
@@ -136,6 +138,15 @@ class JsonFiles(Storage):
 
     def load(self, kind, key):
         """The File of the current version; raises DamagedItem."""
+        self._catch_up(kind, key)
+        return self._load(kind, key)
+
+    def _catch_up(self, kind, key):
+        put_at = self._behind.get((kind.name, key))
+        if put_at and not self._settle(kind, key, put_at, wait=False):
+            raise entries.damaged(kind, key, "older than its history, and the disk is full")
+
+    def _load(self, kind, key):
         path = self.path(kind, key)
         while True:
             try:
@@ -265,31 +276,36 @@ class JsonFiles(Storage):
             recovery.recover(self, kind, partial(self._settle, kind))
             self._kinds.add(kind.name)
 
-    def _settle(self, kind, key, put_at):
+    def _settle(self, kind, key, put_at, *, wait):
         """Finish what was left of a write, unless a writer of the key is at work: then the draft is its own.
 
-        False where the files of this key do not let that be done; they are named when the key is asked for.
+        False where that could not be done now. Where the files do not let it be done they are named when the key is
+        asked for; on a full disk it is tried again then.
         """
         path, past = self.path(kind, key), self.past(kind, key)
         try:
-            with durable.locked(self._lock_path(kind, key), wait=put_at is not None) as held:
+            with durable.locked(self._lock_path(kind, key), wait=wait) as held:
                 if held and kind.history:
                     restoring.discard_draft(past)
                     superseding.settle(past, path, self._load_any(kind, key), put_at=put_at)
                 elif held:
                     durable.remove_quietly(durable.draft_path(path))
         except DamagedItem:
-            pass
+            held = True
         except OSError as error:
-            if error.errno not in durable.UNREADABLE:
+            if error.errno in durable.FULL:
+                self._behind[kind.name, key] = put_at
+            elif error.errno not in durable.UNREADABLE:
                 raise
             return False
-        return True
+        if held:
+            self._behind.pop((kind.name, key), None)
+        return held
 
     def _load_any(self, kind, key):
         """Like ``load``, but without an Item for a damaged file, and without bytes for one that cannot be read."""
         try:
-            return self.load(kind, key)
+            return self._load(kind, key)
         except DamagedItem:
             with suppress(OSError):
                 return File(None, *durable.read_file(self.path(kind, key)))

@@ -14,7 +14,7 @@ from . import durable, entries
 
 
 def recover(store, kind, settle):
-    """Call ``settle(key, put_at)`` for every key of a kind of a JsonFiles storage that may need it.
+    """Call ``settle(key, put_at, wait=…)`` for every key of a kind of a JsonFiles storage that may need it.
 
     After a boot ``put_at`` tells from a stat result when a file was put in its place, else it is None. ``settle``
     returns whether it is done; if one is not, the next process compares all of them again.
@@ -26,7 +26,7 @@ def recover(store, kind, settle):
         if kind.history and (boot_id() is None or before != f"{boot_id()} {here}".encode()):
             # The time of the change is the safer one, but a copy has none of its own.
             put_at = attrgetter("st_ctime" if before.endswith(f" {here}".encode()) else "st_mtime")
-        done = [settle(key, put_at) for key in sorted(_keys(store, kind, put_at is not None))]
+        done = [settle(key, put_at, wait=put_at is not None) for key in sorted(_keys(store, kind, put_at is not None))]
         if put_at and boot_id() and all(done):
             _write_mark(mark, f"{boot_id()} {here}".encode())
 
