@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from storekit import THINGS, open_files
 from werkzeug.security import generate_password_hash
 
 from deploymetrics import accounts, create_app
@@ -49,6 +50,25 @@ def fast_password_hashes(monkeypatch):
 @pytest.fixture
 def clock():
     return HeldClock()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An instance folder that is not there yet."""
+    return tmp_path / "instance"
+
+
+@pytest.fixture
+def store(folder, clock):
+    """A storage on it, with the held clock."""
+    return open_files(folder, clock)
+
+
+@pytest.fixture
+def things(folder, store):
+    """The folder of the kind things, there already."""
+    store.items(THINGS)
+    return folder / "things"
 
 
 @pytest.fixture

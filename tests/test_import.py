@@ -11,16 +11,6 @@ from deploymetrics.transfer import IMPORTED, REFUSED, THERE
 AT = "2018-01-12T12:00:0%d.000000Z"
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
-@pytest.fixture
-def store(folder, clock):
-    return open_files(folder, clock)
-
-
 def line(version, tag="x", at=None, by="a"):
     head = f'{{"version":{version},"changedAt":"{at or AT % version}","changedBy":"{by}",'
     return f'{head}"tag":"{tag}","metrics":{version},"lastChanged":"c"}}\n'.encode()

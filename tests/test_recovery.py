@@ -23,11 +23,6 @@ def how(request, monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
-@pytest.fixture
 def path(folder):
     return folder / "things/a.json"
 

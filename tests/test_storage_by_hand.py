@@ -6,26 +6,10 @@ import threading
 from datetime import timedelta
 
 import pytest
-from storekit import THINGS, metrics, open_files, past, put, remove, value
+from storekit import THINGS, metrics, past, put, remove, value
 
 from deploymetrics.errors import DamagedItem, StorageError
 from deploymetrics.storage import VERSION_LIMIT, durable
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
-@pytest.fixture
-def store(folder, clock):
-    return open_files(folder, clock)
-
-
-@pytest.fixture
-def things(folder, store):
-    store.items(THINGS)
-    return folder / "things"
 
 
 def fill(store, clock, number):

@@ -22,11 +22,6 @@ def short_files(monkeypatch):
     monkeypatch.setattr(segments, "SEGMENT_LINES", 3)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
 def no_store(folder):
     """The first write of all makes the folders."""
 

@@ -52,23 +52,6 @@ BY_HAND = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
-@pytest.fixture
-def store(folder, clock):
-    return open_files(folder, clock)
-
-
-@pytest.fixture
-def things(folder, store):
-    """The folder of the kind things, there already."""
-    store.items(THINGS)
-    return folder / "things"
-
-
 # By hand
 
 

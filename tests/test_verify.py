@@ -10,11 +10,6 @@ from deploymetrics.storage import durable, segments
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "instance"
-
-
-@pytest.fixture
 def store(folder, clock):
     """A store with 70 versions of a, in two files of its history, and d, which is deleted."""
     store = open_files(folder, clock)
