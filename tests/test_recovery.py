@@ -4,6 +4,7 @@ left behind their histories. Nothing that only a file has is ever replaced."""
 import errno
 import os
 import shutil
+import time
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from crash.record import Killed
 from storekit import THINGS, files_below, metrics, open_files, past, put, remove, value
 
 from deploymetrics.clock import Clock
-from deploymetrics.errors import DamagedItem, StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFull
 from deploymetrics.storage import durable, exchange, recovery, segments, superseding
 
 
@@ -43,6 +44,7 @@ def boot(monkeypatch):
 
     def boot():
         monkeypatch.setattr(recovery, "boot_id", lambda number=next(ids): number)
+        monkeypatch.setattr(recovery, "boot_time", lambda now=time.time(): now)
 
     boot()
     return boot
@@ -158,7 +160,7 @@ def test_a_damaged_history_keeps_no_other_item_back(left, store, folder, boot):
 def killed_in(monkeypatch, name, work):
     """Do something, and be killed instead of doing the step ``name`` of it."""
 
-    def kill(*args):
+    def kill(*args, **options):
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -180,7 +182,7 @@ def test_a_write_whose_line_is_there_is_finished(how, store, folder, path, monke
 
 
 def test_a_write_whose_line_is_not_there_is_none(store, folder, monkeypatch):
-    def kill(*args):
+    def kill(*args, **options):
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -302,7 +304,7 @@ def test_a_file_behind_its_history_on_a_full_disk_waits_and_keeps_no_other_back(
         assert metrics(again.read(THINGS, "b")) == "1"
         assert (again.items(THINGS).damaged, len(again.items(THINGS).items)) == (("a",), 1)
         for attempt in (lambda: again.read(THINGS, "a"), lambda: put(again, "a"), lambda: remove(again, "a")):
-            with pytest.raises(DamagedItem):
+            with pytest.raises(StorageFull):
                 attempt()
     assert put(again, "a", "5").version == 5
     assert again.items(THINGS).damaged == ()
@@ -331,13 +333,66 @@ def test_what_cannot_be_written_can_be_read(left, folder, boot, monkeypatch):
 
 
 def test_what_root_finishes_belongs_to_the_account_of_the_service(left, folder, boot, monkeypatch):
+    shutil.rmtree(folder / "locks")
     given = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda path, *owner: given.append((os.path.basename(path), owner)))
     boot()
     assert read(folder) == "4"
     owner = os.stat(folder).st_uid, os.stat(folder).st_gid
-    assert given == [(".a.json.tmp", owner), ("things.boot", owner)]
+    lock = os.path.basename(open_files(folder)._lock_path(THINGS, "a"))
+    assert {*given} == {(name, owner) for name in ("locks", "things.boot", lock, ".a.json.tmp")}
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.EIO])
+def test_no_write_goes_on_from_a_file_that_could_not_be_brought_up_to_date(left, folder, boot, monkeypatch, error):
+    boot()
+    again = open_files(folder)
+
+    def fail(*args, **options):
+        raise OSError(error, "no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "write_draft", fail)
+        assert metrics(again.read(THINGS, "a")) == "3"
+        for attempt in (put, remove, lambda *args: again.restore(THINGS, "a", again.history(THINGS, "a")[::-1])):
+            with pytest.raises(StorageError):
+                attempt(again, "a")
+    seen = []
+    again.write(THINGS, "a", "alice", lambda current, at: seen.append(metrics(current)) or value("a", "5"))
+    assert (seen, past(again, "a")[:2]) == (["4"], [(5, "5"), (4, "4")])
+
+
+def test_an_import_of_what_is_behind_its_history_catches_up_first(left, folder, boot, monkeypatch):
+    boot()
+    again = open_files(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "write_draft", lambda *args, **options: os.open("/dev/full/no", os.O_RDONLY))
+        again.keys(THINGS)
+    assert again.restore(THINGS, "a", again.history(THINGS, "a")[::-1]) is False
+    assert b'"metrics":4' in left.read_bytes()
+
+
+def test_the_time_of_a_change_after_the_boot_tells_nothing(yesterday, folder, path, boot, monkeypatch):
+    """``chown -R`` before the first start gives all files the same one."""
+    stat, data = path.stat(), path.read_bytes()
+    put(yesterday, "a", "3")
+    path.write_bytes(data)
+    old = yesterday.clock.timestamp() - 10
+    boot()
+    monkeypatch.setattr(recovery, "boot_time", lambda: stat.st_ctime - 60)
+    os.utime(path, (old, old))
+    assert read(folder) == "3"
+
+
+def test_the_draft_of_a_deletion_is_its_line(store, path, monkeypatch):
+    """An empty one is what a kill leaves of any write."""
+    data = path.read_bytes()
+    remove(store, "a")
+    path.write_bytes(data)
+    with open(durable.draft_path(path), "wb"):
+        pass
+    assert metrics(open_files(path.parents[1]).read(THINGS, "a")) == "3"
 
 
 def test_a_line_that_a_killed_writer_did_not_sync_is_synced_by_the_next(folder, path, boot, monkeypatch):
@@ -350,7 +405,7 @@ def test_a_line_that_a_killed_writer_did_not_sync_is_synced_by_the_next(folder, 
         fsync(fd)
         synced[os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))] = os.fstat(fd).st_size
 
-    def kill(*args):
+    def kill(*args, **options):
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):

@@ -126,7 +126,7 @@ def test_a_file_put_there_is_synced_before_its_line_is(store, things, monkeypatc
     synced = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
     put(store, "a", "4")
-    assert synced == ["a.json", "things", "000000000001.jsonl", "000000000001.jsonl"]
+    assert synced == ["a.json", "things", "things", "000000000001.jsonl", "000000000001.jsonl"]
 
 
 def test_a_write_that_fails_changes_nothing_of_a_file_put_there(store, things, monkeypatch):

@@ -365,7 +365,7 @@ def test_a_deletion_that_is_not_done_does_not_show(store, folder, clock, monkeyp
     remove(store, "a")
     real = segments.Segments.starts
 
-    def fail(*args):
+    def fail(*args, **options):
         raise OSError(errno.EIO, "no")
 
     def starts(self):

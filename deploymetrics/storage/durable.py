@@ -47,12 +47,7 @@ def locked(path, *, wait=True):
     """
     # An open file of its own for each holder: threads of one process exclude each other too.
     with storage_errors("lock"):
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        except OSError as error:
-            if error.errno != errno.EROFS:
-                raise
-            fd = None
+        fd = _open_lock(path)
     if fd is None:
         yield True
         return
@@ -67,6 +62,20 @@ def locked(path, *, wait=True):
             fcntl.flock(fd, fcntl.LOCK_UN)
         with suppress(OSError):
             os.close(fd)
+
+
+def _open_lock(path):
+    """The lock file, open, or None where nothing can be written."""
+    try:
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            return None
+        raise
+    give_to_owner(path)
+    return fd
 
 
 def _lock(fd, wait):
@@ -162,6 +171,7 @@ def make_folder(path, *, parents=False):
     """
     try:
         os.mkdir(path, FOLDER_MODE)
+        give_to_owner(path)
     except FileExistsError:
         pass
     except FileNotFoundError:
@@ -242,10 +252,11 @@ def remove_file(path, before):
 
 
 def give_to_owner(path):
-    """Let the account that has the folder have the file too, where root made it in passing."""
+    """Let the account that has the folder have the file too, where root made it in passing, if that can be done."""
     if os.geteuid() == 0:
-        stat = os.stat(os.path.dirname(path))
-        os.chown(path, stat.st_uid, stat.st_gid)
+        with suppress(OSError):
+            stat = os.stat(os.path.dirname(path))
+            os.chown(path, stat.st_uid, stat.st_gid)
 
 
 def remove_quietly(path):

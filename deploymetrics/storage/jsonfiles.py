@@ -22,7 +22,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..clock import as_precise, from_precise
-from ..errors import DamagedItem
+from ..errors import DamagedItem, StorageError
 from . import VERSION_LIMIT, Item, Storage, durable, entries, recovery, restoring, superseding, verifying
 from .listing import FolderListing
 from .remembered import Remembered
@@ -53,7 +53,7 @@ class JsonFiles(Storage):
         self.history_versions = history_versions
         self.history_days = history_days
         self._kinds = set()
-        self._behind = {}  # (kind, key) of files that are older than their history, and what _settle needs for them
+        self._behind = {}  # (kind, key) of files that may be older than their history → (put_at, error): see _settle
         self._listings = {}
         self._items = Remembered(ITEMS)
         self._ends = Remembered(ENDS)
@@ -69,7 +69,7 @@ class JsonFiles(Storage):
     def write(self, kind, key, by, change):
         with durable.storage_errors("open"):
             self._prepare(kind)
-            self._catch_up(kind, key)
+            self._catch_up(kind, key, also_unreadable=True)
         with self.locked(kind, key), ExitStack() as opened:
             with durable.storage_errors("read"):
                 file, end, previous = self._open(kind, key, opened)
@@ -127,9 +127,10 @@ class JsonFiles(Storage):
     def restore(self, kind, key, items, *, dry_run=False):
         with durable.storage_errors("restore"):
             self._prepare(kind)
+            self._catch_up(kind, key, also_unreadable=True)
             with self.locked(kind, key):
                 past, path = self.past(kind, key), self.path(kind, key)
-                return restoring.restore(past, path, self.load(kind, key).item, items, dry_run=dry_run)
+                return restoring.restore(past, path, self._load(kind, key).item, items, dry_run=dry_run)
 
     def verify(self, kind):
         with durable.storage_errors("verify"):
@@ -141,10 +142,16 @@ class JsonFiles(Storage):
         self._catch_up(kind, key)
         return self._load(kind, key)
 
-    def _catch_up(self, kind, key):
-        put_at = self._behind.get((kind.name, key))
-        if put_at and not self._settle(kind, key, put_at, wait=False):
-            raise entries.damaged(kind, key, "older than its history, and the disk is full")
+    def _catch_up(self, kind, key, *, also_unreadable=False):
+        """Bring a file up to its history where that failed before; raises why it fails again.
+
+        Where that is because of its files it is served as it is, but ``also_unreadable`` for those who would write.
+        """
+        if (kind.name, key) in self._behind and not self._settle(kind, key, self._behind[kind.name, key][0], wait=True):
+            error = self._behind[kind.name, key][1]
+            if also_unreadable or error.errno not in durable.UNREADABLE:
+                with durable.storage_errors("recover"):
+                    raise error
 
     def _load(self, kind, key):
         path = self.path(kind, key)
@@ -173,14 +180,14 @@ class JsonFiles(Storage):
         There is an End where the kind has a history and the key a current version.
         """
         if not kind.history:
-            file = self.load(kind, key)
+            file = self._load(kind, key)
             return file, None, file.item
         path, past = self.path(kind, key), self.past(kind, key)
-        file = self.load(kind, key)
+        file = self._load(kind, key)
         end = file.item and opened.enter_context(past.end_after(file.item))
         if end and end.missing and superseding.has_draft(path):
             superseding.settle(past, path, file)
-            file = self.load(kind, key)
+            file = self._load(kind, key)
             end = file.item and opened.enter_context(past.end_after(file.item))
         if end:
             return file, end, end
@@ -279,8 +286,7 @@ class JsonFiles(Storage):
     def _settle(self, kind, key, put_at, *, wait):
         """Finish what was left of a write, unless a writer of the key is at work: then the draft is its own.
 
-        False where that could not be done now. Where the files do not let it be done they are named when the key is
-        asked for; on a full disk it is tried again then.
+        False where that could not be done. After a boot it is then tried again when the key is asked for.
         """
         path, past = self.path(kind, key), self.past(kind, key)
         try:
@@ -291,16 +297,13 @@ class JsonFiles(Storage):
                 elif held:
                     durable.remove_quietly(durable.draft_path(path))
         except DamagedItem:
-            held = True
-        except OSError as error:
-            if error.errno in durable.FULL:
-                self._behind[kind.name, key] = put_at
-            elif error.errno not in durable.UNREADABLE:
-                raise
+            pass
+        except (OSError, StorageError) as error:
+            if put_at is not None:  # else the next writer of the key finishes what a killed one began
+                self._behind[kind.name, key] = put_at, error if isinstance(error, OSError) else error.__cause__
             return False
-        if held:
-            self._behind.pop((kind.name, key), None)
-        return held
+        self._behind.pop((kind.name, key), None)
+        return True
 
     def _load_any(self, kind, key):
         """Like ``load``, but without an Item for a damaged file, and without bytes for one that cannot be read."""

@@ -12,7 +12,7 @@ import time
 from hashlib import blake2b
 from operator import attrgetter
 
-from ..errors import DamagedItem
+from ..errors import DamagedItem, StorageFull
 from . import Item, Listing, durable, entries
 
 PIECE_BYTES = 2**20
@@ -74,7 +74,7 @@ class FolderListing:
         key = entries.key_of(name)
         try:
             file = self.store.load(self.kind, key)
-        except DamagedItem as error:
+        except (DamagedItem, StorageFull) as error:  # one that is behind its history on a full disk
             return None, Item(key, None, None, 0, "", "", f"damaged {error.log}")
         if file.item is None:
             return None

@@ -6,6 +6,7 @@ folder for which that was done; a copy of an instance is another folder.
 """
 
 import os
+import time
 from contextlib import suppress
 from functools import cache
 from operator import attrgetter
@@ -24,8 +25,7 @@ def recover(store, kind, settle):
         here, before = _where(store.root), _read_mark(mark)
         put_at = None
         if kind.history and (boot_id() is None or before != f"{boot_id()} {here}".encode()):
-            # The time of the change is the safer one, but a copy has none of its own.
-            put_at = attrgetter("st_ctime" if before.endswith(f" {here}".encode()) else "st_mtime")
+            put_at = _change_time if before.endswith(f" {here}".encode()) else attrgetter("st_mtime")
         done = [settle(key, put_at, wait=put_at is not None) for key in sorted(_keys(store, kind, put_at is not None))]
         if put_at and boot_id() and all(done):
             _write_mark(mark, f"{boot_id()} {here}".encode())
@@ -40,6 +40,17 @@ def _keys(store, kind, rebooted):
         drafts = filter(None, map(durable.drafted_name, os.listdir(store.history_folder(kind))))
         found.update(name + entries.SUFFIX for name in drafts)
     return {entries.key_of(name) for name in found if name} - {None}
+
+
+def _change_time(stat):
+    """When a file was put there, in a folder that was here before: nobody can set that time. But what changed since
+    the boot, as all times do in a copy and with ``chown -R``, tells nothing of what was there when the power went."""
+    return stat.st_ctime if stat.st_ctime < boot_time() else stat.st_mtime
+
+
+def boot_time():
+    """When the machine was booted, in seconds."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _where(root):
@@ -67,4 +78,3 @@ def _read_mark(mark):
 def _write_mark(mark, text):
     with suppress(OSError):  # then the next process looks again
         durable.write_file(mark, text, sync=False)
-        durable.give_to_owner(mark)

@@ -168,7 +168,7 @@ class Segments:
 
     def append(self, end, line):
         """Add ``line`` at ``end``, and the line of the current Item before it where that is missing, durably."""
-        if end.is_new and end.missing:  # else there is a line in the folder
+        if end.missing:  # else there is a line in the folder, and its name is durable
             durable.make_folder(self.folder)
         if end.fd is None:
             end.fd = os.open(self._path(end.start), _APPENDED | os.O_CREAT, durable.FILE_MODE)

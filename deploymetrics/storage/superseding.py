@@ -13,14 +13,13 @@ Only what the history has too is ever replaced, so whatever else a person put th
 
 import os
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
 
 from ..clock import from_precise
 from . import durable, entries, exchange
 from .segments import holds
 
 # A file that was put there so long after the newest version is what somebody wants to be served, also an old one.
-PUT_BACK = timedelta(minutes=1)
+PUT_BACK = 60  # seconds
 
 
 def supersede(past, end, path, line, data):
@@ -29,10 +28,10 @@ def supersede(past, end, path, line, data):
     if end.missing:  # whoever put the file there may not have synced it
         durable.sync_file(path)
         durable.sync_folder(os.path.dirname(path))
-    draft = durable.write_draft(path, data or b"", left=past.sync)
+    draft = durable.write_draft(path, data or line, left=past.sync)
     try:
         past.append(end, line)
-        _put(draft, path, data)
+        _put(draft, path, deletes=data is None)
     except OSError:
         past.cut(end)  # where even that fails the draft stays, and the next writer finishes the write
         durable.remove_quietly(draft)
@@ -65,19 +64,19 @@ def settle(past, path, file, *, put_at=None):
 
 def _finish(draft, path, newest, left, rebooted):
     """Put the file of ``newest`` in its place where the draft ``left`` is that, or where ``rebooted`` says so."""
-    whole = b"" if newest.deleted else entries.file_of(newest)
-    if left == whole:  # on a full disk too
-        _put(draft, path, whole)
-    elif rebooted:
+    whole = entries.file_of(newest)
+    if left != whole and not rebooted:
+        return
+    if left != whole and not newest.deleted:
         durable.write_draft(path, whole, sync=True)
         durable.give_to_owner(draft)
         at = from_precise(newest.changed_at).timestamp()
         os.utime(draft, (at, at))  # so that it is not taken for a file that somebody put there
-        _put(draft, path, whole)
+    _put(draft, path, deletes=newest.deleted)
 
 
-def _put(draft, path, data):
-    if not data:
+def _put(draft, path, *, deletes):
+    if deletes:
         os.unlink(path)
         durable.remove_quietly(draft)
     else:
@@ -93,8 +92,7 @@ def _is_left(past, newest, file):
 
 def _is_put_back(file, newest, put_at):
     """Whether somebody put a whole file there after the newest version was made."""
-    at = datetime.fromtimestamp(put_at(file.stat), UTC)
-    return file.item is not None and at > from_precise(newest.changed_at) + PUT_BACK
+    return file.item is not None and put_at(file.stat) > from_precise(newest.changed_at).timestamp() + PUT_BACK
 
 
 def _is_torn(data, whole):

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from ..clock import from_precise
 from ..errors import StorageError
-from . import durable, entries, restoring
+from . import durable, entries, restoring, superseding
 
 
 def verify(store, kind):
@@ -38,18 +38,22 @@ def _problems(store, kind, key):
         return [] if current or not os.path.lexists(store.path(kind, key)) else [f"the file of {key} cannot be read"]
     if current is None and restoring.is_unfinished(past):
         return [f"an import of {key} was not finished; it can be repeated"]
-    found = [*_gaps(key, store.history(kind, key)), *_ends(key, current, past.last())]
+    found = _gaps(key, store.history(kind, key))
+    if not superseding.has_draft(store.path(kind, key)):  # else the next writer finishes what a killed one began
+        found += _ends(key, current, past.last())
     if os.path.isdir(past.folder):
         found += [f"history of {key}: {sentence}" for sentence in past.problems()]
     return found
 
 
 def _gaps(key, items):
+    found = []
     for newer, older in pairwise(items):
         if older.version != newer.version - 1:
-            yield f"between the versions {older.version} and {newer.version} of {key} some are missing"
+            found.append(f"between the versions {older.version} and {newer.version} of {key} some are missing")
         if from_precise(older.changed_at) > from_precise(newer.changed_at):
-            yield f"version {newer.version} of {key} is earlier than version {older.version}"
+            found.append(f"version {newer.version} of {key} is earlier than version {older.version}")
+    return found
 
 
 def _ends(key, current, newest):
