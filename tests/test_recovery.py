@@ -173,6 +173,7 @@ def killed_in(monkeypatch, name, work):
 def test_a_write_whose_line_is_there_is_finished(how, store, folder, path, monkeypatch, text, after, finish):
     killed_in(monkeypatch, "_put", lambda: put(store, "a", text) if text else remove(store, "a"))
     assert metrics(store.read(THINGS, "a")) == "3"
+    assert list(store.verify(THINGS)) == []
     if finish == "the next process":
         assert read(folder) == after
     expected = [(5, "5"), (4, after), (3, "3"), (2, "2"), (1, "1")]
@@ -358,6 +359,8 @@ def test_no_write_goes_on_from_a_file_that_could_not_be_brought_up_to_date(left,
         for attempt in (put, remove, lambda *args: again.restore(THINGS, "a", again.history(THINGS, "a")[::-1])):
             with pytest.raises(StorageError):
                 attempt(again, "a")
+    with again.locked(THINGS, "a"):  # a reader does not wait for that
+        assert len(again.items(THINGS).items) == 1
     seen = []
     again.write(THINGS, "a", "alice", lambda current, at: seen.append(metrics(current)) or value("a", "5"))
     assert (seen, past(again, "a")[:2]) == (["4"], [(5, "5"), (4, "4")])

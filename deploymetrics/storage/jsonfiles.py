@@ -69,7 +69,7 @@ class JsonFiles(Storage):
     def write(self, kind, key, by, change):
         with durable.storage_errors("open"):
             self._prepare(kind)
-            self._catch_up(kind, key, also_unreadable=True)
+            self._catch_up(kind, key, writes=True)
         with self.locked(kind, key), ExitStack() as opened:
             with durable.storage_errors("read"):
                 file, end, previous = self._open(kind, key, opened)
@@ -127,7 +127,7 @@ class JsonFiles(Storage):
     def restore(self, kind, key, items, *, dry_run=False):
         with durable.storage_errors("restore"):
             self._prepare(kind)
-            self._catch_up(kind, key, also_unreadable=True)
+            self._catch_up(kind, key, writes=True)
             with self.locked(kind, key):
                 past, path = self.past(kind, key), self.path(kind, key)
                 return restoring.restore(past, path, self._load(kind, key).item, items, dry_run=dry_run)
@@ -142,14 +142,15 @@ class JsonFiles(Storage):
         self._catch_up(kind, key)
         return self._load(kind, key)
 
-    def _catch_up(self, kind, key, *, also_unreadable=False):
+    def _catch_up(self, kind, key, *, writes=False):
         """Bring a file up to its history where that failed before; raises why it fails again.
 
-        Where that is because of its files it is served as it is, but ``also_unreadable`` for those who would write.
+        A reader does not wait for the lock, and gets the file as it is where it is the files that are in the way.
         """
-        if (kind.name, key) in self._behind and not self._settle(kind, key, self._behind[kind.name, key][0], wait=True):
-            error = self._behind[kind.name, key][1]
-            if also_unreadable or error.errno not in durable.UNREADABLE:
+        behind = self._behind.get((kind.name, key))
+        if behind and not self._settle(kind, key, behind[0], wait=writes):
+            error = behind[1]
+            if writes or error.errno not in durable.UNREADABLE:
                 with durable.storage_errors("recover"):
                     raise error
 
@@ -297,13 +298,14 @@ class JsonFiles(Storage):
                 elif held:
                     durable.remove_quietly(durable.draft_path(path))
         except DamagedItem:
-            pass
+            held = True  # nothing can be compared with it
         except (OSError, StorageError) as error:
             if put_at is not None:  # else the next writer of the key finishes what a killed one began
                 self._behind[kind.name, key] = put_at, error if isinstance(error, OSError) else error.__cause__
             return False
-        self._behind.pop((kind.name, key), None)
-        return True
+        if held:
+            self._behind.pop((kind.name, key), None)
+        return held
 
     def _load_any(self, kind, key):
         """Like ``load``, but without an Item for a damaged file, and without bytes for one that cannot be read."""
