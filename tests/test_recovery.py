@@ -398,7 +398,8 @@ def test_the_draft_of_a_deletion_is_its_line(store, path, monkeypatch):
     assert metrics(open_files(path.parents[1]).read(THINGS, "a")) == "3"
 
 
-def test_a_line_that_a_killed_writer_did_not_sync_is_synced_by_the_next(folder, path, boot, monkeypatch):
+@pytest.mark.parametrize("next_one", ["the next process", "the next writer"])
+def test_a_line_that_a_killed_writer_did_not_sync_is_synced_by(folder, path, boot, monkeypatch, next_one):
     """That of the version before, which is so large that the next one is in another file of the history."""
     store = open_files(folder)
     put(store, "a", '"%s"' % ("x" * 200_000))
@@ -416,7 +417,7 @@ def test_a_line_that_a_killed_writer_did_not_sync_is_synced_by_the_next(folder, 
         put(store, "a", "2")
     monkeypatch.setattr(os, "fsync", fsync)
     data, stat = path.read_bytes(), path.stat()
-    assert put(open_files(folder), "a", "3").version == 2
+    assert put(open_files(folder) if next_one == "the next process" else store, "a", "3").version == 2
     for part in (folder / "history/things/a").iterdir():
         whole, size = part.read_bytes(), synced.get(part.name, 0)
         part.write_bytes(whole[:size] + bytes(len(whole) - size))
