@@ -1,6 +1,7 @@
 """Imports that are repeated, killed, or of what no export writes: wholly there or not, and a dry run says the same."""
 
 import pytest
+from crash.record import killed_at
 from storekit import files_below, open_files
 
 from deploymetrics import transfer
@@ -27,25 +28,6 @@ def outcomes(store, lines):
     return [outcome for _, outcome, _ in done]
 
 
-class Killed(BaseException):
-    """Not to be caught."""
-
-
-@pytest.fixture
-def kill(monkeypatch):
-    """Do something and be killed where a function of a module is called."""
-
-    def do(module, name, work):
-        def killed(*args, **options):
-            raise Killed
-
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(module, name, killed)
-            work()
-
-    return do
-
-
 def test_an_export_is_there_also_where_trimming_is_behind(folder, clock):
     store = open_files(folder, clock, versions=3)
     for number in range(10):
@@ -64,35 +46,35 @@ def test_what_is_there_of_an_export_only_in_part_is_other_versions(store):
     assert outcomes(store, LINES) == [REFUSED]
 
 
-def test_a_killed_import_does_not_keep_a_newer_export_out(store, kill):
-    kill(durable, "replace_file", lambda: list(transfer.import_lines(store, LINES)))
+def test_a_killed_import_does_not_keep_a_newer_export_out(store, monkeypatch):
+    killed_at(monkeypatch, durable, "replace_file", lambda: list(transfer.import_lines(store, LINES)))
     assert store.history(DOCUMENTS, "x") == []
     assert outcomes(store, [*LINES, line(4)]) == [IMPORTED]
 
 
-def test_a_killed_import_leaves_nothing_for_ever(store, folder, clock, kill, monkeypatch):
+def test_a_killed_import_leaves_nothing_for_ever(store, folder, clock, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(restoring.shutil, "rmtree", lambda *args, **options: None)
-        kill(restoring.os, "rename", lambda: list(transfer.import_lines(store, LINES)))
+        killed_at(monkeypatch, restoring.os, "rename", lambda: list(transfer.import_lines(store, LINES)))
     assert [name for name in files_below(folder) if ".tmp" in name]
     assert open_files(folder, clock).keys(DOCUMENTS) == []
     assert not [name for name in files_below(folder) if ".tmp" in name]
 
 
-def test_the_mark_of_an_import_that_was_done_goes_with_the_next_write(store, kill, folder):
-    kill(restoring, "remove_mark", lambda: list(transfer.import_lines(store, LINES)))
+def test_the_mark_of_an_import_that_was_done_goes_with_the_next_write(store, monkeypatch, folder):
+    killed_at(monkeypatch, restoring, "remove_mark", lambda: list(transfer.import_lines(store, LINES)))
     mark = folder / "history/deploymentmetrics/x/unfinished"
     assert mark.exists()
     store.write(DOCUMENTS, "x", "a", lambda current, at: b'{"tag":"x","metrics":4,"lastChanged":"c"}')
     assert not mark.exists()
 
 
-def test_a_reader_does_not_see_an_import_that_begins_meanwhile(store, monkeypatch, kill):
+def test_a_reader_does_not_see_an_import_that_begins_meanwhile(store, monkeypatch):
     starts = segments.Segments.starts
 
     def import_first(self):
         monkeypatch.setattr(segments.Segments, "starts", starts)
-        kill(durable, "replace_file", lambda: list(transfer.import_lines(store, LINES)))
+        killed_at(monkeypatch, durable, "replace_file", lambda: list(transfer.import_lines(store, LINES)))
         return starts(self)
 
     monkeypatch.setattr(segments.Segments, "starts", import_first)

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from crash.record import Killed
+from crash.record import Killed, killed_at
 from storekit import THINGS, files_below, metrics, open_files, past, put, remove, value
 
 from deploymetrics.clock import Clock
@@ -157,21 +157,10 @@ def test_a_damaged_history_keeps_no_other_item_back(left, store, folder, boot):
     assert metrics(again.read(THINGS, "a")) == "3"
 
 
-def killed_in(monkeypatch, name, work):
-    """Do something, and be killed instead of doing the step ``name`` of it."""
-
-    def kill(*args, **options):
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(superseding, name, kill)
-        work()
-
-
 @pytest.mark.parametrize("text, after", [("4", "4"), (None, None)])
 @pytest.mark.parametrize("finish", ["the next process", "the next writer"])
 def test_a_write_whose_line_is_there_is_finished(how, store, folder, path, monkeypatch, text, after, finish):
-    killed_in(monkeypatch, "_put", lambda: put(store, "a", text) if text else remove(store, "a"))
+    killed_at(monkeypatch, superseding, "_put", lambda: put(store, "a", text) if text else remove(store, "a"))
     assert metrics(store.read(THINGS, "a")) == "3"
     assert list(store.verify(THINGS)) == []
     if finish == "the next process":
@@ -183,19 +172,26 @@ def test_a_write_whose_line_is_there_is_finished(how, store, folder, path, monke
 
 
 def test_a_write_whose_line_is_not_there_is_none(store, folder, monkeypatch):
-    def kill(*args, **options):
-        raise Killed
-
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("deploymetrics.storage.segments.Segments.append", kill)
-        put(store, "a", "4")
+    killed_at(monkeypatch, segments.Segments, "append", lambda: put(store, "a", "4"))
     assert read(folder) == "3"
     assert files_below(folder / "things") == ["a.json"]
     assert put(store, "a", "4").version == 4
 
 
+def test_what_a_draft_tells_is_not_lost_where_its_line_cannot_be_synced(store, path, monkeypatch):
+    killed_at(monkeypatch, segments.Segments, "append", lambda: put(store, "a", "4"))
+    synced = []
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(durable, "sync_file", lambda path: os.close(-1))
+        put(store, "a", "4")
+    assert os.path.exists(durable.draft_path(path))
+    monkeypatch.setattr(durable, "sync_file", lambda path: synced.append(os.path.basename(path)))
+    assert put(store, "a", "4").version == 4
+    assert synced == ["000000000001.jsonl"]
+
+
 def test_what_a_killed_process_left_is_finished_on_a_full_disk(store, folder, monkeypatch):
-    killed_in(monkeypatch, "_put", lambda: put(store, "a", "4"))
+    killed_at(monkeypatch, superseding, "_put", lambda: put(store, "a", "4"))
 
     def full(*args, **options):
         raise StorageFull
@@ -205,7 +201,7 @@ def test_what_a_killed_process_left_is_finished_on_a_full_disk(store, folder, mo
 
 
 def test_change_sees_what_a_killed_writer_began(store, monkeypatch):
-    killed_in(monkeypatch, "_put", lambda: put(store, "a", "4"))
+    killed_at(monkeypatch, superseding, "_put", lambda: put(store, "a", "4"))
     seen = []
     store.write(THINGS, "a", "bob", lambda current, at: seen.append(metrics(current)) or value("a", "5"))
     assert seen == ["4"]

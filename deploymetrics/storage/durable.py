@@ -171,14 +171,15 @@ def make_folder(path, *, parents=False):
     """
     try:
         os.mkdir(path, FOLDER_MODE)
-        give_to_owner(path)
+        if not parents:
+            give_to_owner(path)
     except FileExistsError:
         pass
     except FileNotFoundError:
         if not parents or os.path.exists(os.path.dirname(path)):
             raise
         make_folder(os.path.dirname(path), parents=True)
-        return make_folder(path)
+        return make_folder(path, parents=True)
     with suppress(PermissionError):  # a parent that this account may not read was made by another one
         sync_folder(os.path.dirname(path))
 
@@ -229,16 +230,22 @@ def write_draft(path, data, *, sync=False, left=lambda: None):
     """
     draft = draft_path(path)
     try:
-        try:
-            write_file(draft, data, os.O_EXCL, sync=sync)
-        except FileExistsError:
-            left()
-            os.unlink(draft)
-            write_file(draft, data, os.O_EXCL, sync=sync)
-    except BaseException:
-        remove_quietly(draft)
-        raise
+        _write_new(draft, data, sync)
+    except FileExistsError:
+        left()  # where that fails the draft stays, and so does what it tells the next writer
+        os.unlink(draft)
+        _write_new(draft, data, sync)
     return draft
+
+
+def _write_new(path, data, sync):
+    try:
+        write_file(path, data, os.O_EXCL, sync=sync)
+    except FileExistsError:
+        raise
+    except BaseException:
+        remove_quietly(path)
+        raise
 
 
 def remove_file(path, before):

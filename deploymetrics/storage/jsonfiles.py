@@ -180,11 +180,10 @@ class JsonFiles(Storage):
 
         There is an End where the kind has a history and the key a current version.
         """
+        file = self._load(kind, key)
         if not kind.history:
-            file = self._load(kind, key)
             return file, None, file.item
         path, past = self.path(kind, key), self.past(kind, key)
-        file = self._load(kind, key)
         end = file.item and opened.enter_context(past.end_after(file.item))
         if end and end.missing and superseding.has_draft(path):
             superseding.settle(past, path, file)

@@ -243,9 +243,9 @@ class Segments:
 
     def problems(self):
         """Yield a sentence for each file that is not as it was written, but for what a crash leaves at the end."""
-        for name in sorted(set(os.listdir(self.folder)) - {file_name(start) for start in self.starts()} - {MARK}):
-            yield f"{name} is not the name of a file of a history"
         starts = self.starts()
+        for name in sorted(set(os.listdir(self.folder)) - {file_name(start) for start in starts} - {MARK}):
+            yield f"{name} is not the name of a file of a history"
         for start in starts:
             lines, rest = self._read(start)
             if start != starts[-1] and (rest or any(b"\0" in line for line in lines)):

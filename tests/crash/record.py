@@ -6,6 +6,8 @@ import os
 import sys
 from contextlib import contextmanager
 
+import pytest
+
 from deploymetrics.storage import durable, exchange, restoring, segments, superseding
 
 from .disk import ROOT
@@ -17,6 +19,17 @@ _exchange = exchange.exchange
 
 class Killed(BaseException):
     """The process ended here; nothing can catch it and go on."""
+
+
+def killed_at(monkeypatch, place, name, work):
+    """Do something, and be killed where the function ``name`` of a module or class would be called."""
+
+    def kill(*args, **options):
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(place, name, kill)
+        work()
 
 
 class PassedOn:
