@@ -31,7 +31,7 @@ SYNCS = [
     "sync_folder<make_folder<append<supersede",
     "sync_folder<make_folder",
     "sync_folder<make_folder<make_folder",
-    "write_file<write_draft<_write_and_rename<replace_file",
+    "write_file<_write_new<write_draft<_write_and_rename<replace_file",
     "sync_folder<replace_file",
 ]
 #: That of the folder of the items, before versions are dropped.
