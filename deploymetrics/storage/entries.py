@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from .. import rawjson
 from ..clock import as_precise, from_precise
 from ..errors import DamagedItem, MalformedBody
+from ..formats import rawjson
 from . import VERSION_LIMIT, Item
 
 SUFFIX = ".json"
