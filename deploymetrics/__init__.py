@@ -87,7 +87,7 @@ def _assemble(folder, settings, clock):
         history_days=settings["HISTORY_DAYS"],
     )
     accounts = Accounts(store)
-    sessions = Sessions(store, clock, accounts)
+    sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])
     throttle = Throttle(
         store,
         clock,
