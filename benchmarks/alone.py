@@ -5,7 +5,7 @@ import statistics
 import time
 
 from deploymetrics.clock import Clock
-from deploymetrics.service import DOCUMENTS
+from deploymetrics.documents.service import DOCUMENTS
 from deploymetrics.storage import open_storage
 
 from . import load, servers

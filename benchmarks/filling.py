@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from deploymetrics import create_app
-from deploymetrics.accounts import Role
+from deploymetrics.accounts.service import Role
 from deploymetrics.clock import as_precise
-from deploymetrics.service import DOCUMENTS
+from deploymetrics.documents.service import DOCUMENTS
 from deploymetrics.storage import Item
 
 NAME, PASSWORD = "bench", "a password of the benchmark"
@@ -34,14 +34,14 @@ def fill(instance, documents, full=0):
     """Make an instance with an account and documents of 1 KB, the first ``full`` of them with all the earlier versions
     that are kept. Returns the bytes of one document and of the list, and the etag of the list."""
     app = create_app(instance)
-    parts = app.extensions["deploymetrics"]
-    parts.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
+    services = app.extensions["deploymetrics"]
+    services.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
     for number in range(full):
-        restore(parts.service, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
+        restore(services.service, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
     for number in range(full, documents):
-        parts.service.save(f"tag{number:05d}", METRICS, NAME)
-    listing = parts.service.list()
-    one = parts.service.get("tag00000").value if documents else b""
+        services.service.save(f"tag{number:05d}", METRICS, NAME)
+    listing = services.service.list()
+    one = services.service.get("tag00000").value if documents else b""
     return one, b"".join(listing.pieces), listing.etag
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from deploymetrics import create_app
-from deploymetrics.accounts import Role
+from deploymetrics.accounts.service import Role
 
 from .filling import ALL as LIST, NAME, PASSWORD
 
@@ -24,11 +24,11 @@ OTHERS = (
 
 def fill(app, documents, versions):
     """Make an account and so many documents of so many versions each."""
-    parts = app.extensions["deploymetrics"]
-    parts.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
+    services = app.extensions["deploymetrics"]
+    services.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
     for number in range(documents):
         for version in range(versions):
-            parts.service.save(f"tag{number:05d}", METRICS % (number + version), NAME)
+            services.service.save(f"tag{number:05d}", METRICS % (number + version), NAME)
 
 
 def measure(client, urls, rounds):

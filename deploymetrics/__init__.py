@@ -8,20 +8,21 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, auth, cli, collect, maintenance, problems, urls, web
-from .accounts import Accounts
+from . import api, cli, web
+from .accounts.authentication import Credentials
+from .accounts.service import Accounts
+from .accounts.sessions import Sessions
+from .accounts.throttle import Throttle
 from .clock import Clock
 from .config import INSTANCE, load_settings
-from .cookie import LoginCookie
-from .credentials import Credentials
+from .documents.expectations import Expectations
+from .documents.service import Service
 from .errors import SettingError
-from .parts import NAME, Parts
-from .service import Service
-from .sessions import Sessions
-from .staleness import Expectations
+from .http import access, error_handlers, urls
+from .http.session_cookie import LoginCookie
+from .services import NAME, Services
 from .storage import open_storage
 from .storage.durable import make_folder
-from .throttle import Throttle
 from .version import VERSION
 
 __version__ = VERSION
@@ -33,18 +34,6 @@ class Application(Flask):
     def ensure_sync(self, func):
         """The function as it is."""
         return func
-
-
-COMMANDS = (
-    cli.serve,
-    cli.account,
-    cli.settings,
-    collect.collect,
-    maintenance.history,
-    maintenance.verify,
-    maintenance.export_documents,
-    maintenance.import_documents,
-)
 
 
 def create_app(instance=None, settings=None, clock=None):
@@ -66,15 +55,15 @@ def create_app(instance=None, settings=None, clock=None):
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = False
-    app.extensions[NAME] = parts = _assemble(app.instance_path, app.config, clock or Clock())
-    auth.init_app(app, parts.credentials, parts.sessions)
+    app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock())
+    access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
-    problems.init_app(app)
+    error_handlers.init_app(app)
     app.register_blueprint(api.bp)
     app.register_blueprint(web.bp)
-    for command in COMMANDS:
+    for command in cli.COMMANDS:
         app.cli.add_command(command)
-    app.view_functions["static"].roles = auth.ANYONE
+    app.view_functions["static"].roles = access.ANYONE
     if proxies := app.config["PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
     return app
@@ -107,4 +96,4 @@ def _assemble(folder, settings, clock):
         longest=settings["GUESS_DELAY_SECONDS"],
     )
     credentials = Credentials(accounts, sessions, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    return Parts(clock, Service(store), accounts, sessions, credentials, Expectations(store))
+    return Services(clock, Service(store), accounts, sessions, credentials, Expectations(store))

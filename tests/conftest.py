@@ -6,8 +6,9 @@ import pytest
 from storekit import THINGS, open_files
 from werkzeug.security import generate_password_hash
 
-from deploymetrics import accounts, create_app
-from deploymetrics.accounts import Role
+from deploymetrics import create_app
+from deploymetrics.accounts import passwords
+from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 
 PASSWORD = "correct horse battery"
@@ -43,8 +44,8 @@ def fast_password_hashes(monkeypatch):
     def quick(password):
         return generate_password_hash(password, "pbkdf2:sha256:1")
 
-    monkeypatch.setattr(accounts, "generate_password_hash", quick)
-    monkeypatch.setattr(accounts, "_NOBODY", quick("nobody"))
+    monkeypatch.setattr(passwords, "generate_password_hash", quick)
+    monkeypatch.setattr(passwords, "_NOBODY", quick("nobody"))
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def app(tmp_path, clock, app_settings):
 
 
 @pytest.fixture
-def parts(app):
+def services(app):
     return app.extensions["deploymetrics"]
 
 
@@ -99,8 +100,8 @@ def workers(app, tmp_path, clock):
 def hashes(monkeypatch):
     """A list that grows with each password hash that is computed."""
     calls = []
-    check = accounts.check_password_hash
-    monkeypatch.setattr(accounts, "check_password_hash", lambda *args: calls.append(args) or check(*args))
+    check = passwords.check_password_hash
+    monkeypatch.setattr(passwords, "check_password_hash", lambda *args: calls.append(args) or check(*args))
     return calls
 
 
@@ -119,12 +120,12 @@ class Person:
 
 
 @pytest.fixture
-def person(app, parts):
+def person(app, services):
     """Make an account of a role, and give a Person that uses it."""
 
     def make(role, name=None):
         name = name or role.value
-        parts.accounts.add(name, role, PASSWORD)
+        services.accounts.add(name, role, PASSWORD)
         return Person(app, name, PASSWORD)
 
     return make
@@ -171,6 +172,6 @@ def pages(app, master):
 
 
 @pytest.fixture
-def save(parts):
+def save(services):
     """Store metrics as bob."""
-    return lambda tag, metrics, by="bob": parts.service.save(tag, metrics, by)
+    return lambda tag, metrics, by="bob": services.service.save(tag, metrics, by)

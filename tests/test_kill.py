@@ -18,8 +18,8 @@ from conftest import PASSWORD
 from storekit import files_below
 
 from deploymetrics import create_app
-from deploymetrics.accounts import Role
-from deploymetrics.service import DOCUMENTS
+from deploymetrics.accounts.service import Role
+from deploymetrics.documents.service import DOCUMENTS
 
 WRITERS = 6
 ROUNDS = 3

@@ -9,10 +9,10 @@ import pytest
 from linearizability import Seen, violations
 from storekit import SPAWN, in_threads
 
-from deploymetrics import rawjson
 from deploymetrics.clock import Clock
+from deploymetrics.documents.service import ANY, Condition, Service
 from deploymetrics.errors import NotFound, PreconditionFailed
-from deploymetrics.service import ANY, Condition, Service
+from deploymetrics.formats import rawjson
 from deploymetrics.storage import open_storage
 
 TAGS = "abc"

@@ -6,7 +6,7 @@ import pytest
 from conftest import PASSWORD
 from problems import assert_problem
 
-from deploymetrics.accounts import Role
+from deploymetrics.accounts.service import Role
 from deploymetrics.errors import StorageError
 
 LIST = "/api/deploymentmetrics"
@@ -23,10 +23,10 @@ def move(app, tmp_path):
 
 
 @pytest.fixture
-def credentials(nobody, parts):
+def credentials(nobody, services):
     """What to send in a request, for each way of saying who asks; nothing is remembered of them."""
-    parts.accounts.add("jo", Role.MASTER_OPERATOR, PASSWORD)
-    parts.accounts.add("app", Role.WEBUI_APP, SECRET)
+    services.accounts.add("jo", Role.MASTER_OPERATOR, PASSWORD)
+    services.accounts.add("app", Role.WEBUI_APP, SECRET)
     token = nobody.get("/api/login", **BASIC).headers["SessionToken"]
     headers = {"SessionToken": token}, {"Authorization": f"Bearer {SECRET}"}
     return [BASIC, *({"headers": each} for each in headers)]
@@ -50,17 +50,17 @@ def test_a_moved_instance_is_503_and_not_made_anew(nobody, credentials, move, tm
 
 
 CALLS = {
-    "list": lambda parts: parts.service.list(),
-    "save": lambda parts: parts.service.save("custom", b"1", "jo"),
-    "expectations": lambda parts: parts.expectations.all(),
-    "accounts": lambda parts: parts.accounts.list(),
-    "log in": lambda parts: parts.credentials.check_password("jo", PASSWORD, "::1"),
+    "list": lambda services: services.service.list(),
+    "save": lambda services: services.service.save("custom", b"1", "jo"),
+    "expectations": lambda services: services.expectations.all(),
+    "accounts": lambda services: services.accounts.list(),
+    "log in": lambda services: services.credentials.check_password("jo", PASSWORD, "::1"),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_storage_that_has_not_been_used_yet_makes_no_instance_either(parts, move, tmp_path, call):
+def test_a_storage_that_has_not_been_used_yet_makes_no_instance_either(services, move, tmp_path, call):
     move()
     with pytest.raises(StorageError):
-        CALLS[call](parts)
+        CALLS[call](services)
     assert os.listdir(tmp_path) == ["away"]

@@ -5,7 +5,7 @@ from collections import Counter
 import msgspec
 
 from ..clock import as_precise
-from ..reserved import RESERVED_TAG
+from ..documents.reserved import RESERVED_TAG
 from ..storage import Kind
 from ..version import VERSION
 from . import Source

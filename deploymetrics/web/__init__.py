@@ -1,14 +1,14 @@
 """The pages for a person's browser: a blueprint, and a module for each part of it.
 
-The pages use the services that the API uses. Their credential is the login cookie, so ``auth`` checks that each form
-comes from this site; they need no script, and the policy of ``problems.PAGE_HEADERS`` lets none in but our own.
+The pages use the services that the API uses. Their credential is the login cookie, so ``http.access`` checks that each
+form comes from this site; they need no script, and the policy of ``PAGE_HEADERS`` lets none in but our own.
 """
 
 from flask import Blueprint, current_app
 
-from .. import openapi
-from ..auth import public
-from ..problems import PAGE_HEADERS
+from ..api import openapi
+from ..http.access import public
+from ..http.error_handlers import PAGE_HEADERS
 from ..version import VERSION
 
 bp = Blueprint("web", __name__)
@@ -23,10 +23,10 @@ def openapi_document():
 
 @bp.after_request
 def harden(response):
-    """Give a page its headers; pages of errors at addresses that no view has get them in ``problems``."""
+    """Give a page its headers; pages of errors at addresses that no view has get them in ``http.error_handlers``."""
     if response.mimetype == "text/html":
         response.headers.update(PAGE_HEADERS)
     return response
 
 
-from . import accounts_pages, documents, editing, history, login, overview, words  # noqa: E402, F401
+from . import accounts, documents, editing, filters, history, login, overview  # noqa: E402, F401

@@ -7,22 +7,22 @@ from typing import NamedTuple
 from flask import render_template, request
 from flask_login import current_user
 
-from .. import besxml, rawjson
-from ..accounts import Role
-from ..answers import entry_of, resource_url
-from ..auth import require_role
+from ..accounts.service import Role
 from ..clock import as_precise
-from ..collector import read_states
+from ..collector.task import read_states
+from ..documents.expectations import state
+from ..documents.reserved import RESERVED_TAG
 from ..errors import DamagedItem, NotFound
-from ..figures.flatten import shorten
-from ..figures.plots import MAX_POINTS, plot
-from ..figures.presentation import lay_out
-from ..figures.series import Recent, collect, recent
-from ..parts import parts
-from ..reserved import RESERVED_TAG
-from ..staleness import state
+from ..formats import besxml, rawjson
+from ..http.access import require_role
+from ..http.responses import entry_of, resource_url
+from ..services import services
 from . import bp
-from .words import page_number
+from .figures.flatten import shorten
+from .figures.plots import MAX_POINTS, plot
+from .figures.presentation import lay_out
+from .figures.series import Recent, collect, recent
+from .filters import page_number
 
 RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}
 PLOTS_PER_PAGE = 12
@@ -56,14 +56,14 @@ class Plots(NamedTuple):
 def document(tag):
     """A document, or when it was deleted and by whom; for the tag that is the server's own what the collector says."""
     reserved = tag == RESERVED_TAG
-    sources = read_states(parts().service.store) if reserved else ()
-    item = parts().service.find(tag)
+    sources = read_states(services().service.store) if reserved else ()
+    item = services().service.find(tag)
     if item is None:
         return render_template("web/deleted.html", tag=tag, item=last_of(tag), reserved=reserved, sources=sources), 404
-    seconds = parts().expectations.of(tag)
+    seconds = services().expectations.of(tag)
     return render_template(
         "web/document.html", tag=tag, item=item, every=seconds,
-        state=state(item.changed_at, seconds, parts().clock.now()),
+        state=state(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
         raws=raw_forms(item), curl=curl_line(tag), reserved=reserved, sources=sources,
     )
@@ -72,7 +72,7 @@ def document(tag):
 def last_of(tag):
     """The deletion that ended a tag; None for the server's own tag before its first collection. Raises NotFound."""
     try:
-        return parts().service.history(tag, limit=1).items[0]
+        return services().service.history(tag, limit=1).items[0]
     except NotFound:
         if tag != RESERVED_TAG:
             raise
@@ -83,9 +83,9 @@ def read_plots(tag):
     """The Plots that the current request's URL asks for: ``range``, ``plots`` (a page of them) and ``name``."""
     span = request.args.get("range") if request.args.get("range") in RANGES else "all"
     days = RANGES[span][1]
-    since = as_precise(parts().clock.now() - timedelta(days=days)) if days else ""
+    since = as_precise(services().clock.now() - timedelta(days=days)) if days else ""
     try:
-        versions, notes = recent(parts().service, tag, since), []
+        versions, notes = recent(services().service, tag, since), []
     except DamagedItem as error:  # the document itself can be read
         versions, notes = Recent([], False), [f"The history cannot be read: {error.detail}"]
     collected = collect(versions.items)

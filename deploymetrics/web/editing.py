@@ -5,16 +5,17 @@ from typing import NamedTuple
 from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
-from .. import problems, rawjson
-from ..accounts import Role
-from ..auth import require_role
-from ..figures.differences import compare
+from ..accounts.service import Role
+from ..documents.service import Condition
 from ..errors import BadRequest, BodyTooLarge, MalformedBody, PreconditionFailed, ReservedTag, StorageError
-from ..parts import parts
-from ..service import Condition
+from ..formats import rawjson
+from ..http import error_handlers
+from ..http.access import require_role
+from ..services import services
 from . import bp
+from .figures.differences import compare
+from .filters import tag_url, visible
 from .login import form_limit
-from .words import tag_url, visible
 
 _AROUND = 60
 
@@ -45,8 +46,8 @@ def create():
 @require_role(Role.MASTER_OPERATOR)
 def edit(tag):
     """The form with the document as it is."""
-    parts().service.check_writable(tag)
-    item = parts().service.get(tag)
+    services().service.check_writable(tag)
+    item = services().service.get(tag)
     return form(tag, rawjson.indented(bytes(item.record.metrics)), item.etag)
 
 
@@ -61,8 +62,8 @@ def save(tag):
 @require_role(Role.MASTER_OPERATOR)
 def ask_to_delete(tag):
     """The question whether to delete the document."""
-    parts().service.check_writable(tag)
-    return render_template("web/delete.html", tag=tag, item=parts().service.get(tag), moved=False)
+    services().service.check_writable(tag)
+    return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=False)
 
 
 @bp.post("/tags/<tag>/delete")
@@ -70,9 +71,9 @@ def ask_to_delete(tag):
 def delete(tag):
     """Delete the document, if nobody changed it since the question was asked."""
     try:
-        parts().service.delete(tag, current_user.name, condition_of(request.form.get("etag", "")))
+        services().service.delete(tag, current_user.name, condition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
-        return render_template("web/delete.html", tag=tag, item=parts().service.get(tag), moved=True), error.status
+        return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=True), error.status
     flash(f"The document {visible(tag)} is deleted. Its history stays, and it can be brought back from there.")
     return redirect(url_for("web.index"))
 
@@ -81,11 +82,11 @@ def delete(tag):
 @require_role(Role.MASTER_OPERATOR)
 def expect(tag):
     """Say how often the tag is expected to be posted."""
-    parts().service.get(tag)
+    services().service.get(tag)
     text = request.form.get("every", "")
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
-    parts().expectations.set(tag, int(text) or None, current_user.name)
+    services().expectations.set(tag, int(text) or None, current_user.name)
     flash("The expectation is stored.")
     return redirect(tag_url("document", tag))
 
@@ -95,15 +96,15 @@ def store(tag, new=False):
     text, etag = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item = parts().service.save(tag, metrics, current_user.name, condition_of(etag))
+        item = services().service.save(tag, metrics, current_user.name, condition_of(etag))
     except PreconditionFailed as error:
-        item = parts().service.find(tag)
+        item = services().service.find(tag)
         if not _is_done(item, metrics):
             return conflict(tag, text, metrics, item), error.status
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
         return form(tag, text, etag, new, _wrong(error, text)), error.status
     except StorageError as error:
-        request_id = problems.log(error, error.log or error.detail)
+        request_id = error_handlers.log(error, error.log or error.detail)
         wrong = Wrong(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
         return form(tag, text, etag, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")
@@ -112,7 +113,7 @@ def store(tag, new=False):
 
 def check(tag, text):
     """The text as compact JSON; raises ReservedTag, BadRequest or BodyTooLarge. White space does not count."""
-    parts().service.check_writable(tag)
+    services().service.check_writable(tag)
     metrics, limit = rawjson.compact(text.encode()), current_app.config["MAX_BODY_BYTES"]
     if len(metrics) > limit:
         raise BodyTooLarge(limit)

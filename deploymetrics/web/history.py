@@ -3,20 +3,20 @@
 from flask import flash, redirect, render_template, request
 from flask_login import current_user
 
-from .. import rawjson
-from ..accounts import Role
-from ..auth import require_role
+from ..accounts.service import Role
+from ..documents.reserved import is_reserved
+from ..documents.service import parse_version
 from ..errors import PreconditionFailed
-from ..figures.differences import compare
-from ..figures.flatten import shorten
-from ..figures.presentation import lay_out
-from ..parts import parts
-from ..reserved import is_reserved
-from ..service import parse_version
+from ..formats import rawjson
+from ..http.access import require_role
+from ..services import services
 from . import bp
-from .editing import condition_of
 from .documents import MAX_RAW
-from .words import tag_url
+from .editing import condition_of
+from .figures.differences import compare
+from .figures.flatten import shorten
+from .figures.presentation import lay_out
+from .filters import tag_url
 
 PER_PAGE = 50
 
@@ -26,10 +26,10 @@ PER_PAGE = 50
 def history(tag):
     """The versions, newest first."""
     before = parse_version(request.args["before"]) if request.args.get("before") else None
-    page = parts().service.history(tag, before, PER_PAGE)
+    page = services().service.history(tag, before, PER_PAGE)
     return render_template(
         "web/history.html", tag=tag, items=page.items, before=before, older=page.following,
-        current=parts().service.find(tag), reserved=is_reserved(tag),
+        current=services().service.find(tag), reserved=is_reserved(tag),
     )
 
 
@@ -37,7 +37,7 @@ def history(tag):
 @require_role(Role.MASTER_OPERATOR)
 def version(tag, version):
     """One version as it was."""
-    return version_page(parts().service.version(tag, parse_version(version)))
+    return version_page(services().service.version(tag, parse_version(version)))
 
 
 @bp.get("/tags/<tag>/compare")
@@ -47,7 +47,7 @@ def comparison(tag):
     older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
     before, after = any_version(tag, older), any_version(tag, newer)
     return render_template(
-        "web/compare.html", tag=tag, before=before, after=after, current=parts().service.find(tag),
+        "web/compare.html", tag=tag, before=before, after=after, current=services().service.find(tag),
         reserved=is_reserved(tag), comparison=compare(metrics_of(before), metrics_of(after)),
     )
 
@@ -56,9 +56,9 @@ def comparison(tag):
 @require_role(Role.MASTER_OPERATOR)
 def bring_back(tag, version):
     """Store an earlier version as the newest, unless somebody else wrote in between."""
-    item, etag = parts().service.version(tag, parse_version(version)), request.form.get("etag", "")
+    item, etag = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
-        saved = parts().service.save(tag, metrics_of(item), current_user.name, condition_of(etag))
+        saved = services().service.save(tag, metrics_of(item), current_user.name, condition_of(etag))
     except PreconditionFailed as error:
         return version_page(item, moved=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")
@@ -70,15 +70,15 @@ def version_page(item, moved=False):
     json = rawjson.indented(item.value)
     return render_template(
         "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
-        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=parts().service.find(item.key),
+        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=services().service.find(item.key),
         reserved=is_reserved(item.key), moved=moved,
     )
 
 
 def any_version(tag, version):
     """The Item of a version, which may be a deletion; raises NotFound."""
-    found = parts().service.history(tag, version + 1, 1).items
-    return found[0] if found and found[0].version == version else parts().service.version(tag, version)
+    found = services().service.history(tag, version + 1, 1).items
+    return found[0] if found and found[0].version == version else services().service.version(tag, version)
 
 
 def metrics_of(item):

@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 from flask import current_app, flash, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
-from .. import problems
-from ..auth import check_same_site, has_header_credential, public
 from ..errors import Forbidden, TooManyAttempts, Unauthorized
-from ..parts import parts
-from ..urls import in_api
+from ..http import error_handlers
+from ..http.access import check_same_site, has_header_credential, public
+from ..http.urls import in_api
+from ..services import services
 from . import bp
 
 KEPT = "kept."
@@ -35,7 +35,9 @@ def log_in():
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
-        account = parts().credentials.check_password(name, request.form.get("password", ""), request.remote_addr or "")
+        account = services().credentials.check_password(
+            name, request.form.get("password", ""), request.remote_addr or ""
+        )
     except (Unauthorized, TooManyAttempts) as error:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
     end_session()
@@ -58,7 +60,7 @@ def log_out():
 def ask_to_log_in(error):
     """The login page for whoever needs an account here, with what a form had in it; an error for programs."""
     if in_api() or has_header_credential(request.environ):
-        return problems.answer_error(error)
+        return error_handlers.answer_error(error)
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     allow_large_form()
@@ -69,7 +71,7 @@ def ask_to_log_in(error):
 
 def begin_session(account):
     """Start a session of the Account and put it into the cookie of this answer."""
-    account.session_id = parts().sessions.start(account, current_app.config["LOGIN_SECONDS"])
+    account.session_id = services().sessions.start(account, current_app.config["LOGIN_SECONDS"])
     login_user(account)
     session.permanent = True
 
@@ -77,7 +79,7 @@ def begin_session(account):
 def end_session():
     """End the session that the request's cookie names, if any, on every worker."""
     if current_user.is_authenticated and current_user.session_id:
-        parts().sessions.end(current_user.session_id)
+        services().sessions.end(current_user.session_id)
     logout_user()
     session.clear()
 

@@ -10,15 +10,15 @@ from flask import current_app, render_template, request
 from flask_login import current_user
 from markupsafe import Markup
 
-from ..accounts import Role
-from ..auth import require_role
+from ..accounts.service import Role
 from ..clock import as_precise, from_precise
-from ..figures.plots import sparkline
-from ..figures.series import spark
-from ..parts import NAME, parts
-from ..staleness import QUIET_SECONDS, state
+from ..documents.expectations import QUIET_SECONDS, state
+from ..http.access import require_role
+from ..services import NAME, services
 from . import bp
-from .words import ago, ago_lasts, page_number
+from .figures.plots import sparkline
+from .figures.series import spark
+from .filters import ago, ago_lasts, page_number
 
 PER_PAGE = 100
 ORDERS = {
@@ -143,8 +143,8 @@ def index():
     """The overview for master operators; for others what they may do."""
     if current_user.role is not Role.MASTER_OPERATOR:
         return render_template("web/welcome.html")
-    listing, expected = parts().service.list(), parts().expectations.all()
-    choice, moment = read_choice(), parts().clock.now()
+    listing, expected = services().service.list(), services().expectations.all()
+    choice, moment = read_choice(), services().clock.now()
     asked = ask(listing.items, choice, expected, moment)
     html, root = current_app.extensions[_ROWS].html, request.script_root
     rows = Markup("\n".join([html(item, expected.get(item.key), moment, root) for item in asked.items]))

@@ -13,7 +13,7 @@ import pytest
 from conftest import PASSWORD
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from deploymetrics.accounts import Role
+from deploymetrics.accounts.service import Role
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -66,10 +66,10 @@ class Quiet(WSGIRequestHandler):
 
 
 @pytest.fixture
-def site(app, parts):
+def site(app, services):
     """The address of the application, served, with the master operators alice and bob."""
     for name in ("alice", "bob"):
-        parts.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
+        services.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

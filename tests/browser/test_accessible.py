@@ -3,7 +3,7 @@
 import pytest
 from conftest import PASSWORD
 
-from deploymetrics.accounts import Role
+from deploymetrics.accounts.service import Role
 
 from .conftest import log_in
 
@@ -44,12 +44,12 @@ STATE = {
 
 
 @pytest.fixture
-def documents(parts, clock):
+def documents(services, clock):
     """Documents of every shape."""
-    from deploymetrics.collector import BY, COLLECTOR, SourceState
+    from deploymetrics.collector.task import BY, COLLECTOR, SourceState
     from msgspec import json
 
-    save = parts.service.save
+    save = services.service.save
     for number in range(3):
         clock.forward(minutes=1)
         save("custom", b'[{"endpoints":"%d","note":"x","by_os":{"a":"1"}}]' % number, "bob")
@@ -59,10 +59,10 @@ def documents(parts, clock):
     save(HOSTILE, b'[{"<img src=x onerror=alert(1)>":"<script>alert(1)</script>","y":"5"}]', "bob")
     save("w" * 64, b"[%b]" % (b"1" * 300), "bob")
     save("deleted", b"1", "bob")
-    parts.service.delete("deleted", "bob")
-    parts.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
-    parts.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: json.encode(SourceState(**STATE)))
-    parts.expectations.set("table", 60, "alice")
+    services.service.delete("deleted", "bob")
+    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
+    services.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: json.encode(SourceState(**STATE)))
+    services.expectations.set("table", 60, "alice")
     clock.forward(days=2)
 
 
@@ -105,7 +105,7 @@ def test_pages(looked_at):
         look(name)
 
 
-def test_forms_that_complain(looked_at, parts):
+def test_forms_that_complain(looked_at, services):
     page, look = looked_at
     page.goto("/tags/custom/edit")
     log_in(page, password="wrong")
@@ -116,20 +116,20 @@ def test_forms_that_complain(looked_at, parts):
     page.get_by_role("button", name="Save").click()
     look("not JSON")
     text.fill("[1]")
-    parts.service.save("custom", b"[2]", "bob")
+    services.service.save("custom", b"[2]", "bob")
     page.get_by_role("button", name="Save").click()
     look("conflict")
     page.goto("/tags/custom/versions/1")
-    parts.service.save("custom", b"[3]", "bob")
+    services.service.save("custom", b"[3]", "bob")
     page.get_by_role("button", name="Bring version 1 back").click()
     look("moved before it was brought back")
     page.goto("/tags/custom/delete")
-    parts.service.save("custom", b"[4]", "bob")
+    services.service.save("custom", b"[4]", "bob")
     page.get_by_role("button", name="Delete").click()
     look("moved before it was deleted")
     page.goto("/tags/custom/edit")
     text.fill("[5]")
-    parts.accounts.set_password("alice", PASSWORD)
+    services.accounts.set_password("alice", PASSWORD)
     page.get_by_role("button", name="Save").click()
     look("session ended")
     log_in(page)
@@ -138,7 +138,7 @@ def test_forms_that_complain(looked_at, parts):
     look("saved")
 
 
-def test_accounts_and_those_who_may_less(looked_at, parts):
+def test_accounts_and_those_who_may_less(looked_at, services):
     page, look = looked_at
     page.goto("/accounts")
     log_in(page)
@@ -149,7 +149,7 @@ def test_accounts_and_those_who_may_less(looked_at, parts):
     page.get_by_role("button", name="Add").click()
     look("name that is taken")
     for name, role in (("olga", Role.OPERATOR), ("webui", Role.WEBUI_APP)):
-        parts.accounts.add(name, role, PASSWORD)
+        services.accounts.add(name, role, PASSWORD)
         page.get_by_role("button", name="Log out").click()
         log_in(page, name)
         look(f"welcome, {name}")

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from conftest import PASSWORD
 
-from deploymetrics.accounts import Role
-from deploymetrics.collector import BY, COLLECTOR, SourceState
+from deploymetrics.accounts.service import Role
+from deploymetrics.collector.task import BY, COLLECTOR, SourceState
 
 from .conftest import log_in
 
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.parametrize("look", ["desk", "phone"])
 
 
 @pytest.fixture
-def post(parts, clock):
+def post(services, clock):
     """Store metrics as bob, a minute later than before."""
 
     def store(tag, metrics, by="bob"):
         clock.forward(minutes=1)
-        return parts.service.save(tag, metrics.encode(), by)
+        return services.service.save(tag, metrics.encode(), by)
 
     return store
 
@@ -77,7 +77,7 @@ def test_values_under_the_pointer(page, post):
     assert point.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
 
 
-def test_create_change_and_delete(page, parts):
+def test_create_change_and_delete(page, services):
     page.get_by_role("link", name="New", exact=True).click()
     page.get_by_label("Tag").fill("custom")
     page.get_by_label("Metrics, as JSON").fill('[{\n  "a": 1,\n}]')
@@ -90,14 +90,14 @@ def test_create_change_and_delete(page, parts):
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Metrics, as JSON").fill('[{"a": 1.20}]')
     page.get_by_role("button", name="Save").click()
-    item = parts.service.get("custom")
+    item = services.service.get("custom")
     assert (item.version, item.changed_by, bytes(item.record.metrics)) == (2, "alice", b'[{"a":1.20}]')
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
     assert "is deleted" in page.get_by_role("status").inner_text()
 
 
-def test_somebody_else_was_faster(page, post, parts):
+def test_somebody_else_was_faster(page, post, services):
     post("custom", '{"a":1}')
     page.goto("/tags/custom/edit")
     page.get_by_label("Metrics, as JSON").fill('{"a": 2}')
@@ -106,26 +106,26 @@ def test_somebody_else_was_faster(page, post, parts):
     assert "bob stored version 2" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Theirs").input_value() == '{\n  "a": 3\n}'
     assert page.get_by_label("Yours").input_value() == '{"a": 2}'
-    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":3}'
+    assert bytes(services.service.get("custom").record.metrics) == b'{"a":3}'
     page.get_by_role("button", name="Save yours over version 2").click()
-    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":2}'
+    assert bytes(services.service.get("custom").record.metrics) == b'{"a":2}'
 
 
-def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, parts):
+def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, services):
     post("custom", "[1]")
     page.goto("/tags/custom/edit")
     page.get_by_label("Metrics, as JSON").fill('["<b>typed</b>",\n 2]')
-    parts.accounts.set_password("alice", PASSWORD)
+    services.accounts.set_password("alice", PASSWORD)
     page.get_by_role("button", name="Save").click()
     assert "Nothing of what you typed is lost" in page.get_by_role("alert").inner_text()
     log_in(page, password="wrong")
     log_in(page)
     page.get_by_role("button", name="Go on where you were").click()
     assert "Saved as version 2" in page.get_by_role("status").inner_text()
-    assert bytes(parts.service.get("custom").record.metrics) == b'["<b>typed</b>",2]'
+    assert bytes(services.service.get("custom").record.metrics) == b'["<b>typed</b>",2]'
 
 
-def test_compare_and_bring_back(page, post, parts):
+def test_compare_and_bring_back(page, post, services):
     for metrics in ('{"a":1,"b":"x"}', '{"a":2,"b":"x"}', '{"a":2,"c":"y"}'):
         post("custom", metrics)
     page.goto("/tags/custom/history")
@@ -135,39 +135,39 @@ def test_compare_and_bring_back(page, post, parts):
     assert [[row[0], row[1]] for row in rows] == [["a", "changed"], ["c", "added"], ["b", "removed"]]
     page.get_by_role("button", name="Bring version 1 back").click()
     assert "Version 1 is back, as version 4" in page.get_by_role("status").inner_text()
-    assert bytes(parts.service.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
+    assert bytes(services.service.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
 
 
-def test_accounts(page, open_page, parts):
+def test_accounts(page, open_page, services):
     page.get_by_role("link", name="Accounts").click()
     page.get_by_label("Name").fill("webui")
     page.get_by_label("Role").select_option("webui-app")
     page.get_by_role("button", name="Add").click()
     secret = page.locator("#secret").inner_text()
-    assert parts.accounts.find_by_secret(secret).name == "webui"
+    assert services.accounts.find_by_secret(secret).name == "webui"
     page.goto("/accounts")
     assert secret not in page.content()
     page.get_by_role("button", name="Disable bob").click()
-    assert not parts.accounts.find("bob").enabled
+    assert not services.accounts.find("bob").enabled
     page.get_by_role("button", name="Enable bob").click()
-    assert parts.accounts.find("bob").enabled
+    assert services.accounts.find("bob").enabled
     page.get_by_role("button", name="New secret for webui").click()
-    assert parts.accounts.find_by_secret(secret) is None
+    assert services.accounts.find_by_secret(secret) is None
     secret = page.locator("#secret").inner_text()
     page.get_by_role("button", name="Disable bob").click()
     page.get_by_role("button", name="Disable alice").click()
     assert "alice is the last enabled master operator" in page.get_by_role("alert").inner_text()
     page.get_by_role("link", name="Remove bob").click()
     page.get_by_role("button", name="Remove").click()
-    assert parts.accounts.find("bob") is None
+    assert services.accounts.find("bob") is None
     other = open_page()
     other.goto("/")
     log_in(other, "webui", secret)
     assert "may post deployment metrics" in other.locator("main").inner_text()
 
 
-def test_another_password(page, open_page, parts):
-    parts.accounts.add("olga", Role.OPERATOR, PASSWORD)
+def test_another_password(page, open_page, services):
+    services.accounts.add("olga", Role.OPERATOR, PASSWORD)
     other = open_page()
     other.goto("/account")
     log_in(other, "olga")
@@ -216,13 +216,13 @@ def test_a_tree_folds(page, post):
     assert not leaf.is_visible()
 
 
-def test_what_the_collector_says(page, parts):
-    parts.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
+def test_what_the_collector_says(page, services):
+    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
     state = SourceState(
         name="bigfix", lastSuccess="2018-01-12T11:00:00.000000Z", lastFailure="2018-01-12T12:00:00.000000Z",
         reason="The server did not answer.", failures=2, nextAttempt=1515759000.0,
     )
-    parts.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    services.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
     page.get_by_role("link", name="Metrics", exact=True).click()
     page.get_by_role("link", name="platform").click()
     source = page.get_by_role("article").inner_text()

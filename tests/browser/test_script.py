@@ -7,15 +7,15 @@ import pytest
 TEXT = "Metrics, as JSON"
 
 
-def test_a_button_that_is_pressed_twice_sends_once(page, parts, monkeypatch):
+def test_a_button_that_is_pressed_twice_sends_once(page, services, monkeypatch):
     """Else the answer that has the secret would be dropped for one that says that the name is taken."""
     page.goto("/accounts")
     page.get_by_label("Name").fill("webui")
     page.get_by_label("Role").select_option("webui-app")
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-    add, slowly = parts.accounts.add, threading.Event()
-    monkeypatch.setattr(parts.accounts, "add", lambda *args, **kwargs: (slowly.wait(10), add(*args, **kwargs)))
+    add, slowly = services.accounts.add, threading.Event()
+    monkeypatch.setattr(services.accounts, "add", lambda *args, **kwargs: (slowly.wait(10), add(*args, **kwargs)))
     # By script and later on: Playwright's own click waits for the answer to the one before.
     page.get_by_role("button", name="Add").evaluate(
         "button => { setTimeout(() => button.click(), 20); setTimeout(() => button.click(), 120); }"
@@ -24,11 +24,11 @@ def test_a_button_that_is_pressed_twice_sends_once(page, parts, monkeypatch):
     slowly.set()
     page.locator("#secret").wait_for()
     assert len(sent) == 1
-    assert parts.accounts.find_by_secret(page.locator("#secret").inner_text()).name == "webui"
+    assert services.accounts.find_by_secret(page.locator("#secret").inner_text()).name == "webui"
 
 
-def test_copying(page, parts):
-    parts.service.save("custom", b'{"a":1}', "bob")
+def test_copying(page, services):
+    services.service.save("custom", b'{"a":1}', "bob")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/tags/custom")
     page.get_by_role("button", name="Copy").first.click()
@@ -37,7 +37,7 @@ def test_copying(page, parts):
 
 
 @pytest.mark.parametrize("app_settings", [{"MAX_BODY_BYTES": 1000}])
-def test_a_text_that_the_server_would_not_read_is_not_sent(page, parts):
+def test_a_text_that_the_server_would_not_read_is_not_sent(page, services):
     page.goto("/new")
     page.get_by_label("Tag").fill("custom")
     typed = '"' + "é" * 50_000 + '"'
@@ -48,7 +48,7 @@ def test_a_text_that_the_server_would_not_read_is_not_sent(page, parts):
     assert page.get_by_label(TEXT).input_value() == typed
     page.get_by_label(TEXT).fill("1")
     page.get_by_role("button", name="Create").click()
-    assert bytes(parts.service.get("custom").record.metrics) == b"1"
+    assert bytes(services.service.get("custom").record.metrics) == b"1"
 
 
 def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):

@@ -5,8 +5,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from stat import S_ISREG
 
 from ...errors import StorageError, StorageFull
@@ -19,12 +19,16 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNREADABLE = {
     errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.EOVERFLOW,
 }
+#: Errors that say that nothing can be written, and that much may be read nevertheless.
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
 #: No file of ours is as large; one that is, by mistake or a hole in it, is not read into memory.
 FILE_LIMIT = 2**30
 #: How long a writer waits for another one, and after what time no more than one of a process does.
 LOCK_SECONDS = 10.0
 STUCK_SECONDS = 1.0
 _LONGEST_PAUSE = 0.005
+# A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
+_FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
@@ -35,6 +39,9 @@ def storage_errors(what: str) -> Iterator[None]:
     except OSError as error:
         kind = StorageFull if error.errno in FULL else StorageError
         raise kind(log=f"{what}: {error}") from error
+
+
+Held = AbstractContextManager[None]
 
 
 class Lock:
@@ -59,7 +66,7 @@ class Lock:
         try:
             fd = open_lock(self.path)
             try:
-                self._lock(fd, deadline)
+                wait_for_lock(fd, self.path, self._note)
                 yield
             finally:
                 # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
@@ -71,16 +78,21 @@ class Lock:
             self._is_stuck = False
             self._threads.release()
 
-    def _lock(self, fd: int, deadline: float) -> None:
-        with storage_errors("lock"):
-            pause, began = 0.0001, time.monotonic()
-            while not try_lock(fd, fcntl.LOCK_EX):
-                now = time.monotonic()
-                self._is_stuck = now - began > STUCK_SECONDS
-                if now > deadline:
-                    raise _busy(self.path)
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+    def _note(self, seconds: float) -> None:
+        self._is_stuck = seconds > STUCK_SECONDS
+
+
+def wait_for_lock(fd: int, path: str, waiting: Callable[[float], None] = lambda seconds: None) -> None:
+    """Lock an open file; raises StorageError after LOCK_SECONDS. ``waiting`` is told how many seconds it has been."""
+    with storage_errors("lock"):
+        pause, began = 0.0001, time.monotonic()
+        while not try_lock(fd, fcntl.LOCK_EX):
+            seconds = time.monotonic() - began
+            waiting(seconds)
+            if seconds > LOCK_SECONDS:
+                raise _busy(path)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _busy(path: str) -> StorageError:
@@ -110,7 +122,7 @@ def try_lock(fd: int, how: int) -> bool:
 @contextmanager
 def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
     """Open a file, give its descriptor and close it; raises OSError for what is no file, or absurdly large."""
-    fd = os.open(path, how | os.O_NONBLOCK | os.O_CLOEXEC, FILE_MODE)  # a pipe is not waited for
+    fd = os.open(path, how | _FLAGS, FILE_MODE)
     try:
         stat = os.fstat(fd)
         if not S_ISREG(stat.st_mode):

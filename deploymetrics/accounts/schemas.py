@@ -1,0 +1,33 @@
+"""What an account's name and a person's password can be."""
+
+from marshmallow import Schema, fields, validate
+
+from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
+from .service import Role
+
+MIN_PASSWORD = 8
+MAX_PASSWORD = 1024
+
+
+class AccountName(Schema):
+    """The name of an account, as Basic authentication and XML can carry it."""
+
+    name = fields.String(
+        required=True,
+        validate=[from_1_to_64_bytes, no_control_characters, no_outer_space,
+                  validate.ContainsNoneOf(":", error="It has a colon, which Basic authentication cannot carry.")],
+    )
+
+
+class NewAccount(AccountName):
+    """An account to be added; a WebUI application's secret is generated, so it brings no password."""
+
+    role = fields.Enum(Role, by_value=True, required=True)
+
+
+class NewPassword(Schema):
+    """A password that a person chose."""
+
+    password = fields.String(
+        required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), no_control_characters]
+    )

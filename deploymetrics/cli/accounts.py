@@ -1,0 +1,97 @@
+"""Commands for accounts: who may read and post."""
+
+import sys
+
+import click
+from flask.cli import with_appcontext
+
+from ..accounts.passwords import generate_secret, normalized
+from ..accounts.schemas import AccountName, NewAccount, NewPassword
+from ..accounts.service import Role
+from ..schemas import load
+from ..services import services
+
+
+@click.group()
+def account():
+    """Accounts: who may read and post."""
+
+
+def _check_name(ctx, param, name):
+    return load(AccountName(), {"name": normalized(name)})["name"]
+
+
+_name = click.argument("name", callback=_check_name)
+_from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+
+
+@account.command("add")
+@_name
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+@_from_stdin
+@with_appcontext
+def add_account(name, role, password_stdin):
+    """Add an account. Its secret is generated and printed, unless it comes from standard input."""
+    loaded = load(NewAccount(), {"name": name, "role": role})
+    with_secret(loaded["role"], password_stdin, lambda password: services().accounts.add(**loaded, password=password))
+
+
+@account.command("set-password")
+@_name
+@_from_stdin
+@with_appcontext
+def set_password(name, password_stdin):
+    """Give an account another password, or a WebUI application another secret; its sessions end."""
+    record = services().accounts.find(name)
+    role = record.role if record else Role.OPERATOR
+    with_secret(role, password_stdin, lambda password: services().accounts.set_password(name, password))
+
+
+def with_secret(role, password_stdin, use):
+    """Call ``use`` with the password from standard input, or with a generated one, which is then the only output."""
+    if not password_stdin:
+        secret = generate_secret()
+        use(secret)
+        click.echo(secret)
+        return
+    if role is Role.WEBUI_APP:
+        raise click.UsageError("The secret of a WebUI application is always generated.")
+    try:
+        password = sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.UsageError("The password on standard input is not UTF-8.") from None
+    use(load(NewPassword(), {"password": password})["password"])
+
+
+@account.command("list")
+@with_appcontext
+def list_accounts():
+    """List the accounts: name, role, and whether they are enabled, separated by tabs."""
+    for record in services().accounts.list():
+        click.echo(f"{record.name}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
+    if damaged := services().accounts.damaged():
+        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {', '.join(damaged)}")
+
+
+@account.command("disable")
+@_name
+@with_appcontext
+def disable_account(name):
+    """Disable an account; its sessions end at once."""
+    services().accounts.disable(name)
+
+
+@account.command("enable")
+@_name
+@with_appcontext
+def enable_account(name):
+    """Enable an account again."""
+    services().accounts.enable(name)
+
+
+@account.command("remove")
+@_name
+@with_appcontext
+def remove_account(name):
+    """Remove an account; its sessions end at once."""
+    services().accounts.remove(name)

@@ -1,0 +1,142 @@
+"""``deploymetrics collect``: the collector once, for ever, or what is known of it."""
+
+import logging
+import sys
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..clock import from_precise
+from ..collector.process import RunnerLock, Stop, collect_forever
+from ..collector.task import create_task
+from ..documents.reserved import RESERVED_TAG
+from ..errors import DeploymetricsError
+from ..services import services
+from ..sources import printable
+
+FAILED = 1
+BUSY = 3
+
+
+@click.command()
+@click.option("--forever", is_flag=True, help="Collect at every interval until a signal ends it.")
+@click.option("--status", "show_status", is_flag=True, help="Collect nothing; say what is known of each source.")
+@click.option("--retry", is_flag=True, help="Ask also the sources that are waiting after a failure.")
+@click.option("--until-stdin-ends", is_flag=True, hidden=True)
+@with_appcontext
+@click.pass_context
+def collect(ctx, forever, show_status, retry, until_stdin_ends):
+    """Collect the metrics of the document platform, once, and print them.
+
+    Exits with 0 when every source answered in full, with 1 when one did not, and with 3 when the collector of another
+    process is at work.
+    """
+    if forever + show_status + retry > 1:
+        raise click.UsageError("--forever, --status and --retry exclude each other.")
+    task = _task()
+    lock = RunnerLock(current_app.instance_path)
+    if forever:
+        _log_to_stderr()
+        collect_forever(task, lock, Stop(sys.stdin.fileno() if until_stdin_ends else None).install())
+    elif show_status:
+        ctx.exit(_status(task, lock))
+    else:
+        ctx.exit(_once(task, lock, retry))
+
+
+def _task():
+    app = services()
+    settings, instance = current_app.config, current_app.instance_path
+    return create_task(settings, instance, app.service.store, app.service, app.accounts, app.clock)
+
+
+def _log_to_stderr():
+    form = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, datefmt="%Y-%m-%d %H:%M:%S %z")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
+
+
+def _once(task, lock, retry):
+    if not lock.acquire():
+        return _leave_to_other(task, lock, retry)
+    stop = Stop().install()
+    task.run(task.due(first=True, retry=retry), stop, (lock.fd, *stop.fds))
+    return _print_sources(task, with_values=True)
+
+
+def _leave_to_other(task, lock, retry):
+    if retry:
+        task.retry_soon()
+        click.echo(f"Process {lock.holder()} asks them again within {task.timing.interval} seconds.")
+        return 0
+    click.echo(f"The collector of process {lock.holder()} is at work; see collect --status.", err=True)
+    return BUSY
+
+
+def _status(task, lock):
+    holder = lock.holder()
+    click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
+    return max(_print_document(task), _print_sources(task))
+
+
+def _print_document(task):
+    try:
+        item = task.service.find(RESERVED_TAG)
+    except DeploymetricsError as error:
+        click.echo(f"document: {error.detail}")
+        return FAILED
+    click.echo(f"document: last written {_ago(item.changed_at if item else '', task.clock.now())}")
+    return 0
+
+
+def _print_sources(task, with_values=False):
+    """Print what is known of each source; the exit status."""
+    states = task.states()
+    now = task.clock.now()
+    for state in states:
+        click.echo("\n".join(_lines(state, now, task.is_overdue(state))))
+        if with_values:
+            _print_values(state)
+    return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
+
+
+def _lines(state, now, overdue):
+    yield f"{state.name}: {'overdue' if overdue else _verdict(state)}"
+    yield f"  last success  {_ago(state.lastSuccess, now)}"
+    yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
+    if state.failures and not state.damaged:
+        yield f"  next attempt  in {max(0, round(state.nextAttempt - now.timestamp()))} seconds"
+    if state.warning:
+        yield f"  warning       {state.warning}"
+    for metric, reason in state.failed.items():
+        yield f"  {metric} keeps its last value: {reason}"
+
+
+def _verdict(state):
+    if state.is_fresh:
+        return "good"
+    if state.damaged:
+        return "damaged, and not asked"
+    if state.permanent:
+        return "failed, and is not asked again soon unless its configuration changes"
+    if state.failures:
+        return f"failed {state.failures} times in a row"
+    return "good but for some metrics" if state.lastSuccess else "never asked"
+
+
+def _ago(text, now):
+    if not text:
+        return "never"
+    return f"{text} ({round((now - from_precise(text)).total_seconds())} seconds ago)"
+
+
+def _print_values(state):
+    for metric, value in state.values.items():
+        click.echo(f"  {metric} = {printable(_text(value))}")
+
+
+def _text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {count}" for name, count in value.items())
+    return ", ".join(value) if isinstance(value, list) else value

@@ -1,0 +1,52 @@
+"""What a tag can be, and what a line of an export holds."""
+
+from functools import lru_cache
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ..clock import from_precise
+from ..errors import BadRequest
+from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
+from ..storage import VERSION_LIMIT
+
+
+def validate_tag(tag):
+    """Raise ValidationError unless the text can be a tag (the rules are in the README)."""
+    from_1_to_64_bytes(tag)
+    no_control_characters(tag)
+    no_outer_space(tag)
+    if "/" in tag:
+        raise ValidationError("It has a slash.")
+    if tag in (".", ".."):
+        raise ValidationError("It is . or ..")
+
+
+@lru_cache(maxsize=4096)
+def check_tag(tag):
+    """The tag, if it can be one; raises BadRequest with the code ``invalid-tag``."""
+    try:
+        validate_tag(tag)
+    except ValidationError as error:
+        message = error.messages[0]
+        raise BadRequest(f"The tag is not valid. {message}", code="invalid-tag", errors={"tag": [message]}) from None
+    return tag
+
+
+def _is_precise(text):
+    try:
+        from_precise(text)
+    except ValueError:
+        raise ValidationError("It is not a time such as 2018-01-12T12:00:03.123456Z.") from None
+
+
+class ExportedVersion(Schema):
+    """A line of an export without its metrics, which stay text."""
+
+    version = fields.Integer(
+        required=True, strict=True, validate=validate.Range(min=1, max=VERSION_LIMIT, max_inclusive=False)
+    )
+    changedAt = fields.String(required=True, validate=_is_precise)
+    changedBy = fields.String(required=True, validate=validate.Length(max=256))
+    tag = fields.String(required=True)
+    lastChanged = fields.String()
+    deleted = fields.Boolean(validate=validate.Equal(True))

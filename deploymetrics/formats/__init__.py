@@ -1,0 +1,1 @@
+"""JSON as text, and JSON as XML. No Flask in here."""

@@ -1,0 +1,160 @@
+"""JSON as text: checked, compacted and taken apart without any number ever becoming a float.
+
+A document comes back digit for digit, so its text is what is stored. ``compact`` is the gate: whatever it returns is
+strict RFC 8259, at most ``MAX_DEPTH`` deep, and can be parsed by everything else in the project.
+"""
+
+import json
+import re
+from itertools import accumulate, islice
+
+import msgspec
+
+from ..errors import MalformedBody
+
+#: How deep arrays and objects may nest. Well under Python's recursion limit, whatever called us.
+MAX_DEPTH = 512
+
+_WHITE = " \t\r\n"
+_BOM = "\ufeff"
+# Strings are taken whole, so that brackets in them do not count. An open string runs to the end: the parser refuses it.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(_STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEP)
+_BREAKS = {**_STEP, ord(","): 0}
+_NOT_BREAKS = bytes(byte for byte in range(256) if byte not in _BREAKS)
+#: ``indented`` makes a text at most so many times as long, or so many bytes.
+MAX_GROWTH, ALWAYS_INDENTED = 4, 2**16
+_SURROGATES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+_BYTE = re.compile(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$")
+
+
+class Number(str):
+    """A JSON number as the digits that were sent."""
+
+    __slots__ = ()
+
+
+class Pairs(list):
+    """A JSON object: its ``(key, value)`` pairs in their order, duplicate keys included."""
+
+    __slots__ = ()
+
+
+def place(text, offset):
+    """Line and column, both from 1 and in characters, of an offset in ``text``."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def malformed(text, offset, detail, code):
+    """The ``MalformedBody`` that points at an offset in ``text``."""
+    line, column = place(text, offset)
+    return MalformedBody(detail, code=code, line=line, column=column)
+
+
+def decode(body, code):
+    """The text of a body that is strict UTF-8, without a byte order mark, and not empty; else ``MalformedBody``."""
+    try:
+        text = body.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        raise malformed(body[: error.start].decode(), error.start, "The body is not UTF-8.", code) from None
+    if text.startswith(_BOM):
+        raise malformed(text, 0, "The body starts with a byte order mark.", code)
+    if not text.strip(_WHITE):
+        raise malformed(text, 0, "The body is empty.", code)
+    return text
+
+
+def compact(body):
+    """The same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
+
+    Raises ``MalformedBody`` with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
+    surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``MAX_DEPTH``.
+    """
+    text = decode(body, "malformed-json")
+    _check_depth(body, text)
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError as error:
+        message, offset = _locate(str(error), body, text)
+    except RecursionError:
+        # Only when the caller itself is hundreds of frames deep.
+        raise MalformedBody("The body is nested too deeply.", code="too-deep") from None
+    raise malformed(text, offset, f"The body is not JSON: {message}.", "malformed-json")
+
+
+def parse(text):
+    """The value of a text that ``compact`` returned: ``Pairs``, list, str, ``Number``, True, False or None."""
+    return _DECODER.decode(text.decode())
+
+
+def indented(text):
+    """A text that ``compact`` returned, as a str with a line for each member and two spaces for each level.
+
+    It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.
+    """
+    breaks = _STRING.sub(b"", text).translate(None, _NOT_BREAKS)
+    length = len(text) + len(breaks) + 2 * sum(accumulate(map(_BREAKS.__getitem__, breaks)))
+    fits = length <= max(MAX_GROWTH * len(text), ALWAYS_INDENTED)
+    return msgspec.json.format(text, indent=2 if fits else -1).decode()
+
+
+def quote(string):
+    """The JSON text of a string; only what must be escaped is, so non-ASCII stays readable."""
+    return _ENCODER.encode(string)
+
+
+def _check_depth(body, text):
+    """Nothing, or ``MalformedBody`` at the bracket that goes over ``MAX_DEPTH``."""
+    # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for number, depth in enumerate(accumulate(map(_STEP.__getitem__, brackets)), 1):
+        if depth > MAX_DEPTH:
+            found = (match for match in _STRING_OR_BRACKET.finditer(body) if match[0][0] in _STEP)
+            offset = len(body[: next(islice(found, number - 1, None)).start()].decode())
+            raise malformed(text, offset, f"The body is nested deeper than {MAX_DEPTH} levels.", "too-deep")
+
+
+def _locate(message, body, text):
+    """What is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
+    match = _BYTE.match(message)
+    if match and "surrogate" not in message:
+        offset = int(match[2]) - _is_late(match[1], body[: int(match[2])])
+        # Ignore errors: the place may lie inside a character of several bytes.
+        return match[1], len(body[:offset].decode("utf-8", "ignore"))
+    try:
+        parse(body)
+    except json.JSONDecodeError as error:
+        if not match:
+            return "it ends too early", error.pos
+    except RecursionError:
+        return "it ends too early", len(text)
+    for found in _SURROGATES.finditer(text):
+        if found[1]:
+            return f"{found[1]} is half of a surrogate pair", found.start()
+    return "it ends too early", len(text)
+
+
+def _is_late(message, before):
+    """Whether msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
+    if message == "invalid character":
+        # A true, false or null that is spelled wrongly after its first letter; no letter but these comes before a
+        # value, and in a string what is wrong is the control character itself.
+        return _STRING.sub(b"", before)[-1:] in (b"t", b"f", b"n")
+    return message.startswith("trailing characters") or "unicode escape" in message
+
+
+def _refuse_constant(name):
+    """NaN and Infinity are not JSON; only a text that skipped ``compact`` can hold them."""
+    raise MalformedBody(f"The body is not JSON: {name}.", code="malformed-json")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
+)

@@ -1,0 +1,86 @@
+"""What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
+
+import secrets
+from contextlib import suppress
+
+from flask import current_app, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from .. import errors
+from .responses import NO_SNIFFING, answer_problem
+from .urls import in_api
+
+#: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    ),
+    **NO_SNIFFING,
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_DRAINED = 2**24
+
+
+def init_app(app):
+    """Register the handlers on the application: those of a blueprint miss unknown URLs below its prefix."""
+    app.register_error_handler(errors.DeploymetricsError, answer_error)
+    app.register_error_handler(HTTPException, answer_http_exception)
+    app.register_error_handler(Exception, answer_bug)
+
+
+def answer_error(error):
+    """The answer to one of the project's own errors; those of the server are logged with their cause."""
+    if error.status < 500:
+        return _answer(error)
+    request_id = log(error, error.log or error.detail)
+    return _answer(error, request_id)
+
+
+def answer_http_exception(error):
+    """The answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
+    if error.code is None or error.code < 400:
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer(errors.BodyTooLarge(current_app.config["MAX_BODY_BYTES"]))
+    ours = _KNOWN.get(error.code)
+    ours = ours() if ours else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
+    ours.status = error.code
+    ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    return _answer(ours)
+
+
+def answer_bug(error):
+    """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
+    return _answer(errors.DeploymetricsError(), log(error, "unexpected error"))
+
+
+_KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
+
+
+def log(error, message):
+    """Write the error with its cause to the log, and return the request id under which it is there."""
+    request_id = secrets.token_hex(8)
+    current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
+    return request_id
+
+
+def _drain():
+    """Read what is left of a refused body, up to a bound: a connection that is closed with bytes unread is reset, and
+    the client, or a proxy, may never see the answer."""
+    environ = request.environ
+    if environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
+        with suppress(Exception):
+            left = _DRAINED
+            while left > 0 and (data := environ["wsgi.input"].read(min(left, 2**16))):
+                left -= len(data)
+
+
+def _answer(error, request_id=None):
+    if error.code != "broken-body":  # of which nothing more is to come
+        _drain()
+    if in_api():
+        return answer_problem(error, request_id=request_id)
+    page = render_template("web/error.html", error=error, request_id=request_id)
+    return page, error.status, error.headers | PAGE_HEADERS

@@ -1,0 +1,35 @@
+"""Whether a URL's path is one of the API, and what it may be before it is routed.
+
+werkzeug decodes the path, and two things get lost on the way.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from flask import request
+
+from ..errors import BadRequest
+
+_TAGS = "/api/deploymentmetrics/"
+
+
+def in_api():
+    """Whether the current request is for the API, not for a page."""
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
+def check_path():
+    """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
+    that are not UTF-8, which would be taken for a replacement character."""
+    environ = request.environ
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if "%" not in raw:
+        return
+    path = request.path
+    if path.startswith(_TAGS) and "%2f" in raw.partition("?")[0].lower():
+        raise BadRequest("The tag is not valid. It has a slash.", code="invalid-tag")
+    if "\ufffd" in path:
+        try:
+            # From the URL as it was sent: Flask's own server replaces such bytes in PATH_INFO already.
+            unquote_to_bytes(raw.partition("?")[0]).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The path is not UTF-8.", code="invalid-tag") from None

@@ -1,0 +1,52 @@
+"""What the server refuses by itself, before the application sees a request: answered as a problem document too."""
+
+import secrets
+
+import msgspec
+
+from ..errors import DeploymetricsError
+
+# By status, the code and the sentence; gunicorn's own words would repeat what was sent.
+_SAID = {
+    400: ("malformed-request", "The request is not as HTTP says."),
+    403: ("connection-refused", "A request that comes this way is not taken."),
+    414: ("uri-too-long", "The request line is too long."),
+    417: ("expectation-failed", "The Expect header asks for something else than 100-continue."),
+    431: ("headers-too-large", "The header fields are too large or too many."),
+    501: ("transfer-coding", "The Transfer-Encoding is not one that is read."),
+}
+
+
+class Overheard:
+    """Takes gunicorn's own answer in the place of the socket, so that its status can be given in another form."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._answer = b""
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+    def sendall(self, data):
+        """Keep what would have been sent."""
+        self._answer += data
+
+    @property
+    def status(self):
+        """The status of the answer; 500 where there was none."""
+        return int(self._answer.split(b" ", 2)[1]) if self._answer else 500
+
+
+def refusal(status):
+    """(the whole HTTP answer of a problem document in JSON, its request id), the latter None below 500."""
+    request_id = secrets.token_hex(8) if status >= 500 else None
+    code, detail = _SAID.get(status, (None, None))
+    error = DeploymetricsError(detail, code=code)
+    error.status = status
+    body = msgspec.json.encode(error.problem(request_id))
+    head = (
+        f"HTTP/1.1 {error.status} {error.title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body, request_id

@@ -1,0 +1,30 @@
+"""What an application is assembled from, and how views and commands get at it."""
+
+from typing import NamedTuple
+
+from flask import current_app
+
+from .accounts.authentication import Credentials
+from .accounts.service import Accounts
+from .accounts.sessions import Sessions
+from .clock import Clock
+from .documents.expectations import Expectations
+from .documents.service import Service
+
+NAME = "deploymetrics"
+
+
+class Services(NamedTuple):
+    """The services of one application, which keeps them as ``app.extensions[NAME]``."""
+
+    clock: Clock
+    service: Service
+    accounts: Accounts
+    sessions: Sessions
+    credentials: Credentials
+    expectations: Expectations
+
+
+def services():
+    """The Services of the current application."""
+    return current_app.extensions[NAME]

@@ -1,0 +1,102 @@
+"""Where the BigFix server is, and with which credentials it is asked."""
+
+import base64
+import os
+import stat
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from .. import SourceError
+
+DEFAULT_PORT = 52311
+_BEARER = "Bearer "
+_HIDDEN = "(secret)"
+
+
+class Access(NamedTuple):
+    """An address, and either user and password or a token."""
+
+    server: str
+    host: str
+    port: int
+    user: str
+    password: str
+    token: str
+
+    def redacted(self, text):
+        """The text without any form of the secrets, whoever repeated them."""
+        for form in self._forms():
+            text = text.replace(form, _HIDDEN)
+        return text
+
+    def is_repeated_in(self, answer):
+        """Whether a text, or one in nested lists of them, holds a secret."""
+        if isinstance(answer, list | tuple):
+            return any(map(self.is_repeated_in, answer))
+        return isinstance(answer, str) and self.redacted(answer) != answer
+
+    def _forms(self):
+        """The secrets as a server may repeat them, the longest first."""
+        forms = {self.password, self.token, *_basic(self.user, self.password)}
+        forms |= {" ".join(form.split()) for form in forms} | {quote(form, safe="") for form in forms}
+        return sorted(filter(None, forms), key=len, reverse=True)
+
+
+def _basic(user, password):
+    """The values of a Basic header: in UTF-8, and in Latin-1 where that has the characters."""
+    pair = f"{user}:{password}"
+    codes = ("utf-8", "latin-1") if all(ord(char) < 256 for char in pair) else ("utf-8",)
+    return [base64.b64encode(pair.encode(code)).decode() for code in codes] if password else []
+
+
+def read_access(settings, instance):
+    """The Access of the settings and the credentials file; raises a permanent SourceError naming what is wrong."""
+    host, port = _address(settings["BIGFIX_SERVER"])
+    user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
+    if name := settings["BIGFIX_CREDENTIALS_FILE"]:
+        user, password, token = _read_credentials(os.path.join(instance, name))
+    if not (token or user and password):
+        raise _refusal("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
+    if not all(part.isprintable() for part in (user, password, token)):
+        raise _refusal("The BigFix credentials hold a character that no header can carry.")
+    return Access(settings["BIGFIX_SERVER"], host, port, user, password, token)
+
+
+def _refusal(detail):
+    return SourceError(detail, permanent=True)
+
+
+def _address(server):
+    try:
+        parts = urlsplit(server)
+        host, port = parts.hostname, parts.port or DEFAULT_PORT
+    except ValueError:
+        raise _refusal("BIGFIX_SERVER is not an address.") from None
+    if parts.scheme != "https" or not host or parts.username or parts.path not in ("", "/"):
+        raise _refusal("BIGFIX_SERVER has to be of the form https://HOST:52311.")
+    return host, port
+
+
+def _without_waiting(path, flags):
+    # The collector itself looks, too: a pipe that nobody writes to must not stop it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _read_credentials(path):
+    """(user, password, token) of a file that nobody but its owner may read."""
+    try:
+        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
+                raise _refusal("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
+            line = file.read(4096).rstrip("\r\n")
+    except OSError as error:
+        raise _refusal(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise _refusal("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
+    if line.startswith(_BEARER):
+        return "", "", line.removeprefix(_BEARER)
+    user, colon, password = line.partition(":")
+    if not colon:
+        raise _refusal("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
+    return user, password, ""

@@ -1,0 +1,146 @@
+"""Accounts, for master operators; and for everyone the password of their own."""
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_login import current_user
+
+from ..accounts.passwords import generate_secret, normalized
+from ..accounts.schemas import NewAccount, NewPassword
+from ..accounts.service import Account, Role
+from ..errors import AccountError, DeploymetricsError, InvalidFields, TooManyAttempts, Unauthorized
+from ..http.access import require_role
+from ..schemas import load
+from ..services import services
+from . import bp
+from .filters import visible
+from .login import begin_session
+
+
+@bp.get("/accounts")
+@require_role(Role.MASTER_OPERATOR)
+def accounts():
+    """The list of accounts, and the form for a new one."""
+    return accounts_page()
+
+
+@bp.post("/accounts")
+@require_role(Role.MASTER_OPERATOR)
+def add_account():
+    """Add an account with a generated password or secret, which this answer shows once."""
+    typed = {"name": normalized(request.form.get("name", "").strip()), "role": request.form.get("role", "")}
+    try:
+        loaded = load(NewAccount(), typed)
+        secret = generate_secret()
+        services().accounts.add(**loaded, password=secret, by=current_user.name)
+    except (InvalidFields, AccountError) as error:
+        return accounts_page(typed=typed, error=sentence(error)), error.status
+    return accounts_page(made=(loaded["name"], secret, loaded["role"]))
+
+
+@bp.post("/accounts/secret")
+@require_role(Role.MASTER_OPERATOR)
+def new_secret():
+    """Give an account a new password or secret, which this answer shows once; its sessions end."""
+    name, secret = request.form.get("account", ""), generate_secret()
+    try:
+        record = services().accounts.set_password(name, secret, current_user.name)
+    except AccountError as error:
+        return accounts_page(error=error.detail), error.status
+    if name == current_user.name:
+        begin_session(Account(record))
+    return accounts_page(made=(name, secret, record.role))
+
+
+@bp.post("/accounts/enable")
+@require_role(Role.MASTER_OPERATOR)
+def enable_account():
+    """Enable an account."""
+    return changed(lambda name: services().accounts.enable(name, current_user.name), "is enabled")
+
+
+@bp.post("/accounts/disable")
+@require_role(Role.MASTER_OPERATOR)
+def disable_account():
+    """Disable an account; its sessions end."""
+    return changed(lambda name: services().accounts.disable(name, current_user.name), "is disabled")
+
+
+@bp.get("/accounts/remove")
+@require_role(Role.MASTER_OPERATOR)
+def ask_to_remove():
+    """The question whether to remove an account."""
+    name = request.args.get("account", "")
+    record = services().accounts.find(name)
+    if record is None:
+        return accounts_page(error=f"There is no account {name}."), 404
+    return render_template("web/remove_account.html", record=record)
+
+
+@bp.post("/accounts/remove")
+@require_role(Role.MASTER_OPERATOR)
+def remove_account():
+    """Remove an account; its sessions end."""
+    return changed(lambda name: services().accounts.remove(name, current_user.name), "is removed")
+
+
+def changed(change, done):
+    """The list after ``change`` of the account that the form names, or why it could not be."""
+    name = request.form.get("account", "")
+    try:
+        change(name)
+    except AccountError as error:
+        return accounts_page(error=error.detail), error.status
+    flash(f"The account {visible(name)} {done}.")
+    return redirect(url_for("web.accounts"))
+
+
+@bp.get("/account")
+@require_role(*Role)
+def own_account():
+    """The account that is logged in, and the form for another password."""
+    return render_template("web/account.html", error=None, field=None, made=None)
+
+
+@bp.post("/account")
+@require_role(*Role)
+def change_own_password():
+    """Store another password; all sessions of the account end but this one."""
+    name, form = current_user.name, request.form
+    try:
+        services().credentials.check_password(name, form.get("current-password", ""), request.remote_addr or "")
+        chosen = chosen_password()
+    except (Unauthorized, TooManyAttempts) as error:
+        wrong = isinstance(error, Unauthorized)
+        detail = "The current password is not right." if wrong else error.detail
+        page = render_template("web/account.html", error=detail, field="current-password", made=None)
+        return page, 400 if wrong else error.status, {} if wrong else error.headers
+    except InvalidFields as error:
+        return render_template("web/account.html", error=sentence(error), field="new-password", made=None), error.status
+    begin_session(Account(services().accounts.set_password(name, chosen, name)))
+    if current_user.role is Role.WEBUI_APP:
+        return render_template("web/account.html", error=None, field=None, made=(name, chosen, current_user.role))
+    flash("Your password is changed. Your other sessions have ended.")
+    return redirect(url_for("web.own_account"))
+
+
+def chosen_password():
+    """The password in the form, typed twice; for a WebUI application a generated one. Raises InvalidFields."""
+    if current_user.role is Role.WEBUI_APP:
+        return generate_secret()
+    password = request.form.get("new-password", "")
+    if password != request.form.get("repeated-password", ""):
+        raise InvalidFields({"password": ["The two new passwords differ."]})
+    return load(NewPassword(), {"password": password})["password"]
+
+
+def accounts_page(made=None, typed=None, error=None):
+    """The page; ``made`` is (name, secret, role) of what is to be shown once."""
+    records = services().accounts.list()
+    return render_template(
+        "web/accounts.html", records=records, roles=list(Role), made=made, typed=typed or {}, error=error
+    )
+
+
+def sentence(error: DeploymetricsError):
+    """What is wrong, with the messages of the fields."""
+    texts = [f"{name.capitalize()}: {' '.join(found)}" for name, found in error.extra.get("errors", {}).items()]
+    return " ".join(texts) or error.detail

@@ -1,0 +1,75 @@
+"""The last enabled master operator cannot be lost, whoever asks and however many at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+from conftest import PASSWORD
+
+from deploymetrics import create_app
+from deploymetrics.accounts.service import Role
+from deploymetrics.errors import AccountError
+
+NAMES = ("alice", "bob", "carol")
+
+
+def enabled(accounts):
+    """The names of the enabled master operators."""
+    return [record.name for record in accounts.list() if record.enabled and record.role is Role.MASTER_OPERATOR]
+
+
+def attempt(call):
+    """Whether the call went through."""
+    try:
+        call()
+    except AccountError as error:
+        assert error.code == "last-master-operator"
+        return False
+    return True
+
+
+@pytest.fixture
+def workers(tmp_path):
+    """The accounts of two applications on the same folder."""
+    return [create_app(tmp_path / "instance").extensions["deploymetrics"].accounts for _ in range(2)]
+
+
+@pytest.mark.parametrize("ending", ["disable", "remove"])
+def test_of_all_who_go_at_once_one_stays(workers, ending):
+    for name in NAMES:
+        workers[0].add(name, Role.MASTER_OPERATOR, PASSWORD)
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(8):
+            for name in set(NAMES) - set(enabled(workers[0])):
+                if workers[0].find(name):
+                    workers[0].enable(name)
+                else:
+                    workers[0].add(name, Role.MASTER_OPERATOR, PASSWORD)
+            calls = [partial(getattr(workers[at % 2], ending), name) for at, name in enumerate(NAMES)]
+            done = list(pool.map(attempt, calls))
+            # All three may see each other going: then more than one stays, but never none.
+            assert len(enabled(workers[1])) == 3 - sum(done) >= 1
+
+
+def test_others_do_not_count(services):
+    accounts = services.accounts
+    accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    accounts.add("olga", Role.OPERATOR, PASSWORD)
+    accounts.add("off", Role.MASTER_OPERATOR, PASSWORD)
+    accounts.disable("off")
+    assert not attempt(lambda: accounts.remove("alice"))
+    accounts.remove("olga")
+    accounts.remove("off")
+    assert enabled(accounts) == ["alice"]
+
+
+def test_an_attempt_that_died_is_forgotten(services, clock, monkeypatch):
+    accounts = services.accounts
+    for name in ("alice", "bob"):
+        accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
+    leaving = accounts._leaving("alice", "test")
+    leaving.__enter__()  # and never ends
+    assert not attempt(lambda: accounts.remove("bob"))
+    clock.forward(minutes=2)
+    accounts.remove("bob")
+    assert enabled(accounts) == ["alice"]

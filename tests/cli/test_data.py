@@ -1,0 +1,232 @@
+"""history, verify, export and import: what they print, what they refuse, and that nothing is half imported."""
+
+import gc
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from deploymetrics import create_app
+from deploymetrics.cli.data import KINDS
+from deploymetrics.documents import transfer
+from deploymetrics.documents.service import DOCUMENTS
+from deploymetrics.storage import Kind, durable
+
+
+@pytest.fixture
+def service(services):
+    return services.service
+
+
+@pytest.fixture
+def invoke(app):
+    """Run a command of the application; gives its result."""
+    return lambda *arguments, **kwargs: app.test_cli_runner().invoke(args=list(map(str, arguments)), **kwargs)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, clock):
+    """A second application, on an instance folder of its own."""
+    return create_app(tmp_path / "elsewhere", clock=clock)
+
+
+def fill(service):
+    """Documents of all sorts: one version, many, deleted, made again, odd tags, exact digits."""
+    for number in range(150):
+        service.save("many", b"%d" % number, "alice")
+    service.save("once", b'{"a":1.10,"a":1E400}', "bob")
+    service.save("Ä/".strip("/") + " %", b'"\\u0041"', "bob")
+    service.save("gone", b"1", "alice")
+    service.delete("gone", "alice")
+    service.save("again", b"1", "alice")
+    service.delete("again", "alice")
+    service.save("again", b"2", "alice")
+    service.save_platform(b'[{"number_of_endpoints":"5"}]', "collector")
+
+
+def everything(store):
+    """All versions of all tags, oldest first, as text."""
+    return [line for tag in store.keys(DOCUMENTS) for line in transfer.export_tag(store, tag)]
+
+
+def exported(invoke, tmp_path):
+    assert invoke("export", tmp_path / "all.ndjson").exit_code == 0
+    return tmp_path / "all.ndjson"
+
+
+def test_history_prints_the_versions(service, invoke):
+    service.save("custom", b"1", "alice")
+    service.delete("custom", "bob")
+    lines = invoke("history", "custom").output.splitlines()
+    assert lines[0].split("\t")[0::2] == ["2", "bob"] and lines[0].endswith("deleted")
+    assert lines[1].split("\t") == ["1", "2018-01-12T12:00:03.123456Z", "alice", "62 bytes"]
+    assert invoke("history", "never").exit_code != 0
+
+
+def test_verify_knows_every_kind():
+    kinds = [kind for kind in gc.get_objects() if isinstance(kind, Kind)]
+    ours = {kind.name for kind in kinds if kind.record.__module__.startswith("deploymetrics.")}
+    assert ours - {kind.name for kind in KINDS} == set()
+
+
+def test_verify_finds_nothing_where_all_is_well(service, invoke):
+    fill(service)
+    assert (invoke("verify").exit_code, invoke("verify").stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("deploymentmetrics/once.json", b'{"version":1,'),
+        ("deploymentmetrics/once.json", b""),
+        ("deploymentmetrics/once.json", b'{"tag":"other","metrics":1,"lastChanged":""}'),
+        ("deploymentmetrics/Once.json", b'{"tag":"Once","metrics":1,"lastChanged":""}'),
+        ("history/deploymentmetrics/many/000000000001.jsonl", b"nonsense\n"),
+        ("history/deploymentmetrics/many/000000000065.jsonl", None),
+        ("accounts/alice.json", b"{}"),
+    ],
+)
+def test_verify_names_what_is_damaged(app, service, invoke, path, data):
+    fill(service)
+    file = Path(app.instance_path, path)
+    file.parent.mkdir(exist_ok=True)
+    file.unlink() if data is None else file.write_bytes(data)
+    result = invoke("verify")
+    assert result.exit_code == 1
+    name = "many" if "many" in path else file.stem
+    assert name in result.stdout, result.output
+
+
+def test_an_export_comes_back_to_the_byte(service, invoke, elsewhere, tmp_path):
+    fill(service)
+    file = exported(invoke, tmp_path)
+    result = elsewhere.test_cli_runner().invoke(args=["import", str(file)])
+    assert (result.exit_code, result.stdout) == (0, "6 imported, 0 already there, 0 refused\n")
+    there = elsewhere.extensions["deploymetrics"].service
+    assert everything(there.store) == everything(service.store) == file.read_bytes().splitlines(keepends=True)
+    assert [item.value for item in there.list().items] == [item.value for item in service.list().items]
+    there.save("many", b"1", "carol")
+    assert [item.version for item in there.history("many", limit=3).items] == [151, 150, 149]
+    assert list(there.store.verify(DOCUMENTS)) == []
+
+
+def test_importing_twice_changes_nothing(service, invoke, tmp_path):
+    fill(service)
+    file = exported(invoke, tmp_path)
+    before = everything(service.store)
+    assert invoke("import", file).stdout == "0 imported, 6 already there, 0 refused\n"
+    assert everything(service.store) == before
+
+
+def test_other_versions_are_left_alone_and_named(service, invoke, elsewhere, tmp_path):
+    fill(service)
+    file = exported(invoke, tmp_path)
+    there = elsewhere.extensions["deploymetrics"].service
+    there.save("once", b"9", "dave")
+    result = elsewhere.test_cli_runner().invoke(args=["import", str(file)])
+    assert result.exit_code == 1 and "once" in result.stderr
+    assert result.stdout == "5 imported, 0 already there, 1 refused\n"
+    assert there.get("once").changed_by == "dave" and there.get("once").version == 1
+
+
+def test_a_dry_run_says_the_same_and_stores_nothing(service, invoke, elsewhere, tmp_path):
+    fill(service)
+    file = exported(invoke, tmp_path)
+    elsewhere.extensions["deploymetrics"].service.save("once", b"9", "dave")
+    run = elsewhere.test_cli_runner().invoke
+    dry = run(args=["import", "--dry-run", str(file)])
+    assert dry.exit_code == 1 and dry.stdout == "5 imported, 0 already there, 1 refused (dry run)\n"
+    assert elsewhere.extensions["deploymetrics"].service.store.keys(DOCUMENTS) == ["once"]
+
+
+GOOD = (
+    b'{"version":1,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"a","tag":"x","metrics":1,"lastChanged":"c"}\n'
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nonsense\n",
+        b"[]\n",
+        b'{"tag":"x"}\n',
+        GOOD.replace(b":1,", b":0,"),
+        GOOD.replace(b":1,", b':"1",'),
+        GOOD.replace(b"2018-01-12T12:00:03.123456Z", b"yesterday"),
+        GOOD.replace(b"2018-01-12T12:00:03.123456Z", b"0001-01-01T00:00:00.000000+23:00"),
+        GOOD.replace(b":1,", b":100000000000000000,", 1),
+        GOOD.replace(b'"metrics":1,', b""),
+        GOOD.replace(b'"metrics":1', b'"deleted":true'),
+        GOOD.replace(b'"metrics":1', b'"metrics":NaN'),
+        GOOD.replace(b'"x"', b'"a/b"'),
+        GOOD.replace(b'"x"', b"5"),
+        GOOD.replace(b'"tag":"x"', b'"tag":"x","more":1'),
+        GOOD + GOOD,
+        GOOD + GOOD.replace(b":1,", b":3,", 1),
+    ],
+)
+def test_a_bad_line_refuses_its_tag_and_says_which(invoke, service, line):
+    other = GOOD.replace(b'"x"', b'"y"')
+    result = invoke("import", "-", input=line + other)
+    assert result.exit_code == 1 and "line 1" in result.stderr
+    assert service.store.keys(DOCUMENTS) == ["y"]
+
+
+@pytest.mark.parametrize("torn, kept", [(0, ["y"]), (1, ["y"]), (2, []), (3, ["x"])])
+def test_a_torn_line_refuses_the_tags_of_which_it_may_be_a_version(invoke, service, torn, kept):
+    """Else the versions before it would be taken for all, and a whole file be refused later."""
+    second = GOOD.replace(b":1,", b":2,", 1)
+    lines = [GOOD, second, GOOD.replace(b'"x"', b'"y"'), second.replace(b'"x"', b'"y"')]
+    lines[torn] = lines[torn][:60] + b"\n"
+    result = invoke("import", "-", input=b"".join(lines))
+    assert result.exit_code == 1 and f"line {torn + 1}" in result.stderr
+    assert service.store.keys(DOCUMENTS) == kept
+
+
+@pytest.mark.parametrize("versions", [1, 2, 130])
+def test_an_import_that_breaks_off_is_wholly_there_or_not(service, elsewhere, monkeypatch, versions):
+    for number in range(versions):
+        service.save("custom", b"%d" % number, "alice")
+    lines = transfer.export_tag(service.store, "custom")
+    store = elsewhere.extensions["deploymetrics"].service.store
+    assert store.keys(DOCUMENTS) == []
+
+    class PulledPlug(BaseException):
+        """What no handler catches."""
+
+    for step in range(100):
+        left = iter(range(step))
+
+        def counted(operation):
+            def call(*args, **kwargs):
+                if next(left, None) is None:
+                    raise PulledPlug
+                return operation(*args, **kwargs)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for name in ("rename", "fsync"):
+                patch.setattr(os, name, counted(getattr(os, name)))
+            patch.setattr(durable, "remove_quietly", lambda path: None)
+            try:
+                list(transfer.import_lines(store, io.BytesIO(b"".join(lines))))
+                break
+            except PulledPlug:
+                assert store.history(DOCUMENTS, "custom") in ([], whole(store, lines))
+    assert step > 2
+    assert everything(store) == lines
+
+
+def whole(store, lines):
+    """The history when all of it is there, else something that no history equals."""
+    found = store.history(DOCUMENTS, "custom")
+    return found if [transfer.version_json(item) + b"\n" for item in reversed(found)] == lines else None
+
+
+def test_a_damaged_document_is_named_and_the_others_are_exported(app, service, invoke, tmp_path):
+    fill(service)
+    Path(app.instance_path, "deploymentmetrics", "once.json").write_bytes(b"{")
+    result = invoke("export", tmp_path / "all.ndjson")
+    assert result.exit_code == 1 and "once" in result.stderr

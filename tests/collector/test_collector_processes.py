@@ -1,0 +1,355 @@
+"""The collector as processes: one per deployment, whoever dies, and the command ``collect``."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from deploymetrics.collector.process import CollectorProcess, RunnerLock, Stop
+
+PROBE = '''
+import os, pathlib, time
+from deploymetrics.sources import Source, SourceError
+
+class Probe(Source):
+    """Notes which collector asked; hangs or fails where a file says so."""
+
+    def collect(self):
+        print("noise")
+        folder = pathlib.Path(self.context.instance)
+        with open(folder / "asked", "a") as file:
+            file.write(f"{os.getppid()}\\n")
+        while (folder / "hang").exists():
+            time.sleep(0.02)
+        if (folder / "fail").exists():
+            raise SourceError("Down.", permanent=True)
+        return {"probe": 1, "odd": "a\\x1b[2Jb\\nc"}
+'''
+
+
+def wait_for(what, seconds=20):
+    """What ``what()`` gives, once that is true."""
+    limit = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < limit, f"{what} stays {found!r}"
+        time.sleep(0.02)
+    return found
+
+
+def runs(pid):
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Deployment:
+    """An instance folder with a source of a third party, and the commands on it."""
+
+    def __init__(self, folder):
+        self.instance = folder / "instance"
+        self.instance.mkdir()
+        package = folder / "lib"
+        info = package / "probe-1.0.dist-info"
+        info.mkdir(parents=True)
+        (package / "probe.py").write_text(PROBE)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[deploymetrics.sources]\nprobe = probe:Probe\n")
+        self.environment = {
+            **os.environ, "PYTHONPATH": str(package), "DEPLOYMETRICS_INSTANCE": str(self.instance),
+            "DEPLOYMETRICS_COLLECT_INTERVAL_SECONDS": "1",
+        }
+        self.lock = RunnerLock(self.instance)
+        self.started = []
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "deploymetrics", *arguments]
+
+    def run(self, *arguments):
+        """A finished command."""
+        command = self.command(*arguments)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+
+    def start(self, *arguments):
+        """A running command, in a group of its own so that nothing of it outlives the test."""
+        log = open(self.instance / "log", "a")
+        with log:
+            process = subprocess.Popen(
+                self.command(*arguments), env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self.started.append(process)
+        return process
+
+    def serve(self):
+        process = self.start("serve", "--bind", "127.0.0.1:0", "--workers", "2")
+        wait_for(lambda: self.log().count("Booting worker") >= 2)
+        return process
+
+    def end(self):
+        for process in self.started:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait(10)
+
+    def log(self):
+        return (self.instance / "log").read_text()
+
+    def asked(self):
+        """Process ids of the collectors that asked the source, in order."""
+        try:
+            return [int(line) for line in (self.instance / "asked").read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def collector(self, *not_these):
+        """The process id of the collector that asked last, once it is none of these."""
+        return wait_for(lambda: self.asked() and self.asked()[-1] not in not_these and self.asked()[-1])
+
+    def workers(self):
+        return [int(line.rpartition(" ")[2]) for line in self.log().splitlines() if "Booting worker" in line]
+
+
+@pytest.fixture
+def deployment(tmp_path):
+    made = Deployment(tmp_path)
+    yield made
+    made.end()
+
+
+def platform(deployment):
+    path = deployment.instance / "deploymentmetrics" / "platform.json"
+    return json.loads(path.read_text())["metrics"][0] if path.exists() else {}
+
+
+def test_collect_once_prints_what_it_collected(deployment):
+    done = deployment.run("collect")
+    assert done.returncode == 0, done.stderr
+    assert "probe = 1\n" in done.stdout and "number_of_tags = 0\n" in done.stdout
+    assert "odd = a [2Jb c\n" in done.stdout
+    assert "noise" not in done.stdout and "noise" in done.stderr
+    assert platform(deployment)["probe"] == "1"
+
+
+def test_collect_once_fails_with_a_source_and_status_says_why(deployment):
+    deployment.run("collect")
+    (deployment.instance / "fail").touch()
+    done = deployment.run("collect")
+    assert done.returncode == 1
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "collector: not running\n" in status.stdout
+    assert "probe: failed, and is not asked again soon" in status.stdout and ": Down.\n" in status.stdout
+    assert platform(deployment)["probe"] == "1"
+
+
+def test_a_permanent_failure_is_asked_again_with_retry_only(deployment):
+    (deployment.instance / "fail").touch()
+    deployment.run("collect")
+    deployment.run("collect")
+    assert len(deployment.asked()) == 1
+    (deployment.instance / "fail").unlink()
+    assert deployment.run("collect", "--retry").returncode == 0
+
+
+def test_status_of_a_deployment_that_never_collected(deployment):
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "server: never asked\n  last success  never\n" in status.stdout
+
+
+def test_status_tells_of_a_damaged_document_and_a_damaged_record(deployment):
+    deployment.run("collect")
+    assert deployment.run("collect", "--status").returncode == 0
+    (deployment.instance / "deploymentmetrics" / "platform.json").write_text("{")
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "document: The stored item 'platform' of deploymentmetrics is damaged" in status.stdout
+    (deployment.instance / "deploymentmetrics" / "platform.json").unlink()
+    (deployment.instance / "collector" / "probe.json").write_text("{")
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "document: last written never" in status.stdout and "probe: damaged, and not asked\n" in status.stdout
+
+
+def test_status_tells_of_a_collector_that_is_overdue(deployment):
+    deployment.environment["DEPLOYMETRICS_COLLECT_TIMEOUT_SECONDS"] = "20"
+    deployment.run("collect")
+    path = deployment.instance / "collector" / "server.json"
+    next_attempt = re.search(r'"nextAttempt":([0-9.]+)', path.read_text())[1]
+    path.write_text(path.read_text().replace(next_attempt, str(float(next_attempt) - 100)))
+    status = deployment.run("collect", "--status")
+    assert status.returncode == 1
+    assert "server: overdue\n" in status.stdout
+
+
+def test_options_that_exclude_each_other(deployment):
+    assert deployment.run("collect", "--forever", "--status").returncode == 2
+
+
+def test_collect_once_leaves_a_collector_at_work_alone(deployment):
+    (deployment.instance / "fail").touch()
+    process = deployment.start("collect", "--forever")
+    deployment.collector()
+    done = deployment.run("collect")
+    assert done.returncode == 3
+    assert f"process {process.pid} is at work" in done.stderr
+    assert f"collector: process {process.pid}\n" in deployment.run("collect", "--status").stdout
+    assert len(deployment.asked()) == 1
+    assert f"Process {process.pid} asks them again" in deployment.run("collect", "--retry").stdout
+    wait_for(lambda: len(deployment.asked()) == 2)
+
+
+def test_a_second_collector_stands_by_and_takes_over_after_kill_9(deployment):
+    first = deployment.start("collect", "--forever")
+    assert deployment.collector() == first.pid
+    second = deployment.start("collect", "--forever")
+    third = deployment.start("collect", "--forever")
+    seen = len(deployment.asked())
+    wait_for(lambda: len(deployment.asked()) >= seen + 2)
+    assert set(deployment.asked()) == {first.pid}
+    (deployment.instance / "hang").touch()  # its source outlives the holder, and must not hold the lock
+    seen = len(deployment.asked())
+    wait_for(lambda: len(deployment.asked()) > seen)
+    first.kill()
+    first.wait(10)
+    assert deployment.collector(first.pid) in (second.pid, third.pid)
+    (deployment.instance / "hang").unlink()
+
+
+@pytest.mark.parametrize(("number", "hang"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_a_signal_stops_the_collector(deployment, number, hang):
+    if hang:
+        (deployment.instance / "hang").touch()
+    process = deployment.start("collect", "--forever")
+    deployment.collector()
+    process.send_signal(number)
+    assert process.wait(10) == 0
+    assert deployment.lock.holder() == ""
+
+
+def test_serve_has_one_collector_which_outlives_a_worker_and_is_started_again_after_kill_9(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    assert collector not in (master.pid, *deployment.workers())
+    wait_for(lambda: "server_started" in platform(deployment))
+    os.kill(deployment.workers()[0], signal.SIGKILL)
+    wait_for(lambda: len(deployment.workers()) == 3)
+    seen = len(deployment.asked())
+    wait_for(lambda: len(deployment.asked()) > seen)
+    assert set(deployment.asked()) == {collector}
+    os.kill(collector, signal.SIGKILL)
+    other = deployment.collector(collector)
+    assert deployment.lock.holder() == str(other)
+
+
+def test_a_reload_reads_the_settings_and_leaves_one_collector(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    master.send_signal(signal.SIGHUP)
+    other = deployment.collector(collector)
+    wait_for(lambda: not runs(collector))
+    (deployment.instance / "config.py").write_text("COLLECT = False\n")
+    master.send_signal(signal.SIGHUP)
+    wait_for(lambda: not runs(other))
+    assert wait_for(lambda: len(deployment.workers()) >= 6)
+    assert deployment.lock.holder() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_collector_ends_with_its_master(deployment, number):
+    master = deployment.serve()
+    collector = deployment.collector()
+    if number == signal.SIGKILL:
+        for worker in deployment.workers():
+            os.kill(worker, signal.SIGSTOP)  # a worker that lives on must not keep the collector alive
+    master.send_signal(number)
+    master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
+    wait_for(lambda: not runs(collector))
+    assert deployment.lock.holder() == ""
+
+
+def test_the_collector_ends_at_once_while_a_slow_worker_is_waited_for(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    os.kill(deployment.workers()[0], signal.SIGSTOP)
+    master.terminate()
+    wait_for(lambda: not runs(collector))
+    assert master.poll() is None
+
+
+def test_a_collector_that_is_stuck_keeps_neither_requests_nor_the_end_waiting(deployment):
+    master = deployment.serve()
+    collector = deployment.collector()
+    os.kill(collector, signal.SIGSTOP)
+    url = re.search(r"Listening at: (\S+)", deployment.log())[1]
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(f"{url}/api/login", timeout=60)
+    master.terminate()
+    wait_for(lambda: not runs(collector))
+
+
+def test_serve_does_not_collect_where_that_is_switched_off(deployment):
+    deployment.environment["DEPLOYMETRICS_COLLECT"] = "no"
+    master = deployment.serve()
+    master.terminate()
+    master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
+    assert deployment.asked() == []
+
+
+def test_a_collector_that_cannot_start_is_not_started_all_the_time(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **kwargs: started.append(args) or Dead())
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    process = CollectorProcess(tmp_path)
+    for _ in range(300):
+        process.ensure()
+        now[0] += 1
+    assert 5 < len(started) < 15
+
+
+class Dead:
+    """A process that ended at once."""
+
+    stdin = open(os.devnull)
+    returncode = 1
+
+    def poll(self):
+        return 1
+
+    def terminate(self):
+        pass
+
+    def wait(self, seconds=None):
+        return 1
+
+
+def test_the_lock_is_held_once(tmp_path):
+    first, second = RunnerLock(tmp_path), RunnerLock(tmp_path)
+    assert first.holder() == ""
+    assert first.acquire() and not second.acquire()
+    assert second.holder() == str(os.getpid())
+    first.release()
+    assert second.holder() == "" and second.acquire()
+    second.release()
+
+
+def test_stop_ends_with_a_stream():
+    read, write = os.pipe()
+    stop = Stop(read)
+    assert not stop.wait(0)
+    os.close(write)
+    assert stop.wait(20)
+    stop.close()
+    os.close(read)

@@ -1,0 +1,133 @@
+"""Who may what: every role on every route."""
+
+import pytest
+from accesskit import LIST, URL
+from problems import assert_problem
+
+from deploymetrics.http.access import MASTER_OPERATOR_NEEDED
+
+PEOPLE = ("nobody", "operator", "webui", "master")
+
+MASTER_ONLY = (401, 403, 403, 200)
+EVERY_ACCOUNT = (401, 200, 200, 200)
+EVERYONE = (200, 200, 200, 200)
+# Each route and method with the status for each of PEOPLE. A new route needs its rows here.
+ACCESS = {
+    ("GET", "/api/deploymentmetrics"): MASTER_ONLY,
+    ("GET", "/api/deploymentmetrics/<tag>"): MASTER_ONLY,
+    ("POST", "/api/deploymentmetrics/<tag>"): (401, 403, 200, 200),
+    ("PUT", "/api/deploymentmetrics/<tag>"): (401, 403, 200, 200),
+    ("DELETE", "/api/deploymentmetrics/<tag>"): (401, 403, 403, 204),
+    ("GET", "/api/expectations"): MASTER_ONLY,
+    ("GET", "/api/expectations/<tag>"): (401, 403, 403, 404),
+    ("PUT", "/api/expectations/<tag>"): (401, 403, 403, 400),
+    ("DELETE", "/api/expectations/<tag>"): (401, 403, 403, 404),
+    ("GET", "/api/login"): EVERY_ACCOUNT,
+    ("GET", "/api/help"): EVERY_ACCOUNT,
+    ("GET", "/api/help/<resource>"): EVERY_ACCOUNT,
+    ("GET", "/api/deploymentmetrics/<tag>/history"): MASTER_ONLY,
+    ("GET", "/api/deploymentmetrics/<tag>/history/<version>"): MASTER_ONLY,
+    ("GET", "/"): (302, 200, 200, 200),
+    ("GET", "/login"): (200, 302, 302, 302),
+    ("POST", "/login"): (401, 401, 401, 401),
+    ("POST", "/logout"): (302, 302, 302, 302),
+    ("GET", "/openapi.json"): EVERYONE,
+    ("GET", "/static/<path:filename>"): EVERYONE,
+    # Pages send whoever has no account to the login.
+    ("GET", "/account"): (302, 200, 200, 200),
+    ("POST", "/account"): (401, 400, 400, 400),
+    ("GET", "/accounts"): (302, 403, 403, 200),
+    ("POST", "/accounts"): (401, 403, 403, 400),
+    ("POST", "/accounts/disable"): (401, 403, 403, 409),
+    ("POST", "/accounts/enable"): (401, 403, 403, 409),
+    ("GET", "/accounts/remove"): (302, 403, 403, 404),
+    ("POST", "/accounts/remove"): (401, 403, 403, 409),
+    ("POST", "/accounts/secret"): (401, 403, 403, 409),
+    ("GET", "/new"): (302, 403, 403, 200),
+    ("POST", "/new"): (401, 403, 403, 400),
+    ("GET", "/tags/<tag>"): (302, 403, 403, 200),
+    ("GET", "/tags/<tag>/compare"): (302, 403, 403, 400),
+    ("GET", "/tags/<tag>/delete"): (302, 403, 403, 200),
+    ("POST", "/tags/<tag>/delete"): (401, 403, 403, 412),
+    ("GET", "/tags/<tag>/edit"): (302, 403, 403, 200),
+    ("POST", "/tags/<tag>/edit"): (401, 403, 403, 400),
+    ("POST", "/tags/<tag>/expected"): (401, 403, 403, 400),
+    ("GET", "/tags/<tag>/history"): (302, 403, 403, 200),
+    ("GET", "/tags/<tag>/versions/<version>"): (302, 403, 403, 200),
+    ("POST", "/tags/<tag>/versions/<version>/restore"): (401, 403, 403, 412),
+}
+OPTIONS = {
+    "/api/deploymentmetrics": MASTER_ONLY,
+    "/api/deploymentmetrics/<tag>": (401, 403, 200, 200),
+    "/api/deploymentmetrics/<tag>/history": MASTER_ONLY,
+    "/api/deploymentmetrics/<tag>/history/<version>": MASTER_ONLY,
+    "/api/expectations": MASTER_ONLY,
+    "/api/expectations/<tag>": MASTER_ONLY,
+    "/api/login": EVERY_ACCOUNT,
+    "/api/help": EVERY_ACCOUNT,
+    "/api/help/<resource>": EVERY_ACCOUNT,
+}
+FILLED = {"<tag>": "custom", "<version>": "1", "<resource>": "deploymentmetrics", "<path:filename>": "BESAPI.xsd"}
+
+
+def filled(rule):
+    """A URL of a rule."""
+    for name, value in FILLED.items():
+        rule = rule.replace(name, value)
+    return rule
+
+
+def test_the_table_is_complete(app):
+    routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
+    assert routes == set(ACCESS)
+    assert {rule for _, rule in routes if rule.startswith("/api")} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_every_role_on_every_route(request, services, role):
+    person = request.getfixturevalue(role)
+    for (method, rule), statuses in ACCESS.items():
+        services.service.save("custom", b"1", "test")
+        for method in [method] if method != "GET" else ["GET", "HEAD"]:
+            body = {"data": "2"} if "tag" in rule and method in ("POST", "PUT") else {}
+            answer = person.open(filled(rule), method=method, **body)
+            answer.close()
+            assert answer.status_code == statuses[PEOPLE.index(role)], (method, rule)
+            if answer.status_code in (401, 403) and method != "HEAD" and rule.startswith("/api"):
+                assert_problem(answer, answer.status_code, "unauthorized" if role == "nobody" else "role-required")
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_options_and_unknown_methods_tell_only_who_may_call_a_route(request, role):
+    person = request.getfixturevalue(role)
+    for rule, statuses in OPTIONS.items():
+        status = statuses[PEOPLE.index(role)]
+        assert person.options(filled(rule)).status_code == status
+        assert person.patch(filled(rule)).status_code == (405 if status == 200 else status)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options", "patch"])
+@pytest.mark.parametrize(
+    "url",
+    ["/api", "/api/", "/api/webreports", "/api/deploymentmetrics/", "/api/deploymentmetrics/a/b/c", "/api//login",
+     "/api/login/"],
+)
+def test_unknown_urls_of_the_api(nobody, operator, webui, master, url, method):
+    assert_problem(getattr(nobody, method)(url), 401, "unauthorized")
+    for person in (operator, webui):
+        assert_problem(getattr(person, method)(url), 403, "role-required", detail=MASTER_OPERATOR_NEEDED)
+    assert_problem(getattr(master, method)(url), 404, "not-found")
+
+
+def test_the_words_of_a_refusal(operator, webui):
+    assert MASTER_OPERATOR_NEEDED == "Action requires master operator privileges."
+    for person in (operator, webui):
+        for url in (LIST, URL):
+            assert_problem(person.get(url), 403, "role-required", detail=MASTER_OPERATOR_NEEDED)
+    assert "master-operator, webui-app" in assert_problem(operator.post(URL, data="1"), 403)["detail"]
+
+
+def test_a_route_that_names_no_role_is_for_master_operators(app, nobody, operator, webui, master):
+    app.add_url_rule("/api/later", view_func=lambda: "later")
+    people = (nobody, operator, webui, master)
+    assert [person.get("/api/later").status_code for person in people] == [401, 403, 403, 200]

@@ -1,0 +1,213 @@
+"""What only a bare socket can do to a server: stop in the middle, refuse to read, send what is not HTTP."""
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import PASSWORD
+from problems import assert_problem
+from serving import Served, make_certificate, wait_for
+
+from deploymetrics import create_app, server
+from deploymetrics.accounts.service import Role
+from deploymetrics.server.worker import FairThreadWorker
+from impatient import Worker
+
+MASTER = ("master", PASSWORD)
+URL = "/api/deploymentmetrics/custom"
+AUTHORIZED = f"POST {URL} HTTP/1.1\r\nHost: a\r\nAuthorization: {requests.auth._basic_auth_str(*MASTER)}\r\n".encode()
+ANONYMOUS = f"POST {URL} HTTP/1.1\r\nHost: a\r\n".encode()
+LARGE = 2**20 - 2
+# The worker gives up after one second; the rest is for a machine that has other things to do.
+SOON = 20
+
+
+def impatient_server(folder, *options):
+    """A server with one thread, so that whoever holds it holds all, and little patience."""
+    accounts = create_app(folder / "instance").extensions["deploymetrics"].accounts
+    accounts.add(MASTER[0], Role.MASTER_OPERATOR, MASTER[1])
+    command = ("gunicorn", "wsgi:app", "--worker-class", "impatient.Worker", "--workers", "1", "--threads", "1",
+               "--keep-alive", "75", "--bind", "127.0.0.1:0", "--no-control-socket", *options)
+    return Served(command, folder, folder / "instance", PYTHONPATH=str(Path(__file__).parents[1] / "support"))
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """See ``impatient_server``."""
+    server = impatient_server(tmp_path_factory.mktemp("one"))
+    yield server.started()
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """The same with TLS; ``certificate`` is what to trust."""
+    folder = tmp_path_factory.mktemp("secure")
+    certificate, key = make_certificate(folder)
+    server = impatient_server(folder, "--certfile", certificate, "--keyfile", key)
+    server.certificate = certificate
+    yield server.started()
+    server.end()
+
+
+@contextlib.contextmanager
+def connected(one):
+    with socket.create_connection(("127.0.0.1", one.port), timeout=SOON) as client:
+        yield client
+
+
+def answer_on(client):
+    """The next answer on a connection, in the form that ``assert_problem`` reads."""
+    answer = requests.Response()
+    with contextlib.closing(http.client.HTTPResponse(client)) as response:
+        response.begin()
+        answer.status_code, answer.headers, answer.data = response.status, response.headers, response.read()
+    answer.get_json = lambda force: json.loads(answer.data)
+    return answer
+
+
+# --- Silence
+
+UNFINISHED = {
+    "request line": b"GET /openapi.json HT",
+    "header": b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n",
+    "body": AUTHORIZED + b"Content-Length: 10\r\n\r\n[1",
+    "refused body": ANONYMOUS + b"Content-Length: 10\r\n\r\n[1",
+    "chunk": AUTHORIZED + b"Transfer-Encoding: chunked\r\n\r\na\r\n[1",
+    "chunks": AUTHORIZED + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n",
+}
+
+
+def test_the_served_worker_gives_up_on_silent_clients():
+    assert server.SETTINGS["worker_class"] == f"{FairThreadWorker.__module__}.{FairThreadWorker.__name__}"
+    assert issubclass(Worker, FairThreadWorker)
+    assert 0 < FairThreadWorker.receive_seconds <= 10 and 0 < FairThreadWorker.send_seconds <= 30
+
+
+@pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
+def test_an_unfinished_request_holds_no_thread_for_ever(one, begun):
+    with connected(one) as client:
+        client.sendall(begun)
+        assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+    assert requests.get(f"{one.url}{URL}", auth=MASTER).status_code == 404  # nor is anything of it stored
+
+
+@pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
+def test_nor_does_it_over_tls(secure, begun):
+    trusted = ssl.create_default_context(cafile=secure.certificate)
+    with connected(secure) as client, trusted.wrap_socket(client, server_hostname="127.0.0.1") as wrapped:
+        wrapped.sendall(begun)
+        assert requests.get(f"{secure.url}/openapi.json", timeout=SOON, verify=secure.certificate).ok
+
+
+@pytest.mark.parametrize("begun", [b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["begun", "not TLS"])
+def test_nor_does_a_handshake(secure, begun):
+    with connected(secure) as client:
+        client.sendall(begun)
+        assert requests.get(f"{secure.url}/openapi.json", timeout=SOON, verify=secure.certificate).ok
+
+
+def test_large_bodies_over_a_kept_connection_with_tls(secure):
+    metrics = "x" * (LARGE - 2)
+    with requests.Session() as session:
+        for tag in ("a", "b"):
+            known = {"url": f"{secure.url}/api/deploymentmetrics/{tag}", "auth": MASTER, "verify": secure.certificate}
+            assert session.put(**known, json=metrics).json()["metrics"] == metrics
+            assert session.get(**known).json()["metrics"] == metrics
+
+
+def test_who_does_not_read_holds_no_thread_for_ever(one):
+    tags = [f"{one.url}/api/deploymentmetrics/large-{number}" for number in range(8)]
+    for tag in tags:
+        assert requests.put(tag, data='"' + "x" * (LARGE - 2) + '"', auth=MASTER).ok
+    with connected(one) as client:
+        client.sendall(AUTHORIZED.replace(f"POST {URL}".encode(), b"GET /api/deploymentmetrics") + b"\r\n")
+        assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+    for tag in tags:
+        assert requests.delete(tag, auth=MASTER).ok
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
+    ids=["refused", "answered"]
+)
+def test_who_does_not_close_holds_up_nobody(one, sent):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(one)) for _ in range(8)]
+        for client in clients:
+            client.sendall(sent)
+        for client in clients:
+            assert answer_on(client).headers["Connection"] == "close"
+        start = time.monotonic()
+        assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+        assert time.monotonic() - start < 2  # waiting for one after the other would take eight
+        for client in clients:
+            wait_for(lambda: is_reset(client), "the server to close")
+
+
+def is_reset(client):
+    """Whether the other side is gone: it refuses what it is sent."""
+    try:
+        client.sendall(b"x")
+    except OSError:
+        return True
+
+
+# --- A refusal is read by who is still sending
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [(ANONYMOUS, 401), (AUTHORIZED, 413), (AUTHORIZED + b"Content-Type: image/png\r\n", 415),
+     (AUTHORIZED.replace(b"custom", b"platform"), 403), (AUTHORIZED.replace(b"/api/", b"/api/other/"), 404)],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
+def test_who_sends_two_mebibytes_reads_the_refusal(one, head, status):
+    body = b"1" * 2**21
+    with connected(one) as client:
+        client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        client.sendall(body)  # an answer that comes early is not looked at before all is sent
+        assert_problem(answer_on(client), status)
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert answer_on(client).status_code == 200  # the connection still stands where the next request begins
+
+
+# --- What is not HTTP
+
+LONG = b"x" * 9000
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
+REFUSED = {
+    "long request line": (b"GET /" + LONG + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri-too-long"),
+    "long header": (GET + b"X: " + LONG + b"\r\n\r\n", 431, "headers-too-large"),
+    "many headers": (GET + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n", 431, "headers-too-large"),
+    "no request": (b"nonsense\r\n\r\n", 400, "malformed-request"),
+    "method": (b"g<t / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed-request"),
+    "version": (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 400, "malformed-request"),
+    "header name": (GET + b"<b>: a\r\n\r\n", 400, "malformed-request"),
+    "folded header": (GET + b"X: a\r\n <b>\r\n\r\n", 400, "malformed-request"),
+    "two hosts": (GET + b"Host: b\r\n\r\n", 400, "malformed-request"),
+    "length": (GET + b"Content-Length: <b>\r\n\r\n", 400, "malformed-request"),
+    "length and chunks": (
+        GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed-request"
+    ),
+    "coding": (GET + b"Transfer-Encoding: <b>\r\n\r\n", 501, "transfer-coding"),
+    "expectation": (GET + b"Expect: <b>\r\n\r\n", 417, "expectation-failed"),
+}
+
+
+@pytest.mark.parametrize(("sent", "status", "code"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_http_is_refused_with_a_problem(one, sent, status, code):
+    with connected(one) as client:
+        client.sendall(sent)
+        answer = answer_on(client)
+        assert client.recv(1) == b""
+    assert_problem(answer, status, code)
+    assert answer.headers["Connection"] == "close" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<b>" not in answer.data and b"xxx" not in answer.data
+    assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok

@@ -1,0 +1,392 @@
+"""The source ``bigfix`` against a stand-in server behind TLS."""
+
+import json
+import os
+import shutil
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from bigfix_relevance_analyzer import Dialect, analyze_relevance
+from bigfix_standin import StandIn, make_certificate
+from bigfix_standin.app import PASSWORD, TOKEN, USER
+
+from deploymetrics.collector.isolation import Outcome, Running, ask
+from deploymetrics.collector.process import Stop
+from deploymetrics.config import load_settings
+from deploymetrics.errors import SettingError
+from deploymetrics.sources import MAX_REASON, Context
+from deploymetrics.sources.bigfix import BigFixSource, default_metrics, metrics_of
+from deploymetrics.sources.bigfix.access import Access
+from deploymetrics.sources.bigfix.transport import MAX_ANSWER
+
+NUMBER = [[5], False, "integer"]
+ANSWERS = {metric.relevance: NUMBER for metric in default_metrics()} | {
+    metric.relevance: [[["Win10 10.0", 3], ["Linux 5.4", 2]], True, "( string, integer )"]
+    for metric in default_metrics() if metric.answer == "counts"
+} | {
+    "expiration date of bes license": [["Thu, 01 Jan 2026 00:00:00 +0000"], False, "time"],
+    "expiration state of bes license": [["Unrestricted"], False, "string"],
+    "webui enabled": [[True], False, "boolean"],
+}
+NOTHING = "Singular expression refers to nonexistent object."
+COUNTS = next(metric.relevance for metric in default_metrics() if metric.answer == "counts")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Two stand-ins: one whose certificate names nobody, one whose certificate names its address."""
+    made = []
+    for name, address in (("other-name", None), ("named", "127.0.0.1")):
+        folder = tmp_path_factory.mktemp(name)
+        made.append(StandIn(folder, make_certificate(folder, name, address)))
+    yield made
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def server(servers):
+    servers[0].behave(ANSWERS)
+    return servers[0]
+
+
+@pytest.fixture
+def source(server, tmp_path):
+    """Make the source for the server, with further settings."""
+
+    def make(**settings):
+        pinned = {"BIGFIX_SERVER": server.url, "BIGFIX_FINGERPRINT": server.fingerprint,
+                  "BIGFIX_USER": USER, "BIGFIX_PASSWORD": PASSWORD}
+        return BigFixSource(Context(load_settings(tmp_path, pinned | settings), str(tmp_path), None, None, None))
+
+    return make
+
+
+def queries(server):
+    return [kind for _, path, kind in server.requests() if path == "/api/query"]
+
+
+def test_right_answers_by_name(source):
+    outcome = ask("bigfix", source())
+    assert (outcome.error, outcome.failed, outcome.warning) == ("", {}, "")
+    assert list(outcome.values) == [metric.name for metric in default_metrics()]
+    assert outcome.values["number_of_endpoints"] == "5"
+    assert outcome.values["endpoints_by_operating_system"] == {"Win10 10.0": "3", "Linux 5.4": "2"}
+    assert outcome.values["license_expiration"] == "Thu, 01 Jan 2026 00:00:00 +0000"
+    assert outcome.values["webui_enabled"] == "True"
+
+
+def test_a_bearer_token(source):
+    assert ask("bigfix", source(BIGFIX_USER="", BIGFIX_PASSWORD="", BIGFIX_TOKEN=TOKEN)).error == ""
+
+
+def test_without_an_explorer_the_form_is_used_and_the_503_met_once(source, server):
+    server.behave(ANSWERS, mode="no_explorer")
+    outcome = ask("bigfix", source())
+    assert (outcome.error, outcome.failed) == ("", {})
+    assert queries(server).count("application/json+relevance") == 1
+
+
+def test_the_table_is_extended_replaced_and_trimmed(source, server):
+    names = [["A", "B"], True, "string"]
+    server.behave(ANSWERS | {"names of bes sites": names, "7": [[7], False, "integer"]})
+    changes = {"site_names": "names of bes sites", "number_of_endpoints": "7", "webui_enabled": None}
+    outcome = ask("bigfix", source(BIGFIX_METRICS=changes))
+    assert outcome.values["site_names"] == ["A", "B"]
+    assert outcome.values["number_of_endpoints"] == "7"
+    assert "webui_enabled" not in outcome.values
+
+
+def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEPLOYMETRICS_BIGFIX_METRICS", json.dumps({"number_of_roles": None}))
+    assert "number_of_roles" not in [metric.name for metric in metrics_of(load_settings(tmp_path))]
+
+
+@pytest.mark.parametrize(("relevance", "answer", "reason"), [
+    ("maximum of relay distances of bes computers", [NOTHING, False, "error"], NOTHING),
+    ("number of bes roles", [["banana"], False, "string"], "The answer is not a whole number."),
+    ("number of bes roles", [[True], False, "boolean"], "The answer is not a whole number."),
+    ("number of bes roles", [[], False, "integer"], "There are 0 answers in place of one."),
+    ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
+    ("webui enabled", [[None], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
+    ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
+    (COUNTS, [[["a", float("nan")]], True, ""], "An answer is neither text nor a number."),
+    (COUNTS, [["Linux"], True, "string"], "The answers are not pairs."),
+    (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
+])
+def test_a_bad_answer_to_one_expression_costs_that_metric_only(source, server, relevance, answer, reason):
+    server.behave(ANSWERS | {relevance: answer})
+    outcome = ask("bigfix", source())
+    name = next(metric.name for metric in default_metrics() if metric.relevance == relevance)
+    assert outcome.failed == {name: reason}
+    assert len(outcome.values) == len(default_metrics()) - 1
+
+
+def test_nothing_but_relevance_errors_is_a_failure(source, server):
+    server.behave({})
+    assert ask("bigfix", source()).error.startswith("Every metric failed")
+
+
+@pytest.mark.parametrize("mode", [
+    "cut_off", "cut_json", "login_page", "no_result", "broken", "endless", "compressed", "redirect", "deep", "list",
+    "odd_result",
+])
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_server_that_answers_wrong_or_half_is_a_failure_to_be_tried_again(source, server, mode, after):
+    server.behave(ANSWERS, mode=mode, after=after)
+    outcome = ask("bigfix", source())
+    assert outcome.error and not outcome.permanent and not outcome.values
+    assert len(queries(server)) == after + 1
+
+
+@pytest.mark.parametrize("mode", ["locked", "forbidden"])
+def test_refused_credentials_are_permanent_and_tried_once(source, server, mode):
+    server.behave(ANSWERS, mode=mode)
+    outcome = ask("bigfix", source())
+    assert outcome.permanent and "authentication" in outcome.error
+    assert len(server.requests()) == 1
+
+
+def test_a_wrong_password_is_permanent_and_tried_once(source, server):
+    assert ask("bigfix", source(BIGFIX_PASSWORD="guess")).permanent
+    assert len(server.requests()) == 1
+
+
+def test_an_account_that_is_no_master_operator_is_warned_of(source, server):
+    server.behave(ANSWERS, master=False)
+    outcome = ask("bigfix", source())
+    assert "not a master operator" in outcome.warning
+    assert len(outcome.values) == len(default_metrics())
+
+
+def test_a_query_that_takes_too_long_is_given_up(source, server):
+    server.behave(ANSWERS, mode="slow", after=3)
+    outcome = ask("bigfix", source(BIGFIX_QUERY_SECONDS=1))
+    server.release()
+    assert "timeout" in outcome.error and not outcome.permanent
+
+
+def test_an_answer_that_comes_byte_by_byte_is_given_up(source, server):
+    server.behave(ANSWERS, mode="dripping")
+    outcome = ask("bigfix", source(BIGFIX_CONNECT_SECONDS=1, BIGFIX_QUERY_SECONDS=1))
+    server.release()
+    assert outcome.error == "BigFix: timeout: the answer took more than 2 seconds."
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(source, server):
+    server.behave(ANSWERS, mode="endless")
+    assert ask("bigfix", source()).error == f"BigFix: http: the answer is larger than {MAX_ANSWER} bytes."
+
+
+def test_a_compressed_answer_is_not_unpacked(source, server):
+    server.behave(ANSWERS, mode="compressed")
+    assert "compressed" in ask("bigfix", source()).error
+
+
+def test_a_source_that_hangs_is_ended(source, server):
+    server.behave(ANSWERS, mode="slow")
+    stop = Stop()
+    outcome = Running("bigfix", source(), 1).outcome(stop)
+    server.release()
+    stop.close()
+    assert outcome.error == "There was no answer within 1 seconds."
+
+
+def test_nobody_there_is_a_failure_to_be_tried_again(source):
+    outcome = ask("bigfix", source(BIGFIX_SERVER="https://127.0.0.1:1"))
+    assert outcome.error == "The BigFix server cannot be reached: ConnectionRefusedError."
+    assert not outcome.permanent
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_server_that_breaks_off_the_handshake_is_a_failure_to_be_tried_again(source, servers, words):
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        broken_off = thread.submit(break_off, listening, words)
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        settings = {"BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(servers[1].certfile)}
+        outcome = ask("bigfix", source(BIGFIX_SERVER=url, **settings))
+        broken_off.result(20)
+    assert outcome.error and not outcome.permanent
+
+
+def break_off(listening, words):
+    """Take one connection, say something on it and close it, as a server does that is being restarted."""
+    with listening.accept()[0] as connection:
+        connection.recv(4096)
+        connection.sendall(words)
+
+
+def test_another_certificate_than_the_pinned_one_gets_no_credentials(source, server, servers):
+    outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
+    assert outcome.permanent and "another certificate" in outcome.error
+    assert server.requests() == []
+
+
+def test_a_certificate_that_changes_after_the_look_gets_no_credentials(source, server, servers, monkeypatch):
+    with open(servers[1].certfile) as file:
+        pem = file.read()
+    monkeypatch.setattr("ssl.get_server_certificate", lambda *args, **kwargs: pem)
+    outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=servers[1].fingerprint))
+    assert outcome.permanent and "The certificate changed" in outcome.error
+    assert server.requests() == []
+
+
+def test_an_unknown_certificate_is_refused_and_its_fingerprint_told(source, server):
+    outcome = ask("bigfix", source(BIGFIX_FINGERPRINT=""))
+    assert outcome.permanent
+    assert server.fingerprint.upper() in outcome.error.replace(":", "")
+    assert server.requests() == []
+
+
+def test_a_fingerprint_with_colons(source, server):
+    colons = ":".join(server.fingerprint[at:at + 2] for at in range(0, 64, 2)).upper()
+    assert ask("bigfix", source(BIGFIX_FINGERPRINT=colons)).error == ""
+
+
+def test_a_ca_file(source, servers, tmp_path):
+    named = servers[1]
+    named.behave(ANSWERS)
+    settings = {"BIGFIX_SERVER": named.url, "BIGFIX_FINGERPRINT": "", "BIGFIX_CA_FILE": str(named.certfile)}
+    assert ask("bigfix", source(**settings)).error == ""
+    shutil.copy(named.certfile, tmp_path / "ca.pem")
+    assert ask("bigfix", source(**settings | {"BIGFIX_CA_FILE": "ca.pem"})).error == ""
+
+
+def test_a_ca_file_that_is_not_there(source):
+    outcome = ask("bigfix", source(BIGFIX_FINGERPRINT="", BIGFIX_CA_FILE="/nowhere/ca.pem"))
+    assert outcome.error == "BIGFIX_CA_FILE cannot be used: No such file or directory."
+
+
+@pytest.mark.parametrize("url", ["http://h:1", "127.0.0.1", "https://u:p@127.0.0.1", "https://h:x", "https://h/x"])
+def test_addresses_that_are_refused(source, url):
+    outcome = ask("bigfix", source(BIGFIX_SERVER=url))
+    assert outcome.permanent and outcome.error.startswith("BIGFIX_SERVER")
+
+
+@pytest.fixture
+def credentials(source, tmp_path):
+    """Write a credentials file, and give the source that uses it."""
+
+    def make(text, mode=0o600):
+        path = tmp_path / "bigfix"
+        path.write_text(text)
+        os.chmod(path, mode)
+        return source(BIGFIX_USER="", BIGFIX_PASSWORD="", BIGFIX_CREDENTIALS_FILE="bigfix")
+
+    return make
+
+
+@pytest.mark.parametrize("line", [f"{USER}:{PASSWORD}\n", f"Bearer {TOKEN}"])
+def test_a_credentials_file(credentials, line):
+    assert ask("bigfix", credentials(line)).error == ""
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+def test_a_credentials_file_that_others_may_use_is_refused(credentials, server, mode):
+    outcome = ask("bigfix", credentials(f"{USER}:{PASSWORD}", mode))
+    assert outcome.permanent and "0600" in outcome.error
+    assert server.requests() == []
+
+
+@pytest.mark.parametrize("line", ["", "no colon", "user:", "user:with\x07bell"])
+def test_a_credentials_file_without_usable_credentials(credentials, line):
+    outcome = ask("bigfix", credentials(line))
+    assert outcome.permanent and outcome.error
+
+
+def test_without_the_library_the_error_says_what_to_install_and_ends_when_it_is(source, monkeypatch):
+    installed = source().configuration()
+    monkeypatch.setitem(sys.modules, "bigfix_remote_session_relevance", None)
+    outcome = ask("bigfix", source())
+    assert outcome.permanent and "deploymetrics[bigfix]" in outcome.error
+    assert source().configuration() != installed
+
+
+def test_a_changed_file_of_authorities_is_another_configuration(source, tmp_path):
+    seen = [source(BIGFIX_CA_FILE="ca.pem").configuration()]
+    for text in ("one", "other"):
+        (tmp_path / "ca.pem").write_text(text)
+        seen.append(source(BIGFIX_CA_FILE="ca.pem").configuration())
+        assert seen[-1] not in seen[:-1]
+
+
+def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):
+    source = credentials("")
+    (tmp_path / "bigfix").write_bytes("reader:wörd".encode("latin-1"))
+    assert ask("bigfix", source) == Outcome(error="BIGFIX_CREDENTIALS_FILE is not in UTF-8.", permanent=True)
+    assert source.configuration()["access"] == "BIGFIX_CREDENTIALS_FILE is not in UTF-8."
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_credentials_file_that_is_no_file(source, tmp_path, make):
+    make(tmp_path / "bigfix", 0o600)
+    stop = Stop()
+    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(stop)
+    stop.close()
+    assert outcome.permanent and outcome.error.startswith("BIGFIX_CREDENTIALS_FILE ")
+
+
+@pytest.mark.parametrize("name", ["BIGFIX_PASSWORD", "BIGFIX_TOKEN"])
+def test_secrets_in_a_config_that_others_may_read_are_refused(tmp_path, name):
+    path = tmp_path / "config.py"
+    path.write_text(f"{name} = 'hunter2'\n")
+    os.chmod(path, 0o640)
+    with pytest.raises(SettingError, match=f"config.py holds {name}") as raised:
+        load_settings(tmp_path)
+    assert "hunter2" not in str(raised.value)
+    os.chmod(path, 0o600)
+    assert load_settings(tmp_path)[name] == "hunter2"
+
+
+def test_a_changed_credentials_file_is_another_configuration(credentials):
+    before = credentials("a:one").configuration()
+    assert credentials("a:two").configuration() != before
+    assert credentials("a:one").configuration() == before
+
+
+@pytest.mark.parametrize("mode", ["echo", "echo_error"])
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token, caplog):
+    server.behave(ANSWERS, mode=mode)
+    outcome = ask("bigfix", source(BIGFIX_TOKEN=token))
+    shown = repr(outcome) + caplog.text
+    assert "(secret)" in shown
+    header = "cmVhZGVyOnBhc3M"  # how the Basic credentials begin
+    assert not any(secret in shown for secret in (TOKEN, header) if token or secret != TOKEN)
+    assert token or PASSWORD not in shown
+
+
+@pytest.mark.parametrize("padding", range(MAX_REASON - 15, MAX_REASON + 1, 3))
+def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
+    server.behave(ANSWERS, mode="echo_late", padding=padding - len("BigFix: http: "))
+    error = ask("bigfix", source()).error
+    assert "xxx" in error and "pas" not in error
+
+
+def test_an_answer_that_repeats_the_password_is_none(source, server):
+    server.behave(ANSWERS, mode="echo_answer", after=1)
+    outcome = ask("bigfix", source())
+    assert outcome.values == {"number_of_endpoints": "5"}
+    assert set(outcome.failed.values()) == {"The answer repeats the credentials."}
+
+
+@pytest.mark.parametrize("text", ["a  b/c", "a b/c", "a%20%20b%2Fc", "me:a  b/c", "bWU6YSAgYi9j"])
+def test_every_form_of_a_secret_is_found(text):
+    access = Access("https://h", "h", 52311, "me", "a  b/c", "")
+    assert access.redacted(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
+    assert access.is_repeated_in([("x", text)]) and not access.is_repeated_in(["abc", 5])
+
+
+@pytest.mark.parametrize("metric", default_metrics(), ids=lambda metric: metric.name)
+def test_every_default_expression_is_one_that_the_rest_api_knows(metric):
+    """The analyzer has tables of the inspectors that real servers list, and derives the type of the answer."""
+    report = analyze_relevance(metric.relevance, Dialect.SESSION)
+    types = report.to_dict()["types"]
+    expected = {"number": ["integer"], "counts": ["( string, integer )"]}
+    assert report.valid and not report.unknown_references and types["ok"]
+    assert "session:rest_api" in report.platforms
+    assert types["types"] in [expected.get(metric.answer, [kind]) for kind in ("string", "time", "boolean")]
+    assert types["plurality"] == ("plural" if metric.answer == "counts" else "singular")

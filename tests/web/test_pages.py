@@ -1,0 +1,420 @@
+"""The pages without a browser: what they show, refuse and bound, and that they rest on the same service as the API."""
+
+import json
+import re
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from conftest import PASSWORD, Person
+from pagekit import text_of
+from problems import assert_problem
+
+from deploymetrics import create_app
+from deploymetrics.accounts.service import Role
+from deploymetrics.collector.task import BY, COLLECTOR, SourceState
+from deploymetrics.web.filters import visible
+from deploymetrics.web.login import landing
+
+HOSTILE = '<script>alert(1)<⁄script>"\'&\u202e'
+
+
+# --- Login
+
+
+@pytest.mark.parametrize(("target", "place"), [
+    ("/tags/custom?range=day", "/tags/custom?range=day"), ("/", "/"), (None, "/"), ("", "/"), ("/login?next=/x", "/"),
+    ("//evil.example/", "/"), ("/\\evil.example", "/"), ("https://evil.example/", "/"), ("javascript:alert(1)", "/"),
+    ("/\t/evil.example", "/"), ("/x\r\nSet-Cookie: a=b", "/"), ("evil.example", "/"), ("///evil.example", "/"),
+])
+def test_where_the_login_leads(app, target, place):
+    with app.test_request_context("/login"):
+        assert landing(target) == place
+
+
+def test_a_page_leads_to_the_login_and_back(app, master, save):
+    save("custom", b"1")
+    client = app.test_client()
+    there = client.get("/tags/custom?range=day").headers["Location"]
+    assert there == "/login?next=/tags/custom?range%3Dday"
+    assert 'value="/tags/custom?range=day"' in text_of(client.get(there))
+    form = {"name": "master-operator", "password": PASSWORD, "next": "/tags/custom?range=day"}
+    assert client.post("/login", data=form).headers["Location"] == "/tags/custom?range=day"
+    assert client.get(there).headers["Location"] == "/tags/custom?range=day"
+
+
+def test_a_wrong_login_opens_no_window_of_the_browser(app, master):
+    answer = app.test_client().post("/login", data={"name": "master-operator", "password": "x"})
+    assert answer.status_code == 401 and "Basic" not in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("path", [
+    "/new", "/tags/custom/edit", "/tags/custom/delete", "/tags/custom/expected", "/tags/custom/versions/1/restore",
+    "/accounts", "/accounts/secret", "/accounts/enable", "/accounts/disable", "/accounts/remove", "/account",
+])
+def test_no_form_can_be_sent_by_another_site(pages, save, path):
+    save("custom", b"1")
+    for name, value in (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "http://a")):
+        headers = {name: value}
+        assert "another site" in text_of(pages.post(path, data={"metrics": "2"}, headers=headers), 403)
+
+
+# --- Overview
+
+
+def tags_of(answer):
+    """The tags in a page of the overview."""
+    return re.findall(r'<tr><th scope="row"><a href="[^"]*"><bdi>(.*?)</bdi>', text_of(answer))
+
+
+def test_the_overview(pages, master, save, clock):
+    for number in range(3):
+        save("custom", b'[{"a":"%d"}]' % number)
+    clock.forward(minutes=3)
+    page = text_of(pages.get("/"))
+    size = len(master.get("/api/deploymentmetrics/custom").data)
+    for words in ("3 minutes ago", "12 Jan 2018 12:00:03", "2018-01-12T12:00:03", "<bdi>bob</bdi>", "<td>3</td>"):
+        assert words in page, words
+    assert f"<td>{size} B</td>" in page
+    assert 'aria-label="a: 2"' in page and "<polyline" in page and "1 of 1 document<" in page
+    save("custom", b"{}")
+    assert "<polyline" not in text_of(pages.get("/"))
+
+
+def test_lines_that_are_remembered_stay_right(master, save, services, clock):
+    save("custom", b"1")
+    for forward, words in (({}, "just now"), ({"seconds": 59}, "just now"), ({"seconds": 1}, "1 minute ago"),
+                           ({"minutes": 58, "seconds": 59}, "59 minutes ago"), ({"seconds": 1}, "1 hour ago"),
+                           ({"hours": 23}, "1 day ago"), ({"days": 3}, "4 days ago")):
+        clock.forward(**forward)
+        assert f">{words}</time>" in text_of(master.get("/")), words
+    services.expectations.set("custom", 86400 * 5, "bob")
+    assert tags_of(master.get("/?state=fresh")) == ["custom"]
+    clock.forward(days=1)
+    assert '<td><span class="state fresh">' in text_of(master.get("/"))
+    clock.forward(seconds=1)
+    assert '<td><span class="state stale">' in text_of(master.get("/"))
+
+
+def test_the_plot_of_a_line_is_drawn_once_for_a_version(master, save, services, clock, monkeypatch):
+    save("custom", b"1")
+    text_of(master.get("/"))
+    monkeypatch.setattr(services.service, "history", None)
+    clock.forward(minutes=5)
+    assert ">5 minutes ago</time>" in text_of(master.get("/"))
+
+
+def test_search_order_and_pages(pages, save, clock):
+    for number in range(205):
+        clock.forward(seconds=1)
+        save(f"tag-{number:03}", b"1" * (number + 1), "Carol" if number == 7 else "bob")
+    assert tags_of(pages.get("/")) == [f"tag-{number:03}" for number in range(100)]
+    for page in (3, 99):
+        assert tags_of(pages.get(f"/?page={page}")) == [f"tag-{number}" for number in range(200, 205)]
+    assert tags_of(pages.get("/?order=-size"))[0] == tags_of(pages.get("/?order=-changed"))[0] == "tag-204"
+    assert tags_of(pages.get("/?q=carol")) == ["tag-007"] == tags_of(pages.get("/?q=TAG-007"))
+    for nonsense in ("page=-1", "page=x", "page=0", "order=nothing", "state=nothing", "page=" + "9" * 5000, "page=%F0"):
+        assert tags_of(pages.get(f"/?{nonsense}"))
+    assert "No document is like that" in text_of(pages.get("/?q=%3Cscript%3E"))
+    page = text_of(pages.get("/?q=tag&order=-changed"))
+    assert 'href="/?q=tag&amp;order=-changed&amp;page=2" rel="next"' in page
+    assert 'href="/?q=tag&amp;order=-changed&amp;page=3" aria-label="Last page"' in page
+    assert 'href="/" aria-label="First page"' in text_of(pages.get("/?page=3")) and "Last page" not in text_of(
+        pages.get("/?page=2"))
+
+
+def test_fresh_quiet_and_stale(master, save, services, clock):
+    for tag in ("old", "late", "punctual"):
+        save(tag, b"1")
+    services.expectations.set("late", 3600, "bob")
+    services.expectations.set("punctual", 3 * 86400, "bob")
+    clock.forward(days=2)
+    save("new", b"1")
+    for name, tags in (("fresh", ["new", "punctual"]), ("quiet", ["old"]), ("stale", ["late"])):
+        assert tags_of(master.get(f"/?state={name}")) == tags
+    assert "was due 1 day ago" in text_of(master.get("/tags/late"))
+    assert services.service.get("late").version == 1
+
+
+def test_a_damaged_document_is_named(pages, save, tmp_path):
+    save("good", b"1")
+    save("bad", b"1")
+    (tmp_path / "instance" / "deploymentmetrics" / "bad.json").write_bytes(b"{")
+    page = pages.get("/")
+    assert tags_of(page) == ["good"] and "1 stored document cannot be read" in page.text
+
+
+def test_the_weight_of_the_overview(pages, services):
+    for number in range(100):
+        for version in range(3):
+            services.service.save(f"deployment-metric-{number:03}", b'[{"endpoints":"%d","b":"x"}]' % version, "alice")
+    assert len(pages.get("/").data) <= 100_000
+
+
+def test_a_damaged_history_harms_its_own_page_only(pages, save, tmp_path):
+    for number in range(3):
+        save("bad", b"%d" % number)
+        save("good", b"%d" % number)
+    file = next((tmp_path / "instance" / "history" / "deploymentmetrics" / "bad").iterdir())
+    file.write_bytes(b"X" + file.read_bytes())
+    assert tags_of(pages.get("/")) == ["bad", "good"]
+    page = text_of(pages.get("/tags/bad"))
+    assert "The history cannot be read:" in page and ">2<" in page
+    assert "<polyline" in text_of(pages.get("/tags/good"))
+    assert text_of(pages.get("/tags/bad/history"), 503)
+
+
+# --- A document
+
+
+def test_a_document(pages, save):
+    save("it's", b'[{"number_of_endpoints":"5","os":{"Win11":"3"},"none":null}]')
+    page = text_of(pages.get("/tags/it's"))
+    assert "number_<wbr>of_<wbr>endpoints" in page and '<bdi class="key">Win11</bdi>' in page
+    curl = "curl -u master-operator http://localhost/api/deploymentmetrics/it%27s"
+    assert curl in page and "&lt;DeploymentMetrics Resource" in page
+    for form in ("json", "xml"):
+        assert f'href="/api/deploymentmetrics/it&#39;s?output={form}" download' in page
+        assert f'data-copy="raw-{form}"' in page
+
+
+def test_nothing_that_is_cut_is_copied(pages, save):
+    """XML is longer than JSON: one may be cut and the other not."""
+    save("custom", b"[%b]" % b",".join([b"1"] * 5000))
+    page = text_of(pages.get("/tags/custom"))
+    assert 'data-copy="raw-json"' in page and 'data-copy="raw-xml"' not in page
+    assert page.count("too long to show all of it") == 1
+
+
+@pytest.mark.parametrize(("metrics", "words"), [
+    (b'[{"a":1,"b":"x"},{"a":2,"c":null}]', ['<table class="values">', "<bdi>c</bdi>", 'class="none">null<']),
+    (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
+    (b"3.10", ['<div class="tree"', ">3.10<"]), (b"[]", [">[]<"]),
+    (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
+    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">']), (b"1E400", [">1E400<", "has a number to plot"]),
+])
+def test_every_shape(pages, save, metrics, words):
+    save("custom", metrics)
+    page = text_of(pages.get("/tags/custom"))
+    assert [word for word in words if word not in page] == []
+
+
+def test_plots_over_the_history(master, save, clock):
+    for number in (5, 7, 6):
+        save("custom", b'[{"endpoints":"%d","name":"x","ratio":0.%d0}]' % (number, number))
+        clock.forward(hours=20)
+    page = text_of(master.get("/tags/custom"))
+    assert page.count("<figure>") == 2
+    assert "endpoints: 3 values, lowest 5, highest 7, last 6" in page and "0.70 · 13 Jan 2018 08:00" in page
+    assert '<td class="figure">0.50</td>' in page and "<style" not in page
+    assert "one value" in text_of(master.get("/tags/custom?range=day"))
+    clock.forward(days=9)
+    assert "No version of this range" in text_of(master.get("/tags/custom?range=week"))
+    assert text_of(master.get("/tags/custom?range=nonsense&plots=x")).count("<figure>") == 2
+
+
+def test_many_versions_are_bounded(pages, save, clock):
+    for number in range(110):
+        save("custom", b"%d" % number)
+        clock.forward(minutes=1)
+    page = text_of(pages.get("/tags/custom"))
+    assert "at most 72 values are drawn" in page and "The table has the newest 100 of 110 versions." in page
+    assert page.count("<circle") == 72
+
+
+def test_a_thousand_series(pages, save):
+    save("custom", json.dumps([{f"s{number}": number for number in range(2000)}]).encode().replace(b" ", b""))
+    page = text_of(pages.get("/tags/custom?plots=2"))
+    assert page.count("<figure>") == 12 and "these are the first 1,000" in page and "Page 2 of 84" in page
+    assert text_of(pages.get("/tags/custom?name=S99")).count("<figure>") == 11
+    assert "And 1,700 more" in page
+
+
+@pytest.mark.parametrize("metrics", [
+    json.dumps([{"id": number, "text": "x" * 90} for number in range(9000)]).encode().replace(b" ", b""),
+    json.dumps([{f"key {number}": str(number) for number in range(10_000)}]).encode(),
+    b"[" * 512 + b"1" + b"]" * 512,
+    b"[" * 500 + b",".join([b"1"] * 400_000) + b"]" * 500,
+    b"[" + b",".join([b'{"a":[%d]}' % number for number in range(50_000)]) + b"]",
+    b'[{"":1e999,"a":%b,"b":"NaN","c":"-Infinity","d":"0x1F","e":{"":"1e400"},"f":"1e-400"},{"":-0.0}]' % (b"9" * 400),
+    b'{"' + b"k" * 500_000 + b'":{"' + b"j" * 400_000 + b'":1}}',
+    b'"' + b"x" * 1_000_000 + b'"',
+])
+def test_large_documents_leave_every_page_standing(pages, save, metrics):
+    for number in range(3):
+        save("custom", metrics)
+    for path in ("", "/history", "/versions/2", "/compare?from=1&to=3"):
+        assert len(text_of(pages.get(f"/tags/custom{path}")).encode()) < 700_000
+    assert len(text_of(pages.get("/")).encode()) < 100_000
+    assert len(text_of(pages.get("/tags/custom/edit")).encode()) < 6_000_000
+
+
+def test_hostile_tags_and_values(pages, save, services):
+    save(HOSTILE, b'[{"<img src=x onerror=alert(1)>":"<script>alert(1)</script>","y":"5"}]', HOSTILE)
+    save("a", b"1", HOSTILE)
+    services.expectations.set(HOSTILE, 60, HOSTILE)
+    tag = quote(HOSTILE, safe="")
+    for path in ("/", f"/tags/{tag}", f"/tags/{tag}/history", f"/tags/{tag}/edit", f"/tags/{tag}/delete", f"/?q={tag}",
+                 f"/tags/{tag}/versions/1", f"/tags/{tag}/compare?from=1&to=1", f"/new?tag={tag}"):
+        page = text_of(pages.get(path))
+        assert page.count("<script") == 1 and "<img" not in page and "\u202e</bdi></h1>" not in page
+    assert "⟨U+202E⟩" in text_of(pages.get(f"/tags/{tag}"))
+    item = services.service.get(HOSTILE)
+    pages.post(f"/tags/{tag}/delete", data={"etag": item.etag})
+    assert "\u202e is deleted" not in text_of(pages.get("/"))
+
+
+@pytest.mark.parametrize(("tag", "shown"), [
+    ("a b", "a b"), ("a\u00a0b", "a⟨U+00A0⟩b"), ("a\u200bb", "a⟨U+200B⟩b"), ("a\u00adb", "a⟨U+00AD⟩b"), ("é𝕏日", "é𝕏日"),
+    ("a\u2066", "a⟨U+2066⟩"), ("a\u3164b", "a⟨U+3164⟩b"), ("\U000e0041a", "⟨U+E0041⟩a"), ("a\ufe0e", "a⟨U+FE0E⟩"),
+])
+def test_no_tag_passes_for_another(tag, shown):
+    assert visible(tag) == shown
+
+
+@pytest.mark.parametrize("path", ["/tags/no", "/tags/no/history", "/tags/no/edit", "/tags/custom/versions/9",
+                                  "/tags/custom/compare?from=1&to=9", "/tags/no/delete"])
+def test_what_is_not_there(pages, save, path):
+    save("custom", b"1")
+    assert "Not Found" in text_of(pages.get(path), 404)
+
+
+# --- History
+
+
+def test_history_compared_and_brought_back(pages, save, services):
+    save("custom", b'{"a":1.10,"b":"x"}')
+    item = save("custom", b'{"a":"1.10","b":"x"}')
+    page = text_of(pages.get("/tags/custom/compare?from=2&to=1"))
+    assert "<del><bdi>1.10</bdi></del>" in page and "<ins><bdi>&#34;1.10&#34;</bdi></ins>" in page
+    assert "1 value is the same" in page
+    page = text_of(pages.post("/tags/custom/versions/1/restore", data={"etag": "old"}), 412)
+    assert "Nothing is brought back" in page and f'name="etag" value="{item.etag}"' in page
+    assert pages.post("/tags/custom/versions/1/restore", data={"etag": item.etag}).status_code == 302
+    assert bytes(services.service.get("custom").record.metrics) == b'{"a":1.10,"b":"x"}'
+
+
+def test_a_deleted_document_is_brought_back(pages, save, services):
+    save("custom", b"[1.0]")
+    services.service.delete("custom", "carol")
+    assert "deleted just now by <bdi>carol</bdi>" in text_of(pages.get("/tags/custom"), 404)
+    assert "deleted</span>" in text_of(pages.get("/tags/custom/history"))
+    assert "<del>" in text_of(pages.get("/tags/custom/compare?from=1&to=2"))
+    assert pages.post("/tags/custom/versions/1/restore", data={"etag": ""}).status_code == 302
+    assert services.service.get("custom").version == 3
+    assert "the document was deleted" in text_of(pages.post("/tags/custom/versions/2/restore", data={"etag": ""}), 404)
+
+
+def test_versions_past_the_limits_are_not_there(tmp_path):
+    app = create_app(tmp_path / "short", {"HISTORY_VERSIONS": 2})
+    services = app.extensions["deploymetrics"]
+    services.accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    for number in range(100):
+        services.service.save("custom", b"%d" % number, "alice")
+    pages = Person(app, "alice", PASSWORD)
+    for path in ("compare?from=1&to=100", "versions/1"):
+        assert "past the limits" in text_of(pages.get(f"/tags/custom/{path}"), 404)
+    assert text_of(pages.get("/tags/custom/history?before=2"))
+
+
+def test_history_in_pages(pages, save):
+    for number in range(60):
+        save("custom", b"%d" % number)
+    page = text_of(pages.get("/tags/custom/history"))
+    older = re.search(r'href="([^"]*before=[^"]*)" rel="next"', page)[1]
+    assert older == "/tags/custom/history?before=11" and page.count('name="from"') == 50
+    assert text_of(pages.get(older)).count('name="from"') == 10
+
+
+def test_the_collector_is_shown_before_it_found_anything(pages, services):
+    """That is when somebody asks why."""
+    state = SourceState(name="bigfix", failures=1, reason="The server did not answer.")
+    services.service.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    assert "The server did not answer." in text_of(pages.get("/tags/platform"), 404)
+    assert "never was" in text_of(pages.get("/tags/other"), 404)
+
+
+# --- Accounts
+
+
+def test_an_account_that_is_disabled_is_out_at_once(app, pages, services):
+    services.accounts.add("carol", Role.MASTER_OPERATOR, PASSWORD)
+    client = app.test_client()
+    client.post("/login", data={"name": "carol", "password": PASSWORD})
+    assert client.get("/").status_code == 200
+    assert pages.post("/accounts/disable", data={"account": "carol"}).status_code == 302
+    assert client.get("/").status_code == 302
+    assert client.post("/accounts/remove", data={"account": "master-operator"}).status_code == 401
+    assert "wrong, or the account is disabled" in text_of(
+        client.post("/login", data={"name": "carol", "password": PASSWORD}), 401)
+
+
+def test_logging_in_again_ends_the_session_before(app, pages):
+    before = app.test_client()
+    before.set_cookie("deploymetrics", pages.get_cookie("deploymetrics").value)
+    assert before.get("/").status_code == 200
+    pages.post("/login", data={"name": "master-operator", "password": PASSWORD})
+    assert before.get("/").status_code == 302 and pages.get("/").status_code == 200
+
+
+def test_the_last_master_operator_stays(pages, services):
+    for action in ("disable", "remove"):
+        page = text_of(pages.post(f"/accounts/{action}", data={"account": "master-operator"}), 409)
+        assert "master-operator is the last enabled master operator" in page
+    services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
+    assert pages.post("/accounts/disable", data={"account": "spare"}).status_code == 302
+    assert pages.post("/accounts/remove", data={"account": "master-operator"}).status_code == 409
+
+
+def test_a_secret_is_shown_once(pages, services):
+    page = text_of(pages.post("/accounts", data={"name": "app", "role": "webui-app"}))
+    secret = re.search('id="secret">(.*?)<', page)[1]
+    assert services.accounts.find_by_secret(secret).name == "app"
+    assert "already" in text_of(pages.post("/accounts", data={"name": "app", "role": "webui-app"}), 409)
+    page = text_of(pages.post("/accounts/secret", data={"account": "app"}))
+    assert secret not in page and services.accounts.find_by_secret(secret) is None
+
+
+@pytest.mark.parametrize("form", [
+    {}, {"name": "a:b", "role": "operator"}, {"name": "a", "role": "king"}, {"name": "a"},
+])
+def test_accounts_that_cannot_be(pages, services, form):
+    assert 'role="alert"' in text_of(pages.post("/accounts", data=form), 400)
+    assert len(services.accounts.list()) == 1
+
+
+def test_a_new_password_for_oneself_keeps_this_session_only(app, pages):
+    other = app.test_client()
+    other.post("/login", data={"name": "master-operator", "password": PASSWORD})
+    form = {"current-password": PASSWORD, "new-password": "a new password", "repeated-password": "a new password"}
+    assert pages.post("/account", data=form).status_code == 302
+    assert pages.get("/").status_code == 200 and other.get("/").status_code == 302
+    assert "between 8 and 1024" in text_of(pages.post("/account", data=form | {
+        "current-password": "a new password", "new-password": "x", "repeated-password": "x"}), 400)
+
+
+# --- Expectations in the API
+
+
+def test_expectations(master, save, clock):
+    url = "/api/expectations/custom"
+    assert_problem(master.get(url), 404, "no-expectation")
+    assert master.put(url, json={"everySeconds": 3600}).json == {
+        "tag": "custom", "everySeconds": 3600, "state": None, "due": None}
+    save("custom", b"1")
+    due = "2018-01-12T13:00:03.123456Z"
+    assert master.get(url).json == {"tag": "custom", "everySeconds": 3600, "state": "fresh", "due": due}
+    clock.forward(hours=2)
+    late = {"tag": "custom", "everySeconds": 3600, "state": "stale", "due": due}
+    assert master.get("/api/expectations").json == [late]
+    assert_problem(master.get("/api/expectations", headers={"Accept": "application/xml"}), 406, "not-acceptable", "xml")
+    assert master.delete(url).status_code == 204
+    assert master.get("/api/expectations").json == []
+
+
+@pytest.mark.parametrize("body", [
+    "", "1", "{}", "{", *(f'{{"everySeconds":{value}}}' for value in ("59", '"60"', "1E400", "1.5", "true", "9" * 12)),
+])
+def test_expectations_that_cannot_be(master, body):
+    assert master.put("/api/expectations/custom", data=body).status_code == 400
+    assert master.get("/api/expectations").json == []
