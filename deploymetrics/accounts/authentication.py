@@ -70,14 +70,14 @@ class Credentials:
         digest = blake2b(header.encode("latin-1", "replace"), key=self._key, digest_size=16).digest()
         known = self._verified.get(digest)
         if known is not None and known.until > time.monotonic():
-            if self.accounts.store.stamp(ACCOUNTS, known.account.name) == known.stamp:
+            if self.accounts.store.read(ACCOUNTS, known.account.name) == known.stamp:
                 return known.account
         return self._verify(digest, header, address)
 
     def _verify(self, digest, header, address):
         self._verified.pop(digest, None)
         account = self._check(header, address)
-        stamp = self.accounts.store.stamp(ACCOUNTS, account.name)
+        stamp = self.accounts.store.read(ACCOUNTS, account.name)
         # What was checked must be what was stamped: a change in between is a change of the epoch.
         record = self.accounts.find(account.name)
         if record is not None and record.enabled and record.epoch == account.epoch:

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from ..errors import AccountError
-from ..storage import Kind
+from ..storage import Collection
 from .passwords import hash_password, hash_secret
 
 
@@ -45,8 +45,8 @@ class LeavingRecord(msgspec.Struct, frozen=True):
         return self.id
 
 
-ACCOUNTS = Kind("accounts", AccountRecord)
-LEAVING = Kind("leaving", LeavingRecord)
+ACCOUNTS = Collection("accounts", AccountRecord)
+LEAVING = Collection("leaving", LeavingRecord)
 _ONE_LOCK = "accounts"
 _LEAVE_SECONDS = 30
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import msgspec
 
 from ..errors import StorageError
-from ..storage import Kind
+from ..storage import Collection
 from .expiry import Sweeper
 from .service import Account
 
@@ -31,7 +31,7 @@ class SessionRecord(msgspec.Struct, frozen=True):
         return self.id
 
 
-SESSIONS = Kind("sessions", SessionRecord)
+SESSIONS = Collection("sessions", SessionRecord, durable=False)
 
 
 def _id(token):

@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from ..errors import DamagedItem, StorageError, TooManyAttempts
-from ..storage import Kind
+from ..storage import Collection
 from .expiry import Sweeper
 
 _UNSTORED = 10_000
@@ -27,7 +27,7 @@ class FailureRecord(msgspec.Struct, frozen=True):
         return self.id
 
 
-FAILURES = Kind("failures", FailureRecord)
+FAILURES = Collection("failures", FailureRecord, durable=False)
 
 
 class Throttle:

@@ -187,7 +187,7 @@ class FileStorage(Storage):
             if version is None:
                 retention.keep_last_line(log, newest)
             elif gone:
-                log.remove_version(version)
+                log.remove_version(version, newest)
             self._update_copy(collection, key)
             _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
             return len(gone)

@@ -271,12 +271,12 @@ class Log:
         with suppress(FileNotFoundError):
             os.unlink(self.path(start, tier))
 
-    def remove_version(self, version: int) -> None:
+    def remove_version(self, version: int, newest: Newest) -> None:
         """Remove one version, which is not the newest, from every file that has it."""
         for tier in _TIERS:
             start = max((start for start in self.starts(tier) if start <= version), default=None)
             if start is not None:
-                found = self.lines(start, tier, Newest(None, start, _WHOLE))
+                found = self.lines(start, tier, newest)
                 kept = [line for line in found if self._version(line) != version]
                 if kept:
                     self.rewrite(start, tier, kept)
