@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from .accounts.service import ACCOUNTS, AccountsRecord
 from .clock import Clock, as_precise, from_precise
 from .collector.task import COLLECTOR
 from .documents.expectations import EXPECTATIONS
@@ -83,7 +84,9 @@ def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
     for collection in (EXPECTATIONS, COLLECTOR, STARTS):
         for key in old.keys(collection.name):
             _store(storage, collection, key, old.value(collection.name, key))
-    bring_over_accounts(storage, [value for name in old.keys("accounts") if (value := old.value("accounts", name))])
+    accounts = {name: msgspec.Raw(value) for name in old.keys("accounts") if (value := old.value("accounts", name))}
+    if accounts:
+        _store(storage, ACCOUNTS, AccountsRecord({}).key(), msgspec.json.encode({"accounts": accounts}))
 
 
 def _store(storage: FileStorage, collection: Collection, key: str, value: bytes | None) -> None:

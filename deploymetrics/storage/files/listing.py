@@ -41,11 +41,8 @@ class Changes:
             with disk.opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
                 if os.write(fd, entry) < len(entry):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                size = os.fstat(fd).st_size
                 is_there = _is_at(fd, self.path)
-                if is_there and size == len(entry):
-                    disk.give_to_owner(self.path)
-                if is_there and size > CHANGES_BYTES:
+                if is_there and os.fstat(fd).st_size > CHANGES_BYTES:
                     os.unlink(self.path)  # readers notice, and the next writer makes another one
 
     def new(self) -> set[str] | None:
