@@ -21,8 +21,8 @@ from .errors import SettingError
 from .http import access, error_handlers, urls
 from .http.session_cookie import LoginCookie
 from .services import NAME, Services
-from .storage import open_storage
-from .storage.durable import make_folder
+from .storage import Retention, open_storage
+from .storage.files.disk import make_folder
 from .version import VERSION
 
 __version__ = VERSION
@@ -71,7 +71,7 @@ def create_app(instance=None, settings=None, clock=None):
 
 def _make_instance(folder):
     try:
-        make_folder(folder, parents=True)
+        make_folder(os.fspath(folder))
         if not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
             raise OSError("it is not a folder that may be read and written")
     except OSError as error:
@@ -83,8 +83,7 @@ def _assemble(folder, settings, clock):
         settings["STORAGE"],
         folder,
         clock,
-        history_versions=settings["HISTORY_VERSIONS"],
-        history_days=settings["HISTORY_DAYS"],
+        Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
     )
     accounts = Accounts(store)
     sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])

@@ -60,13 +60,13 @@ def test_nothing_is_there_at_first(store):
     assert store.items(THINGS)[-3:] == ((), (b"[]",), ())
 
 
-@pytest.mark.parametrize("kind", [THINGS, PLAIN], ids=["history", "no-history"])
+@pytest.mark.parametrize("collection", [THINGS, PLAIN], ids=["history", "no-history"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_value_comes_back_byte_for_byte(store, reopen, kind, text):
-    written = put(store, "a", text, kind=kind)
+def test_a_value_comes_back_byte_for_byte(store, reopen, collection, text):
+    written = put(store, "a", text, collection=collection)
     assert written.value == value("a", text)
-    assert reopen().read(kind, "a") == store.read(kind, "a") == written
-    assert reopen().items(kind).pieces == (b"[%b]" % value("a", text),)
+    assert reopen().read(collection, "a") == store.read(collection, "a") == written
+    assert reopen().items(collection).pieces == (b"[%b]" % value("a", text),)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -79,24 +79,24 @@ def test_a_superseded_value_too(store, reopen, text):
 @pytest.mark.parametrize("extra", [b'"version":9', b'"changedBy":"eve"', b'"deleted":true', b'"changedAt":"x"'])
 def test_fields_of_a_value_are_not_taken_for_the_storages_own(store, extra):
     text = b'{%b,"tag":"a","metrics":1}' % extra
-    store.write(THINGS, "a", "alice", lambda current, at: text)
+    store.write(THINGS, "a", "alice", lambda current, now: text)
     put(store, "a")
     item = store.version(THINGS, "a", 1)
     assert (item.value, item.version, item.changed_by, item.deleted) == (text, 1, "alice", False)
 
 
 def test_a_write_gets_the_next_version_the_time_and_the_name(store, clock):
-    first = put(store, "a", by='al"ice\\ ä')
+    first = put(store, "a", author='al"ice\\ ä')
     clock.forward(seconds=1)
-    second = put(store, "a", by="bob")
+    second = put(store, "a", author="bob")
     assert (first.version, first.changed_at, first.changed_by) == (1, "2018-01-12T12:00:03.123456Z", 'al"ice\\ ä')
     assert (second.version, second.changed_at, second.changed_by) == (2, "2018-01-12T12:00:04.123456Z", "bob")
-    assert first.etag != second.etag
+    assert first.revision != second.revision
     assert store.version(THINGS, "a", 1).changed_by == 'al"ice\\ ä'
 
 
 def test_the_etag_changes_when_the_value_does_not(store):
-    assert len({put(store, "a").etag for _ in range(5)}) == 5
+    assert len({put(store, "a").revision for _ in range(5)}) == 5
 
 
 def test_time_never_goes_back(store, clock):
@@ -115,7 +115,7 @@ def test_change_is_told_the_time_that_is_stored(store, clock):
     told = []
     put(store, "a")
     clock.forward(days=-1)
-    item = store.write(THINGS, "a", "alice", lambda current, at: told.append(at) or value("a"))
+    item = store.write(THINGS, "a", "alice", lambda current, now: told.append(at) or value("a"))
     assert as_precise(told[-1]) == item.changed_at
 
 
@@ -132,7 +132,7 @@ def test_versions_go_on_after_a_deletion_and_never_repeat(store):
 def test_a_deletion_is_a_version(store, clock):
     put(store, "a")
     clock.forward(seconds=5)
-    remove(store, "a", by="bob")
+    remove(store, "a", author="bob")
     item = store.version(THINGS, "a", 2)
     assert item == store.history(THINGS, "a")[0]
     assert (item.deleted, item.value, item.record) == (True, None, None)
@@ -148,20 +148,20 @@ def test_deleting_what_is_not_there_is_no_version(store):
 
 
 def test_a_kind_without_history_forgets(store):
-    put(store, "a", kind=PLAIN)
-    assert put(store, "a", "2", kind=PLAIN).version == 2
+    put(store, "a", collection=PLAIN)
+    assert put(store, "a", "2", collection=PLAIN).version == 2
     assert [item.version for item in store.history(PLAIN, "a")] == [2]
     assert store.version(PLAIN, "a", 1) is None
     assert store.version(PLAIN, "a", 2).value == value("a", "2")
-    remove(store, "a", kind=PLAIN)
+    remove(store, "a", collection=PLAIN)
     assert store.history(PLAIN, "a") == []
-    assert put(store, "a", kind=PLAIN).version == 1
+    assert put(store, "a", collection=PLAIN).version == 1
 
 
 def test_kinds_do_not_mix(store):
     put(store, "a", "1")
-    put(store, "a", "2", kind=PLAIN)
-    remove(store, "a", kind=PLAIN)
+    put(store, "a", "2", collection=PLAIN)
+    remove(store, "a", collection=PLAIN)
     assert metrics(store.read(THINGS, "a")) == "1"
     assert store.items(PLAIN).items == ()
 
@@ -187,8 +187,8 @@ def test_what_change_raises_reaches_the_caller_and_stores_nothing(store, error, 
 def test_change_sees_the_current_item(store):
     seen = []
     first = put(store, "a")
-    store.write(THINGS, "a", "alice", lambda current, at: seen.append(current))
-    store.write(THINGS, "a", "alice", lambda current, at: seen.append(current))
+    store.write(THINGS, "a", "alice", lambda current, now: seen.append(current))
+    store.write(THINGS, "a", "alice", lambda current, now: seen.append(current))
     assert seen == [first, None]
 
 
@@ -208,18 +208,18 @@ def test_the_listing_is_in_the_order_of_the_keys(store, reopen):
 def test_the_listings_pieces_are_the_array_of_the_values(store, length, number, count):
     keys, text = [f"{key:03d}" for key in range(number)], '"%s"' % ("x" * length)
     for key in keys:
-        put(store, key, text, kind=PLAIN)
+        put(store, key, text, collection=PLAIN)
     pieces = store.items(PLAIN).pieces
     assert b"".join(pieces) == b"[%b]" % b",".join(value(key, text) for key in keys)
     assert len(pieces) == count
 
 
 def test_the_listings_etag_changes_with_every_write(store, reopen):
-    etags = [store.items(THINGS).etag]
+    etags = [store.items(THINGS).revision]
     for write, key in [(put, "a"), (put, "a"), (put, "b"), (remove, "b")]:
         write(store, key)
-        etags.append(store.items(THINGS).etag)
-        assert reopen().items(THINGS).etag == etags[-1]
+        etags.append(store.items(THINGS).revision)
+        assert reopen().items(THINGS).revision == etags[-1]
     assert len(set(etags[:4])) == 4
     assert etags[4] == etags[2]
 
@@ -243,7 +243,7 @@ def test_another_store_sees_every_write_at_once(store, reopen):
     for number in range(300):
         item = put(store, "a", str(number))
         assert other.read(THINGS, "a") == item
-        assert [one.etag for one in other.items(THINGS).items] == [item.etag]
+        assert [one.revision for one in other.items(THINGS).items] == [item.revision]
         stamps.append(other.stamp(THINGS, "a"))
     assert len(set(stamps)) == 300
 
@@ -263,8 +263,8 @@ def test_a_write_in_another_process_is_seen_at_once(backend, folder, store):
         stamps = set()
         for number in range(200):
             etag = other.put("a", str(number))
-            assert [item.etag for item in store.items(THINGS).items] == [etag]
-            assert store.read(THINGS, "a").etag == etag
+            assert [item.revision for item in store.items(THINGS).items] == [etag]
+            assert store.read(THINGS, "a").revision == etag
             stamps.add(store.stamp(THINGS, "a"))
         assert len(stamps) == 200
         other.put("a", None)
@@ -369,12 +369,12 @@ def test_a_listing_leaves_out_nothing_while_others_write(store, reopen):
     reader = reopen()
     keys = [f"{number:02d}" for number in range(40)]
     for key in keys:
-        put(store, key, kind=PLAIN)
+        put(store, key, collection=PLAIN)
 
     def look():
         assert [item.key for item in reader.items(PLAIN).items] == keys
 
-    while_writing(lambda: [put(store, key, kind=PLAIN) for key in keys * 5], look)
+    while_writing(lambda: [put(store, key, collection=PLAIN) for key in keys * 5], look)
 
 
 def test_a_reader_of_the_history_is_not_disturbed_by_trimming(reopen):

@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 
 from ..config import INSTANCE
 from ..errors import DeploymetricsError
-from ..storage.durable import FILE_MODE, make_folder
+from ..storage.files.disk import FILE_MODE, make_folder
 
 STOP_SECONDS = 1
 LONGEST_PAUSE = 60

@@ -14,7 +14,7 @@ import msgspec
 from ..clock import as_precise
 from ..errors import DamagedItem, StorageError
 from ..sources import Context, load_sources
-from ..storage import Kind
+from ..storage import Collection
 from .document import BY, ordered, write_platform
 from .isolation import Running
 
@@ -52,7 +52,7 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
         return bool(self.lastSuccess) and not self.failures and not self.failed
 
 
-COLLECTOR = Kind("collector", SourceState)
+COLLECTOR = Collection("collector", SourceState)
 
 
 def read_states(store):

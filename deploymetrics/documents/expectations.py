@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..storage import Kind
+from ..storage import Collection
 from .schemas import check_tag
 
 MIN_SECONDS = 60
@@ -27,7 +27,7 @@ class ExpectationRecord(msgspec.Struct, frozen=True):
         return self.tag
 
 
-EXPECTATIONS = Kind("expectations", ExpectationRecord)
+EXPECTATIONS = Collection("expectations", ExpectationRecord)
 
 
 class ExpectationBody(Schema):
@@ -54,10 +54,10 @@ class Expectations:
         """Seconds by tag, for every tag that has an expectation."""
         listing = self.store.items(EXPECTATIONS)
         etag, found = self._read
-        if etag != listing.etag:
+        if etag != listing.revision:
             records = (EXPECTATIONS.decode(item.value) for item in listing.items)
             found = {record.tag: record.everySeconds for record in records}
-            self._read = listing.etag, found
+            self._read = listing.revision, found
         return found
 
     def of(self, tag):

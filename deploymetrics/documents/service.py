@@ -13,7 +13,7 @@ import msgspec
 from ..clock import as_last_changed
 from ..errors import BadRequest, NotFound, PreconditionFailed, ReservedTag
 from ..formats import rawjson
-from ..storage import Kind
+from ..storage import Collection
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
 
@@ -29,7 +29,9 @@ class Document(msgspec.Struct, frozen=True):
         return self.tag
 
 
-DOCUMENTS = Kind("deploymentmetrics", Document, history=True)
+#: A page of a history ends early after so many bytes, so that it needs little memory.
+PAGE_BYTES = 2**23
+DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
 
 class Condition(NamedTuple):
@@ -50,7 +52,7 @@ class Condition(NamedTuple):
 
 
 def _names(etags, current):
-    return current is not None and (etags == "*" or current.etag in etags)
+    return current is not None and (etags == "*" or current.revision in etags)
 
 
 ANY = Condition()
@@ -119,10 +121,16 @@ class Service:
 
     def history(self, tag, before=None, limit=100):
         """A Page of the versions of a tag, newest first; raises NotFound where there never was one."""
-        items = self.store.history(DOCUMENTS, check_tag(tag), before, limit + 1)
-        if not items and (before is None or not self.store.history(DOCUMENTS, tag, None, 1)):
+        versions = self.store.history(DOCUMENTS, check_tag(tag), before)
+        items, size = [], 0
+        for item in versions:
+            if len(items) == limit or size > PAGE_BYTES:
+                return Page(items, items[-1].version)
+            items.append(item)
+            size += len(item.value or b"")
+        if not items and (before is None or next(self.store.history(DOCUMENTS, tag), None) is None):
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
-        return Page(items[:limit], items[limit - 1].version if len(items) > limit else None)
+        return Page(items, None)
 
     def version(self, tag, version):
         """The Item of one version; raises NotFound, also for a version that is a deletion."""

@@ -31,7 +31,7 @@ def version_json(item):
 
 def export_tag(store, tag):
     """The lines, oldest version first, of one tag; raises StorageError for one that is damaged."""
-    return [version_json(item) + b"\n" for item in reversed(store.history(DOCUMENTS, tag))]
+    return [version_json(item) + b"\n" for item in store.history(DOCUMENTS, tag, oldest_first=True)]
 
 
 def import_lines(store, lines, *, dry_run=False):

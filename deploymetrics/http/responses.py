@@ -35,7 +35,7 @@ class WholeResponse(Response):
 def answer_document(item):
     """A response with one document (an Item), or 304 where the client has it already."""
     form = requested_format()
-    headers = _headers(form, item.etag, item.changed_at)
+    headers = _headers(form, item.revision, item.changed_at)
     if _client_has(headers["ETag"]):
         return _not_modified(headers)
     body = item.value if form == JSON else besxml.render_document(entry_of(item, root_url()))
@@ -53,7 +53,7 @@ def answer_plain(value):
 def answer_list(listing, page=None):
     """A streamed response with all documents of a Listing, or with a Page of them; 304 where the client has it."""
     form = requested_format()
-    headers = _headers(form, listing.etag, listing.changed_at)
+    headers = _headers(form, listing.revision, listing.changed_at)
     if listing.damaged:
         headers["Deploymetrics-Damaged"] = ", ".join(_path(tag) for tag in listing.damaged)
     if page is not None and page.following is not None:
@@ -102,7 +102,7 @@ def _next_link(**where):
 
 
 def _etag_of(items):
-    return blake2b("\n".join(item.etag for item in items).encode(), digest_size=12).hexdigest()
+    return blake2b("\n".join(item.revision for item in items).encode(), digest_size=12).hexdigest()
 
 
 def answer_problem(error, *, request_id=None):

@@ -6,7 +6,7 @@ import msgspec
 
 from ..clock import as_precise
 from ..documents.reserved import RESERVED_TAG
-from ..storage import Kind
+from ..storage import Collection
 from ..version import VERSION
 from . import Source
 
@@ -23,7 +23,7 @@ class StartRecord(msgspec.Struct, frozen=True):
         return self.name
 
 
-STARTS = Kind("starts", StartRecord)
+STARTS = Collection("starts", StartRecord)
 
 
 def record_start(store, clock):

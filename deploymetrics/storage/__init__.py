@@ -1,50 +1,75 @@
 """The storage contract. What is written here holds for every backend, and one test suite checks it on each.
 
-**Items.** A storage keeps JSON objects by kind and key. A key is any text that the caller has checked; keys that differ
-in a single byte are different items. A value is the text of a JSON object as bytes, compact and in UTF-8; it belongs to
-the storage after a write, and comes back byte for byte. Each accepted write of an item gets the next version, the time
-(never earlier than that of the version before) and the name of who wrote.
+**Items.** A storage keeps JSON objects by collection and key. A key is any text that the caller has checked; keys that
+differ in a single byte are different items. A value is the text of a JSON object as bytes, compact and in UTF-8; it
+belongs to the storage after a write, and comes back byte for byte. Each accepted write of an item gets the next version,
+the time of the storage's clock and the name of its author. The order of versions is that of their numbers: a time may be
+earlier than that of the version before, where the clock was set back.
 
-**Writing** is one operation: ``write(kind, key, by, change)`` calls ``change(current, at)`` while no other writer, in
-any thread, process or machine, can touch the item, and stores what it returns: bytes are the new value, None deletes.
-Whatever ``change`` raises leaves the item as it was and reaches the caller, so every precondition lives in ``change``.
-A backend may call it more than once before one call counts, so it has no effects of its own; it must not write.
+**Writing** is one operation: ``write(collection, key, author, change)`` calls ``change(current, now)`` while no other
+writer, in any thread, process or machine, can touch the item, and stores what it returns: bytes are the new value, None
+deletes. Whatever ``change`` raises leaves the item as it was and reaches the caller, so every precondition lives in
+``change``. A backend may call it more than once before one call counts, so it has no effects of its own; it must not
+write. A writer waits for others for some seconds at most, and then raises StorageError.
 
 **Durability.** When ``write`` returns, the write survives ``kill -9`` and power loss. When it raises, or never returns
-because the process ended, the write is wholly there or wholly not, and the value before it is intact.
+because the process ended, the write is wholly there or wholly not, and the value before it is intact; StorageFull and
+whatever ``change`` raised say that it is not there. Of a collection that is not ``durable`` a power loss may forget any
+writes, and never the half of one.
 
-**Reading** never waits for writers and never sees half a write. A read that starts after a write has returned, in any
-process, sees that write or a later one; that holds for ``items`` and ``stamp`` as well.
+**Reading** never waits for writers, never sees half a write and never one that a power loss could take back. A read that
+starts after a write has returned, in any process, sees that write or a later one; that holds for ``items`` as well.
+Reading goes on where nothing can be written.
 
-**History.** For a kind with history every superseded value can be read by its version until the limits (a number of
-versions, an age) pass it. A deletion is a version too. Versions count from 1 per key, go on after a deletion and never
-repeat. A kind without history forgets, and starts again at 1 after a deletion.
+**History.** In a collection with history every superseded value can be read by its version. The newest versions all
+stay, up to a number; of older ones the last of each hour, then the last of each day, then none (see Retention). A
+deletion is a version too. Versions count from 1 per key, go on after a deletion and never repeat. A collection without
+history forgets, and starts again at 1 after a deletion.
 
-**Errors.** StorageFull for a full disk or quota, DamagedItem for an item that cannot be read (it is never overwritten,
-and other items are not affected), StorageError for all else. A driver's own errors do not get out; they are the cause.
+**Errors.** StorageFull for a full disk or quota, DamagedItem for an item that cannot be read (it is never taken for
+empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do not get out;
+they are the cause.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-#: Versions are below this; files and imports with one that is not are refused.
+if TYPE_CHECKING:
+    from ..clock import Clock
+
+#: Versions are below this; items and imports with one that is not are refused.
 VERSION_LIMIT = 10**17
 
 
-class Kind:
-    """A kind of item: its name, a msgspec Struct with the fields that a value must have, whether versions are kept."""
+class Collection:
+    """Items of one sort.
 
-    def __init__(self, name, record, *, history=False):
+    ``record`` is a msgspec Struct with the fields that a value must have, and a method ``key()`` that gives the key of
+    the item. ``history`` keeps superseded versions. ``durable`` syncs each write. ``copies`` asks a backend that can to
+    keep, beside its own data, a file with the current value of each item for people and other programs.
+    """
+
+    def __init__(
+        self, name: str, record: type[Any], *, history: bool = False, durable: bool = True, copies: bool = False
+    ) -> None:
         self.name = name
         self.record = record
         self.history = history
-        self.decode = msgspec.json.Decoder(record).decode
+        self.durable = durable
+        self.copies = copies
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(record).decode
 
 
 class Item(NamedTuple):
-    """One version of an item. ``record`` is the value decoded; a deletion has neither ``value`` nor ``record``."""
+    """One version of an item. A deletion has neither ``value`` nor ``record``.
+
+    ``record`` is the value decoded, ``changed_at`` a precise text, and ``revision`` differs for every accepted write.
+    ``kept`` marks a version that thinning keeps as if it were the last of its hour.
+    """
 
     key: str
     value: bytes | None
@@ -52,70 +77,110 @@ class Item(NamedTuple):
     version: int
     changed_at: str
     changed_by: str
-    etag: str
+    revision: str
     deleted: bool = False
+    kept: bool = False
 
 
 class Listing(NamedTuple):
-    """All items of a kind at one moment, in the order of their keys.
+    """All items of a collection at one moment, in the order of their keys.
 
-    ``etag`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
-    ``items`` come without their ``record``, to save memory; ``pieces`` joined are the JSON array of their values, about
-    a megabyte each; ``damaged`` are the keys of items that cannot be read, which are in none of the others.
+    ``revision`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
+    ``items`` come without their ``record``, to save memory; ``pieces`` joined are the JSON array of their values;
+    ``damaged`` are the keys of items that cannot be read, which are in none of the others.
     """
 
-    etag: str
+    revision: str
     changed_at: str
-    items: tuple
-    pieces: tuple
-    damaged: tuple
+    items: tuple[Item, ...]
+    pieces: tuple[bytes, ...]
+    damaged: tuple[str, ...]
+
+
+class Retention(NamedTuple):
+    """How long superseded versions stay.
+
+    The newest ``versions`` stay; of older ones the last of each hour for ``hourly_days`` days, and the last of each day
+    for ``daily_days`` days. Deletions, and versions that are ``kept``, count as the last of their hour.
+    """
+
+    versions: int = 1000
+    hourly_days: int = 60
+    daily_days: int = 800
+
+
+#: What a write stores: called with the current Item or None and the time; bytes, or None to delete.
+Change = Callable[[Item | None, datetime], bytes | None]
 
 
 class Storage(ABC):
     """The operations; the module's text is their contract."""
 
     @abstractmethod
-    def read(self, kind, key):
-        """The current Item, or None."""
+    def check(self) -> None:
+        """Raise StorageError where the storage cannot be read at all, so that "not there" is not said for "gone"."""
 
     @abstractmethod
-    def write(self, kind, key, by, change):
-        """Store what ``change(current Item or None, aware datetime)`` returns; the new Item, None after a deletion."""
+    def read(self, collection: Collection, key: str) -> Item | None:
+        """Return the current Item, or None."""
 
     @abstractmethod
-    def items(self, kind):
-        """The Listing of the kind."""
+    def write(self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False) -> Item | None:
+        """Store what ``change`` returns and return the new Item, None after a deletion."""
 
     @abstractmethod
-    def stamp(self, kind, key):
-        """A value that is cheap to get and equal to an earlier one only if the item did not change in between."""
+    def items(self, collection: Collection) -> Listing:
+        """Return the Listing of the collection."""
 
     @abstractmethod
-    def history(self, kind, key, before=None, limit=None):
-        """Items of all versions, newest first, the current one included; those below version ``before``, if given."""
+    def history(
+        self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
+    ) -> Iterator[Item]:
+        """Yield the Item of each version below ``before``, newest first, the current one and deletions included.
+
+        They are read as they are asked for, so a long history needs little memory; errors come in the same way.
+        """
 
     @abstractmethod
-    def version(self, kind, key, version):
-        """The Item of that version, a deletion included, or None."""
+    def version(self, collection: Collection, key: str, version: int) -> Item | None:
+        """Return the Item of that version, a deletion included, or None."""
 
     @abstractmethod
-    def keys(self, kind):
-        """Every key, ordered, that has a current item or a history."""
+    def keys(self, collection: Collection) -> list[str]:
+        """Return every key that has a current item or a history, in order; also one whose first write broke off."""
 
     @abstractmethod
-    def restore(self, kind, key, items, *, dry_run=False):
+    def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         """Store Items as all versions of a key, oldest first, wholly or not at all; False if they are there already.
 
         Raises AlreadyThere, and changes nothing, for a key that has other versions. ``dry_run`` never changes anything.
         """
 
     @abstractmethod
-    def verify(self, kind):
-        """Yield (what, sentence) for everything of the kind that is damaged, missing or not where it is looked for."""
+    def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
+        """Remove one version of a key, or all of them, so that nothing has it any more; return how many went.
+
+        Where the current version is removed the item is deleted, by ``author``. Such a deletion stays, so that versions
+        do not repeat.
+        """
+
+    @abstractmethod
+    def trim(self, collection: Collection, key: str) -> int:
+        """Remove the versions of a key that are past the Retention; return how many files or rows went.
+
+        Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
+        """
+
+    @abstractmethod
+    def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:
+        """Yield (key or name, sentence) for everything that is damaged, missing or not where it is looked for.
+
+        ``repair`` writes copies again that are not those of the current items.
+        """
 
 
-def open_storage(url, instance, clock, *, history_versions, history_days):
-    """The storage that ``url`` names: ``files:`` keeps JSON files in the folder ``instance``."""
-    from .jsonfiles import JsonFiles
+def open_storage(url: str, instance: str, clock: "Clock", retention: Retention) -> Storage:
+    """Return the storage that ``url`` names: ``files:`` keeps files of JSON lines in the folder ``instance``."""
+    from .files import FileStorage
 
-    return JsonFiles(instance, clock, history_versions, history_days)
+    return FileStorage(instance, clock, retention)

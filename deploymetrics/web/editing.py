@@ -48,7 +48,7 @@ def edit(tag):
     """The form with the document as it is."""
     services().service.check_writable(tag)
     item = services().service.get(tag)
-    return form(tag, rawjson.indented(bytes(item.record.metrics)), item.etag)
+    return form(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
 
 
 @bp.post("/tags/<tag>/edit")

@@ -63,7 +63,7 @@ class Rows:
 
     def html(self, item, seconds, moment, root):
         """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
-        known, made_from = self._known.get(item.key), (item.etag, root)
+        known, made_from = self._known.get(item.key), (item.revision, root)
         same = known is not None and known.made_from == made_from
         if not same or known.seconds != seconds or not known.since <= moment < known.until:
             pieces = known.pieces if same else self._pieces(item, root)

@@ -8,7 +8,7 @@ import threading
 import msgspec
 
 from deploymetrics.clock import Clock
-from deploymetrics.storage import Kind, open_storage
+from deploymetrics.storage import Collection, Retention, open_storage
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -23,13 +23,14 @@ class Thing(msgspec.Struct):
         return self.tag
 
 
-THINGS = Kind("things", Thing, history=True)
-PLAIN = Kind("plain", Thing)
+THINGS = Collection("things", Thing, history=True, copies=True)
+PLAIN = Collection("plain", Thing)
+VOLATILE = Collection("volatile", Thing, durable=False)
 
 
-def open_files(folder, clock=None, versions=1000, days=400):
-    """A store of JSON files."""
-    return open_storage("files:", folder, clock or Clock(), history_versions=versions, history_days=days)
+def open_files(folder, clock=None, **limits):
+    """A store of files; ``limits`` are those of Retention."""
+    return open_storage("files:", os.fspath(folder), clock or Clock(), Retention(**limits))
 
 
 #: The backends, each as a function like ``open_files``; one suite runs on all.
@@ -41,14 +42,14 @@ def value(key, metrics="1"):
     return b'{"tag":%b,"metrics":%b}' % (msgspec.json.encode(key), metrics.encode())
 
 
-def put(store, key, metrics="1", by="alice", kind=THINGS):
+def put(store, key, metrics="1", author="alice", collection=THINGS):
     """Write and return the new Item."""
-    return store.write(kind, key, by, lambda current, at: value(key, metrics))
+    return store.write(collection, key, author, lambda current, now: value(key, metrics))
 
 
-def remove(store, key, by="alice", kind=THINGS):
+def remove(store, key, author="alice", collection=THINGS):
     """Delete."""
-    return store.write(kind, key, by, lambda current, at: None)
+    return store.write(collection, key, author, lambda current, now: None)
 
 
 def metrics(item):
@@ -63,7 +64,7 @@ def past(store, key, **page):
     return [(item.version, metrics(item)) for item in store.history(THINGS, key, **page)]
 
 
-def increment(current, at):
+def increment(current, now):
     """A change that adds one to the number in the item n."""
     return value("n", str(int(metrics(current)) + 1 if current else 1))
 
@@ -114,7 +115,7 @@ def write_on_demand(backend, folder, pipe):
     pipe.send("ready")
     for key, text in iter(pipe.recv, None):
         item = remove(store, key) if text is None else put(store, key, text)
-        pipe.send(item and item.etag)
+        pipe.send(item and item.revision)
 
 
 class OtherProcess:

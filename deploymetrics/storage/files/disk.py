@@ -1,0 +1,226 @@
+"""File operations: private files and folders, locks, syncs, and OSError as the project's own errors."""
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from stat import S_ISREG
+
+from ...errors import StorageError, StorageFull
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+DRAFT_SUFFIX = ".tmp"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Errors that are about one file, and not about the disk or the process.
+UNREADABLE = {
+    errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.EOVERFLOW,
+}
+#: Errors that say that nothing can be written, and that much may be read nevertheless.
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
+#: No file of ours is as large; one that is, by mistake or a hole in it, is not read into memory.
+FILE_LIMIT = 2**30
+#: How long a writer waits for another one, and after what time no more than one of a process does.
+LOCK_SECONDS = 10.0
+STUCK_SECONDS = 1.0
+_LONGEST_PAUSE = 0.005
+# A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
+_FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn OSError into StorageFull or StorageError; ``what`` is for the log."""
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in FULL else StorageError
+        raise kind(log=f"{what}: {error}") from error
+
+
+Held = AbstractContextManager[None]
+
+
+class Lock:
+    """A lock file, held against every other thread and process.
+
+    The kernel gives the lock of a process back that was killed. Where the process that has it was stopped, one thread
+    of each other process waits for LOCK_SECONDS; the others give up after STUCK_SECONDS, so that readers find a thread.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._threads = threading.Lock()
+        self._is_stuck = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; raises StorageError after LOCK_SECONDS."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not self._threads.acquire(timeout=0.1):
+            if self._is_stuck or time.monotonic() > deadline:
+                raise _busy(self.path)
+        try:
+            fd = open_lock(self.path)
+            try:
+                wait_for_lock(fd, self.path, self._note)
+                yield
+            finally:
+                # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
+                with suppress(OSError):
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+                with suppress(OSError):
+                    os.close(fd)
+        finally:
+            self._is_stuck = False
+            self._threads.release()
+
+    def _note(self, seconds: float) -> None:
+        self._is_stuck = seconds > STUCK_SECONDS
+
+
+def wait_for_lock(fd: int, path: str, waiting: Callable[[float], None] = lambda seconds: None) -> None:
+    """Lock an open file; raises StorageError after LOCK_SECONDS. ``waiting`` is told how many seconds it has been."""
+    with storage_errors("lock"):
+        pause, began = 0.0001, time.monotonic()
+        while not try_lock(fd, fcntl.LOCK_EX):
+            seconds = time.monotonic() - began
+            waiting(seconds)
+            if seconds > LOCK_SECONDS:
+                raise _busy(path)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _busy(path: str) -> StorageError:
+    return StorageError("Others have been writing this for too long; try again.", log=f"lock: {path} is held")
+
+
+def open_lock(path: str) -> int:
+    """Return the lock file, open; it and its folder are made where they are missing. Raises StorageError."""
+    with storage_errors("lock"):
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | _FLAGS)
+        make_folder(os.path.dirname(path))
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
+        give_to_owner(fd, path)
+        return fd
+
+
+def try_lock(fd: int, how: int) -> bool:
+    """Lock an open file with ``fcntl.LOCK_EX`` or ``LOCK_SH`` if that needs no waiting; False where it would."""
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
+    """Open a file, give its descriptor and close it; raises OSError for what is no file, or absurdly large."""
+    fd = os.open(path, how | _FLAGS, FILE_MODE)
+    try:
+        stat = os.fstat(fd)
+        if how & os.O_CREAT and not stat.st_size:
+            give_to_owner(fd, path)
+        if not S_ISREG(stat.st_mode):
+            raise OSError(errno.ENXIO, "not a file")
+        if stat.st_size > FILE_LIMIT:
+            raise OSError(errno.EOVERFLOW, "too large")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def read_file(path: str) -> bytes:
+    """Return the bytes of a file."""
+    with opened(path) as fd:
+        return read_from(fd, 0)
+
+
+def read_from(fd: int, offset: int) -> bytes:
+    """Return what an open file has from ``offset`` to its end."""
+    parts = []
+    while part := os.pread(fd, max(os.fstat(fd).st_size - offset, 0) + 1, offset):
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def write_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all of ``data``; one system call may take only a part of it."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Put ``data`` in the place of a file's content, durably, all of it or nothing."""
+    draft = draft_of(path)
+    try:
+        with opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
+            write_at(fd, data, 0)
+            os.fsync(fd)
+        os.rename(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+    sync_folder(os.path.dirname(path))
+
+
+def draft_of(path: str) -> str:
+    """Return where the next content of ``path`` is written: beside it, under a name that is no key's."""
+    folder, name = os.path.split(path)
+    return f"{folder}/.{name}{DRAFT_SUFFIX}"
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(path: str) -> None:
+    """Make a private folder, and what is missing above it, durably.
+
+    Its name is made durable also where it was there: who made it may have been killed before that.
+    """
+    parent = os.path.dirname(path)
+    try:
+        make_one_folder(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        if os.path.isdir(parent):
+            raise
+        make_folder(parent)
+        return make_folder(path)
+    with suppress(PermissionError):  # a parent that this account may not read was made by another one
+        sync_folder(parent)
+
+
+def make_one_folder(path: str) -> None:
+    """Make a private folder in one that is there."""
+    os.mkdir(path, FOLDER_MODE)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    try:
+        give_to_owner(fd, path)
+    finally:
+        os.close(fd)
+
+
+def give_to_owner(fd: int, path: str) -> None:
+    """Let the account that has the folder of ``path`` have the open file too, where root made it, if that can be done."""
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            stat = os.stat(os.path.dirname(path))
+            os.fchown(fd, stat.st_uid, stat.st_gid)

@@ -1,0 +1,40 @@
+"""The format of an instance folder: made where it is new, brought over where it is old, refused where it is newer."""
+
+import json
+import os
+from contextlib import suppress
+
+from ...errors import SettingError
+from . import disk
+
+#: Raised whenever an older release could not read what this one writes.
+FORMAT = 2
+
+
+def prepare(root: str) -> None:
+    """Make ``data`` in the instance folder ``root`` where it is missing; raises SettingError for another format.
+
+    Where nothing can be written the folder is read as it is.
+    """
+    path = f"{root}/data/format.json"
+    try:
+        found = json.loads(disk.read_file(path))["format"]
+    except FileNotFoundError:
+        found = _make(root)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"{path} does not say which format the instance has: {error}") from error
+    if found != FORMAT:
+        raise SettingError(
+            f"The instance folder {root} has the format {found}; this release reads {FORMAT}. Use the release that wrote it."
+        )
+
+
+def _make(root: str) -> int:
+    data = f"{root}/data"
+    try:
+        disk.make_folder(data)
+        disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
+    except OSError as error:
+        if error.errno not in disk.READ_ONLY:
+            raise
+    return FORMAT

@@ -1,0 +1,122 @@
+"""One version of an item as a line of JSON, and keys as names of files.
+
+    {"version":7,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice","tag":"custom","metrics":[{"bla":"3"}]}
+
+The first members are the storage's own; what follows them, with a brace before it, is the value byte for byte. A
+deletion has ``"deleted":true`` in the place of a value.
+"""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from urllib.parse import unquote
+
+import msgspec
+
+from ...clock import from_precise
+from ...errors import DamagedItem
+from .. import VERSION_LIMIT, Collection, Item
+
+_HEAD = re.compile(
+    rb'\{"version":([1-9]\d{0,17})(?:,"kept":true)?,"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"'
+    rb'(,"deleted":true\}$|,)',
+    re.DOTALL,
+)
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+class _Head(msgspec.Struct, omit_defaults=True):
+    version: int
+    kept: bool = False
+    changedAt: str = ""
+    changedBy: str = msgspec.UNSET  # type: ignore[assignment]  # a name may be empty, and is written nevertheless
+    deleted: bool = False
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+@lru_cache(maxsize=4096)
+def name_of(key: str) -> str:
+    """Return the key percent-encoded, capitals too, so that keys differ on file systems that ignore case."""
+    safe = "".join(char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode()) for char in key)
+    return f"%2E{safe[1:]}" if safe.startswith(".") else safe
+
+
+def key_of(name: str) -> str | None:
+    """Return the key whose name this is, or None for a name that is no key's."""
+    try:
+        key = unquote(name, errors="strict")
+        return key if name and name_of(key) == name else None
+    except UnicodeError:
+        return None
+
+
+def encode(item: Item) -> bytes:
+    """Return the line of an Item, without a newline."""
+    head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.deleted))
+    return head if item.value is None else head[:-1] + b"," + item.value[1:]
+
+
+def revision_of(line: bytes) -> str:
+    """Return the revision of the version whose line this is."""
+    return blake2b(line, digest_size=12).hexdigest()
+
+
+def version_of(line: bytes) -> int:
+    """Return the version of a line; raises ValueError for one that is damaged."""
+    return int(_head_of(line)[1])
+
+
+def time_of(line: bytes) -> str:
+    """Return when the version of a line was written; raises ValueError for one that is damaged."""
+    return _head_of(line)[2].decode()
+
+
+def is_kept(line: bytes) -> bool:
+    """Return True for a deletion, and for a version that thinning keeps as if it were the last of its hour."""
+    return b',"kept":true' in line[:40] or _head_of(line)[3] != b","
+
+
+def _head_of(line: bytes) -> re.Match[bytes]:
+    match = _HEAD.match(line)
+    if match is None:
+        raise ValueError("a line without a version")
+    return match
+
+
+def decode(collection: Collection, key: str, line: bytes) -> Item:
+    """Return the Item of a line without its newline; raises DamagedItem."""
+    try:
+        line.decode()
+        match = _head_of(line)
+        head = _decode_head(match[0] if match[3] != b"," else match[0][:-1] + b"}")
+        from_precise(head.changedAt)
+        if head.version >= VERSION_LIMIT:
+            raise ValueError("a version that cannot be counted on from")
+        value = record = None
+        if not head.deleted:
+            value = b"{" + line[match.end():]
+            record = collection.decode(value)
+            if record.key() != key:
+                raise ValueError(f"the line says {record.key()!r}")
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise damaged(collection, key, error) from error
+    by, at = head.changedBy, head.changedAt
+    return Item(key, value, record, head.version, at, by, revision_of(line), head.deleted, head.kept)
+
+
+def damaged(collection: Collection, key: str, error: object) -> DamagedItem:
+    """Return the DamagedItem for a log that says what it should not."""
+    return DamagedItem(
+        f"The stored item {key!r} of {collection.name} is damaged; an administrator has to restore it from a backup.",
+        log=f"{collection.name}/{name_of(key)}: {error}",
+    )
+
+
+def unreadable(collection: Collection, key: str, error: OSError) -> DamagedItem:
+    """Return the DamagedItem for a log that may be well and cannot be read now."""
+    return DamagedItem(
+        f"The stored item {key!r} of {collection.name} cannot be read now; the server's log says why.",
+        log=f"{collection.name}/{name_of(key)}: {error}",
+    )

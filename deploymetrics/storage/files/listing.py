@@ -1,0 +1,172 @@
+"""All items of a collection, kept in memory and brought up to date by what changed since.
+
+Every writer adds the name of its key to the file ``.changes`` of the collection just before its version counts. So a list
+looks at nothing but the names that were added since, and again at those whose version was still being written then. Where
+the file is another one than before, everything is looked at.
+"""
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+
+from ...errors import DamagedItem
+from .. import Collection, Item, Listing
+from . import disk, lines
+from .log import Newest
+
+_log = logging.getLogger(__name__)
+#: The size at which the file begins anew. Every list is then looked at as a whole once.
+CHANGES_BYTES = 2**22
+_PIECE_ITEMS = 256
+_LONG_SECONDS = 1.0
+
+
+class Changes:
+    """The file ``.changes`` of a collection, and how far this process has read it."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = f"{folder}/.changes"
+        self._fd: int | None = None
+        self._read = 0
+
+    def add(self, name: str) -> None:
+        """Add a name, so that every reader that looks from now on finds it."""
+        entry = f"\n{name}\n".encode()  # a newline before it too: what stands there may be half of one
+        is_there = False
+        while not is_there:
+            with disk.opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+                if os.write(fd, entry) < len(entry):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                is_there = _is_at(fd, self.path)
+                if is_there and os.fstat(fd).st_size > CHANGES_BYTES:
+                    os.unlink(self.path)  # readers notice, and the next writer makes another one
+
+    def new(self) -> set[str] | None:
+        """Return the names that were added since the last call, or None where everything has to be looked at."""
+        try:
+            size = os.stat(self.path).st_size
+        except FileNotFoundError:
+            return self._lose()
+        if self._fd is None or size < self._read or not _is_at(self._fd, self.path):
+            return self._begin()
+        if size == self._read:
+            return set()
+        data = os.pread(self._fd, size - self._read, self._read)
+        end = data.rfind(b"\n") + 1
+        self._read += end
+        return set(data[:end].decode(errors="replace").split("\n")) - {""}
+
+    def _begin(self) -> None:
+        self._lose()
+        with disk.opened(self.path) as fd:
+            self._fd = os.dup(fd)
+            self._read = os.fstat(fd).st_size
+
+    def _lose(self) -> set[str] | None:
+        """Return None where there was a file until now; where there is none nobody has written."""
+        if self._fd is None:
+            return set()
+        os.close(self._fd)
+        self._fd = None
+        return None
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+class FolderListing:
+    """Answers ``current()`` for one collection; one per process, shared by its threads.
+
+    ``newest`` is a function that gives the Newest of a key.
+    """
+
+    def __init__(self, collection: Collection, folder: str, newest: Callable[[Collection, str], Newest]) -> None:
+        self.collection = collection
+        self.folder = folder
+        self.newest = newest
+        self._changes = Changes(folder)
+        self._lock = threading.Lock()
+        self._is_known = False
+        self._again: set[str] = set()  # names to be looked at whatever changed
+        self._items: dict[str, Item] = {}  # by key; a damaged one has no value
+        self._keys: list[str] = []
+        self._pieces: list[tuple[list[Item], bytes]] = []
+        self._listing = self._build()
+
+    def current(self) -> Listing:
+        """Return the Listing; right at once after a write by any process."""
+        with self._lock:
+            changed = self._changes.new()
+            if changed is None or not self._is_known:
+                changed = self._all()
+            names = self._again = self._again | changed
+            if names and self._look_at(names):
+                self._listing = self._build()
+            self._is_known = True
+            return self._listing
+
+    def _all(self) -> set[str]:
+        try:
+            return {lines.name_of(key) for key in self._items} | set(os.listdir(self.folder))
+        except FileNotFoundError:
+            return {lines.name_of(key) for key in self._items}
+
+    def _look_at(self, names: set[str]) -> bool:
+        """Read the newest versions under these names; True where something is not as it was."""
+        began = time.monotonic()
+        changed = False
+        for name in list(names):
+            key = lines.key_of(name)
+            item, is_settled = self._item(key) if key else (None, True)
+            if is_settled:
+                self._again.discard(name)
+            if key and self._items.get(key) != item:
+                changed = True
+                if item is None:
+                    del self._items[key]
+                else:
+                    self._items[key] = item
+        if (seconds := time.monotonic() - began) > _LONG_SECONDS:
+            _log.info("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
+        return changed
+
+    def _item(self, key: str) -> tuple[Item | None, bool]:
+        """Return the current Item, without its record, and True unless it has to be looked at again."""
+        try:
+            newest = self.newest(self.collection, key)
+        except DamagedItem as error:
+            return Item(key, None, None, 0, "", "", f"damaged {error.log}"), False
+        return newest.current and newest.current._replace(record=None), not newest.is_pending
+
+    def _build(self) -> Listing:
+        if len(self._keys) != len(self._items) or not all(map(self._items.__contains__, self._keys)):
+            self._keys = sorted(self._items)
+        items = [self._items[key] for key in self._keys]
+        good = tuple(item for item in items if item.value is not None)
+        return Listing(
+            blake2b("\n".join(item.revision for item in items).encode(), digest_size=12).hexdigest(),
+            max((item.changed_at for item in good), default=""),
+            good,
+            self._join(good),
+            tuple(item.key for item in items if item.value is None),
+        )
+
+    def _join(self, items: tuple[Item, ...]) -> tuple[bytes, ...]:
+        """Return the JSON array of the values in pieces; only those are made anew in which something changed."""
+        pieces = []
+        for number, start in enumerate(range(0, len(items), _PIECE_ITEMS)):
+            part = list(items[start:start + _PIECE_ITEMS])
+            known = self._pieces[number] if number < len(self._pieces) else None
+            if known is None or known[0] != part:
+                known = part, (b"," if start else b"[") + b",".join(item.value or b"" for item in part)
+            pieces.append(known)
+        self._pieces = pieces
+        return (*(text for _, text in pieces), b"]") if pieces else (b"[]",)

@@ -1,0 +1,362 @@
+"""The versions of one key, a line each, oldest first: the only truth about it.
+
+    data/deploymentmetrics/custom/00000000000000001.jsonl          the versions from 1 on
+    data/deploymentmetrics/custom/00000000000000065.jsonl          the versions from 65 on, the newest ones
+    data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
+
+A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
+locks the file, adds the line, syncs it and then adds the newline. So no reader sees what a power loss could take back. A
+crash leaves at most a last line without its newline, in a file that nobody has locked: that line counts if it is whole,
+and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
+
+Without history each version gets a file of its own, and the one before is removed.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from heapq import merge
+from typing import NamedTuple
+
+from ...errors import DamagedItem, StorageError
+from .. import Collection, Item
+from . import disk, lines
+
+#: A file that has so many versions, or bytes, is full. Readers do not depend on these numbers.
+FILE_VERSIONS = 64
+FILE_BYTES = 2**18
+NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
+_TIERS = (NEWEST, HOURLY, DAILY)
+_NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
+_TAIL_BYTES = 2**12
+
+
+class Newest(NamedTuple):
+    """The newest version of a key: its Item, which may be a deletion, or None where there never was a version.
+
+    It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
+    that a newline ends it. ``is_pending``: another version is being written. ``signature`` tells that the file is still
+    the same; it is None where that cannot be relied on.
+    """
+
+    item: Item | None
+    start: int = 1
+    end: int = 0
+    is_ended: bool = True
+    is_pending: bool = False
+    signature: tuple[int, ...] | None = None
+
+    @property
+    def current(self) -> Item | None:
+        """The Item, or None for a deletion."""
+        return None if self.item is None or self.item.deleted else self.item
+
+    @property
+    def version(self) -> int:
+        """The version, 0 where there is none."""
+        return 0 if self.item is None else self.item.version
+
+
+class Log:
+    """The versions of ``key``. Readers need no lock; whoever changes something holds the lock of the key."""
+
+    def __init__(self, collection: Collection, key: str, folder: str, file_versions: int = FILE_VERSIONS) -> None:
+        self.collection = collection
+        self.key = key
+        self.folder = folder
+        self.file_versions = file_versions if collection.history else 1
+
+    def path(self, start: int, tier: str = NEWEST) -> str:
+        """Return the file that begins with the version ``start``."""
+        return f"{self.folder}/{start:017d}{tier}.jsonl"
+
+    def starts(self, tier: str = NEWEST) -> list[int]:
+        """Return the versions that the files begin with, in order."""
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)) and match[2] == tier)
+
+    # Reading
+
+    def newest(self) -> Newest:
+        """Return the Newest; raises DamagedItem."""
+        while True:
+            with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
+                return self._newest()
+
+    def _newest(self) -> Newest:
+        is_pending = False
+        for start in reversed(self.starts()):
+            with self._readable(start) as fd:
+                tail = self._tail(fd)
+                is_pending = is_pending or tail.is_pending
+                if tail.line is None:
+                    continue  # its first version is being written, or never was
+                item = lines.decode(self.collection, self.key, tail.line)
+                return Newest(item, start, tail.end, tail.is_ended, is_pending, _signature(fd, tail, is_pending))
+        return Newest(None, is_pending=is_pending)
+
+    def _tail(self, fd: int) -> "_Tail":
+        """Return what the last line of a file is that counts."""
+        while True:
+            tail = _read_tail(fd)
+            if not tail.rest:
+                return tail
+            if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
+                try:
+                    return self._left_by_a_crash(fd)
+                finally:
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+            # A writer ends or cuts off what a crash left before it locks the file, so this is what it is writing, unless
+            # it locked the file only after the look at it.
+            if _read_tail(fd).end == tail.end:
+                return tail._replace(is_pending=True)
+
+    def _left_by_a_crash(self, fd: int) -> "_Tail":
+        tail = _read_tail(fd)
+        try:
+            lines.decode(self.collection, self.key, tail.rest)
+        except DamagedItem:
+            return tail
+        self._sync(fd, new_file=tail.end == 0, new_folder=True)
+        return _Tail(tail.rest, tail.end + len(tail.rest), tail.rest, is_ended=False)
+
+    def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
+        """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
+        tiers = [self._lines_of(tier, newest, below, oldest_first) for tier in _TIERS]
+        last = None
+        for line in merge(*tiers, key=self._version, reverse=not oldest_first):
+            if self._version(line) != last:  # what is thinned out is in two files for a while
+                last = self._version(line)
+                yield lines.decode(self.collection, self.key, line)
+
+    def _lines_of(self, tier: str, newest: Newest, below: int | None, oldest_first: bool) -> Iterator[bytes]:
+        starts = [start for start in self.starts(tier) if below is None or start < below]
+        for start in starts if oldest_first else reversed(starts):
+            found = self.lines(start, tier, newest)
+            for line in found if oldest_first else reversed(found):
+                if below is None or self._version(line) < below:
+                    yield line
+
+    def find(self, version: int, newest: Newest) -> Item | None:
+        """Return the Item of a version up to ``newest``, or None."""
+        for tier in _TIERS:
+            start = max((start for start in self.starts(tier) if start <= version), default=None)
+            for line in self.lines(start, tier, newest) if start else ():
+                if self._version(line) == version:
+                    return lines.decode(self.collection, self.key, line)
+        return None
+
+    def lines(self, start: int, tier: str, newest: Newest) -> list[bytes]:
+        """Return the lines of a file, oldest first, none of them after ``newest``; none where it was removed."""
+        if tier == NEWEST and start > newest.start:
+            return []
+        try:
+            with self._readable(start, tier) as fd:
+                data = disk.read_from(fd, 0)
+        except FileNotFoundError:
+            return []
+        end = newest.end if tier == NEWEST and start == newest.start else data.rfind(b"\n") + 1
+        return data[:end].removesuffix(b"\n").split(b"\n") if end else []
+
+    def _version(self, line: bytes) -> int:
+        try:
+            return lines.version_of(line)
+        except ValueError as error:
+            raise lines.damaged(self.collection, self.key, error) from error
+
+    @contextmanager
+    def _readable(self, start: int, tier: str = NEWEST) -> Iterator[int]:
+        """Open a file for reading; what cannot be read is a DamagedItem."""
+        try:
+            with disk.opened(self.path(start, tier)) as fd:
+                yield fd
+        except OSError as error:
+            if error.errno in disk.UNREADABLE:
+                raise lines.unreadable(self.collection, self.key, error) from error
+            raise
+
+    # Writing
+
+    def append(self, newest: Newest, item: Item, announce: Callable[[], None]) -> Newest:
+        """Add a version, durably; ``announce`` is called just before it counts.
+
+        Raises OSError where nothing was added, and StorageError where that is not known.
+        """
+        if not newest.is_ended:
+            newest = self._end_line(newest)
+        start = self._file_for(newest, item.version)
+        offset = newest.end if start == newest.start and newest.item else 0
+        if not offset:
+            with suppress(FileExistsError):
+                disk.make_one_folder(self.folder)
+        with disk.opened(self.path(start), os.O_RDWR | os.O_CREAT) as fd:
+            disk.wait_for_lock(fd, self.path(start))
+            try:
+                line = lines.encode(item)
+                self._commit(fd, offset, line, announce, new_folder=newest.item is None)
+                end = offset + len(line) + 1
+                added = Newest(item._replace(revision=lines.revision_of(line)), start, end)
+                return added._replace(signature=_signature(fd, _Tail(line, end), False))
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _file_for(self, newest: Newest, version: int) -> int:
+        """Return the start of the file that takes a version."""
+        if newest.item is None or os.path.exists(self.path(version)):
+            return version
+        is_full = version - newest.start >= self.file_versions or newest.end >= FILE_BYTES
+        return version if is_full else newest.start
+
+    def _end_line(self, newest: Newest) -> Newest:
+        with disk.opened(self.path(newest.start), os.O_RDWR) as fd:
+            disk.write_at(fd, b"\n", newest.end)
+        return newest._replace(end=newest.end + 1, is_ended=True)
+
+    def _commit(self, fd: int, offset: int, line: bytes, announce: Callable[[], None], *, new_folder: bool) -> None:
+        size = os.fstat(fd).st_size
+        if size < offset:
+            raise lines.damaged(self.collection, self.key, "a file that was cut off meanwhile")
+        try:
+            if size > offset:
+                os.ftruncate(fd, offset)  # what a crash left
+            disk.write_at(fd, line, offset)
+            self._sync(fd, new_file=offset == 0, new_folder=new_folder)
+            announce()
+            disk.write_at(fd, b"\n", offset + len(line))
+        except OSError as error:
+            self._undo(fd, offset, error)
+            raise
+
+    def _undo(self, fd: int, offset: int, error: OSError) -> None:
+        try:
+            os.ftruncate(fd, offset)
+            self._sync(fd)
+        except OSError as second:
+            detail = "The storage cannot answer now; it is not known whether this was stored."
+            raise StorageError(detail, log=f"write: {error}, then {second}") from error
+
+    def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
+        if self.collection.durable:
+            os.fdatasync(fd)
+            if new_file:
+                disk.sync_folder(self.folder)
+            if new_file and new_folder:
+                disk.sync_folder(os.path.dirname(self.folder))
+
+    def remove(self) -> None:
+        """Remove all versions at once, durably; raises OSError where they are still there."""
+        draft = disk.draft_of(self.folder)
+        shutil.rmtree(draft, ignore_errors=True)
+        os.rename(self.folder, draft)
+        try:
+            if self.collection.durable:
+                disk.sync_folder(os.path.dirname(self.folder))
+        except OSError:
+            os.rename(draft, self.folder)
+            raise
+        shutil.rmtree(draft, ignore_errors=True)
+
+    def remove_file(self, start: int, tier: str = NEWEST) -> None:
+        """Remove a file whose versions are not wanted any more, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.path(start, tier))
+
+    def remove_version(self, version: int, newest: Newest) -> None:
+        """Remove one version, which is not the newest, from every file that has it."""
+        for tier in _TIERS:
+            start = max((start for start in self.starts(tier) if start <= version), default=None)
+            if start is not None:
+                found = self.lines(start, tier, newest)
+                kept = [line for line in found if self._version(line) != version]
+                if kept:
+                    self.rewrite(start, tier, kept)
+                else:
+                    self.remove_file(start, tier)
+
+    def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
+        """Put these lines in the place of a file's content, durably, all or nothing."""
+        disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
+
+    def add_thinned(self, tier: str, added: list[bytes]) -> None:
+        """Add lines to a tier, durably; what a crash left there is cut off before."""
+        starts = self.starts(tier)
+        start, there = (starts[-1], self.lines(starts[-1], tier, Newest(None))) if starts else (0, [])
+        end = sum(len(line) + 1 for line in there)
+        if not there or len(there) >= self.file_versions or end >= FILE_BYTES:
+            start, end = self._version(added[0]), 0
+        with disk.opened(self.path(start, tier), os.O_RDWR | os.O_CREAT) as fd:
+            os.ftruncate(fd, end)
+            disk.write_at(fd, b"".join(line + b"\n" for line in added), end)
+            self._sync(fd, new_file=end == 0)
+
+    def restore(self, items: Iterable[Item]) -> None:
+        """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
+        draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions)
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        try:
+            disk.make_folder(draft.folder)
+            for start, data in self._files_of(items):
+                with disk.opened(draft.path(start), os.O_WRONLY | os.O_CREAT) as fd:
+                    disk.write_at(fd, data, 0)
+                    os.fsync(fd)
+            disk.sync_folder(draft.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
+            os.rename(draft.folder, self.folder)
+        except BaseException:
+            shutil.rmtree(draft.folder, ignore_errors=True)
+            raise
+        disk.sync_folder(os.path.dirname(self.folder))
+
+    def _files_of(self, items: Iterable[Item]) -> Iterator[tuple[int, bytes]]:
+        """Yield the start and the content of each file that Items make."""
+        start, part, size = 0, list[bytes](), 0
+        for item in items:
+            if part and (len(part) >= self.file_versions or size >= FILE_BYTES):
+                yield start, b"".join(part)
+                part, size = [], 0
+            start = start if part else item.version
+            part.append(lines.encode(item) + b"\n")
+            size += len(part[-1])
+        yield start, b"".join(part)
+
+
+class _Tail(NamedTuple):
+    """The last line of a file that counts, where it ends, and what follows it there."""
+
+    line: bytes | None
+    end: int
+    rest: bytes = b""
+    is_ended: bool = True
+    is_pending: bool = False
+
+
+def _read_tail(fd: int) -> _Tail:
+    """Return the last line that a newline ends."""
+    size, length = os.fstat(fd).st_size, _TAIL_BYTES
+    while True:
+        begin = max(size - length, 0)
+        data = os.pread(fd, size - begin, begin)
+        end = data.rfind(b"\n")
+        before = data.rfind(b"\n", 0, end) if end > 0 else -1
+        if before >= 0 or begin == 0:
+            return _Tail(data[before + 1:end] if end >= 0 else None, begin + end + 1, data[end + 1:])
+        length *= 16
+
+
+def _signature(fd: int, tail: _Tail, is_pending: bool) -> tuple[int, ...] | None:
+    signature = signature_of(os.fstat(fd))
+    return signature if tail.is_ended and not is_pending and signature[0] == tail.end else None
+
+
+def signature_of(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what tells that a file is still the same.
+
+    Files only grow, so its size would do; the rest is for those that a person put there.
+    """
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
