@@ -114,12 +114,21 @@ def test_an_account_has_so_many_sessions_and_the_others_end_first(services, acco
 
 
 def test_expired_sessions_go_with_the_next_login(services, account, clock):
-    for _ in range(20):
-        services.sessions.start(account, 300)
+    for lifetime in [300] * 20 + [3600]:
+        services.sessions.start(account, lifetime)
     clock.forward(seconds=301)
     services.sessions.start(account, 300)
     (item,) = services.sessions.store.items(SESSIONS).items
-    assert len(SESSIONS.decode(item.value).sessions) == 1
+    assert len(SESSIONS.decode(item.value).sessions) == 2
+
+
+def test_a_session_that_ends_while_it_is_used_stays_so(services, account, clock, monkeypatch):
+    token, find = services.sessions.start(account, 300), services.accounts.find
+    clock.forward(seconds=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(services.accounts, "find", lambda name: (services.sessions.end(token), find(name))[1])
+        services.sessions.resume(token)
+    assert services.sessions.resume(token) is None
 
 
 def test_each_call_looks_at_a_few_expired_items(services, clock, monkeypatch):
