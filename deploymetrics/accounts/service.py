@@ -14,6 +14,7 @@ import msgspec
 
 from ..errors import AccountError, DamagedItem
 from ..storage import Collection, Item, Storage
+from .names import as_read
 from .passwords import hash_password, hash_secret, secret_matches
 
 _COMMAND_LINE = "command line"
@@ -119,6 +120,8 @@ class Accounts:
         def change(accounts: dict[str, AccountRecord]) -> None:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
+            if like := next((other for other in accounts if as_read(other) == as_read(name)), None):
+                raise AccountError(f"That name reads as the one of the account {like}.")
             accounts[name] = record
 
         self._write(by, change)

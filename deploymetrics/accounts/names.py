@@ -1,0 +1,39 @@
+"""Names of accounts that a person would take for another one, or not see. No Flask in here."""
+
+import unicodedata
+
+from marshmallow import ValidationError
+
+#: Who writes into the history without being an account.
+RESERVED = ("collector", "server", "command line", "first start", "upgrade", "-")
+# Alphabets that share the shapes of letters; a name keeps to one of them.
+_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU"}
+# Small letters that look like Latin ones.
+_LOOKALIKES = str.maketrans("аԁеһіјкӏмоԛрѕсгтԝхуαεικνορτυχγ", "adehijklmoqpscrtwxyaeikvoptuxy")
+# They are shown as nothing or as a space, though they are letters, marks or symbols.
+_BLANK = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+
+
+def as_read(name: str) -> str:
+    """Return the one text for all names that a person reads as the same: in another case, width or alphabet."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join(folded.translate(_LOOKALIKES).split())
+
+
+def nothing_invisible(name: str) -> None:
+    """Raise ValidationError if the name has characters that are not shown, or spaces that are not the usual one."""
+    if any(char != " " and (unicodedata.category(char)[0] in "ZC" or ord(char) in _BLANK) for char in name):
+        raise ValidationError("It has a character that is not shown.")
+
+
+def one_alphabet(name: str) -> None:
+    """Raise ValidationError if the name mixes alphabets whose letters look alike, such as Latin and Cyrillic."""
+    letters = (char for char in unicodedata.normalize("NFKC", name) if char.isalpha())
+    if len({unicodedata.name(char, "").split(" ")[0] for char in letters} & _ALPHABETS) > 1:
+        raise ValidationError("It mixes letters of several alphabets.")
+
+
+def not_reserved(name: str) -> None:
+    """Raise ValidationError if the name reads as one of RESERVED."""
+    if as_read(name) in RESERVED:
+        raise ValidationError("It is the name of something that writes here without being an account.")
