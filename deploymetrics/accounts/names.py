@@ -11,7 +11,7 @@ _ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "L
 # Small letters that look like Latin ones.
 _LOOKALIKES = str.maketrans("аԁеһіјкӏмоԛрѕсгтԝхуαεικνορτυχγ", "adehijklmoqpscrtwxyaeikvoptuxy")
 # They are shown as nothing or as a space, though they are letters, marks or symbols.
-_BLANK = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+_BLANK = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
 
 
 def as_read(name: str) -> str:

@@ -4,8 +4,8 @@ The sessions of an account are one item in the storage, so that all workers know
 there are never too many. The storage has only hashes of the tokens. A use renews a session, but is written down only
 after a tenth of the lifetime.
 
-While the storage takes nothing, as on a full or read-only disk, people log in all the same: their token is a signed one,
-which holds what would have been stored and lives for a fixed time.
+While the storage takes nothing, as on a full or read-only disk, people log in all the same: their token is a signed
+one, which holds what would have been stored and lives for a fixed time.
 """
 
 import hashlib
@@ -39,8 +39,8 @@ _log = logging.getLogger(__name__)
 class Session(msgspec.Struct, frozen=True, array_like=True):
     """From which epoch of the account a session is, how long it lives after a use, and until when.
 
-    ``lifetime`` is in seconds, ``expires`` in seconds since 1970. A signed token that was ended is kept until it expires
-    anyway, with an epoch that no account has.
+    ``lifetime`` is in seconds, ``expires`` in seconds since 1970. A signed token that was ended is kept until it
+    expires anyway, with an epoch that no account has.
     """
 
     epoch: str

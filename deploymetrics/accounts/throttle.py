@@ -1,7 +1,7 @@
 """Slowing down those who guess passwords, the same on every worker. No Flask in here.
 
-Failures are counted for an account from an address, for the address, and for the account wherever they come from. Past a
-limit the next try has to wait, one second and then twice as long with each further failure.
+Failures are counted for an account from an address, for the address, and for the account wherever they come from. Past
+a limit the next try has to wait, one second and then twice as long with each further failure.
 
 Nobody else has to wait for a program that goes on sending one wrong password: its failures past the limit count for its
 own account and address only. An account is not locked out where it logged in lately: there only the first count holds.
@@ -29,8 +29,8 @@ _LATELY_SECONDS = 30 * 86400
 class FailureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The failures under one key. All times are seconds since 1970.
 
-    ``failures`` in a row; no tries are taken before ``until``; they do not count any more from ``forgotten`` on. A right
-    password counts as one of lately before ``right``.
+    ``failures`` in a row; no tries are taken before ``until``; they do not count any more from ``forgotten`` on. A
+    right password counts as one of lately before ``right``.
     """
 
     id: str

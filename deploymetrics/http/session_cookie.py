@@ -1,8 +1,8 @@
 """The session cookie: Flask's own, made so that a request without one costs nothing, and one for each instance.
 
 A browser sends a host's cookies to every port of it. So that two instances on one host do not overwrite each other's,
-the name has the port in it, and the path is the prefix under which the instance is served. ``__Host-`` has browsers take
-the cookie from this very host and over HTTPS only.
+the name has the port in it, and the path is the prefix under which the instance is served. ``__Host-`` has browsers
+take the cookie from this very host and over HTTPS only.
 """
 
 from flask import Flask, Request, Response, request
@@ -10,7 +10,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 
 
 class LoginCookie(SecureCookieSessionInterface):
-    """Signed by SECRET_KEY, for this instance only, not for scripts, and over HTTPS only where it was set over HTTPS."""
+    """Signed by SECRET_KEY, for this instance only, not for scripts, over HTTPS only where it was set over HTTPS."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return an empty session without looking for a key where the request has no cookie."""
@@ -24,7 +24,7 @@ class LoginCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return ``deploymetrics-52311`` with the port of the browser's address, ``deploymetrics`` where it has none."""
+        """Return ``deploymetrics-52311`` with the port of the browser's address, ``deploymetrics`` if it has none."""
         name, (_, colon, port) = super().get_cookie_name(app), request.host.rpartition(":")
         if colon and port.isascii() and port.isdigit():
             name = f"{name}-{port}"

@@ -112,7 +112,7 @@ def test_wrong_secrets_are_slowed_down(nobody, webui):
 
 SPELLINGS = [
     [f"192.0.2.1:{40_000 + number}" for number in range(6)],
-    ["192.0.2.1", "::ffff:192.0.2.1", "[::ffff:192.0.2.1]:80", "::FFFF:c000:201", "192.0.2.1:9", "::ffff:192.0.2.1%eth0"],
+    ["192.0.2.1", "::ffff:192.0.2.1", "[::ffff:192.0.2.1]:80", "::FFFF:c000:201", "192.0.2.1:9", "192.0.2.1%eth0"],
     [f"[2001:db8::{number}]:40001" for number in range(6)],
     [f"unknown{number}" for number in range(6)],
 ]

@@ -10,7 +10,8 @@ from deploymetrics.schemas import load
 
 REFUSED = [
     "collector", "Collector", "SERVER", "ｓｅｒｖｅｒ", "command line", "command  line", "first start", "upgrade", "-",
-    "ad\u200bmin", "ad\u00admin", "ad\u2060min", "admin\ufe0f", "ad\u034fmin", "a\u00a0b", "a\u3000b", "\u3164", "\u2800",
+    "ad\u200bmin", "ad\u00admin", "ad\u2060min", "admin\ufe0f", "ad\u034fmin", "a\u00a0b", "a\u3000b", "\u3164",
+    "\u2800",
     "\u202enimda", "\u0430dmin", "аdmin", "aлice", "αlice", "ѕеrvеr", "х\u0445x",
 ]
 
@@ -21,9 +22,12 @@ def test_a_name_that_is_refused(name, services):
         load(NewAccount(), {"name": name, "role": "operator"})
 
 
-@pytest.mark.parametrize("name", [
-    "admin", "server-2", "jörg", "müller & söhne", "Алиса", "Ελένη", "田中さん", "한국", "علي", "a.b@host.example", "o'neill", "collectors",
-])
+TAKEN = [
+    "admin", "server-2", "collectors", "jörg", "müller & söhne", "Алиса", "Ελένη", "田中さん", "한국", "علي", "a.b@c.example",
+]
+
+
+@pytest.mark.parametrize("name", TAKEN)
 def test_a_name_that_is_taken(name):
     assert load(NewAccount(), {"name": name, "role": "operator"})["name"] == name
 
@@ -32,9 +36,13 @@ def test_an_account_of_before_can_still_be_named():
     assert load(AccountName(), {"name": "server"})["name"] == "server"
 
 
-@pytest.mark.parametrize(("there", "name"), [
-    ("alice", "Alice"), ("alice", "ＡＬＩＣＥ"), ("cop", "сор"), ("сор", "COP"), ("who stays", "who  stays"), ("straße", "STRASSE"),
-])
+ALIKE = [
+    ("alice", "Alice"), ("alice", "ＡＬＩＣＥ"), ("cop", "сор"), ("сор", "COP"), ("who stays", "who  stays"),
+    ("straße", "STRASSE"),
+]
+
+
+@pytest.mark.parametrize(("there", "name"), ALIKE)
 def test_two_accounts_that_read_the_same(services, there, name):
     services.accounts.add(there, Role.OPERATOR, PASSWORD)
     with pytest.raises(AccountError, match=there):
