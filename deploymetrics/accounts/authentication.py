@@ -127,7 +127,7 @@ class Credentials:
     def _from_session_token(self, token: str) -> Account:
         account = self.sessions.resume(token)
         if account is None:
-            # Not counted: nobody guesses 256 random bits, and clients often send an expired token.
+            # Not counted: nobody guesses 160 random bits, and clients often send an expired token.
             raise Unauthorized("The session is over or was never begun; log in again.")
         return account
 

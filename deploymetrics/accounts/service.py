@@ -158,6 +158,19 @@ class Accounts:
 
         return self._change(name, by, fields)
 
+    def set_role(self, name: str, role: Role, by: str = _COMMAND_LINE) -> AccountRecord:
+        """Give a person's account another role; its sessions end.
+
+        The last enabled master operator stays, and a WebUI application, which has a secret: AccountError.
+        """
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            if record.role is not role and Role.WEBUI_APP in (record.role, role):
+                raise AccountError("A WebUI application has a secret, not a password: remove the account and add it.")
+            return {"role": role, "epoch": _new_epoch()}
+
+        return self._change(name, by, fields)
+
     def enable(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Enable an account; its sessions end."""
         return self._change(name, by, lambda record: {"enabled": True, "epoch": _new_epoch()})

@@ -70,7 +70,7 @@ class SessionsRecord(msgspec.Struct, frozen=True):
 
 
 SESSIONS = Collection("sessions", SessionsRecord, durable=False)
-_STORED_TOKEN = re.compile(r"([0-9a-f]{32})[\w-]{43}", re.ASCII)
+_STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 
 class _Token(NamedTuple):
@@ -101,7 +101,7 @@ class Sessions:
         self._store_endings()
         session = Session(account.epoch, lifetime, self.clock.timestamp() + lifetime)
         key = _key_of(account.name)
-        token = key + secrets.token_urlsafe(32)
+        token = key + secrets.token_urlsafe(20)
 
         def add(sessions: dict[str, Session]) -> None:
             while len(sessions) >= MAX_SESSIONS:
@@ -212,7 +212,8 @@ def _end(found: _Token, sessions: dict[str, Session]) -> None:
 
 
 def _key_of(account: str) -> str:
-    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    # Were two accounts to share a key, the epochs would still tell their sessions apart.
+    return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _hash_of(token: str) -> str:

@@ -57,6 +57,20 @@ def test_others_do_not_count(services):
     accounts.add("off", Role.MASTER_OPERATOR, PASSWORD)
     accounts.disable("off")
     assert not attempt(lambda: accounts.remove("alice"))
+    assert not attempt(lambda: accounts.set_role("alice", Role.OPERATOR))
+    accounts.set_role("alice", Role.MASTER_OPERATOR)
     accounts.remove("olga")
     accounts.remove("off")
     assert enabled(accounts) == ["alice"]
+
+
+def test_a_role_is_changed_between_people(services):
+    accounts = services.accounts
+    for name, role in (("alice", Role.MASTER_OPERATOR), ("olga", Role.OPERATOR), ("app", Role.WEBUI_APP)):
+        accounts.add(name, role, PASSWORD)
+    before = accounts.find("olga").epoch
+    assert accounts.set_role("olga", Role.MASTER_OPERATOR).epoch != before
+    assert enabled(accounts) == ["alice", "olga"]
+    for name, role in (("olga", Role.WEBUI_APP), ("app", Role.OPERATOR)):
+        with pytest.raises(AccountError, match="secret"):
+            accounts.set_role(name, role)
