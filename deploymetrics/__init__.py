@@ -85,7 +85,7 @@ def _assemble(folder, settings, clock):
         clock,
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
     )
-    accounts = Accounts(store)
+    accounts = Accounts(store, settings["PASSWORD_HASH"])
     sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])
     throttle = Throttle(
         store,

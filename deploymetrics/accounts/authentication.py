@@ -71,7 +71,7 @@ class Credentials:
         was_right = record is not None and self._right.get(digest) == record
         if not was_right:
             self.throttle.check(name, address)
-        is_right = password_matches(record.password if record else None, password)
+        is_right = password_matches(record.password if record else None, password, self.accounts.password_hash)
         if record is None or not record.enabled or not is_right:
             self.throttle.failed(name, address)
             raise Unauthorized("The name or the password is wrong, or the account is disabled.")
@@ -79,6 +79,7 @@ class Credentials:
             self.throttle.check(name, address)
         if self.accounts.find(name) != record:  # it was changed while the password was checked
             return self.check_password(name, password, address)
+        record = self.accounts.rehashed(record, password)
         _remember(self._right, digest, record)
         self.throttle.succeeded(name, address)
         return Account(record)

@@ -19,10 +19,15 @@ def normalized(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def hash_password(password: str) -> str:
-    """Return a slow, salted hash of a password that a person chose."""
+def hash_password(password: str, method: str) -> str:
+    """Return a slow, salted hash of a password that a person chose; ``method`` is as werkzeug writes it."""
     with _HASHING:
-        return generate_password_hash(normalized(password))
+        return generate_password_hash(normalized(password), method)
+
+
+def is_hashed_by(stored: str, method: str) -> bool:
+    """Return True if the hash was made by this method."""
+    return stored.startswith(f"{method}$")
 
 
 def hash_secret(secret: str) -> str:
@@ -40,21 +45,23 @@ def secret_matches(stored: str, secret: str) -> bool:
     return hmac.compare_digest(stored.encode(), hash_secret(secret).encode())
 
 
-def password_matches(stored: str | None, password: str) -> bool:
+def password_matches(stored: str | None, password: str, method: str) -> bool:
     """Return True if the password is the one of the hash; a no takes as long for any reason.
 
-    ``stored`` is None where there is no account. The hash of a secret matches no password.
+    ``stored`` is None where there is no account. The hash of a secret matches no password. ``method`` is that of new
+    hashes, by which the time is taken where there is none to check.
     """
     is_password = stored is not None and not stored.startswith(_SECRET)
-    matches = _hash_matches(stored if stored is not None and is_password else _hash_of_nobody(), normalized(password))
+    hashed = stored if stored is not None and is_password else _hash_of_nobody(method)
+    matches = _hash_matches(hashed, normalized(password))
     # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
     return matches and is_password and "\0" not in password
 
 
 @cache
-def _hash_of_nobody() -> str:
+def _hash_of_nobody(method: str) -> str:
     """Return the hash that is checked where there is no other one; made on first use, since that is slow."""
-    return hash_password(generate_secret())
+    return hash_password(generate_secret(), method)
 
 
 def _hash_matches(stored: str, password: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from ..errors import AccountError, DamagedItem
+from ..errors import AccountError, DamagedItem, StorageError
 from ..storage import Collection, Item, Storage
 from .names import as_read
-from .passwords import hash_password, hash_secret, secret_matches
+from .passwords import hash_password, hash_secret, is_hashed_by, secret_matches
 
 _COMMAND_LINE = "command line"
 
@@ -88,10 +88,11 @@ class Account:
 
 
 class Accounts:
-    """The accounts of a storage."""
+    """The accounts of a storage. ``password_hash`` is the method by which new passwords are hashed."""
 
-    def __init__(self, store: Storage) -> None:
+    def __init__(self, store: Storage, password_hash: str) -> None:
         self.store = store
+        self.password_hash = password_hash
 
     def find(self, name: str) -> AccountRecord | None:
         """Return the AccountRecord of that name, enabled or not, or None."""
@@ -115,7 +116,7 @@ class Accounts:
 
     def add(self, name: str, role: Role, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""
-        record = AccountRecord(name, role, _hashed(role, password), _new_epoch())
+        record = AccountRecord(name, role, self._hashed(role, password), _new_epoch())
 
         def change(accounts: dict[str, AccountRecord]) -> None:
             if name in accounts:
@@ -130,7 +131,7 @@ class Accounts:
     def set_password(self, name: str, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Give an account another password or secret, which is the only one then; its sessions end."""
         record = self._existing(name)
-        hashed = _hashed(record.role, password)
+        hashed = self._hashed(record.role, password)
         return self._change(name, by, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
 
     def add_secret(self, name: str, secret: str, by: str = _COMMAND_LINE) -> AccountRecord:
@@ -188,6 +189,23 @@ class Accounts:
 
         self._write(by, change)
 
+    def rehashed(self, record: AccountRecord, password: str) -> AccountRecord:
+        """Return the record of a person whose password was right, hashed by the method of now; sessions go on."""
+        if is_hashed_by(record.password, self.password_hash):
+            return record
+        hashed = self._hashed(record.role, password)
+
+        def fields(current: AccountRecord) -> dict[str, Any]:
+            return {"password": hashed} if current == record else {}
+
+        try:
+            return self._change(record.name, "server", fields)
+        except (StorageError, AccountError):  # the next login tries again
+            return record
+
+    def _hashed(self, role: Role, password: str) -> str:
+        return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password, self.password_hash)
+
     def _all(self) -> dict[str, AccountRecord]:
         item = self.store.read(ACCOUNTS, _KEY)
         if item is None:
@@ -231,10 +249,6 @@ def _known(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:
     if name not in accounts:
         raise AccountError(f"There is no account {name}.")
     return accounts[name]
-
-
-def _hashed(role: Role, password: str) -> str:
-    return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password)
 
 
 def _new_epoch() -> str:

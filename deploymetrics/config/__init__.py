@@ -19,6 +19,8 @@ PREFIX = "DEPLOYMETRICS_"
 INSTANCE = "DEPLOYMETRICS_INSTANCE"
 SECRET_KEY_FILE = "secret_key"
 MIN_SECRET_KEY = 16
+#: What OWASP recommends, with less and with more memory (32, 64 and 128 MB a hash), and what FIPS 140 allows.
+PASSWORD_HASHES = ("scrypt:32768:8:3", "scrypt:65536:8:2", "scrypt:131072:8:1", "pbkdf2:sha256:600000")
 
 
 class Setting(NamedTuple):
@@ -62,6 +64,8 @@ SETTINGS = (
             "How long a browser's login lives after its last use."),
     Setting("CREDENTIAL_CACHE_SECONDS", _whole(0, 3600), 60,
             "How long a worker remembers that a credential was right; 0 checks the password on each request."),
+    Setting("PASSWORD_HASH", fields.String(validate=validate.OneOf(PASSWORD_HASHES)), PASSWORD_HASHES[0],
+            f"How passwords are hashed, one of {', '.join(PASSWORD_HASHES)}; older ones change at the next login."),
     Setting("GUESSES", _whole(1, 1000), 5,
             "Wrong passwords that an account takes from one address before answers are delayed with 429."),
     Setting("GUESSES_PER_ADDRESS", _whole(1, 100_000), 50,

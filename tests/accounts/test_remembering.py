@@ -5,12 +5,14 @@ import sys
 import threading
 
 import pytest
-from accesskit import LIST, basic
+from accesskit import LIST, basic, token_of
 from conftest import PASSWORD
 from storekit import in_threads
+from werkzeug.security import generate_password_hash
 
-from deploymetrics.accounts import authentication, passwords
+from deploymetrics.accounts import authentication, passwords, service
 from deploymetrics.accounts.service import Role
+from deploymetrics.errors import StorageFull
 
 ADDRESS = "192.0.2.1"
 HEADER = basic("master-operator", PASSWORD)
@@ -72,6 +74,29 @@ def test_the_hash_for_nobody_is_computed_once(monkeypatch):
     passwords._hash_of_nobody.cache_clear()
     made = []
     make = passwords.generate_password_hash
-    monkeypatch.setattr(passwords, "generate_password_hash", lambda text: made.append(text) or make(text))
-    assert not passwords.password_matches(None, "x") and not passwords.password_matches(None, "y")
+    monkeypatch.setattr(passwords, "generate_password_hash", lambda *args: made.append(args) or make(*args))
+    assert not any(passwords.password_matches(None, password, "scrypt:32768:8:3") for password in "xy")
     assert len(made) == 1
+
+
+def test_a_password_is_hashed_anew_where_the_method_changed(services, master, webui, monkeypatch):
+    monkeypatch.setattr(service, "is_hashed_by", passwords.is_hashed_by)
+    monkeypatch.setattr(passwords, "generate_password_hash", generate_password_hash)
+    token, before = token_of(master), services.accounts.find("master-operator")
+    services.accounts.password_hash = "scrypt:1024:8:1"
+    assert master.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
+    record = services.accounts.find("master-operator")
+    assert record.password.startswith("scrypt:1024:8:1$") and record.epoch == before.epoch
+    assert services.credentials.check_password("master-operator", PASSWORD, ADDRESS).record == record
+    assert master.get(LIST, auth=None, headers={"SessionToken": token}).status_code == 200
+    app = services.accounts.find("webui-app")
+    assert webui.get("/api/login").status_code == 200 and services.accounts.find("webui-app") == app
+
+
+def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, master, monkeypatch):
+    def fail(*args, **kwargs):
+        raise StorageFull()
+
+    monkeypatch.setattr(service, "is_hashed_by", passwords.is_hashed_by)
+    monkeypatch.setattr(services.accounts.store, "write", fail)
+    assert services.credentials.check_password("master-operator", PASSWORD, ADDRESS).name == "master-operator"
