@@ -26,7 +26,7 @@ FILE_LIMIT = 2**30
 #: How long a writer waits for another one, and after what time no more than one of a process does.
 LOCK_SECONDS = 10.0
 STUCK_SECONDS = 1.0
-_LONGEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.001
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
