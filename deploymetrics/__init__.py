@@ -86,7 +86,7 @@ def _assemble(folder, settings, clock):
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
     )
     accounts = Accounts(store)
-    sessions = Sessions(store, clock, accounts)
+    sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])
     throttle = Throttle(
         store,
         clock,
