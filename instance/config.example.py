@@ -21,8 +21,7 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How long a worker remembers that a credential was right; 0 checks the password on each request.
 # CREDENTIAL_CACHE_SECONDS = 60
 
-# How passwords are hashed, one of scrypt:32768:8:3, scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000; older
-# ones change at the next login.
+# Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Old hashes change at the next login.
 # PASSWORD_HASH = 'scrypt:32768:8:3'
 
 # Wrong passwords that an account takes from one address before answers are delayed with 429.
