@@ -19,6 +19,7 @@ from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
 from .http import access, error_handlers, urls
+from .http.requests import Request
 from .http.session_cookie import LoginCookie
 from .services import NAME, Services
 from .storage import Retention, open_storage
@@ -31,6 +32,8 @@ __version__ = VERSION
 
 class Application(Flask):
     """Flask, spared one thing per request: no view or hook here is a coroutine, so none is asked."""
+
+    request_class = Request
 
     def ensure_sync(self, func):
         """The function as it is."""
@@ -55,13 +58,13 @@ def create_app(instance=None, settings=None, clock=None):
     )
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
-    app.url_map.merge_slashes = False
+    app.url_map.merge_slashes = app.url_map.strict_slashes = False
     app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock())
     access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
-    app.register_blueprint(api.bp)
-    app.register_blueprint(web.bp)
+    for blueprint in (*api.BLUEPRINTS, web.bp):
+        app.register_blueprint(blueprint)
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     app.view_functions["static"].roles = access.ANYONE

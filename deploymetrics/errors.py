@@ -3,7 +3,13 @@
 No Flask in here: the command line and the storage raise the same errors as the API.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
+
+
+#: The realm of BigFix, which its clients look for.
+REALM = "BigFix Server"
 
 
 class DeploymetricsError(Exception):
@@ -14,27 +20,33 @@ class DeploymetricsError(Exception):
     the answer as they are. ``log`` is for the log only.
     """
 
-    status = 500
-    code = "internal-error"
-    detail = "Something went wrong on the server. Its log has more under this request id."
+    status: int = 500
+    code: str = "internal-error"
+    detail: str = "Something went wrong on the server. Its log has more under this request id."
 
-    def __init__(self, detail=None, *, code=None, headers=None, log=None, **extra):
+    def __init__(
+        self, detail: str | None = None, *, code: str | None = None, headers: Mapping[str, str] | None = None,
+        log: str | None = None, **extra: object,
+    ) -> None:
         self.detail = detail or self.detail
         self.code = code or self.code
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
         self.log = log
         self.extra = extra
         super().__init__(self.detail)
 
     @property
-    def title(self):
-        """The standard phrase of the status: ``Bad Request``."""
+    def title(self) -> str:
+        """Return the standard phrase of the status: ``Bad Request``."""
         return HTTPStatus(self.status).phrase
 
-    def problem(self, request_id=None):
-        """The members of the problem document; ``request_id`` is the one under which the log has more, if it has."""
+    def problem(self, request_id: str | None = None) -> dict[str, object]:
+        """Return the members of the problem document; ``request_id`` is the one under which the log has more, if any.
+
+        ``error`` repeats the sentence: that is where clients of BigFix look for it.
+        """
         members = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail,
-                   "code": self.code, **self.extra}
+                   "code": self.code, "error": self.detail, **self.extra}
         return {**members, "requestId": request_id} if request_id else members
 
 
@@ -45,14 +57,22 @@ class BadRequest(DeploymetricsError):
     code = "bad-request"
 
 
+class InvalidHost(BadRequest):
+    """A Host header that cannot stand in an address."""
+
+    code = "invalid-host"
+    detail = "The Host header is not valid."
+
+
 class MalformedBody(BadRequest):
     """A body that its parser refuses; ``line`` and ``column`` (both from 1) say where, where that is known."""
 
-    def __init__(self, detail, *, code, line=None, column=None):
-        place = {} if line is None else {"line": line, "column": column}
+    def __init__(self, detail: str, *, code: str, line: int | None = None, column: int | None = None) -> None:
         if line is not None:
             detail = f"{detail.removesuffix('.')} (line {line}, column {column})."
-        super().__init__(detail, code=code, **place)
+        super().__init__(detail, code=code)
+        if line is not None:
+            self.extra |= {"line": line, "column": column}
 
 
 class InvalidFields(BadRequest):
@@ -60,7 +80,7 @@ class InvalidFields(BadRequest):
 
     code = "invalid-fields"
 
-    def __init__(self, errors, detail="Some fields are not valid."):
+    def __init__(self, errors: Mapping[str, Any], detail: str = "Some fields are not valid."):
         super().__init__(detail, errors=errors)
 
 
@@ -71,8 +91,8 @@ class Unauthorized(DeploymetricsError):
     code = "unauthorized"
     detail = "This needs valid credentials."
 
-    def __init__(self, detail=None):
-        super().__init__(detail, headers={"WWW-Authenticate": 'Basic realm="BigFix Server", charset="UTF-8"'})
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})
 
 
 class Forbidden(DeploymetricsError):
@@ -115,11 +135,18 @@ class NotAcceptable(DeploymetricsError):
 
 
 class PreconditionFailed(DeploymetricsError):
-    """The document is not in the state that ``If-Match`` or ``If-None-Match`` names; nothing was written."""
+    """The document is not in the state that the request's precondition asks for; nothing was written.
+
+    ``revision`` is the current one, None where there is no document; the answer has it as ``ETag``.
+    """
 
     status = 412
     code = "precondition-failed"
     detail = "The document is not in the state that the request names."
+
+    def __init__(self, detail: str | None = None, *, revision: str | None = None) -> None:
+        super().__init__(detail)
+        self.revision = revision
 
 
 class BodyTooLarge(DeploymetricsError):
@@ -128,7 +155,7 @@ class BodyTooLarge(DeploymetricsError):
     status = 413
     code = "body-too-large"
 
-    def __init__(self, limit):
+    def __init__(self, limit: int) -> None:
         super().__init__(f"The body is larger than the limit of {limit} bytes.", limit=limit)
 
 
@@ -145,7 +172,7 @@ class TooManyAttempts(DeploymetricsError):
     status = 429
     code = "too-many-attempts"
 
-    def __init__(self, retry_after):
+    def __init__(self, retry_after: int) -> None:
         super().__init__(
             "Too many failed attempts; try again later.", headers={"Retry-After": str(retry_after)}
         )
@@ -158,8 +185,8 @@ class StorageError(DeploymetricsError):
     code = "storage-unavailable"
     detail = "The storage cannot answer now."
 
-    def __init__(self, detail=None, **kwargs):
-        super().__init__(detail, headers={"Retry-After": "5"}, **kwargs)
+    def __init__(self, detail: str | None = None, *, code: str | None = None, log: str | None = None) -> None:
+        super().__init__(detail, code=code, headers={"Retry-After": "5"}, log=log)
 
 
 class StorageFull(StorageError):

@@ -10,7 +10,8 @@ from linearizability import Seen, violations
 from storekit import SPAWN, in_threads
 
 from deploymetrics.clock import Clock
-from deploymetrics.documents.service import ANY, Condition, Service
+from deploymetrics.documents.precondition import ANY, Precondition
+from deploymetrics.documents.service import Service
 from deploymetrics.errors import NotFound, PreconditionFailed
 from deploymetrics.formats import rawjson
 from deploymetrics.storage import open_storage
@@ -73,10 +74,10 @@ def read_operation(called, item):
 def written(service, tag, called, *, conditional):
     value = f"{os.getpid()}-{random.getrandbits(60)}"
     current = get(service, tag) if conditional else None
-    condition = Condition(match={current.etag}) if current else ANY
+    precondition = Precondition(match=frozenset({current.etag})) if current else ANY
     called = time.monotonic()
     try:
-        item = service.save(tag, rawjson.quote(value).encode(), "alice", condition)
+        item = service.save(tag, rawjson.quote(value).encode(), "alice", precondition)
     except PreconditionFailed:
         return None
     return Seen(called, time.monotonic(), "write", item.version, value, current and current.version)

@@ -1,5 +1,7 @@
 """The API under ``/api``: its views, and their description."""
 
-from .views import bp
+from . import descriptions, views
 
-__all__ = ["bp"]
+BLUEPRINTS = (views.bp, descriptions.bp)
+
+__all__ = ["BLUEPRINTS"]

@@ -1,133 +1,141 @@
 """The OpenAPI document, and the text of ``/api/help``: both are read off the URL map, so they miss no route."""
 
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
-from ..documents.expectations import MAX_SECONDS, MIN_SECONDS
+from flask import Flask
+from werkzeug.routing import Map, Rule
+
 from ..http.access import MASTER_OPERATORS
 from ..schemas import MAX_BYTES
+from .operations import ANY_VALUE, EVERY_SECONDS, Json, Operation
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
-_DOCUMENT = {"$ref": "#/components/schemas/Document"}
-_VERSIONS = {"type": "array", "items": {"$ref": "#/components/schemas/Version"}}
-_DOCUMENTS = {"type": "array", "items": _DOCUMENT}
-_EXPECTATION = {"$ref": "#/components/schemas/Expectation"}
-# What a view answers: its schema in JSON (None: text or nothing) and its status codes.
-_ANSWERS = {
-    "list_documents": (_DOCUMENTS, [200, 304, 400, 401, 403, 406, 429, 503]),
-    "show_document": (_DOCUMENT, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
-    "save_document": (_DOCUMENT, [200, 400, 401, 403, 406, 412, 413, 415, 429, 503, 507]),
-    "show_history": (_VERSIONS, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
-    "show_version": (_DOCUMENT, [200, 304, 400, 401, 403, 404, 406, 429, 503]),
-    "delete_document": (None, [204, 400, 401, 403, 404, 412, 429, 503, 507]),
-    "list_expectations": ({"type": "array", "items": _EXPECTATION}, [200, 400, 401, 403, 406, 429, 503]),
-    "show_expectation": (_EXPECTATION, [200, 400, 401, 403, 404, 406, 429, 503]),
-    "save_expectation": (_EXPECTATION, [200, 400, 401, 403, 406, 413, 415, 429, 503, 507]),
-    "delete_expectation": (None, [204, 400, 401, 403, 404, 429, 503, 507]),
-    "login": (None, [200, 401, 429, 503]),
-    "help_index": (None, [200, 401, 429]),
-    "help_resource": (None, [200, 401, 404, 429]),
+_EVERYWHERE = (400, 401, 403, 405, 412, 429, 500, 503)
+_STRING = {"type": "string"}
+_NUMBER = {"type": "integer"}
+_PATH_PARAMETERS = {
+    "tag": ({**_STRING, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
+    "resource": (_STRING, "The first part of a path after /api, such as deploymentmetrics."),
+    "version": ({**_NUMBER, "minimum": 1}, "A version, from the history."),
 }
-_OUTPUT = {"name": "output", "in": "query", "schema": {"enum": ["json", "xml"]},
-           "description": "The format; it goes before the Accept header."}
-_PARAMETERS = {
-    "tag": {"name": "tag", "in": "path", "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_BYTES},
-            "description": f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."},
-    "resource": {"name": "resource", "in": "path", "required": True, "schema": {"type": "string"}},
-    "version": {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}},
+_OUTPUT = ("output", {**_STRING, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
+_PRECONDITIONS = {
+    "If-Match": "ETags, or *; 412 unless one is the current one.",
+    "If-None-Match": "ETags, or *; where one is the current one a GET is answered with 304, all else with 412.",
+    "If-Unmodified-Since": "A date; 412 where it was changed after it.",
+    "If-Modified-Since": "A date; 304 where a document was not changed after it.",
 }
-_PAGING = {
-    "list_documents": [
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
-        {"name": "after", "in": "query", "schema": {"type": "string"}, "description": "The tag after which it begins."},
-    ],
-    "show_history": [
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}},
-        {"name": "before", "in": "query", "schema": {"type": "integer", "minimum": 1},
-         "description": "The version below which it begins."},
-    ],
+_HEADERS = {
+    "ETag": (_STRING, "The revision, for If-Match and If-None-Match."),
+    "Last-Modified": (_STRING, "When it was changed."),
+    "Link": (_STRING, 'The next page, as rel="next"; the schema of XML, as rel="describedby".'),
+    "Deploymetrics-Damaged": (_STRING, "The first tags whose documents cannot be read, percent-encoded."),
+    "Deploymetrics-Damaged-Count": (_NUMBER, "How many documents cannot be read."),
+    "SessionToken": (_STRING, "For the header of that name."),
+    "WWW-Authenticate": (_STRING, "How to authenticate."),
+    "Allow": (_STRING, "The methods that the address has."),
+    "Retry-After": (_NUMBER, "Seconds after which to try again."),
 }
-_CONDITIONS = [
-    {"name": name, "in": "header", "schema": {"type": "string"}, "description": "As RFC 9110 says; 412 when it fails."}
-    for name in ("If-Match", "If-None-Match")
-]
+_ERROR_HEADERS = {
+    401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 429: ("Retry-After",), 503: ("Retry-After",),
+    507: ("Retry-After",),
+}
 
 
-def _routes(url_map):
-    """(path, method, rule) of every API route in the order of the paths; the methods are those that a client names."""
+def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
+    """Yield (path, method, rule) of every API route in the order of the paths, with the methods that a client names."""
     rules = sorted((rule for rule in url_map.iter_rules() if rule.rule.startswith("/api/")), key=lambda rule: rule.rule)
     for rule in rules:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-        yield from ((path, method, rule) for method in _METHODS if method in rule.methods)
+        yield from ((path, method, rule) for method in _METHODS if method in (rule.methods or ()))
 
 
-def help_index(url_map):
-    """The paths, one a line."""
+def help_index(url_map: Map) -> str:
+    """Return the paths, one a line."""
     return "".join(f"{path}\n" for path in dict.fromkeys(path for path, _, _ in _routes(url_map)))
 
 
-def help_resource(url_map, resource):
-    """``GET:`` with its paths indented below it, then ``POST:`` and so on; None for an unknown resource."""
+def help_resource(url_map: Map, resource: str) -> str | None:
+    """Return ``GET:`` with its paths indented below it, then ``POST:`` and so on; None for an unknown resource."""
     start = f"/api/{resource}"
     routes = [(path, method) for path, method, _ in _routes(url_map) if path == start or path.startswith(f"{start}/")]
-    parts = []
+    sections = []
     for method in _METHODS:
         paths = [path for path, its_method in routes if its_method == method]
         if paths:
-            parts.append(f"{method}:\n" + "".join(f"    {path}\n" for path in paths))
-    return "".join(parts) or None
+            sections.append(f"{method}:\n" + "".join(f"    {path}\n" for path in paths))
+    return "".join(sections) or None
 
 
-def document(app, version):
-    """The OpenAPI 3.1 document as a dict."""
-    paths = {}
+def document(app: Flask, version: str, root: str) -> Json:
+    """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
+    paths: dict[str, Json] = {}
     for path, method, rule in _routes(app.url_map):
-        paths.setdefault(path, {})[method.lower()] = _operation(rule, method, app.view_functions[rule.endpoint])
+        paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, app.view_functions[rule.endpoint])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Deployment metrics", "version": version,
                  "description": "Documents of deployment metrics by tag, in JSON and XML."},
+        "servers": [{"url": root or "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys(path.split("/")[2] for path in paths)],
         "security": [{"basic": []}, {"bearer": []}, {"sessionToken": []}],
         "paths": paths,
         "components": {"schemas": _SCHEMAS, "securitySchemes": _SECURITY},
     }
 
 
-def _operation(rule, method, view):
-    schema, statuses = _ANSWERS[view.__name__]
-    operation = {
+def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
+    said: Operation = view.operation
+    statuses = sorted({204 if said.schema is None else 200, *said.statuses, *_EVERYWHERE})
+    query = (*said.query, _OUTPUT)
+    conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
+    operation: Json = {
         "operationId": f"{view.__name__}_{method.lower()}",
-        "summary": view.__doc__.strip(),
+        "tags": [path.split("/")[2]],
+        "summary": (view.__doc__ or "").strip(),
         "description": f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.",
-        "parameters": [_PARAMETERS[name] for name in sorted(rule.arguments)]
-        + ([_OUTPUT] if schema else [])
-        + _PAGING.get(view.__name__, [])
-        + (_CONDITIONS if method != "GET" else []),
-        "responses": {str(status): _response(status, schema, view.__name__) for status in statuses},
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": schema, "description": description}
+              for name in sorted(rule.arguments) for schema, description in [_PATH_PARAMETERS[name]]),
+            *({"name": name, "in": "query", "schema": schema, "description": description}
+              for name, schema, description in query),
+            *({"name": name, "in": "header", "schema": _STRING, "description": _PRECONDITIONS[name]}
+              for name in conditions),
+        ],
+        "responses": {str(status): _response(status, said) for status in statuses},
     }
-    if method in ("POST", "PUT"):
-        operation["requestBody"] = {"required": True, "content": {
-            "application/json": {"schema": {"description": "Any JSON value."}},
-            "application/xml": {"schema": {"type": "string", "description": "The BESAPI envelope; see BESAPI.xsd."}},
-        }}
+    if said.body is not None:
+        operation["requestBody"] = {"required": True, "content": _content(said.body, said.xml)}
     return operation
 
 
-def _response(status, schema, name):
-    response = {"description": HTTPStatus(status).phrase}
+def _content(schema: Json, xml: bool) -> Json:
+    content: Json = {"application/json": {"schema": schema}}
+    if xml:
+        envelope = {**_STRING, "description": "The BESAPI envelope; its schema is /xmlschema/BESAPI.xsd."}
+        content["application/xml"] = {"schema": envelope}
+    return content
+
+
+def _response(status: int, said: Operation) -> Json:
+    response: Json = {"description": HTTPStatus(status).phrase}
+    names = _ERROR_HEADERS.get(status, ()) if status >= 400 else said.headers
+    if names:
+        response["headers"] = {
+            name: {"schema": schema, "description": description}
+            for name in names for schema, description in [_HEADERS[name]]
+        }
     if status >= 400:
-        problem = {"$ref": "#/components/schemas/Problem"}
-        response["content"] = {"application/problem+json": {"schema": problem},
-                               "application/problem+xml": {"schema": {"type": "string"}}}
-    elif status == 200 and schema:
-        response["content"] = {"application/json": {"schema": schema},
-                               "application/xml": {"schema": {"type": "string"}}}
-    elif status == 200:
-        response["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    if status == 200 and name == "login":
-        token = {"schema": {"type": "string"}, "description": "For the header of that name."}
-        response["headers"] = {"SessionToken": token}
+        response["content"] = {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+            "application/problem+xml": {"schema": _STRING},
+        }
+    elif status == 200 and said.schema is not None:
+        is_text = said.schema == _STRING
+        response["content"] = {"text/plain": {"schema": _STRING}} if is_text else _content(said.schema, said.xml)
     return response
 
 
@@ -136,15 +144,15 @@ _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a WebUI application."},
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
 }
-_SCHEMAS = {
+_SCHEMAS: Json = {
     "Expectation": {
         "type": "object",
         "description": "How often a tag is expected to be posted; state and due are null while there is no document.",
-        "required": ["tag", "everySeconds"],
+        "required": ["tag", "everySeconds", "state", "due"],
         "properties": {
-            "tag": {"type": "string"},
-            "everySeconds": {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS},
-            "state": {"enum": ["fresh", "stale", None]},
+            "tag": _STRING,
+            "everySeconds": EVERY_SECONDS,
+            "state": {"type": ["string", "null"], "description": "fresh or stale."},
             "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
         },
     },
@@ -152,9 +160,9 @@ _SCHEMAS = {
         "type": "object",
         "required": ["tag", "metrics", "lastChanged"],
         "properties": {
-            "tag": {"type": "string"},
-            "metrics": {"description": "Any JSON value, digit for digit as it was posted."},
-            "lastChanged": {"type": "string", "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
+            "tag": _STRING,
+            "metrics": ANY_VALUE,
+            "lastChanged": {**_STRING, "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
         },
     },
     "Version": {
@@ -162,30 +170,31 @@ _SCHEMAS = {
         "description": "A version of a document; a deletion has neither metrics nor lastChanged.",
         "required": ["version", "changedAt", "changedBy", "tag"],
         "properties": {
-            "version": {"type": "integer", "minimum": 1},
-            "changedAt": {"type": "string", "format": "date-time"},
-            "changedBy": {"type": "string"},
-            "tag": {"type": "string"},
-            "metrics": {"description": "Any JSON value."},
-            "lastChanged": {"type": "string"},
-            "deleted": {"const": True},
+            "version": {**_NUMBER, "minimum": 1},
+            "changedAt": {**_STRING, "format": "date-time"},
+            "changedBy": _STRING,
+            "tag": _STRING,
+            "metrics": ANY_VALUE,
+            "lastChanged": _STRING,
+            "deleted": {"type": "boolean", "description": "Only in a deletion, where it is true."},
         },
     },
     "Problem": {
         "type": "object",
         "description": "RFC 9457.",
-        "required": ["type", "title", "status", "detail", "code"],
+        "required": ["type", "title", "status", "detail", "code", "error"],
         "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"type": "string", "description": "Stable, for programs."},
-            "line": {"type": "integer"},
-            "column": {"type": "integer"},
-            "limit": {"type": "integer"},
+            "type": _STRING,
+            "title": _STRING,
+            "status": _NUMBER,
+            "detail": _STRING,
+            "code": {**_STRING, "description": "Stable, for programs."},
+            "error": {**_STRING, "description": "The same as detail."},
+            "line": _NUMBER,
+            "column": _NUMBER,
+            "limit": _NUMBER,
             "errors": {"type": "object"},
-            "requestId": {"type": "string"},
+            "requestId": _STRING,
         },
     },
 }

@@ -1,150 +1,198 @@
 """The API under ``/api``. Each view's docstring is its documentation in the OpenAPI document."""
 
-from flask import Blueprint, Response, current_app, request
+from typing import Any
+
+from flask import Blueprint, current_app
 from flask_login import current_user
 from werkzeug.exceptions import NotFound
 
 from .. import errors
 from ..accounts.service import Role
 from ..documents.expectations import ExpectationBody, status
-from ..documents.service import page_of, parse_version
+from ..documents.service import page_of
 from ..http.access import require_role
-from ..http.arguments import HistoryArguments, ListArguments, OutputArguments
-from ..http.requests import check_answerable, read_condition, read_metrics, read_object
-from ..http.responses import answer_document, answer_history, answer_list, answer_plain
+from ..http.arguments import HistoryArguments, ListArguments, parse_version
+from ..http.requests import current_request
+from ..http.responses import (
+    Response, document_response, empty_response, history_response, json_response, list_response, revision_of,
+    saved_response, text_response,
+)
 from ..schemas import load
 from ..services import services
 from . import openapi
+from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, TEXT, VERSION, answers, list_of
+
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
-TEXT = "text/plain"
+_NUMBER = {"type": "integer", "minimum": 1}
+_LIST_PAGE = ("limit", _NUMBER, "At most so many."), ("after", TEXT, "The tag after which the page begins.")
+_HISTORY_PAGE = (
+    ("limit", {**_NUMBER, "maximum": 1000, "default": 100}, "At most so many."),
+    ("before", _NUMBER, "The version below which the page begins."),
+)
+_REVISION = ("ETag", "Last-Modified", "Link")
 
 
 @bp.before_request
-def check_output():
+def check_output() -> None:
     """Refuse another ``output`` than json and xml, also where an answer has no format."""
+    request = current_request()
     if request.environ.get("QUERY_STRING"):
-        load(OutputArguments(), request.args)
-
-
-def no_content():
-    """The answer to a deletion, which has no body and so no Content-Type."""
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+        request.output  # noqa: B018
 
 
 @bp.get("/deploymentmetrics")
 @require_role(Role.MASTER_OPERATOR)
-def list_documents():
+@answers(
+    list_of(DOCUMENT), 304, 406, xml=True, query=_LIST_PAGE,
+    headers=(*_REVISION, "Deploymetrics-Damaged", "Deploymetrics-Damaged-Count"),
+)
+def list_documents() -> Response:
     """All documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
-    listing = services().service.list()
+    listing, request = services().service.list(), current_request()
     if not request.query_string:
-        return answer_list(listing)
+        return list_response(listing)
     arguments = load(ListArguments(), request.args)
-    return answer_list(listing, page_of(listing, **arguments) if arguments else None)
+    return list_response(listing, page_of(listing, **arguments) if arguments else None)
 
 
 @bp.get("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
-def show_document(tag):
+@answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
+def show_document(tag: str) -> Response:
     """The document with this tag."""
-    return answer_document(services().service.get(tag))
+    documents = services().service
+    item = documents.get(tag)
+    return document_response(item, lambda: documents.changed_before(item))
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
 @require_role(Role.MASTER_OPERATOR, Role.WEBUI_APP)
-def save_document(tag):
+@answers(DOCUMENT, 406, 413, 415, 507, xml=True, body=ANY_VALUE, headers=_REVISION)
+def save_document(tag: str) -> Response:
     """Create or update the document with this tag; the body is its metrics."""
-    documents = services().service
+    documents, request = services().service, current_request()
     documents.check_writable(tag)
-    check_answerable()
-    return answer_document(documents.save(tag, read_metrics(tag), current_user.name, read_condition()))
+    request.check_answerable()
+    return saved_response(documents.save(tag, request.read_metrics(tag), current_user.name, request.precondition))
 
 
 @bp.delete("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
-def delete_document(tag):
+@answers(None, 404, 507)
+def delete_document(tag: str) -> Response:
     """Delete the document with this tag."""
-    services().service.delete(tag, current_user.name, read_condition())
-    return no_content()
+    services().service.delete(tag, current_user.name, current_request().precondition)
+    return empty_response()
 
 
 @bp.get("/deploymentmetrics/<tag>/history")
 @require_role(Role.MASTER_OPERATOR)
-def show_history(tag):
+@answers(list_of(VERSION), 304, 404, 406, xml=True, query=_HISTORY_PAGE, headers=_REVISION)
+def show_history(tag: str) -> Response:
     """The versions of the document with this tag, newest first, a page at a time."""
-    return answer_history(services().service.history(tag, **load(HistoryArguments(), request.args)))
+    return history_response(services().service.history(tag, **load(HistoryArguments(), current_request().args)))
 
 
 @bp.get("/deploymentmetrics/<tag>/history/<version>")
 @require_role(Role.MASTER_OPERATOR)
-def show_version(tag, version):
+@answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
+def show_version(tag: str, version: str) -> Response:
     """The document as it was in one version."""
-    return answer_document(services().service.version(tag, parse_version(version)))
+    documents = services().service
+    item = documents.version(tag, parse_version(version))
+    return document_response(item, lambda: documents.changed_before(item))
 
 
 @bp.get("/expectations")
 @require_role(Role.MASTER_OPERATOR)
-def list_expectations():
+@answers(list_of(EXPECTATION), 304, 406, headers=("ETag",))
+def list_expectations() -> Response:
     """How often tags are expected to be posted, by tag, and which are late. An extension, in JSON only."""
     items = {item.key: item for item in services().service.list().items}
-    found = sorted(services().expectations.all().items())
-    now = services().clock.now
-    return answer_plain([status(tag, seconds, items.get(tag), now())._asdict() for tag, seconds in found])
+    now = services().clock.now()
+    expected = sorted(services().expectations.all().items())
+    return json_response([status(tag, seconds, items.get(tag), now)._asdict() for tag, seconds in expected])
 
 
 @bp.get("/expectations/<tag>")
 @require_role(Role.MASTER_OPERATOR)
-def show_expectation(tag):
+@answers(EXPECTATION, 304, 404, 406, headers=("ETag",))
+def show_expectation(tag: str) -> Response:
     """How often this tag is expected to be posted, and whether it is late."""
-    seconds = services().expectations.of(tag)
-    if seconds is None:
-        raise errors.NotFound("Nothing is expected of this tag.", code="no-expectation")
-    return answer_plain(status(tag, seconds, services().service.find(tag), services().clock.now())._asdict())
+    return json_response(expectation_of(tag, services().expectations.of(tag)))
 
 
 @bp.put("/expectations/<tag>")
 @require_role(Role.MASTER_OPERATOR)
-def save_expectation(tag):
-    """Expect a post of this tag every so many seconds; the body is ``{"everySeconds": N}``."""
-    body = load(ExpectationBody(), read_object(tag))
-    services().expectations.set(tag, body["everySeconds"], current_user.name)
-    return show_expectation(tag)
+@answers(EXPECTATION, 406, 413, 415, 507, body=INTERVAL, headers=("ETag",))
+def save_expectation(tag: str) -> Response:
+    """Expect a post of this tag every so many seconds."""
+    request = current_request()
+    if request.format != "json":
+        raise errors.NotAcceptable("This is answered in application/json only.")
+    seconds = load(ExpectationBody(), request.read_object(tag))["everySeconds"]
+    services().expectations.set(tag, seconds, current_user.name, lambda current: check_expectation(tag, current))
+    return json_response(expectation_of(tag, seconds))
 
 
 @bp.delete("/expectations/<tag>")
 @require_role(Role.MASTER_OPERATOR)
-def delete_expectation(tag):
+@answers(None, 404, 507)
+def delete_expectation(tag: str) -> Response:
     """Expect nothing of this tag any more."""
-    show_expectation(tag)
-    services().expectations.set(tag, None, current_user.name)
-    return no_content()
+
+    def check(current: int | None) -> None:
+        expectation_of(tag, current)
+        check_expectation(tag, current)
+
+    services().expectations.set(tag, None, current_user.name, check)
+    return empty_response()
+
+
+def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
+    """Return what is expected of a tag, as the API says it; raises NotFound for None seconds."""
+    if seconds is None:
+        raise errors.NotFound("No expectation is set for this tag.", code="no-expectation")
+    return status(tag, seconds, services().service.find(tag), services().clock.now())._asdict()
+
+
+def check_expectation(tag: str, seconds: int | None) -> None:
+    """Raise PreconditionFailed, or BadRequest, unless the current expectation is as the request asks."""
+    precondition = current_request().precondition
+    if precondition.unmodified_since is not None:
+        raise errors.BadRequest(
+            "An expectation has no Last-Modified; use If-Match with its ETag.", code="invalid-precondition"
+        )
+    precondition.check(None if seconds is None else revision_of(expectation_of(tag, seconds)))
 
 
 @bp.get("/login")
 @require_role(*Role)
-def login():
+@answers(TEXT, headers=("SessionToken",))
+def login() -> Response:
     """The text ``ok``, and a token for the SessionToken header."""
-    token = request.headers.get("SessionToken") or services().sessions.start(
+    token = current_request().headers.get("SessionToken") or services().sessions.start(
         current_user, current_app.config["SESSION_SECONDS"]
     )
-    return Response("ok", headers={"SessionToken": token, "Cache-Control": "no-store"}, content_type=TEXT)
+    return text_response("ok", {"SessionToken": token, "Cache-Control": "no-store"})
 
 
 @bp.get("/help")
 @require_role(*Role)
-def help_index():
+@answers(TEXT)
+def help_index() -> Response:
     """The paths of the API, one a line."""
-    return Response(openapi.help_index(current_app.url_map), content_type=TEXT)
+    return text_response(openapi.help_index(current_app.url_map))
 
 
 @bp.get("/help/<resource>")
 @require_role(*Role)
-def help_resource(resource):
+@answers(TEXT, 404)
+def help_resource(resource: str) -> Response:
     """The methods and paths of one resource."""
     text = openapi.help_resource(current_app.url_map, resource)
     if text is None:
         raise NotFound()
-    return Response(text, content_type=TEXT)
+    return text_response(text)

@@ -1,14 +1,15 @@
 """How often a tag is expected to be posted, and whether it is late. Nothing is deleted for that. No Flask in here."""
 
-from datetime import timedelta
-from typing import NamedTuple
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import msgspec
 from marshmallow import Schema, fields
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..storage import Collection
+from ..storage import Collection, Item
 from .schemas import check_tag
 
 MIN_SECONDS = 60
@@ -23,7 +24,8 @@ class ExpectationRecord(msgspec.Struct, frozen=True):
     tag: str
     everySeconds: int
 
-    def key(self):
+    def key(self) -> str:
+        """Return the key under which it is stored."""
         return self.tag
 
 
@@ -40,18 +42,18 @@ class State(NamedTuple):
     """``fresh``, ``quiet`` (no expectation, and old) or ``stale`` (past it); and when it gets stale, or None."""
 
     name: str
-    due: object
+    due: datetime | None
 
 
 class Expectations:
     """The expectations of a storage. They stay with the tag when its document is deleted."""
 
-    def __init__(self, store):
+    def __init__(self, store: Any) -> None:
         self.store = store
-        self._read = None, {}
+        self._read: tuple[str | None, dict[str, int]] = None, {}
 
-    def all(self):
-        """Seconds by tag, for every tag that has an expectation."""
+    def all(self) -> dict[str, int]:
+        """Return seconds by tag, for every tag that has an expectation."""
         listing = self.store.items(EXPECTATIONS)
         etag, found = self._read
         if etag != listing.revision:
@@ -60,20 +62,34 @@ class Expectations:
             self._read = listing.revision, found
         return found
 
-    def of(self, tag):
-        """The seconds within which a post is expected, or None."""
-        item = self.store.read(EXPECTATIONS, check_tag(tag))
-        return item and item.record.everySeconds
+    def of(self, tag: str) -> int | None:
+        """Return the seconds within which a post is expected, or None."""
+        return _seconds(self.store.read(EXPECTATIONS, check_tag(tag)))
 
-    def set(self, tag, seconds, by):
-        """Expect a post every so many seconds from now on; None expects none. Raises BadRequest."""
+    def set(
+        self, tag: str, seconds: int | None, author: str, check: Callable[[int | None], None] = lambda current: None
+    ) -> None:
+        """Expect a post every so many seconds from now on; None expects none. Raises BadRequest.
+
+        ``check`` is called with the current seconds, or None, while nobody else can change them; what it raises stops
+        the write.
+        """
         check_tag(tag)
         if seconds is not None and not MIN_SECONDS <= seconds <= MAX_SECONDS:
             raise BadRequest(
                 f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.", code="invalid-expectation"
             )
         value = None if seconds is None else msgspec.json.encode(ExpectationRecord(tag, seconds))
-        self.store.write(EXPECTATIONS, tag, by, lambda current, at: value)
+
+        def change(current: Item | None, now: datetime) -> bytes | None:
+            check(_seconds(current))
+            return value
+
+        self.store.write(EXPECTATIONS, tag, author, change)
+
+
+def _seconds(item: Item | None) -> int | None:
+    return item.record.everySeconds if item else None
 
 
 class Status(NamedTuple):
@@ -85,16 +101,16 @@ class Status(NamedTuple):
     due: str | None
 
 
-def status(tag, seconds, item, now):
-    """The Status of a tag that is expected so often and whose document is the Item, or None."""
+def status(tag: str, seconds: int, item: Item | None, now: datetime) -> Status:
+    """Return the Status of a tag that is expected so often and whose document is the Item, or None."""
     if item is None:
         return Status(tag, seconds, None, None)
     found = state(item.changed_at, seconds, now)
-    return Status(tag, seconds, found.name, as_precise(found.due))
+    return Status(tag, seconds, found.name, as_precise(found.due) if found.due else None)
 
 
-def state(changed_at, seconds, now):
-    """The State of a document that changed then (as the storage writes it); ``seconds`` is its expectation or None."""
+def state(changed_at: str, seconds: int | None, now: datetime) -> State:
+    """Return the State of a document that changed then, as the storage writes it, with this expectation or None."""
     changed = from_precise(changed_at)
     if seconds is None:
         return State("fresh" if now - changed <= timedelta(seconds=QUIET_SECONDS) else "quiet", None)

@@ -38,9 +38,9 @@ _RIGHT_TO_LEFT = "\u202e"
 
 
 @lru_cache(maxsize=4096)
-def is_reserved(tag):
-    """Whether the tag reads as ``platform``: in any case, width, alphabet or accent, with invisible characters or
-    spaces in it, or percent-encoded once more."""
+def is_reserved(tag: str) -> bool:
+    """Return True if the tag reads as ``platform``: in any case, width, alphabet or accent, with invisible characters
+    or spaces in it, or percent-encoded once more."""
     decoded = tag
     while (once := unquote(decoded)) != decoded:
         decoded = once
@@ -48,7 +48,7 @@ def is_reserved(tag):
     return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)
 
 
-def _skeleton(text):
+def _skeleton(text: str) -> str:
     text = text.translate(_BEFORE).translate(_BLANK)
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # Marks, format characters and spaces do not change what is read.

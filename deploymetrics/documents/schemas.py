@@ -10,7 +10,7 @@ from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
 from ..storage import VERSION_LIMIT
 
 
-def validate_tag(tag):
+def validate_tag(tag: str) -> None:
     """Raise ValidationError unless the text can be a tag (the rules are in the README)."""
     from_1_to_64_bytes(tag)
     no_control_characters(tag)
@@ -22,8 +22,8 @@ def validate_tag(tag):
 
 
 @lru_cache(maxsize=4096)
-def check_tag(tag):
-    """The tag, if it can be one; raises BadRequest with the code ``invalid-tag``."""
+def check_tag(tag: str) -> str:
+    """Return the tag if it can be one; raises BadRequest with the code ``invalid-tag``."""
     try:
         validate_tag(tag)
     except ValidationError as error:
@@ -32,7 +32,7 @@ def check_tag(tag):
     return tag
 
 
-def _is_precise(text):
+def _is_precise(text: str) -> None:
     try:
         from_precise(text)
     except ValueError:

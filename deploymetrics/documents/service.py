@@ -5,15 +5,21 @@ storage directly.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..clock import as_last_changed
-from ..errors import BadRequest, NotFound, PreconditionFailed, ReservedTag
+from ..errors import NotFound, ReservedTag
 from ..formats import rawjson
+from ..schemas import MAX_BYTES
 from ..storage import Collection
+from ..storage import Item as Item
+from ..storage import Listing as Listing
+from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
 
@@ -25,7 +31,8 @@ class Document(msgspec.Struct, frozen=True):
     metrics: msgspec.Raw
     lastChanged: str
 
-    def key(self):
+    def key(self) -> str:
+        """Return the key under which it is stored."""
         return self.tag
 
 
@@ -34,39 +41,15 @@ PAGE_BYTES = 2**23
 DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
 
-class Condition(NamedTuple):
-    """What ``If-Match`` and ``If-None-Match`` ask of the current state before a write.
-
-    Each is None where the header is missing, ``"*"``, or a set of the storage's etags.
-    """
-
-    match: object = None
-    none_match: object = None
-
-    def check(self, current):
-        """Raise PreconditionFailed unless the current Item (or None) is as asked."""
-        if self.match is not None and not _names(self.match, current):
-            raise PreconditionFailed()
-        if self.none_match is not None and _names(self.none_match, current):
-            raise PreconditionFailed()
-
-
-def _names(etags, current):
-    return current is not None and (etags == "*" or current.revision in etags)
-
-
-ANY = Condition()
-
-
 class Page(NamedTuple):
-    """Some Items, and from which tag or version the next page goes on; None on the last one."""
+    """Some Items, and the tag or version after which the next page begins; None on the last one."""
 
-    items: list
-    following: object
+    items: Sequence[Item]
+    next: Any
 
 
-def page_of(listing, after=None, limit=None):
-    """The Page of a Listing with at most ``limit`` documents, those after the tag ``after``."""
+def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> Page:
+    """Return the Page of a Listing with at most ``limit`` documents, those after the tag ``after``."""
     start = 0 if after is None else bisect_right(listing.items, after, key=attrgetter("key"))
     end = len(listing.items) if limit is None else start + limit
     items = listing.items[start:end]
@@ -76,53 +59,57 @@ def page_of(listing, after=None, limit=None):
 class Service:
     """Deployment metrics over a storage. Documents are the storage's Items with a Document as ``record``."""
 
-    def __init__(self, store):
+    def __init__(self, store: Any) -> None:
         self.store = store
 
-    def list(self):
-        """The Listing of all documents, ordered by tag."""
-        return self.store.items(DOCUMENTS)
+    def list(self) -> Listing:
+        """Return the Listing of all documents, ordered by tag."""
+        listing: Listing = self.store.items(DOCUMENTS)
+        return listing
 
-    def find(self, tag):
-        """The document, or None."""
-        return self.store.read(DOCUMENTS, check_tag(tag))
+    def find(self, tag: str) -> Item | None:
+        """Return the document, or None."""
+        item: Item | None = self.store.read(DOCUMENTS, check_tag(tag))
+        return item
 
-    def get(self, tag):
-        """The document; raises NotFound."""
+    def get(self, tag: str) -> Item:
+        """Return the document; raises NotFound."""
         return _present(self.find(tag))
 
-    def check_writable(self, tag):
+    def check_writable(self, tag: str) -> None:
         """Raise BadRequest or ReservedTag unless clients may write this tag; for refusing before a body is read."""
+        if len(tag) > MAX_BYTES:
+            check_tag(tag)
         if is_reserved(tag):
             raise ReservedTag()
         check_tag(tag)
 
-    def save(self, tag, metrics, by, condition=ANY):
+    def save(self, tag: str, metrics: bytes, author: str, precondition: Precondition = ANY) -> Item:
         """Store compact JSON text as the metrics of a tag and return the document, created or updated.
 
-        ``by`` names the account; raises PreconditionFailed, and then nothing was stored.
+        ``author`` names the account; raises PreconditionFailed, and then nothing was stored.
         """
         self.check_writable(tag)
-        return self._write(tag, metrics, by, condition)
+        return self._write(tag, metrics, author, precondition)
 
-    def save_platform(self, metrics, by):
+    def save_platform(self, metrics: bytes, author: str) -> Item:
         """Store what the server's own collector found, under the tag that is reserved for it."""
-        return self._write(RESERVED_TAG, metrics, by, ANY)
+        return self._write(RESERVED_TAG, metrics, author, ANY)
 
-    def delete(self, tag, by, condition=ANY):
+    def delete(self, tag: str, author: str, precondition: Precondition = ANY) -> None:
         """Delete the document; raises NotFound or PreconditionFailed."""
         self.check_writable(tag)
 
-        def change(current, at):
-            condition.check(current)
+        def change(current: Item | None, now: datetime) -> None:
+            self._check(precondition, current)
             _present(current)
 
-        self.store.write(DOCUMENTS, tag, by, change)
+        self.store.write(DOCUMENTS, tag, author, change)
 
-    def history(self, tag, before=None, limit=100):
-        """A Page of the versions of a tag, newest first; raises NotFound where there never was one."""
+    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page:
+        """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one."""
         versions = self.store.history(DOCUMENTS, check_tag(tag), before)
-        items, size = [], 0
+        items, size = list[Item](), 0
         for item in versions:
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)
@@ -132,34 +119,53 @@ class Service:
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
         return Page(items, None)
 
-    def version(self, tag, version):
-        """The Item of one version; raises NotFound, also for a version that is a deletion."""
-        item = self.store.version(DOCUMENTS, check_tag(tag), version)
+    def version(self, tag: str, version: int) -> Item:
+        """Return the Item of one version; raises NotFound, also for a version that is a deletion."""
+        item: Item | None = self.store.version(DOCUMENTS, check_tag(tag), version)
         if item is None:
             raise NotFound("There is no such version of this tag, or it is past the limits.", code="no-such-version")
         if item.deleted:
             raise NotFound("In this version the document was deleted.", code="deleted-version")
         return item
 
-    def _write(self, tag, metrics, by, condition):
+    def changed_before(self, item: Item) -> str:
+        """Return when the version before an Item was written, empty for the first one.
+
+        Where that version is past the limits the time of the Item itself is returned: it may have been as late.
+        """
+        if item.version == 1:
+            return ""
+        earlier: Item = self.store.version(DOCUMENTS, item.key, item.version - 1) or item
+        return earlier.changed_at
+
+    def _check(self, precondition: Precondition, current: Item | None) -> None:
+        if current is None:
+            precondition.check(None)
+        else:
+            precondition.check(current.revision, current.changed_at, lambda: self.changed_before(current))
+
+    def _write(self, tag: str, metrics: bytes, author: str, precondition: Precondition) -> Item:
         name = rawjson.quote(tag).encode()
 
-        def change(current, at):
-            condition.check(current)
-            last_changed = as_last_changed(at).encode()
+        def change(current: Item | None, now: datetime) -> bytes:
+            if precondition is not ANY:
+                self._check(precondition, current)
+            last_changed = as_last_changed(now).encode()
             return b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}' % (name, metrics, last_changed)
 
-        return self.store.write(DOCUMENTS, tag, by, change)
+        item: Item = self.store.write(DOCUMENTS, tag, author, change)
+        return item
 
 
-def _present(item):
+def version_json(item: Item) -> bytes:
+    """Return a version as JSON text: who and when, then the document as it was, or that it was deleted."""
+    head = {"version": item.version, "changedAt": item.changed_at, "changedBy": item.changed_by}
+    if item.value is None:
+        return msgspec.json.encode({**head, "tag": item.key, "deleted": True})
+    return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
+
+
+def _present(item: Item | None) -> Item:
     if item is None:
         raise NotFound("There is no document with this tag.", code="no-such-tag")
     return item
-
-
-def parse_version(text):
-    """A version from a URL as a number from 1; raises BadRequest."""
-    if not (text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19):
-        raise BadRequest("A version is a whole number from 1.", code="invalid-version")
-    return int(text)

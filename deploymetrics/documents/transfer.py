@@ -15,18 +15,10 @@ from ..formats import rawjson
 from ..storage import Item
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import ExportedVersion, check_tag
-from .service import DOCUMENTS, Document
+from .service import DOCUMENTS, Document, version_json
 
 IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-def version_json(item):
-    """A version as JSON text: who and when, then the document as it was, or that it was deleted."""
-    head = {"version": item.version, "changedAt": item.changed_at, "changedBy": item.changed_by}
-    if item.deleted:
-        return msgspec.json.encode({**head, "tag": item.key, "deleted": True})
-    return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
 
 
 def export_tag(store, tag):

@@ -1,123 +1,140 @@
 """The XML of the API: the one parser of bodies and the writer of answers; their schema is ``static/BESAPI.xsd``."""
 
 import re
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from itertools import islice
-
-from lxml import etree
+from typing import NoReturn
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
 
 from ..errors import MalformedBody
 from . import rawjson
-from .jsonxml import TOO_DEEP, Wrong, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape
+from .jsonxml import (
+    TOO_DEEP, ElementError, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape,
+)
 
 PROBLEM = "urn:ietf:rfc:7807"
 
 # BESAPI, DeploymentMetrics and Metrics around the value, and a leaf in its innermost container.
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
-_DECLARATION = re.compile(r"<\?xml\s([^>]*?)\?>")
-_ENCODING = re.compile(r"""encoding\s*=\s*["']([^"']*)""")
-# Comments and CDATA are taken whole; any other "<!" or "<?" is a DOCTYPE or a processing instruction (or broken). A tag
-# that never ends matches to the end of the text, so that the scan stays linear.
-_MARKUP = re.compile(
-    r"""<!--.*?-->|<!\[CDATA\[.*?\]\]>|(?P<forbidden><[!?])|(?P<end></)"""
-    r"""|(?P<start><(?:[^"'>/]++|"[^"]*+"|'[^']*+'|/(?!>))*+(?P<empty>/)?)""",
-    re.DOTALL,
-)
+_FORBIDDEN = "A DOCTYPE, an entity or a processing instruction must not be in a body."
+_LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
 
-def _check_text(text):
-    """Nothing; refuses, before any parser runs, what a body must not have."""
-    declaration = _DECLARATION.match(text)
-    encoding = declaration and _ENCODING.search(declaration[1])
-    if encoding and encoding[1].lower() not in ("utf-8", "us-ascii"):
-        raise rawjson.malformed(text, 0, "The encoding must be UTF-8.", "malformed-xml")
-    start = declaration.end() if declaration else 0
-    # Too few tags to be too deep, and nothing but tags: that spares most bodies the exact look.
-    if text.count("<") > _MAX_XML_DEPTH or text.find("<!", start) >= 0 or text.find("<?", start) >= 0:
-        _check_markup(text, start)
+class _Reader:
+    """Builds the elements of a body, and remembers where each starts.
+
+    The parser calls it as it reads, so what is forbidden ends the reading before it can do anything.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[Element, tuple[int, int]] = {}
+        self._depth = 0
+        self._builder = TreeBuilder()
+        self._parser = expat.ParserCreate("utf-8", namespace_separator="}")
+        self._parser.buffer_text = True
+        self._parser.ordered_attributes = True
+        self._parser.XmlDeclHandler = self._declaration
+        self._parser.StartDoctypeDeclHandler = self._forbidden
+        self._parser.ProcessingInstructionHandler = self._forbidden
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._builder.data
+
+    def read(self, body: bytes) -> Element:
+        """Return the root element; raises MalformedBody."""
+        try:
+            self._parser.Parse(body, True)
+        except expat.ExpatError as error:
+            late = error.code == expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI]
+            message = _LATE_DECLARATION if late else f"The body is not XML: {expat.ErrorString(error.code)}"
+            place = {"line": error.lineno, "column": error.offset + 1}
+            raise MalformedBody(f"{message}.", code="malformed-xml", **place) from None
+        root: Element = self._builder.close()
+        return root
+
+    def refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
+        """Raise MalformedBody for what the parser reads just now."""
+        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+        raise MalformedBody(detail, code=code, line=line, column=column)
+
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if version != "1.0":
+            self.refuse("The version of XML must be 1.0.")
+        if (encoding or "utf-8").lower() not in ("utf-8", "us-ascii"):
+            self.refuse("The encoding must be UTF-8.")
+
+    def _forbidden(self, *arguments: object) -> None:
+        self.refuse(_FORBIDDEN, "forbidden-xml")
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        if self._depth >= _MAX_XML_DEPTH:
+            self.refuse(TOO_DEEP, "too-deep")
+        self._depth += 1
+        names = map(_qualified, attributes[::2])
+        element = self._builder.start(_qualified(name), dict(zip(names, attributes[1::2])))
+        self.places[element] = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        self._builder.end(_qualified(name))
 
 
-def _check_markup(text, start):
-    """Nothing; refuses a DOCTYPE, a processing instruction, or tags nested too deeply."""
-    depth = 0
-    for match in _MARKUP.finditer(text, start):
-        kind = match.lastgroup
-        if kind == "start":
-            if depth >= _MAX_XML_DEPTH:
-                raise rawjson.malformed(text, match.start(), TOO_DEEP, "too-deep")
-            depth += match["empty"] is None
-        elif kind == "end":
-            depth -= 1
-        elif kind and text.startswith(("<!--", "<![CDATA["), match.start()):
-            raise rawjson.malformed(text, match.start(), "A comment or CDATA does not end.", "malformed-xml")
-        elif kind:
-            detail = "A DOCTYPE, an entity or a processing instruction must not be in a body."
-            raise rawjson.malformed(text, match.start(), detail, "forbidden-xml")
+def _qualified(name: str) -> str:
+    """Return a name with its namespace as elements have it: ``{namespace}name``."""
+    return "{" + name if "}" in name else name
 
 
-def _parse(body):
-    """The root element of a body; without DTD, entities, network or processing instructions, whatever it holds."""
-    parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True,
-        huge_tree=True,  # for JSON nested over 256 deep; size and depth are bounded before
-    )
-    try:
-        return etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        entry = parser.error_log[0] if len(parser.error_log) else None
-        line, column = (entry.line, entry.column) if entry else error.position
-        message = entry.message.strip() if entry else "it cannot be read"
-    raise MalformedBody(f"The body is not XML: {message}.", code="malformed-xml", line=line, column=column)
-
-
-def _children(element, *names):
-    """The children of an element by name: each one of ``names``, each at most once."""
+def _children(element: Element, *names: str) -> dict[str, Element]:
+    """Return the children of an element by name: each one of ``names``, each at most once."""
     check_blank(element)
-    found = {}
+    found: dict[str, Element] = {}
     for child in element:
         if child.tag not in names or child.tag in found:
-            raise Wrong(child, f"In {element.tag} there may be one of each: {', '.join(names)}.")
+            raise ElementError(child, f"In {element.tag} there may be one of each: {', '.join(names)}.")
         found[child.tag] = child
     return found
 
 
-def _read_envelope(root, tag):
-    """The JSON text in a BESAPI or BES envelope."""
+def _read_envelope(root: Element, tag: str) -> str:
+    """Return the JSON text in a BESAPI or BES envelope."""
     if root.tag not in ("BESAPI", "BES"):
-        raise Wrong(root, "The root element must be BESAPI or BES.")
+        raise ElementError(root, "The root element must be BESAPI or BES.")
     document = _children(root, "DeploymentMetrics").get("DeploymentMetrics")
     if document is None:
-        raise Wrong(root, "There must be one DeploymentMetrics.")
-    parts = _children(document, "Tag", "Metrics", "LastChanged")
-    named = parts.get("Tag")
+        raise ElementError(root, "There must be one DeploymentMetrics.")
+    children = _children(document, "Tag", "Metrics", "LastChanged")
+    named = children.get("Tag")
     if named is not None and unescape(named, content_of(named), "escaped") != tag:
-        raise Wrong(named, "The Tag in the body is not the one in the address.", "tag-mismatch")
-    if "Metrics" not in parts:
-        raise Wrong(document, "There must be one Metrics.")
-    check_blank(parts["Metrics"])
-    if len(parts["Metrics"]) != 1:
-        raise Wrong(parts["Metrics"], "In Metrics there must be exactly one element.")
-    return to_json(parts["Metrics"][0])
+        raise ElementError(named, "The Tag in the body is not the one in the address.", "tag-mismatch")
+    if "Metrics" not in children:
+        raise ElementError(document, "There must be one Metrics.")
+    check_blank(children["Metrics"])
+    if len(children["Metrics"]) != 1:
+        raise ElementError(children["Metrics"], "In Metrics there must be exactly one element.")
+    return to_json(children["Metrics"][0])
 
 
-def read_document(body, tag):
-    """The metrics of an XML body, as compact JSON bytes; a Tag in the body must equal ``tag``.
+def read_document(body: bytes, tag: str) -> bytes:
+    """Return the metrics of an XML body as compact JSON; a Tag in the body must equal ``tag``.
 
-    Raises ``MalformedBody`` with line and column, code ``malformed-xml``, ``forbidden-xml`` (DOCTYPE, entity,
-    processing instruction) or ``too-deep``; ``tag-mismatch`` for another Tag.
+    A byte order mark at its start is no part of the document. Raises ``MalformedBody`` with line and column, code
+    ``malformed-xml``, ``forbidden-xml`` (DOCTYPE, entity, processing instruction) or ``too-deep``; ``tag-mismatch`` for
+    another Tag.
     """
+    body = body.removeprefix(BOM_UTF8)
     text = rawjson.decode(body, "malformed-xml")
-    _check_text(text)
-    root = _parse(body)
+    if "\0" in text:  # the parser would take it for UTF-16
+        raise rawjson.malformed(text, text.index("\0"), "The body has a NUL character.", "malformed-xml")
+    reader = _Reader()
     try:
-        return rawjson.compact(_read_envelope(root, tag).encode())
-    except Wrong as wrong:
-        # lxml keeps the line only, and none over 65,535; the n-th element is the n-th start tag.
-        number = next(n for n, element in enumerate(root.iter()) if element is wrong.element)
-        starts = (match.start() for match in _MARKUP.finditer(text) if match.lastgroup == "start")
-        raise rawjson.malformed(text, next(islice(starts, number, None)), wrong.detail, wrong.code) from None
+        return rawjson.compact(_read_envelope(reader.read(body), tag).encode())
+    except ElementError as error:
+        line, column = reader.places[error.element]
+        raise MalformedBody(error.detail, code=error.code, line=line, column=column) from None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,8 +163,8 @@ _HEAD = (
 _TAIL = "</BESAPI>\n"
 
 
-def _render(entry):
-    """The DeploymentMetrics element of one document, as text."""
+def _render(entry: Entry) -> str:
+    """Return the DeploymentMetrics element of one document, as text."""
     attributes = {
         "Resource": entry.resource,
         # Not strftime, whose names follow the locale.
@@ -159,28 +176,28 @@ def _render(entry):
     }
     shown = "".join(f' {name}="{plain(value)}"' for name, value in attributes.items() if value is not None)
     tag, escaped = escape_string(entry.tag)
-    parts = [f"    <DeploymentMetrics{shown}>", f"        <Tag{escaped}>{tag}</Tag>"]
-    if not entry.deleted:
-        parts += ["        <Metrics>", "            " + json_to_xml(entry.metrics), "        </Metrics>"]
-        parts.append(f"        <LastChanged>{plain(entry.last_changed)}</LastChanged>")
-    return "\n".join([*parts, "    </DeploymentMetrics>\n"])
+    lines = [f"    <DeploymentMetrics{shown}>", f"        <Tag{escaped}>{tag}</Tag>"]
+    if entry.metrics is not None:
+        lines += ["        <Metrics>", "            " + json_to_xml(entry.metrics), "        </Metrics>"]
+        lines.append(f"        <LastChanged>{plain(entry.last_changed)}</LastChanged>")
+    return "\n".join([*lines, "    </DeploymentMetrics>\n"])
 
 
-def render_documents(entries):
-    """The pieces, as bytes, of an answer with these entries: one piece a document, so that a list can be streamed."""
+def render_documents(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield the pieces of an answer with these entries: one piece a document, so that a list can be streamed."""
     yield _HEAD.encode()
     for entry in entries:
         yield _render(entry).encode()
     yield _TAIL.encode()
 
 
-def render_document(entry):
-    """The answer with one document, as bytes."""
+def render_document(entry: Entry) -> bytes:
+    """Return the answer with one document."""
     return (_HEAD + _render(entry) + _TAIL).encode()
 
 
-def _member_xml(key, value):
-    """The element of a problem's member; lists have ``i`` elements, and odd keys become a ``field`` with a name."""
+def _member_xml(key: object, value: object) -> str:
+    """Return the element of a problem's member; lists have ``i`` elements, odd keys become a ``field`` with a name."""
     key = str(key)
     is_name = re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]*", key)
     name, attribute = (key, "") if is_name else ("field", f' name="{plain(key)}"')
@@ -193,7 +210,7 @@ def _member_xml(key, value):
     return f"<{name}{attribute}>{content}</{name}>"
 
 
-def render_problem(problem):
-    """An error, RFC 9457, as XML bytes; the dict has type, title, status, detail and code first, then extensions."""
+def render_problem(problem: Mapping[str, object]) -> bytes:
+    """Return an error, RFC 9457, as XML; the mapping has type, title, status, detail and code before extensions."""
     content = "".join(_member_xml(*item) for item in problem.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<problem xmlns="{PROBLEM}">{content}</problem>\n'.encode()

@@ -4,7 +4,10 @@ Nothing here recurses over a document, so neither a body nor a stored value can 
 """
 
 import re
+from collections.abc import Callable, Iterator
 from itertools import repeat
+from typing import Any
+from xml.etree.ElementTree import Element
 
 from . import rawjson
 
@@ -22,39 +25,39 @@ _OPEN_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*+)"')
 _BOOLEAN = {"true": True, "1": True, "false": False, "0": False, None: False}
 
 
-class Wrong(Exception):
-    """An element that breaks the format."""
+class ElementError(Exception):
+    """An element breaks the format; ``detail`` says how, for the client."""
 
-    def __init__(self, element, detail, code="malformed-xml"):
+    def __init__(self, element: Element, detail: str, code: str = "malformed-xml") -> None:
         self.element, self.detail, self.code = element, detail, code
 
 
-def text_content(string):
-    """A string, which XML can hold, as element or attribute content; white space survives attributes and CR."""
+def text_content(string: str) -> str:
+    """Return a string, which XML can hold, as element or attribute content; white space survives attributes and CR."""
     string = string.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     return string.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
 
 
-def plain(value):
-    """Any value as content for a person to read; what XML cannot hold becomes U+FFFD."""
+def plain(value: object) -> str:
+    """Return any value as content for a person to read; what XML cannot hold becomes U+FFFD."""
     return text_content(_ILLEGAL.sub("\ufffd", str(value)))
 
 
-def escape_string(string, attribute="escaped"):
-    """The content for a string and the attribute it needs, which is none unless XML cannot hold the string."""
+def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
+    """Return the content for a string and the attribute it needs, which is none unless XML cannot hold the string."""
     if not _ILLEGAL.search(string):
         return text_content(string), ""
     escaped = rawjson.quote(string)[1:-1]
     return text_content(_ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)), f' {attribute}="true"'
 
 
-def _as_is(string, attribute=""):
-    """Like ``escape_string``, for strings known to need nothing."""
+def _as_is(string: str, attribute: str = "") -> tuple[str, str]:
+    """Do what ``escape_string`` does, for strings known to need nothing."""
     return string, ""
 
 
-def _leaf(value, key, escape):
-    """The element of a value that is not an array or object."""
+def _leaf(value: Any, key: str, escape: Callable[[str], tuple[str, str]]) -> str:
+    """Return the element of a value that is not an array or object."""
     kind = type(value)
     if kind is str:
         content, escaped = escape(value)
@@ -64,12 +67,12 @@ def _leaf(value, key, escape):
     return f"<null{key}/>" if value is None else f"<boolean{key}>{'true' if value else 'false'}</boolean>"
 
 
-def json_to_xml(metrics):
-    """The XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
+def json_to_xml(metrics: bytes) -> str:
+    """Return the XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
     # Most documents have no string that needs care, and to see that once is faster than to look at each.
     escape = escape_string if any(care in metrics for care in _CARE) else _as_is
     out = []
-    opened = [(iter([(None, rawjson.parse(metrics))]), "")]
+    opened: list[tuple[Iterator[tuple[str | None, Any]], str]] = [(iter([(None, rawjson.parse(metrics))]), "")]
     while opened:
         children, end = opened[-1]
         for key, value in children:
@@ -91,54 +94,53 @@ def json_to_xml(metrics):
         else:
             out.append(end)
             opened.pop()
-    name = re.match("<[a-z]+", out[0])[0]
-    out[0] = f'{name} xmlns="{XPATH}"{out[0][len(name):]}'
+    out[0] = re.sub("^<[a-z]+", rf'\g<0> xmlns="{XPATH}"', out[0])
     return "".join(out)
 
 
-def unescape(element, content, flag):
-    """The string that ``content`` stands for, given its attribute ``escaped`` or ``escaped-key``."""
+def unescape(element: Element, content: str, flag: str) -> str:
+    """Return the string that ``content`` stands for, given its attribute ``escaped`` or ``escaped-key``."""
     if _flag(element, flag):
         if not _ESCAPED.fullmatch(content):
-            raise Wrong(element, "A backslash in escaped text must start a JSON escape.")
+            raise ElementError(element, "A backslash in escaped text must start a JSON escape.")
         # XPath lets quotation marks and white space stand unescaped; JSON does not.
         content = content.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
         content = rawjson.parse('"{}"'.format(_OPEN_QUOTE.sub(r'\1\"', content)).encode())
         if re.search("[\ud800-\udfff]", content):
-            raise Wrong(element, "Escaped text must not hold half of a surrogate pair.")
+            raise ElementError(element, "Escaped text must not hold half of a surrogate pair.")
     return content
 
 
-def _flag(element, name):
-    """Whether a boolean attribute is set."""
+def _flag(element: Element, name: str) -> bool:
+    """Return True if a boolean attribute is set."""
     value = element.get(name)
     value = value if value is None else value.strip(WHITE)
     if value not in _BOOLEAN:
-        raise Wrong(element, f"The attribute {name} must be true or false.")
+        raise ElementError(element, f"The attribute {name} must be true or false.")
     return _BOOLEAN[value]
 
 
-def _check_attributes(element, *allowed):
-    """Nothing, unless an attribute without a namespace is not one of these."""
+def _check_attributes(element: Element, *allowed: str) -> None:
+    """Raise ElementError if an attribute without a namespace is not one of these."""
     if any(name[0] != "{" and name not in allowed for name in element.keys()):
-        raise Wrong(element, "An attribute is not one that may be here.")
+        raise ElementError(element, "An attribute is not one that may be here.")
 
 
-def check_blank(element):
-    """Nothing, unless there is text in or between the children of an element that holds elements only."""
+def check_blank(element: Element) -> None:
+    """Raise ElementError if there is text in or between the children of an element that holds elements only."""
     if (element.text or "").strip(WHITE) or any((child.tail or "").strip(WHITE) for child in element):
-        raise Wrong(element, "There is text where only elements may be.")
+        raise ElementError(element, "There is text where only elements may be.")
 
 
-def content_of(element):
-    """The text of an element that has no children."""
+def content_of(element: Element) -> str:
+    """Return the text of an element that has no children."""
     if len(element):
-        raise Wrong(element, "There are elements where only text may be.")
+        raise ElementError(element, "There are elements where only text may be.")
     return element.text or ""
 
 
-def _leaf_json(element, name):
-    """The JSON text of a string, number, boolean or null element."""
+def _leaf_json(element: Element, name: str) -> str:
+    """Return the JSON text of a string, number, boolean or null element."""
     content = content_of(element)
     if name == "string":
         return rawjson.quote(unescape(element, content, "escaped"))
@@ -149,11 +151,11 @@ def _leaf_json(element, name):
         return "true" if _BOOLEAN[content] else "false"
     if name == "null" and not content:
         return "null"
-    raise Wrong(element, f"This is not the content of a {name}.")
+    raise ElementError(element, f"This is not the content of a {name}.")
 
 
-def _member(element, name, in_map):
-    """The JSON text of an object's key with its colon, or nothing in an array; attributes are checked."""
+def _member(element: Element, name: str, in_map: bool) -> str:
+    """Return the JSON text of an object's key with its colon, empty in an array, and check the attributes."""
     own = ("escaped",) if name == "string" else ()
     if not in_map:
         _check_attributes(element, *own)
@@ -161,22 +163,23 @@ def _member(element, name, in_map):
     _check_attributes(element, "key", "escaped-key", *own)
     key = element.get("key")
     if key is None:
-        raise Wrong(element, "A value in a map needs the attribute key.")
+        raise ElementError(element, "A value in a map needs the attribute key.")
     return rawjson.quote(unescape(element, key, "escaped-key")) + ":"
 
 
-def _name(element):
-    """The local name of one of XPath's six elements."""
+def _name(element: Element) -> str:
+    """Return the local name of one of XPath's six elements."""
     name = _NAMES.get(element.tag)
     if name is None:
-        raise Wrong(element, "This is not an element of XPath's JSON: map, array, string, number, boolean, null.")
+        detail = "This is not an element of XPath's JSON: map, array, string, number, boolean, null."
+        raise ElementError(element, detail)
     return name
 
 
-def to_json(root):
-    """The JSON text of an element; ``Wrong`` names the element that is not right."""
-    out = []
-    opened = [(iter([root]), "", False)]
+def to_json(root: Element) -> str:
+    """Return the JSON text of an element; raises ElementError."""
+    out: list[str] = []
+    opened: list[tuple[Iterator[Element], str, bool]] = [(iter([root]), "", False)]
     while opened:
         children, end, in_map = opened[-1]
         for child in children:
@@ -186,7 +189,7 @@ def to_json(root):
             if name in ("map", "array"):
                 check_blank(child)
                 if len(opened) > rawjson.MAX_DEPTH:
-                    raise Wrong(child, TOO_DEEP, "too-deep")
+                    raise ElementError(child, TOO_DEEP, "too-deep")
                 out.append(start + ("{" if name == "map" else "["))
                 opened.append((iter(child), "}" if name == "map" else "]", name == "map"))
                 break

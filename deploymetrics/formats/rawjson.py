@@ -7,6 +7,7 @@ strict RFC 8259, at most ``MAX_DEPTH`` deep, and can be parsed by everything els
 import json
 import re
 from itertools import accumulate, islice
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -38,25 +39,25 @@ class Number(str):
     __slots__ = ()
 
 
-class Pairs(list):
+class Pairs(list[tuple[str, Any]]):
     """A JSON object: its ``(key, value)`` pairs in their order, duplicate keys included."""
 
     __slots__ = ()
 
 
-def place(text, offset):
-    """Line and column, both from 1 and in characters, of an offset in ``text``."""
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column, both from 1 and in characters, of an offset in ``text``."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def malformed(text, offset, detail, code):
-    """The ``MalformedBody`` that points at an offset in ``text``."""
+def malformed(text: str, offset: int, detail: str, code: str) -> MalformedBody:
+    """Return the ``MalformedBody`` that points at an offset in ``text``."""
     line, column = place(text, offset)
     return MalformedBody(detail, code=code, line=line, column=column)
 
 
-def decode(body, code):
-    """The text of a body that is strict UTF-8, without a byte order mark, and not empty; else ``MalformedBody``."""
+def decode(body: bytes, code: str) -> str:
+    """Return the text of a body; raises MalformedBody unless it is UTF-8, has no byte order mark and is not empty."""
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
@@ -68,8 +69,8 @@ def decode(body, code):
     return text
 
 
-def compact(body):
-    """The same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
+def compact(body: bytes) -> bytes:
+    """Return the same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
 
     Raises ``MalformedBody`` with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
     surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``MAX_DEPTH``.
@@ -86,13 +87,13 @@ def compact(body):
     raise malformed(text, offset, f"The body is not JSON: {message}.", "malformed-json")
 
 
-def parse(text):
-    """The value of a text that ``compact`` returned: ``Pairs``, list, str, ``Number``, True, False or None."""
+def parse(text: bytes) -> Any:
+    """Return the value of a text that ``compact`` returned: ``Pairs``, list, str, ``Number``, True, False or None."""
     return _DECODER.decode(text.decode())
 
 
-def indented(text):
-    """A text that ``compact`` returned, as a str with a line for each member and two spaces for each level.
+def indented(text: bytes) -> str:
+    """Return a text that ``compact`` returned, as a str with a line for each member and two spaces for each level.
 
     It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.
     """
@@ -102,13 +103,13 @@ def indented(text):
     return msgspec.json.format(text, indent=2 if fits else -1).decode()
 
 
-def quote(string):
-    """The JSON text of a string; only what must be escaped is, so non-ASCII stays readable."""
+def quote(string: str) -> str:
+    """Return the JSON text of a string; only what must be escaped is, so non-ASCII stays readable."""
     return _ENCODER.encode(string)
 
 
-def _check_depth(body, text):
-    """Nothing, or ``MalformedBody`` at the bracket that goes over ``MAX_DEPTH``."""
+def _check_depth(body: bytes, text: str) -> None:
+    """Raise MalformedBody at the bracket that goes over ``MAX_DEPTH``."""
     # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
@@ -120,8 +121,8 @@ def _check_depth(body, text):
             raise malformed(text, offset, f"The body is nested deeper than {MAX_DEPTH} levels.", "too-deep")
 
 
-def _locate(message, body, text):
-    """What is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
+def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
+    """Return what is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
     match = _BYTE.match(message)
     if match and "surrogate" not in message:
         offset = int(match[2]) - _is_late(match[1], body[: int(match[2])])
@@ -140,8 +141,8 @@ def _locate(message, body, text):
     return "it ends too early", len(text)
 
 
-def _is_late(message, before):
-    """Whether msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
+def _is_late(message: str, before: bytes) -> bool:
+    """Return True if msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
     if message == "invalid character":
         # A true, false or null that is spelled wrongly after its first letter; no letter but these comes before a
         # value, and in a string what is wrong is the control character itself.
@@ -149,8 +150,8 @@ def _is_late(message, before):
     return message.startswith("trailing characters") or "unicode escape" in message
 
 
-def _refuse_constant(name):
-    """NaN and Infinity are not JSON; only a text that skipped ``compact`` can hold them."""
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which are not JSON; only a text that skipped ``compact`` can hold them."""
     raise MalformedBody(f"The body is not JSON: {name}.", code="malformed-json")
 
 

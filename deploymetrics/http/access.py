@@ -10,61 +10,72 @@ A view says who may call it one line above itself::
 The rule is applied before any view, to routes that say nothing as well: those are for master operators only.
 """
 
-from flask import current_app, request
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import flask
+from flask import current_app
+from flask.globals import request_ctx
 from flask_login import LoginManager, current_user
 from werkzeug.exceptions import MethodNotAllowed
 
-from ..accounts.service import Role
-from ..errors import Forbidden, Unauthorized
+from ..accounts.authentication import Credentials
+from ..accounts.service import Account, Role
+from ..accounts.sessions import Sessions
+from ..errors import REALM, Forbidden, Unauthorized
+from .requests import SAFE_METHODS, current_request
 from .urls import in_api
 
-ANYONE = frozenset()
+View = TypeVar("View", bound=Callable[..., Any])
+Roles = frozenset[Role]
+
+ANYONE: Roles = frozenset()
 MASTER_OPERATORS = frozenset({Role.MASTER_OPERATOR})
 MASTER_OPERATOR_NEEDED = "Action requires master operator privileges."
-_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-class HeaderFirstLoginManager(LoginManager):
+class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_login has no types
     """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins."""
 
-    def _load_user(self):
-        if has_header_credential(request.environ):
-            self._update_request_context_with_user(self._request_callback(request._get_current_object()))
+    def _load_user(self) -> None:
+        if has_header_credential(current_request().environ):
+            self._update_request_context_with_user(self._request_callback(current_request()))
         else:
             super()._load_user()
 
-    def _update_remember_cookie(self, response):
-        """There is no remember-me cookie here, and looking for it would make every answer vary by Cookie."""
+    def _update_remember_cookie(self, response: Any) -> Any:
+        """Return the response as it is: looking for a remember-me cookie would make every answer vary by Cookie."""
         return response
 
 
-def has_header_credential(environ):
-    """Whether the request carries a credential in a header, right or wrong."""
+def has_header_credential(environ: dict[str, Any]) -> bool:
+    """Return True if the request carries a credential in a header, right or wrong."""
     return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
 
 
-def require_role(*roles):
+def require_role(*roles: Role) -> Callable[[View], View]:
     """Mark a view as open to accounts with one of the roles."""
 
-    def mark(view):
-        view.roles = frozenset(roles)
+    def mark(view: View) -> View:
+        view.roles = frozenset(roles)  # type: ignore[attr-defined]
         return view
 
     return mark
 
 
-def public(view):
+def public(view: View) -> View:
     """Mark a view as open to everyone, with an account or without."""
-    view.roles = ANYONE
+    view.roles = ANYONE  # type: ignore[attr-defined]
     return view
 
 
-def roles_of(endpoint):
-    """The roles that may call an endpoint: ANYONE, or a set; master operators where it does not say."""
-    return getattr(current_app.view_functions[endpoint], "roles", MASTER_OPERATORS)
+def roles_of(endpoint: str) -> Roles:
+    """Return the roles that may call an endpoint: ANYONE, or a set; master operators where it does not say."""
+    roles: Roles = getattr(current_app.view_functions[endpoint], "roles", MASTER_OPERATORS)
+    return roles
 
 
-def init_app(app, credentials, sessions):
+def init_app(app: flask.Flask, credentials: Credentials, sessions: Sessions) -> None:
     """Have every request of ``app`` checked."""
     manager = HeaderFirstLoginManager()
     manager.init_app(app, add_context_processor=False)
@@ -74,23 +85,30 @@ def init_app(app, credentials, sessions):
     manager.session_protection = None
     manager.user_loader(sessions.resume)
 
-    @manager.request_loader
-    def from_headers(req):
-        environ = req.environ
-        return credentials.account_of(
-            environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_SESSIONTOKEN"), req.remote_addr or ""
-        )
+    @manager.request_loader  # type: ignore[untyped-decorator]
+    def from_headers(request: flask.Request) -> Account | None:
+        environ = request.environ
+        authorization, token = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_SESSIONTOKEN")
+        if token == "":
+            raise Unauthorized("The SessionToken header is empty; /api/login gives a token for it.")
+        try:
+            account: Account | None = credentials.account_of(authorization, token, request.remote_addr or "")
+        except Unauthorized as error:
+            if (authorization or "").lower().startswith("bearer"):
+                error.headers["WWW-Authenticate"] += f', Bearer realm="{REALM}", error="invalid_token"'
+            raise
+        return account
 
     app.before_request(check_access)
 
 
-def check_access():
+def check_access() -> None:
     """Raise Unauthorized or Forbidden unless the account that asks may call what the URL names."""
-    req = request._get_current_object()  # the proxy costs a microsecond at each use
+    req = current_request()
     roles = _roles_of_request(req)
     if roles is ANYONE:
         return
-    account = current_user._get_current_object()
+    account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
     if account.role not in roles:
@@ -99,11 +117,11 @@ def check_access():
         check_same_site()
 
 
-def _roles_of_request(req):
-    """Who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
+def _roles_of_request(req: flask.Request) -> Roles:
+    """Return who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
     error = req.routing_exception
     if error is None and req.method != "OPTIONS":
-        return roles_of(req.url_rule.endpoint)
+        return roles_of(req.url_rule.endpoint) if req.url_rule else MASTER_OPERATORS
     if not in_api():
         return ANYONE
     if error is None or isinstance(error, MethodNotAllowed):
@@ -111,31 +129,31 @@ def _roles_of_request(req):
     return MASTER_OPERATORS
 
 
-def _roles_of_any_method():
-    from flask.globals import request_ctx
-
+def _roles_of_any_method() -> Roles:
     adapter = request_ctx.url_adapter
+    assert adapter is not None
     roles = [roles_of(adapter.match(method=method)[0]) for method in adapter.allowed_methods() if method != "OPTIONS"]
     return ANYONE if ANYONE in roles else frozenset().union(*roles)
 
 
-def _needed(roles):
+def _needed(roles: Roles) -> str:
     if roles == MASTER_OPERATORS:
         return MASTER_OPERATOR_NEEDED
     return f"Action requires one of these roles: {', '.join(sorted(roles))}."
 
 
-def check_same_site():
+def check_same_site() -> None:
     """Raise Forbidden where a request that rests on the cookie alone comes from another site.
 
     A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, which do not say
     Sec-Fetch-Site, send Origin with a write; what sends neither is no browser, and had to be given the cookie.
     """
+    request = current_request()
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower()
-    if foreign and (request.method not in _SAFE_METHODS or (in_api() and site == "cross-site")):
+        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
+    if foreign and (request.method not in SAFE_METHODS or (in_api() and site == "cross-site")):
         raise Forbidden("A request from another site cannot rest on the login cookie.", code="cross-site")

@@ -1,7 +1,10 @@
 """The query arguments of the API."""
 
+from typing import Any
+
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from ..errors import BadRequest
 from ..schemas import WholeNumber
 
 
@@ -12,10 +15,17 @@ class _Arguments(Schema):
         unknown = EXCLUDE
 
 
+class _Lower(fields.String):
+    """A word in upper or lower case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **kwargs)).lower()
+
+
 class OutputArguments(_Arguments):
     """What every route of the API takes."""
 
-    output = fields.String(load_default=None, validate=validate.OneOf(["json", "xml"]))
+    output = _Lower(load_default=None, validate=validate.OneOf(["json", "xml"]))
 
 
 class ListArguments(_Arguments):
@@ -30,3 +40,10 @@ class HistoryArguments(_Arguments):
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))
     limit = WholeNumber(load_default=100, validate=validate.Range(1, 1000))
+
+
+def parse_version(text: str) -> int:
+    """Return a version from a URL as a number from 1; raises BadRequest."""
+    if not (text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19):
+        raise BadRequest("A version is a whole number from 1.", code="invalid-version")
+    return int(text)

@@ -1,13 +1,14 @@
-"""What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
+"""Error handlers make the answer to an exception: a problem document under ``/api``, a page elsewhere; and log it."""
 
 import secrets
 from contextlib import suppress
 
-from flask import current_app, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Flask, current_app, make_response, render_template, request
+from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response
 
 from .. import errors
-from .responses import NO_SNIFFING, answer_problem
+from .responses import NO_SNIFFING, problem_response
 from .urls import in_api
 
 #: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
@@ -23,50 +24,52 @@ PAGE_HEADERS = {
 _DRAINED = 2**24
 
 
-def init_app(app):
+def init_app(app: Flask) -> None:
     """Register the handlers on the application: those of a blueprint miss unknown URLs below its prefix."""
     app.register_error_handler(errors.DeploymetricsError, answer_error)
     app.register_error_handler(HTTPException, answer_http_exception)
     app.register_error_handler(Exception, answer_bug)
 
 
-def answer_error(error):
-    """The answer to one of the project's own errors; those of the server are logged with their cause."""
+def answer_error(error: errors.DeploymetricsError) -> Response:
+    """Return the answer to one of the project's own errors; those of the server are logged with their cause."""
     if error.status < 500:
         return _answer(error)
     request_id = log(error, error.log or error.detail)
     return _answer(error, request_id)
 
 
-def answer_http_exception(error):
-    """The answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
+def answer_http_exception(error: HTTPException) -> HTTPException | Response:
+    """Return the answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
     if error.code is None or error.code < 400:
         return error
     if isinstance(error, RequestEntityTooLarge):
         return _answer(errors.BodyTooLarge(current_app.config["MAX_BODY_BYTES"]))
-    ours = _KNOWN.get(error.code)
-    ours = ours() if ours else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
+    if isinstance(error, BadHost):
+        return _answer(errors.InvalidHost())
+    known = _KNOWN.get(error.code)
+    ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
     ours.status = error.code
     ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return _answer(ours)
 
 
-def answer_bug(error):
-    """The answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
+def answer_bug(error: Exception) -> Response:
+    """Return the answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
     return _answer(errors.DeploymetricsError(), log(error, "unexpected error"))
 
 
-_KNOWN = {404: errors.NotFound, 405: errors.MethodNotAllowed}
+_KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 
 
-def log(error, message):
+def log(error: BaseException, message: str) -> str:
     """Write the error with its cause to the log, and return the request id under which it is there."""
     request_id = secrets.token_hex(8)
     current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
     return request_id
 
 
-def _drain():
+def _drain() -> None:
     """Read what is left of a refused body, up to a bound: a connection that is closed with bytes unread is reset, and
     the client, or a proxy, may never see the answer."""
     environ = request.environ
@@ -77,10 +80,10 @@ def _drain():
                 left -= len(data)
 
 
-def _answer(error, request_id=None):
+def _answer(error: errors.DeploymetricsError, request_id: str | None = None) -> Response:
     if error.code != "broken-body":  # of which nothing more is to come
         _drain()
     if in_api():
-        return answer_problem(error, request_id=request_id)
+        return problem_response(error, request_id=request_id)
     page = render_template("web/error.html", error=error, request_id=request_id)
-    return page, error.status, error.headers | PAGE_HEADERS
+    return make_response(page, error.status, error.headers | PAGE_HEADERS)

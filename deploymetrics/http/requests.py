@@ -1,140 +1,132 @@
-"""Which format a client gets, and what is read from its body and its conditions."""
+"""The request as the API reads it: each thing is worked out once, when it is first asked for."""
 
-from functools import lru_cache
+import re
+from codecs import BOM_UTF8
+from functools import cached_property
+from typing import Any, cast
+from urllib.parse import quote
 
+import flask
 import msgspec
-from flask import current_app, request
-from werkzeug.datastructures import MIMEAccept
+from flask import current_app
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_accept_header, parse_etags, parse_options_header
 
-from ..documents.service import Condition
-from ..errors import BadRequest, BodyTooLarge, NotAcceptable, UnsupportedMediaType
+from ..documents.precondition import Precondition
+from ..errors import BadRequest, BodyTooLarge, InvalidHost
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
+from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader
+from .preconditions import read_precondition
 
-JSON = "json"
-XML = "xml"
-XML_ETAG = "-xml"
-_SNIFFED = {"", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHITE_SPACE = b" \t\r\n"
+# RFC 3986: a name, which may have an underscore, or an address in brackets; then a port.
+_AUTHORITY = re.compile(
+    r"((?:[a-z0-9._~!$&'()*+,;=-]|%[0-9a-f]{2}){1,255}|\[[0-9a-f]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-@lru_cache(maxsize=1024)
-def choose_format(accept, output):
-    """``JSON`` or ``XML`` for the Accept header (None: there is none) and the ``output`` argument (None, json, xml).
+class Request(flask.Request):
+    """A request of the API; Flask makes one of each request of the application."""
 
-    Raises NotAcceptable. A browser that opens the URL asks for text/html and prefers XML to JSON; it gets JSON.
-    """
-    if output is not None:
-        return output
-    if accept is None or not accept.strip():
-        return JSON
-    # Parameters such as charset ask for nothing that we could do otherwise.
-    weights = [(value.partition(";")[0].strip().lower(), weight) for value, weight in parse_accept_header(accept)]
-    if any(value == "text/html" for value, _ in weights):
-        return JSON
-    accepted = MIMEAccept(weights)
-    json = accepted.quality("application/json")
-    xml = max(accepted.quality("application/xml"), accepted.quality("text/xml"))
-    if json == xml == 0:
-        raise NotAcceptable()
-    return XML if xml > json else JSON
+    @cached_property
+    def output(self) -> str | None:
+        """The ``output`` argument, ``json`` or ``xml``, None where there is none; raises BadRequest."""
+        return cast(str | None, load(OutputArguments(), self.args)["output"])
 
+    @cached_property
+    def format(self) -> str:
+        """The format of the answer, ``JSON`` or ``XML``; raises NotAcceptable, or BadRequest for another ``output``."""
+        environ = self.environ
+        return choose_format(environ.get("HTTP_ACCEPT"), self.output if environ.get("QUERY_STRING") else None)
 
-def requested_format():
-    """The format of the answer to the current request; raises NotAcceptable, or BadRequest for another ``output``."""
-    environ = request.environ
-    output = load(OutputArguments(), request.args)["output"] if environ.get("QUERY_STRING") else None
-    return choose_format(environ.get("HTTP_ACCEPT"), output)
+    @cached_property
+    def precondition(self) -> Precondition:
+        """What the headers ask of the current state; raises BadRequest."""
+        return read_precondition(self.environ, self.format if self.method in SAFE_METHODS else None)
 
+    @cached_property
+    def authority(self) -> str:
+        """The host as the client names it, with its port where that is not the scheme's own; empty for what is none."""
+        server = f"{self.environ['SERVER_NAME']}:{self.environ['SERVER_PORT']}"
+        found = _AUTHORITY.fullmatch(self.environ.get("HTTP_HOST", server).lower())
+        if found is None:
+            return ""
+        host, port = found.groups()
+        if not port or port == _DEFAULT_PORTS.get(self.scheme):
+            return cast(str, host)
+        return f"{host}:{port}" if 1 <= int(port) <= 65535 else ""
 
-def check_answerable():
-    """Raise NotAcceptable or BadRequest where the current request cannot be answered, before anything is stored."""
-    if requested_format() == XML:
-        root_url()  # XML names the document's whole address
+    @cached_property
+    def root(self) -> str:
+        """The URL of the server as the client names it, with a slash at its end; raises BadRequest."""
+        if not self.authority:
+            raise InvalidHost()
+        return f"{self.scheme}://{self.authority}{quote(self.root_path.rstrip('/'))}/"
 
+    def check_answerable(self) -> None:
+        """Raise NotAcceptable or BadRequest if no answer can be given; asked before anything is stored."""
+        if self.format == XML:
+            self.root  # noqa: B018  XML names the document's whole address
 
-def root_url():
-    """The URL of the server as the client names it; raises BadRequest for a Host header that is none."""
-    if not request.host:
-        raise BadRequest("The Host header is not valid.", code="invalid-host")
-    return request.url_root
+    @cached_property
+    def body(self) -> bytes:
+        """The whole body; raises BodyTooLarge, or BadRequest for one that breaks off."""
+        try:
+            body = self.get_data(cache=False, parse_form_data=False)
+        except RequestEntityTooLarge:
+            raise
+        except Exception as error:
+            # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
+            raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
+        limit = current_app.config["MAX_BODY_BYTES"]
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+        if len(body) < (self.content_length or 0):
+            # What a client sent before its connection broke can be good JSON: 12 of 1234.
+            raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
+        return body
 
+    def read_metrics(self, tag: str) -> bytes:
+        """Return the metrics in the body as compact JSON; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""
+        environ = self.environ
+        if encoding := environ.get("HTTP_CONTENT_ENCODING"):
+            check_encoding(encoding)
+        reader, body = choose_reader(environ.get("CONTENT_TYPE", "")), self.body
+        if reader is None:
+            reader = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON
+        if reader == XML:
+            return besxml.read_document(body, tag)
+        metrics = rawjson.compact(body)
+        if _is_whole_document(metrics, tag):
+            raise BadRequest(
+                "The body is the whole document; send only the value of its member metrics.", code="whole-document"
+            )
+        return metrics
 
-def read_metrics(tag):
-    """The current request's body as compact JSON text; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""
-    req = request._get_current_object()  # the proxy costs a microsecond at each use
-    if req.environ.get("HTTP_CONTENT_ENCODING"):
-        raise UnsupportedMediaType("A body with a Content-Encoding is not read.", code="content-encoding")
-    reader = choose_reader(req.environ.get("CONTENT_TYPE", ""))
-    body = _read_body(req)
-    if reader == XML or (reader is None and body.lstrip(_WHITE_SPACE)[:1] == b"<"):
-        return besxml.read_document(body, tag)
-    return rawjson.compact(body)
-
-
-def read_object(tag):
-    """The current request's body, a small JSON object, as a dict; raises as ``read_metrics`` does."""
-    try:
-        value = msgspec.json.decode(read_metrics(tag))
-    except msgspec.DecodeError:  # a number that no computer holds
-        value = None
-    if not isinstance(value, dict):
-        raise BadRequest("The body is not a JSON object that can be read.", code="malformed-json")
-    return value
-
-
-def _read_body(req):
-    try:
-        body = req.get_data(cache=False, parse_form_data=False)
-    except RequestEntityTooLarge:
-        raise
-    except Exception as error:
-        # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
-        raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
-    limit = current_app.config["MAX_BODY_BYTES"]
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
-    if len(body) < (req.content_length or 0):
-        # What a client sent before its connection broke can be good JSON: 12 of 1234.
-        raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
-    return body
-
-
-@lru_cache(maxsize=1024)
-def choose_reader(content_type):
-    """``JSON``, ``XML``, or None where the body's first character decides; raises UnsupportedMediaType."""
-    name, options = parse_options_header(content_type)
-    name = name.strip().lower()
-    if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("The charset of a body is UTF-8.", code="unsupported-charset")
-    if name == "application/json" or (name.count("/") == 1 and name.endswith("+json")):
-        return JSON
-    if name in ("application/xml", "text/xml") or (name.count("/") == 1 and name.endswith("+xml")):
-        return XML
-    if name in _SNIFFED:
-        return None
-    raise UnsupportedMediaType("A body is application/json or application/xml.")
+    def read_object(self, tag: str) -> dict[str, Any]:
+        """Return the body, a small JSON object; raises as ``read_metrics`` does."""
+        try:
+            value = msgspec.json.decode(self.read_metrics(tag))
+        except msgspec.DecodeError:  # a number that no computer holds
+            value = None
+        if not isinstance(value, dict):
+            raise BadRequest("The body is not a JSON object that can be read.", code="malformed-json")
+        return value
 
 
-def read_condition():
-    """The Condition that the current request's headers put on a write."""
-    environ = request.environ
-    match, none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
-    if match is None and none_match is None:
-        return Condition()
-    return Condition(_etags(match, weak=False), _etags(none_match, weak=True))
+def current_request() -> Request:
+    """Return the current request itself: Flask's proxy costs a microsecond at each use."""
+    request: Request = flask.request._get_current_object()  # type: ignore[attr-defined]
+    return request
 
 
-def _etags(header, weak):
-    """None, ``"*"`` or the set of the storage's etags in a header; those of the XML form name the same document."""
-    if header is None:
-        return None
-    etags = parse_etags(header)
-    if etags.star_tag:
-        return "*"
-    found = etags.as_set(include_weak=weak)
-    # An empty etag, which werkzeug gives as None, names no document.
-    return {etag.removesuffix(XML_ETAG) for etag in found if etag}
+def _is_whole_document(metrics: bytes, tag: str) -> bool:
+    """Return True for what a GET of this tag answers: stored as metrics, it would nest the document in itself."""
+    if not (metrics.startswith(b"{") and b'"lastChanged"' in metrics):
+        return False
+    members = _members(metrics)
+    return members.keys() == {"tag", "metrics", "lastChanged"} and rawjson.parse(bytes(members["tag"])) == tag

@@ -1,142 +1,227 @@
-"""Answers in both formats: one document, the list, the history, and problems."""
+"""Answers in both formats: one document, the list, the history, and problems.
 
+Each function answers the current request. Those for reading evaluate its precondition first.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from typing import Any
 from urllib.parse import quote, urlencode
 
+import flask
 import msgspec
-from flask import Response, request
 from werkzeug.datastructures import Headers
-from werkzeug.http import parse_etags
 
 from ..clock import as_http_date, from_precise
-from ..documents.service import DOCUMENTS
-from ..documents.transfer import version_json
-from ..errors import DeploymetricsError, NotAcceptable
+from ..documents.precondition import ANY, is_unmodified
+from ..documents.service import DOCUMENTS, Item, Listing, Page, version_json
+from ..errors import DeploymetricsError, NotAcceptable, PreconditionFailed
 from ..formats import besxml
-from .requests import JSON, XML, XML_ETAG, requested_format, root_url
+from .negotiation import JSON, XML
+from .preconditions import etag_of
+from .requests import Request, current_request
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+SCHEMA_PATH = "xmlschema/BESAPI.xsd"
 _PRIVATE = "private, no-cache"
+_NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING}
+#: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
+_MAX_DAMAGED_BYTES = 1000
+#: When what has no Last-Modified was changed: RFC 9110 has If-Unmodified-Since ignored there.
+_LONG_AGO = "1970-01-01T00:00:00.000000Z"
+#: What no ETag can name.
+_NO_REVISION = '"'
+_PAGING = ("output", "limit")
 
 
-class WholeResponse(Response):
+class Response(flask.Response):
     """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
 
     default_mimetype = None
 
-    def __init__(self, body, headers, status=200):
+    def __init__(self, body: Iterable[bytes], headers: dict[str, str], status: int = 200) -> None:
         super().__init__(body, status, Headers(headers))
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Answer as a WSGI application."""
         start_response(self.status, self.headers.to_wsgi_list())
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
 
 
-def answer_document(item):
-    """A response with one document (an Item), or 304 where the client has it already."""
-    form = requested_format()
-    headers = _headers(form, item.revision, item.changed_at)
-    if _client_has(headers["ETag"]):
-        return _not_modified(headers)
-    body = item.value if form == JSON else besxml.render_document(entry_of(item, root_url()))
-    return WholeResponse([body], {"Content-Type": f"application/{form}", "Content-Length": str(len(body)), **headers})
+def _whole(body: bytes, content_type: str, headers: dict[str, str], status: int = 200) -> Response:
+    return Response([body], {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}, status)
 
 
-def answer_plain(value):
-    """A response with a value as JSON, for what has no form in XML; raises NotAcceptable where that is asked for."""
-    if requested_format() == XML:
-        raise NotAcceptable("This is answered in application/json only.")
-    headers = {"Vary": "Accept", "Cache-Control": "no-store", **NO_SNIFFING}
-    return Response(msgspec.json.encode(value), headers=headers, content_type="application/json")
+def document_response(item: Item, before: Callable[[], str]) -> Response:
+    """Return one document, or 304 where the client has it; ``before`` returns when the version before it was written.
+
+    Raises PreconditionFailed.
+    """
+    request = current_request()
+    headers = _headers(request, item.revision, item.changed_at)
+    if _client_has(request, item.revision, item.changed_at, before):
+        return Response([], headers, 304)
+    return _whole_document(request, item, headers)
 
 
-def answer_list(listing, page=None):
-    """A streamed response with all documents of a Listing, or with a Page of them; 304 where the client has it."""
-    form = requested_format()
-    headers = _headers(form, listing.revision, listing.changed_at)
+def saved_response(item: Item) -> Response:
+    """Return a document that was just stored; its precondition was that of the write."""
+    request = current_request()
+    return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
+
+
+def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Response:
+    if request.format == JSON and item.value is not None:
+        return _whole(item.value, "application/json", headers)
+    body = besxml.render_document(entry_of(item, request.root))
+    return _described(request, _whole(body, "application/xml", headers))
+
+
+def list_response(listing: Listing, page: Page | None = None) -> Response:
+    """Return all documents of a Listing, or a Page of them; 304 where the client has it. Raises PreconditionFailed."""
+    request = current_request()
+    headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
-        headers["Deploymetrics-Damaged"] = ", ".join(_path(tag) for tag in listing.damaged)
-    if page is not None and page.following is not None:
-        headers["Link"] = _next_link(after=page.following)
-    if _client_has(headers["ETag"]):
-        return _not_modified(headers)
+        headers |= _damaged(listing.damaged)
+    if page is not None and page.next is not None:
+        headers["Link"] = _next_page(request, after=page.next)
+    if _client_has(request, listing.revision, listing.changed_at):
+        return Response([], headers, 304)
     items = listing.items if page is None else page.items
-    if form == XML:
-        root = root_url()  # the body is made after the request's context is gone
-        return _xml_list(headers, (entry_of(item, root) for item in items))
-    return _json_list(headers, listing.pieces if page is None else _json_array(item.value for item in items))
+    if request.format == XML:
+        root = request.root  # the body is made after the request's context is gone
+        return _xml_list(request, headers, (entry_of(item, root) for item in items))
+    return _json_list(headers, listing.pieces if page is None else _json_array(item.value or b"" for item in items))
 
 
-def answer_history(page):
-    """A response with a Page of versions (Items, newest first)."""
-    form = requested_format()
-    headers = _headers(form, _etag_of(page.items), page.items[0].changed_at if page.items else "")
-    if page.following is not None:
-        headers["Link"] = _next_link(before=page.following)
-    if _client_has(headers["ETag"]):
-        return _not_modified(headers)
-    if form == XML:
-        root = root_url()
-        return _xml_list(headers, (_version_entry(item, root) for item in page.items))
+def history_response(page: Page) -> Response:
+    """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
+    request = current_request()
+    revision = blake2b("\n".join(item.revision for item in page.items).encode(), digest_size=12).hexdigest()
+    changed_at = page.items[0].changed_at if page.items else ""
+    headers = _headers(request, revision, changed_at)
+    if page.next is not None:
+        headers["Link"] = _next_page(request, before=page.next)
+    if _client_has(request, revision, changed_at):
+        return Response([], headers, 304)
+    if request.format == XML:
+        root = request.root
+        return _xml_list(request, headers, (_version_entry(item, root) for item in page.items))
     return _json_list(headers, _json_array(version_json(item) for item in page.items))
 
 
-def _json_list(headers, pieces):
-    length = str(sum(map(len, pieces)))
-    return WholeResponse(pieces, {"Content-Type": "application/json", "Content-Length": length, **headers})
+def json_response(value: object) -> Response:
+    """Return a value as JSON, for what has no form in XML; 304 where the client has it.
+
+    Raises NotAcceptable where XML is asked for, and PreconditionFailed.
+    """
+    request = current_request()
+    if request.format == XML:
+        raise NotAcceptable("This is answered in application/json only.")
+    body = msgspec.json.encode(value)
+    headers = {"ETag": etag_of(revision_of(value), JSON), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    if request.method != "PUT" and _client_has(request, revision_of(value), _LONG_AGO):
+        return Response([], headers, 304)
+    return _whole(body, "application/json", headers)
 
 
-def _json_array(values):
-    return [b"[%b]" % b",".join(values)]
+def revision_of(value: object) -> str:
+    """Return the revision of a value that the storage does not count: it differs where its JSON does."""
+    return blake2b(msgspec.json.encode(value), digest_size=12).hexdigest()
 
 
-def _xml_list(headers, entries):
-    return Response(besxml.render_documents(entries), headers=headers, content_type="application/xml")
+def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
+    """Return a text, which has no ETag; raises PreconditionFailed for a request that names one."""
+    current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
+    return _whole(text.encode(), "text/plain", headers or {})
 
 
-def _next_link(**where):
-    """The Link to the next page: this URL, with another place to go on from."""
-    root_url()  # which refuses a Host that is none: the link would lead nowhere
-    arguments = urlencode({**request.args, **where}, quote_via=quote)
-    return f'<{request.base_url}?{arguments}>; rel="next"'
+def empty_response() -> Response:
+    """Return the answer to a deletion, which has no body and so no Content-Type."""
+    return Response([], {}, 204)
 
 
-def _etag_of(items):
-    return blake2b("\n".join(item.revision for item in items).encode(), digest_size=12).hexdigest()
-
-
-def answer_problem(error, *, request_id=None):
-    """A response for a DeploymetricsError: RFC 9457 in the format that was asked for, JSON where that is unclear."""
+def problem_response(error: DeploymetricsError, *, request_id: str | None = None) -> Response:
+    """Return a DeploymetricsError as RFC 9457 says, in the format that was asked for, JSON where that is unclear."""
+    request = current_request()
     try:
-        form = requested_format()
+        form = request.format
     except DeploymetricsError:
         form = JSON
     problem = error.problem(request_id)
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
-    headers = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING, **error.headers}
-    return Response(body, error.status, headers, content_type=f"application/problem+{form}")
+    headers = {**_NO_STORE, **error.headers}
+    if isinstance(error, PreconditionFailed) and error.revision:
+        headers["ETag"] = etag_of(error.revision, form)
+    return _whole(body, f"application/problem+{form}", headers, error.status)
 
 
-def _headers(form, etag, changed_at):
-    etag = f'"{etag}{XML_ETAG if form == XML else ""}"'
-    modified = {"Last-Modified": as_http_date(changed_at)} if changed_at else {}
-    return {"ETag": etag, "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING, **modified}
+def _client_has(
+    request: Request, revision: str, changed_at: str = "", before: Callable[[], str] | None = None
+) -> bool:
+    """Return True for 304; raises PreconditionFailed.
 
-
-def _client_has(etag):
-    header = request.environ.get("HTTP_IF_NONE_MATCH")
-    if header is None or request.method not in ("GET", "HEAD"):
+    ``If-Modified-Since`` counts only where ``before`` says when the version before was written: a deletion leaves no
+    date in a list.
+    """
+    precondition = request.precondition
+    if precondition is ANY:
         return False
-    return header == etag or parse_etags(header).contains_weak(etag.strip('"'))
+    precondition.check_match(revision, changed_at, before or str)
+    if precondition.none_match is not None:
+        return precondition.names_none(revision)
+    date = precondition.modified_since
+    return date is not None and before is not None and is_unmodified(date, changed_at, before)
 
 
-def _not_modified(headers):
-    return WholeResponse([], headers, 304)
+def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
+    form = request.format
+    headers = {"ETag": etag_of(revision, form), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    if changed_at:
+        headers["Last-Modified"] = as_http_date(changed_at)
+    return headers
 
 
-def entry_of(item, root):
-    """An Item as besxml shows it; ``root`` is the URL of the server."""
-    document = item.record or DOCUMENTS.decode(item.value)
+def _next_page(request: Request, **where: object) -> str:
+    """Return the Link to the next page: this URL, with another place to go on from."""
+    arguments = {name: value for name, value in request.args.items() if name in _PAGING} | where
+    path = quote(request.path.strip("/"), safe="/")
+    return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
+
+
+def _damaged(tags: Sequence[str]) -> dict[str, str]:
+    """Return headers that name documents which cannot be read: how many there are, and the first of them."""
+    shown = ""
+    for tag in map(_path, tags):
+        if len(shown) + len(tag) > _MAX_DAMAGED_BYTES:
+            break
+        shown += f", {tag}" if shown else tag
+    return {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(tags))}
+
+
+def _json_list(headers: dict[str, str], pieces: Sequence[bytes]) -> Response:
+    length = str(sum(map(len, pieces)))
+    return Response(pieces, {"Content-Type": "application/json", "Content-Length": length, **headers})
+
+
+def _json_array(values: Iterable[bytes]) -> list[bytes]:
+    return [b"[%b]" % b",".join(values)]
+
+
+def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
+    response = Response(besxml.render_documents(entries), {"Content-Type": "application/xml", **headers})
+    return _described(request, response)
+
+
+def _described(request: Request, response: Response) -> Response:
+    """Return the response with a Link to the schema: the name that stands in the XML leads nowhere by itself."""
+    response.headers.add("Link", f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"')
+    return response
+
+
+def entry_of(item: Item, root: str) -> besxml.Entry:
+    """Return an Item as besxml shows it; ``root`` is the URL of the server."""
+    document = item.record or DOCUMENTS.decode(item.value or b"")
     return besxml.Entry(
         tag=document.tag,
         resource=resource_url(document.tag, root),
@@ -146,18 +231,17 @@ def entry_of(item, root):
     )
 
 
-def _version_entry(item, root):
-    """A version as besxml shows it."""
+def _version_entry(item: Item, root: str) -> besxml.Entry:
     entry = besxml.Entry(tag=item.key, resource=resource_url(item.key, root)) if item.deleted else entry_of(item, root)
     entry.version, entry.changed_at, entry.changed_by = item.version, item.changed_at, item.changed_by
     entry.deleted = item.deleted
     return entry
 
 
-def resource_url(tag, root):
-    """The address of a document in the API; ``root`` is the URL of the server."""
+def resource_url(tag: str, root: str) -> str:
+    """Return the address of a document in the API; ``root`` is the URL of the server."""
     return f"{root}api/deploymentmetrics/{_path(tag)}"
 
 
-def _path(tag):
+def _path(tag: str) -> str:
     return quote(tag, safe="")

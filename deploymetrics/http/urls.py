@@ -1,4 +1,4 @@
-"""Whether a URL's path is one of the API, and what it may be before it is routed.
+"""Which URLs are of the API, and what a path may be before it is routed.
 
 werkzeug decodes the path, and two things get lost on the way.
 """
@@ -12,12 +12,12 @@ from ..errors import BadRequest
 _TAGS = "/api/deploymentmetrics/"
 
 
-def in_api():
-    """Whether the current request is for the API, not for a page."""
+def in_api() -> bool:
+    """Return True if the current request is for the API, not for a page."""
     return request.path == "/api" or request.path.startswith("/api/")
 
 
-def check_path():
+def check_path() -> None:
     """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
     that are not UTF-8, which would be taken for a replacement character."""
     environ = request.environ

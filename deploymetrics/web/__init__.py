@@ -4,21 +4,11 @@ The pages use the services that the API uses. Their credential is the login cook
 form comes from this site; they need no script, and the policy of ``PAGE_HEADERS`` lets none in but our own.
 """
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
-from ..api import openapi
-from ..http.access import public
 from ..http.error_handlers import PAGE_HEADERS
-from ..version import VERSION
 
 bp = Blueprint("web", __name__)
-
-
-@bp.get("/openapi.json")
-@public
-def openapi_document():
-    """The OpenAPI document of the API."""
-    return openapi.document(current_app, VERSION)
 
 
 @bp.after_request

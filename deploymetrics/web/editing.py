@@ -6,7 +6,7 @@ from flask import current_app, flash, redirect, render_template, request, url_fo
 from flask_login import current_user
 
 from ..accounts.service import Role
-from ..documents.service import Condition
+from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLarge, MalformedBody, PreconditionFailed, ReservedTag, StorageError
 from ..formats import rawjson
 from ..http import error_handlers
@@ -135,8 +135,8 @@ def conflict(tag, text, metrics, current):
 
 
 def condition_of(etag):
-    """The Condition that the document is still the one with this etag; an empty one stands for no document."""
-    return Condition(match={etag}) if etag else Condition(none_match="*")
+    """The Precondition that the document is still the one with this etag; an empty one stands for no document."""
+    return Precondition(match=frozenset({etag})) if etag else Precondition(none_match="*")
 
 
 def _is_done(item, metrics):

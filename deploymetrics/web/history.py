@@ -5,10 +5,10 @@ from flask_login import current_user
 
 from ..accounts.service import Role
 from ..documents.reserved import is_reserved
-from ..documents.service import parse_version
 from ..errors import PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
+from ..http.arguments import parse_version
 from ..services import services
 from . import bp
 from .documents import MAX_RAW
@@ -28,7 +28,7 @@ def history(tag):
     before = parse_version(request.args["before"]) if request.args.get("before") else None
     page = services().service.history(tag, before, PER_PAGE)
     return render_template(
-        "web/history.html", tag=tag, items=page.items, before=before, older=page.following,
+        "web/history.html", tag=tag, items=page.items, before=before, older=page.next,
         current=services().service.find(tag), reserved=is_reserved(tag),
     )
 

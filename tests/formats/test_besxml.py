@@ -207,6 +207,7 @@ NULL = f"<null {NS}/>"
         b'<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n<!-- a -->\n' + envelope(NULL) + b"\n",
         b"<?xml version='1.0' encoding='US-ASCII'?>" + envelope(NULL),
         b" \n" + envelope(NULL),
+        b"\xef\xbb\xbf" + envelope(NULL),
     ],
 )
 def test_envelopes_that_are_read(body):
@@ -225,7 +226,7 @@ def test_envelopes_that_are_read(body):
         envelope(NULL, inside="x"),
         envelope(NULL, before="<Tag>custom<b/></Tag>"), envelope(NULL).replace(b"<BESAPI>", b'<BESAPI xmlns="urn:x">'),
         b"", b"  ", b"x", b"<", b"<BESAPI>", envelope(NULL) + b"x", envelope(NULL)[:-1],
-        b"\xef\xbb\xbf" + envelope(NULL),
+        b"\xef\xbb\xbf" * 2 + envelope(NULL), b"\n<?xml version='1.0'?>" + envelope(NULL),
         envelope(NULL.replace("null", "p:null")), envelope(f"<string {NS}>\x01</string>"),
         envelope(f"<string {NS}>&#0;</string>"),
         envelope(f"<string {NS}>&#xD800;</string>"),
@@ -279,9 +280,8 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
         b'<?xml-stylesheet href="file:///etc/passwd"?>' + envelope(NULL),
         envelope(f"<array {NS}><?php x ?></array>"),
         envelope(NULL) + b"<?x?>",
-        envelope(NULL).replace(b"<Metrics>", b'<!ENTITY x "y"><Metrics>'),
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_doctypes_and_instructions_are_forbidden(body):
     start = time.perf_counter()
@@ -305,13 +305,14 @@ def test_doctypes_and_instructions_are_forbidden(body):
         (b"<" + b"a" * MIB + b"/>", "malformed-xml"),
         (envelope(f"<null {NS} " + " ".join(f'a{n}=""' for n in range(90_000)) + "/>"), "malformed-xml"),
         (b"<" * MIB, "malformed-xml"),
+        (envelope(NULL).replace(b"<Metrics>", b'<!ENTITY x "y"><Metrics>'), "malformed-xml"),
         (b"<a '" * (MIB // 4), "malformed-xml"),
         (b"<!--" * (MIB // 4), "malformed-xml"),
         (b"<![CDATA[" * (MIB // 9), "malformed-xml"),
         (b"<a>" + b"<!-- -->" * (MIB // 8), "malformed-xml"),
         (envelope(f'<string {NS} escaped="true">' + "\\" * MIB + '\\"\\</string>'), "malformed-xml"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_attacks_are_refused_fast(body, code):
     start = time.perf_counter()
@@ -319,11 +320,11 @@ def test_attacks_are_refused_fast(body, code):
     assert time.perf_counter() - start < 2
 
 
-def test_the_parser_alone_opens_no_file(tmp_path):
+def test_no_file_is_opened(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     body = f'<!DOCTYPE a [<!ENTITY x SYSTEM "{secret.as_uri()}">]><a>&x;</a>'.encode()
-    assert b"s3cret" not in etree.tostring(besxml._parse(body))
+    assert "s3cret" not in refusal(body, "forbidden-xml").detail
 
 
 PIECES = st.sampled_from(

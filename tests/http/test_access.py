@@ -32,6 +32,7 @@ ACCESS = {
     ("POST", "/login"): (401, 401, 401, 401),
     ("POST", "/logout"): (302, 302, 302, 302),
     ("GET", "/openapi.json"): EVERYONE,
+    ("GET", "/xmlschema/<name>.xsd"): EVERYONE,
     ("GET", "/static/<path:filename>"): EVERYONE,
     # Pages send whoever has no account to the login.
     ("GET", "/account"): (302, 200, 200, 200),
@@ -67,7 +68,8 @@ OPTIONS = {
     "/api/help": EVERY_ACCOUNT,
     "/api/help/<resource>": EVERY_ACCOUNT,
 }
-FILLED = {"<tag>": "custom", "<version>": "1", "<resource>": "deploymentmetrics", "<path:filename>": "BESAPI.xsd"}
+FILLED = {"<tag>": "custom", "<version>": "1", "<resource>": "deploymentmetrics", "<path:filename>": "BESAPI.xsd",
+          "<name>": "BESAPI"}
 
 
 def filled(rule):
@@ -109,14 +111,26 @@ def test_options_and_unknown_methods_tell_only_who_may_call_a_route(request, rol
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options", "patch"])
 @pytest.mark.parametrize(
     "url",
-    ["/api", "/api/", "/api/webreports", "/api/deploymentmetrics/", "/api/deploymentmetrics/a/b/c", "/api//login",
-     "/api/login/"],
+    ["/api", "/api/", "/api/webreports", "/api/deploymentmetrics//", "/api/deploymentmetrics/a/b/c", "/api//login"],
 )
 def test_unknown_urls_of_the_api(nobody, operator, webui, master, url, method):
     assert_problem(getattr(nobody, method)(url), 401, "unauthorized")
     for person in (operator, webui):
         assert_problem(getattr(person, method)(url), 403, "role-required", detail=MASTER_OPERATOR_NEEDED)
     assert_problem(getattr(master, method)(url), 404, "not-found")
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_a_slash_at_the_end_changes_nothing(request, services, role):
+    person = request.getfixturevalue(role)
+    for (method, rule), statuses in ACCESS.items():
+        if method == "GET" and rule.startswith("/api"):
+            services.service.save("custom", b"1", "test")
+            plain, slash = person.get(filled(rule)), person.get(f"{filled(rule)}/")
+            assert (slash.status_code, slash.data) == (plain.status_code, plain.data), rule
+    if role == "webui":
+        assert person.post(f"{URL}/", data="2").status_code == 200
+        assert_problem(person.post(f"{LIST}/", data="2"), 403, "role-required")
 
 
 def test_the_words_of_a_refusal(operator, webui):
@@ -131,3 +145,27 @@ def test_a_route_that_names_no_role_is_for_master_operators(app, nobody, operato
     app.add_url_rule("/api/later", view_func=lambda: "later")
     people = (nobody, operator, webui, master)
     assert [person.get("/api/later").status_code for person in people] == [401, 403, 403, 200]
+
+
+BASIC = 'Basic realm="BigFix Server", charset="UTF-8"'
+BEARER = 'Bearer realm="BigFix Server", error="invalid_token"'
+
+
+@pytest.mark.parametrize(
+    ("credential", "offered"),
+    [
+        ({}, BASIC), ({"Authorization": "Basic eDp5"}, BASIC), ({"SessionToken": "x"}, BASIC),
+        ({"Authorization": "Bearer wrong"}, f"{BASIC}, {BEARER}"), ({"Authorization": "bearer"}, f"{BASIC}, {BEARER}"),
+    ],
+)
+def test_a_refusal_offers_what_was_tried(nobody, credential, offered):
+    answer = nobody.get(LIST, headers=credential)
+    assert_problem(answer, 401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == offered
+
+
+def test_an_empty_session_token_is_a_broken_credential(master):
+    """Also beside a right one: a header that is sent says who is asking."""
+    for answer in (master.get(LIST, headers={"SessionToken": ""}),
+                   master.client.get(LIST, headers={"SessionToken": ""})):
+        assert "SessionToken header is empty" in assert_problem(answer, 401, "unauthorized")["detail"]

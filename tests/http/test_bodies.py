@@ -51,7 +51,8 @@ XML_BODIES = {
     "boolean": wrapped(f"<boolean {FN}>yes</boolean>"), "null": wrapped(f"<null {FN}>0</null>"),
     "escape": wrapped(f"<string {FN} escaped='true'>\\x</string>"),
     "half": wrapped(f"<string {FN} escaped='true'>\\ud800</string>"),
-    "BOM": b"\xef\xbb\xbf" + wrapped(NULL), "Latin-1": wrapped(f"<string {FN}>#</string>").replace(b"#", b"\xe9"),
+    "two BOMs": b"\xef\xbb\xbf" * 2 + wrapped(NULL),
+    "Latin-1": wrapped(f"<string {FN}>#</string>").replace(b"#", b"\xe9"),
     "declared": wrapped(NULL, before="<?xml version='1.0' encoding='utf-16'?>"), "two roots": wrapped(NULL) * 2,
     "NUL": wrapped(NULL) + b"\x00",
     "entity": wrapped(f"<string {FN}>&unknown;</string>"), "control": wrapped(f"<string {FN}>&#1;</string>"),
@@ -130,7 +131,7 @@ def test_no_body_at_all(master):
         ({"Content-Type": "multipart/form-data; boundary=x"}, "unsupported-media-type"),
         ({"Content-Type": "application/json; charset=utf-16"}, "unsupported-charset"),
         ({"Content-Encoding": "gzip"}, "content-encoding"),
-        ({"Content-Encoding": "identity"}, "content-encoding"),
+        ({"Content-Encoding": "identity, gzip"}, "content-encoding"),
         ({"Content-Type": "text/html"}, "unsupported-media-type"),
     ],
 )
@@ -139,6 +140,57 @@ def test_what_is_not_read_is_415(master, headers, code, form):
     body = gzip.compress(b"[]") if headers.get("Content-Encoding") == "gzip" else b"[]"
     assert_problem(master.post(URL, data=body, headers=headers, query_string={"output": form}), 415, code, form)
     assert master.get(LIST).data == b"[]"
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", " identity ", "identity, identity"])
+def test_a_body_that_is_not_encoded_is_read(master, coding):
+    assert master.post(URL, data=b"[]", headers={"Content-Encoding": coding}).status_code == 200
+
+
+def test_a_refused_encoding_says_which_one_is_read(master):
+    answer = master.post(URL, data=b"[]", headers={"Content-Encoding": "br"})
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/plain"])
+def test_xml_may_begin_with_a_byte_order_mark(master, content_type):
+    """XML 1.0 says so in 4.3.3, and .NET writes one."""
+    for before in ("", "<?xml version='1.0' encoding='utf-8'?>"):
+        body = b"\xef\xbb\xbf" + wrapped(NULL, before=before)
+        assert master.post(URL, data=body, content_type=content_type).json["metrics"] is None
+
+
+@pytest.mark.parametrize("before", [b"\n", b" ", b"\r\n\t", b"<!-- a -->", b"\xef\xbb\xbf\n"])
+def test_what_stands_before_the_declaration_is_named(master, before):
+    body = before + wrapped(NULL, before="<?xml version='1.0'?>")
+    problem = assert_problem(master.post(URL, data=body, content_type="application/xml"), 400, "malformed-xml")
+    assert "XML declaration must be the very first thing" in problem["detail"]
+
+
+WHOLE = '{"tag":"custom","metrics":[1],"lastChanged":"12 Jan 2018 12:00"}'
+
+
+@pytest.mark.parametrize(
+    "body", [WHOLE, '{"lastChanged":"","metrics":null,"tag":"custom"}', WHOLE.replace("custom", "cust\\u006fm")]
+)
+def test_a_whole_document_is_not_taken_for_its_metrics(master, body):
+    """What a GET answers, changed and posted back, would nest the document in itself; in XML it is unwrapped."""
+    for method in (master.post, master.put):
+        assert_problem(method(URL, data=body), 400, "whole-document")
+    assert master.get(LIST).data == b"[]"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        WHOLE.replace("custom", "other"), WHOLE[:-1] + ',"more":1}', f"[{WHOLE}]", '{"tag":"custom","metrics":1}',
+        '{"tag":["custom"],"metrics":1,"lastChanged":2}', '{"tag":1e999,"metrics":1,"lastChanged":2}',
+    ],
+)
+def test_what_only_looks_like_a_document_is_metrics(master, body):
+    assert master.post(URL, data=body).data == b'{"tag":"custom","metrics":%b,"lastChanged":"12 Jan 2018 12:00"}' % (
+        body.encode()
+    )
 
 
 @pytest.fixture

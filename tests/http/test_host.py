@@ -7,9 +7,10 @@ LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
 XML = {"output": "xml"}
 BAD = [
-    'evil"<>', "evil.example'", "two words", "two\twords", "user@host", "user:secret@host", "host/path", "host?query",
-    "host#fragment", "host\\path", "host:port", "host:0", "host:65536", "host:-1", "host:81:82", "host:", ":80", "",
-    "[::1", "[::1]x", "[]", "[host]", "::1", "%68ost", "h\u00f6st",
+    'evil"<>', "two words", "two\twords", "user@host", "user:secret@host", "host/path", "host?query",
+    "host#fragment", "host\\path", "host:port", "host:0", "host:65536", "host:-1", "host:81:82", ":80", "",
+    ".".join(["h" * 50] * 6),
+    "[::1", "[::1]x", "[]", "[host]", "::1", "%6host", "h\u00f6st",
 ]
 
 
@@ -44,9 +45,30 @@ def test_nothing_is_stored_where_the_answer_cannot_be_given(master, services, ho
     [
         ("host", "host"), ("host.example:52311", "host.example:52311"), ("HOST", "host"), ("host:80", "host"),
         ("192.0.2.1:8080", "192.0.2.1:8080"), ("[::1]", "[::1]"), ("[2001:db8::1]:52311", "[2001:db8::1]:52311"),
-        ("xn--hst-sna.example", "höst.example"),
+        ("xn--hst-sna.example", "xn--hst-sna.example"), ("bigfix_srv01:52311", "bigfix_srv01:52311"), ("host:", "host"),
+        ("it's", "it's"), ("a!$&()*+,;=~b", "a!$&amp;()*+,;=~b"), ("%68ost", "%68ost"),
+        (".".join(["h" * 50] * 5), ".".join(["h" * 50] * 5)),
     ],
 )
 def test_a_host_is_part_of_the_address(master, host, shown):
     answer = master.put(URL, data="1", headers={"Host": host}, query_string=XML)
     assert f'Resource="http://{shown}{URL}"' in answer.text
+
+
+def test_a_name_with_an_underscore_is_a_host_everywhere(master, browser):
+    """RFC 3986 lets a name have one, and so do many of Windows."""
+    headers = {"Host": "bigfix_srv01:52311"}
+    for number in "12":
+        master.post(URL, data=number)
+    link = master.get(f"{URL}/history?limit=1", headers=headers).headers["Link"]
+    assert link == f'<http://bigfix_srv01:52311{URL}/history?limit=1&before=2>; rel="next"'
+    own, other = (
+        browser.post("/logout", headers={**headers, "Origin": f"http://{host}:52311"})
+        for host in ("bigfix_srv01", "bigfix_srv02")
+    )
+    assert (own.status_code, other.status_code) == (302, 403)
+
+
+@pytest.mark.parametrize("host", ["h" * 64, "a..b", "h" * 8000])
+def test_a_host_that_no_name_server_has_is_refused(master, host):
+    assert_problem(master.get(LIST, headers={"Host": host}), 400, "invalid-host")

@@ -34,6 +34,9 @@ EXACT = [
         ("image/png", None), ("text/plain", None), ("application/json;q=0", None), ("application/xml;q=0", None),
         ("*/*;q=0", None), ("application/yaml, image/*", None), ("nonsense", None), (";;;,", None),
         ("application/xhtml+xml", None),
+        ("*", JSON), ("text/xml, *; q=.2, */*; q=.2", XML), ("application/xml ; Q=0.5 , application/json;q=.6", JSON),
+        ("application/xml;q=2, application/json", JSON), ("application/xml;q=x, application/json;q=0.1", JSON),
+        ("application/xml;q=nan", None), ("application/xml;q=-1", None), ("text/xml;v=1;q=0.5, */*;q=0.4", XML),
     ],
 )
 def test_format_by_accept(accept, form):
@@ -74,7 +77,8 @@ def test_reader_by_content_type(content_type, reader):
     ("query", "accept", "content_type"),
     [
         ("output=xml", "application/json", "application/xml"), ("output=json", "application/xml", "application/json"),
-        ("output=xml", "image/png", "application/xml"), ("fields=x", "application/xml", "application/xml"),
+        ("output=XML", "image/png", "application/xml"), ("output=Json", "text/xml", "application/json"),
+        ("fields=x", "application/xml", "application/xml"),
     ],
 )
 def test_output_wins_over_accept(master, query, accept, content_type):
@@ -87,7 +91,7 @@ def test_output_wins_over_accept(master, query, accept, content_type):
         assert answer.headers["Vary"] == "Accept"
 
 
-@pytest.mark.parametrize("output", ["yaml", "", "XML", "json,xml"])
+@pytest.mark.parametrize("output", ["yaml", "", "XML ", "json,xml"])
 def test_another_output_is_400(master, output):
     for answer in (
         master.post(URL, query_string={"output": output}, data="1"),

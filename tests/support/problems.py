@@ -18,7 +18,8 @@ def assert_problem(answer, status, code=None, form="json", **members):
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Accept" in answer.headers["Vary"]
     problem = answer.get_json(force=True) if form == "json" else _from_xml(answer.data)
-    assert list(problem)[:5] == ["type", "title", "status", "detail", "code"]
+    assert list(problem)[:6] == ["type", "title", "status", "detail", "code", "error"]
+    assert problem["error"] == problem["detail"]
     assert (problem["type"], problem["status"]) == ("about:blank", status)
     assert problem["title"] == HTTPStatus(status).phrase
     assert problem["detail"].endswith((".", ")")) and problem["code"].islower()
@@ -27,7 +28,9 @@ def assert_problem(answer, status, code=None, form="json", **members):
     assert ("requestId" in problem) == (status >= 500)
     assert {name: problem.get(name) for name in members} == members
     if status == 401:
-        assert answer.headers["WWW-Authenticate"] == 'Basic realm="BigFix Server", charset="UTF-8"'
+        offered = answer.headers["WWW-Authenticate"]
+        assert offered.startswith('Basic realm="BigFix Server", charset="UTF-8"')
+        assert offered.endswith('"UTF-8"') or offered.endswith('", Bearer realm="BigFix Server", error="invalid_token"')
     return problem
 
 

@@ -217,7 +217,7 @@ def test_a_damaged_document_is_named_and_the_others_go_on(master, tmp_path):
     assert file.read_bytes() == b'{"tag": "bad", "met'
     answer = master.get(LIST)
     assert [document["tag"] for document in answer.json] == ["good"]
-    assert answer.headers["Deploymetrics-Damaged"] == "bad"
+    assert (answer.headers["Deploymetrics-Damaged"], answer.headers["Deploymetrics-Damaged-Count"]) == ("bad", "1")
 
 
 def test_a_form_that_is_too_large(tmp_path):

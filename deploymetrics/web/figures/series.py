@@ -70,7 +70,7 @@ def recent(service, tag, since="", versions=MAX_VERSIONS, limit=MAX_BYTES):
             if not item.deleted:
                 items.append(item)
         # The next read is as long as the first ones let us expect to fit.
-        before = page.following
+        before = page.next
         step = 0 if before is None else max(1, min(256, versions + 1 - len(items), limit // (size + 1) + 1))
     return Recent(items[::-1], False)
 
