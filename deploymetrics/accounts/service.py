@@ -115,6 +115,19 @@ class Accounts:
         """Give an account another password or secret; its sessions end."""
         return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
 
+    def set_role(self, name, role, by="command line"):
+        """Give a person's account another role; its sessions end. The last enabled master operator stays: AccountError."""
+
+        def fields(record):
+            if record.role is not role and Role.WEBUI_APP in (record.role, role):
+                raise AccountError("A WebUI application has a secret in place of a password: remove the account and add it.")
+            return {"role": role}
+
+        if role is Role.MASTER_OPERATOR:
+            return self._change(name, by, fields)
+        with self._leaving(name, by) as check:
+            return self._change(name, by, fields, check)
+
     def enable(self, name, by="command line"):
         """Enable an account; its sessions end."""
         return self._change(name, by, lambda record: {"enabled": True})
