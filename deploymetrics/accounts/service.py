@@ -116,11 +116,14 @@ class Accounts:
         return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
 
     def set_role(self, name, role, by="command line"):
-        """Give a person's account another role; its sessions end. The last enabled master operator stays: AccountError."""
+        """Give a person's account another role; its sessions end.
+
+        Raises AccountError for the last enabled master operator, and for a WebUI application.
+        """
 
         def fields(record):
             if record.role is not role and Role.WEBUI_APP in (record.role, role):
-                raise AccountError("A WebUI application has a secret in place of a password: remove the account and add it.")
+                raise AccountError("A WebUI application has a secret, no password: remove the account and add it.")
             return {"role": role}
 
         if role is Role.MASTER_OPERATOR:

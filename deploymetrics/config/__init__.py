@@ -149,7 +149,7 @@ BY_NAME = {row.name: row for row in SETTINGS}
 
 
 def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is not usable."""
+    """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is wrong."""
     settings = read_settings(instance, overrides)
     settings["SECRET_KEY"] = settings["SECRET_KEY"] or generated_secret_key(instance)
     return settings

@@ -26,7 +26,10 @@ _HEAD = {"version", "changedAt", "changedBy", "deleted", "tag", "lastChanged"}
 
 
 class _Line(NamedTuple):
-    """A line as it was read: ``tag`` is None where it does not say it, and ``problem`` a sentence if it is no version."""
+    """A line as it was read.
+
+    ``tag`` is None where it does not say it, and ``problem`` a sentence if it is neither a version nor an expectation.
+    """
 
     number: int
     tag: str | None
@@ -43,7 +46,7 @@ class _Line(NamedTuple):
 def version_json(item: Item) -> bytes:
     """Return a version as JSON text: who and when, then the document as it was, or that it was deleted."""
     head = {"version": item.version, "changedAt": item.changed_at, "changedBy": item.changed_by}
-    if item.deleted:
+    if item.value is None:
         return msgspec.json.encode({**head, "tag": item.key, "deleted": True})
     return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
 
@@ -76,7 +79,8 @@ def import_lines(
             continue
         torn_beside = (before is None and rows[0].version > 1) or after is None
         before = tag
-        error = next((row.problem for row in rows if row.problem), None) or _mistake(tag, rows, torn_beside, tag in seen)
+        problem = next((row.problem for row in rows if row.problem), None)
+        error = problem or _mistake(tag, rows, torn_beside, tag in seen)
         if error or tag is None:
             yield tag, REFUSED, error or ""
         else:

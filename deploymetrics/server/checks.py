@@ -72,8 +72,8 @@ def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[str | None, 
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise SettingError(f"The key {paths[1]} is not that of the certificate {paths[0]}.") from error
-        detail = f"CERTFILE {paths[0]} and KEYFILE {paths[1]} are not a certificate and its key in PEM, without a password."
-        raise SettingError(detail) from error
+        detail = f"CERTFILE {paths[0]} and KEYFILE {paths[1]} are not a certificate and its key in PEM"
+        raise SettingError(f"{detail}, without a password.") from error
     return paths
 
 

@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     class _Untyped(Any):  # type: ignore[misc]
         """Has every member, of any type."""
 
-    class Arbiter(_Untyped): ...
+    class Arbiter(_Untyped):
+        """The master process."""
 
-    class BaseApplication(_Untyped): ...
+    class BaseApplication(_Untyped):
+        """What is served, and how."""
 
-    class Logger(_Untyped): ...
+    class Logger(_Untyped):
+        """The log and the access log."""
 
-    class TConn(_Untyped): ...
+    class TConn(_Untyped):
+        """A connection."""
 
-    class ThreadWorker(_Untyped): ...
+    class ThreadWorker(_Untyped):
+        """A worker process with threads."""
 
     def ssl_context(conf: Any) -> ssl.SSLContext: ...
 

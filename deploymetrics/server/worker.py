@@ -43,8 +43,10 @@ def forget(worker: ThreadWorker) -> None:
 
 
 class TLSSocket(ssl.SSLSocket):
-    """Waits ``longest`` seconds only where it is to block: Python tries again what the kernel's timeout has ended, in the
-    handshake too."""
+    """Waits ``longest`` seconds only where it is to block.
+
+    Python tries again what the kernel's timeout has ended, in the handshake too.
+    """
 
     longest: float
 

@@ -17,11 +17,13 @@ from deploymetrics.config import instance as instances
 from deploymetrics.errors import SettingError
 
 ACCOUNT = 12345
-LINE = '{"version":1,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"a","tag":"x","metrics":1,"lastChanged":"c"}\n'
+HEAD = '{"version":1,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"a",'
+LINE = HEAD + '"tag":"x","metrics":1,"lastChanged":"c"}\n'
 
 
 def invoke(folder, *arguments, **options):
-    return CliRunner().invoke(main, [str(one) for one in arguments], env={"DEPLOYMETRICS_INSTANCE": str(folder)}, **options)
+    environment = {"DEPLOYMETRICS_INSTANCE": str(folder)}
+    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment, **options)
 
 
 def all_commands(group, *path):

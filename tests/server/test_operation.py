@@ -55,8 +55,10 @@ def refused(instance, *options):
 
 # --- A reload
 
-BAD_CONFIGS = ["PROXIES = ", "PROXIES = 'many'", "proxies = 1", "MAX_BODY_BITES = 1", "1 / 0", "CERTFILE = 'missing.pem'",
-               "import sys; sys.exit(3)"]
+BAD_CONFIGS = [
+    "PROXIES = ", "PROXIES = 'many'", "proxies = 1", "MAX_BODY_BITES = 1", "1 / 0", "CERTFILE = 'missing.pem'",
+    "import sys; sys.exit(3)",
+]
 
 
 def test_a_bad_config_leaves_the_running_server_as_it_is(serve, instance):

@@ -99,12 +99,12 @@ def test_an_unfinished_request_holds_no_thread_for_ever(one, begun):
 
 
 def test_new_connections_that_say_nothing_hold_no_thread(one, secure):
-    for server in (one, secure):
+    for each in (one, secure):
         with contextlib.ExitStack() as stack:
             for _ in range(8):
-                stack.enter_context(connected(server))
-            trusted = getattr(server, "certificate", True)
-            assert requests.get(f"{server.url}/openapi.json", timeout=SOON, verify=trusted).ok
+                stack.enter_context(connected(each))
+            trusted = getattr(each, "certificate", True)
+            assert requests.get(f"{each.url}/openapi.json", timeout=SOON, verify=trusted).ok
 
 
 @pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
