@@ -8,6 +8,7 @@ from flask.cli import FlaskGroup
 
 from ..config.instance import as_owner, existing_instance, find_instance
 from ..errors import DeploymetricsError
+from ..formats.printable import escaped
 from . import accounts, collect, data, serve, settings
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -43,7 +44,7 @@ class Commands(FlaskGroup):
 
 def _sentence(error: DeploymetricsError) -> str:
     fields = error.extra.get("errors", {})
-    return " ".join([error.detail, *(f"{name}: {' '.join(texts)}" for name, texts in fields.items())])
+    return escaped(" ".join([error.detail, *(f"{name}: {' '.join(texts)}" for name, texts in fields.items())]))
 
 
 def _create_app() -> Flask:

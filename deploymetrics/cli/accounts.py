@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 from ..accounts.passwords import generate_secret, normalized
 from ..accounts.schemas import AccountName, NewAccount, NewPassword
 from ..accounts.service import Role
+from ..formats.printable import escaped
 from ..schemas import load
 from ..services import services
 
@@ -80,9 +81,9 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
 def list_accounts() -> None:
     """List the accounts: name, role, and whether they are enabled, separated by tabs."""
     for record in services().accounts.list():
-        click.echo(f"{record.name}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
+        click.echo(f"{escaped(record.name)}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
     if damaged := services().accounts.damaged():
-        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {', '.join(damaged)}")
+        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {escaped(', '.join(damaged))}")
 
 
 @account.command("disable")

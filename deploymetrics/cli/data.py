@@ -17,6 +17,7 @@ from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
 from ..documents.service import DOCUMENTS
 from ..errors import StorageError
+from ..formats.printable import escaped
 from ..services import services
 from ..sources.server import STARTS
 
@@ -31,7 +32,7 @@ def history(tag: str, limit: int) -> None:
     """Show the versions of a document, newest first: version, time, who, size, separated by tabs."""
     for item in services().service.history(tag, limit=limit).items:
         size = "deleted" if item.deleted else f"{len(item.value)} bytes"
-        click.echo(f"{item.version}\t{item.changed_at}\t{item.changed_by}\t{size}")
+        click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
 
 
 @click.command()
@@ -42,7 +43,7 @@ def verify() -> None:
     for kind in KINDS:
         for what, sentence in services().service.store.verify(kind):
             findings += 1
-            click.echo(f"{kind.name}\t{what}\t{sentence}")
+            click.echo(f"{kind.name}\t{escaped(what)}\t{escaped(sentence)}")
     if findings:
         raise SystemExit(1)
     click.echo("Everything that is stored can be read.", err=True)
@@ -104,7 +105,7 @@ def export_documents(file: BinaryIO) -> None:
                 lines = transfer.export_tag(store, tag)
             except StorageError as error:
                 damaged += 1
-                click.echo(f"{tag}: {error.detail}", err=True)
+                click.echo(escaped(f"{tag}: {error.detail}"), err=True)
                 continue
             file.writelines(lines)
             documents, versions = documents + 1, versions + len(lines)
@@ -135,7 +136,7 @@ def import_documents(file: BinaryIO, dry_run: bool) -> None:
         for _, outcome, sentence in transfer.import_lines(services().service.store, lines, dry_run=dry_run):
             counts[outcome] += 1
             if sentence:
-                click.echo(sentence, err=True)
+                click.echo(escaped(sentence), err=True)
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + (" (dry run)" if dry_run else ""))
     if counts[transfer.REFUSED]:
         raise SystemExit(1)

@@ -12,7 +12,7 @@ from ..errors import SettingError
 from . import INSTANCE
 
 # What a folder has one of as soon as it is an instance; the one that comes with a checkout has none of them.
-_MARKS = ("config.py", "secret_key", "accounts", "history", "locks")
+_MARKS = ("config.py", "secret_key", "accounts", "data", "history", "locks")
 
 
 def find_instance() -> Path:

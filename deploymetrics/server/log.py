@@ -11,14 +11,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from ..formats.printable import escaped
 from .gunicorn import Logger
-
-
-def escaped(text: str) -> str:
-    """Return the text with everything that is not printable as a backslash escape."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class EscapingFormatter(logging.Formatter):

@@ -307,3 +307,11 @@ def test_what_a_file_by_hand_has_survives(service, invoke, members):
     assert invoke("import", "-", input=line).stdout == "1 imported, 0 already there, 0 refused\n"
     assert invoke("export", "-").stdout.encode() == line
     assert invoke("import", "-", input=line).stdout == "0 imported, 1 already there, 0 refused\n"
+
+
+def test_what_came_from_outside_cannot_steer_a_terminal(service, invoke):
+    line = GOOD.replace(b'"a"', b'"\\u001b[31m\\nx"').replace(b'"x"', '"x\u202e"'.encode())
+    assert invoke("import", "-", input=line).exit_code == 0
+    assert invoke("history", "x\u202e").stdout.split("\t")[2] == r"\x1b[31m\nx"
+    refused = invoke("import", "-", input=line.replace(b'"metrics":1', b'"metrics":2'))
+    assert refused.exit_code == 1 and refused.stderr.rstrip("\n").isprintable()
