@@ -2,8 +2,10 @@
 
 import mimetypes
 import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -14,7 +16,8 @@ from .accounts.service import Accounts
 from .accounts.sessions import Sessions
 from .accounts.throttle import Throttle
 from .clock import Clock
-from .config import INSTANCE, load_settings
+from .config import Settings, load_settings
+from .config.instance import check_owner, find_instance
 from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
@@ -35,20 +38,25 @@ class Application(Flask):
 
     request_class = Request
 
-    def ensure_sync(self, func):
-        """The function as it is."""
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
         return func
 
 
-def create_app(instance=None, settings=None, clock=None):
-    """The WSGI application on an instance folder.
+def create_app(
+    instance: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    clock: Clock | None = None,
+) -> Application:
+    """Return the WSGI application on an instance folder, which is made where it is missing.
 
-    ``settings`` go before those of the environment and of ``config.py``; ``clock`` is for tests. Raises SettingError.
+    ``settings`` go before those of the environment and of ``config.py``; as Settings they are all there are. ``clock``
+    is for tests. Raises SettingError.
     """
-    folder = instance or os.environ.get(INSTANCE)
-    app = Application(__name__, instance_path=folder and os.path.abspath(folder))
-    _make_instance(Path(app.instance_path))
-    app.config.update(load_settings(Path(app.instance_path), settings))
+    folder = Path(os.path.abspath(instance)) if instance else find_instance()
+    _make_instance(folder)
+    app = Application(__name__, instance_path=str(folder))
+    app.config.update(settings if isinstance(settings, Settings) else load_settings(folder, settings))
     app.config.update(
         # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
         MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,
@@ -67,22 +75,24 @@ def create_app(instance=None, settings=None, clock=None):
         app.register_blueprint(blueprint)
     for command in cli.COMMANDS:
         app.cli.add_command(command)
-    app.view_functions["static"].roles = access.ANYONE
+    access.public(app.view_functions["static"])
     if proxies := app.config["PROXIES"]:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
+        proxied = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
     return app
 
 
-def _make_instance(folder):
+def _make_instance(folder: Path) -> None:
     try:
         make_folder(os.fspath(folder))
-        if not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
-            raise OSError("it is not a folder that may be read and written")
+        if not (folder.is_dir() and os.access(folder, os.R_OK | os.X_OK, effective_ids=True)):
+            raise OSError("it is not a folder that may be read")
     except OSError as error:
-        raise SettingError(f"{INSTANCE} names {str(folder)!r}, which cannot be used: {error}") from error
+        raise SettingError(f"The instance folder {str(folder)!r} cannot be used: {error}") from error
+    check_owner(folder)
 
 
-def _assemble(folder, settings, clock):
+def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock) -> Services:
     upgrade(folder, clock)
     store = open_storage(
         settings["STORAGE"],

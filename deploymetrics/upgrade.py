@@ -59,6 +59,15 @@ def upgrade(root: str, clock: Clock) -> bool:
         raise SettingError(f"The instance folder {root} has an older format and was not brought over: {reason}") from error
 
 
+def check_format(root: str) -> None:
+    """Raise SettingError for an instance folder that has to be brought over first."""
+    if _is_old(root):
+        raise SettingError(
+            f"The instance folder {root} is of an earlier release. Stop its server, make a backup, and bring it over: "
+            "deploymetrics storage upgrade"
+        )
+
+
 def _refuse_where_a_server_runs(root: str) -> None:
     """Raise SettingError where the collector of a server holds its lock: it would go on with the old files."""
     if not _is_old(root):

@@ -9,6 +9,27 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Where documents and accounts are kept: files: is JSON files in the instance folder.
 # STORAGE = 'files:'
 
+# Where serve listens: HOST:PORT, or unix:PATH for a socket in the file system.
+# BIND = '127.0.0.1:52311'
+
+# The mode of that socket; all may connect by default, as to a port, and 660 leaves it to one group.
+# SOCKET_MODE = '666'
+
+# How many processes serve has.
+# WORKERS = 2
+
+# How many threads each process of serve has.
+# THREADS = 4
+
+# The TLS certificate with its chain, PEM, seen from the instance folder; empty for HTTP without TLS.
+# CERTFILE = ''
+
+# The private key of the certificate, PEM and without a password.
+# KEYFILE = ''
+
+# Whether serve writes a line for each request to standard output.
+# ACCESS_LOG = True
+
 # The largest request body, in bytes; a larger one is refused with 413.
 # MAX_BODY_BYTES = 1048576
 

@@ -82,6 +82,11 @@ class Account:
         self.epoch = record.epoch
         self.session_id = session_id
 
+    @property
+    def is_person(self) -> bool:
+        """Return True unless it is a WebUI application."""
+        return self.role is not Role.WEBUI_APP
+
     def get_id(self) -> str | None:
         """Return what the login cookie holds: the token of a session, never the name of an account."""
         return self.session_id

@@ -75,7 +75,11 @@ def save_document(tag: str) -> Response:
     documents, request = services().service, current_request()
     documents.check_writable(tag)
     request.check_answerable()
-    return saved_response(documents.save(tag, request.read_metrics(tag), current_user.name, request.precondition))
+    return saved_response(
+        documents.save(
+            tag, request.read_metrics(tag), current_user.name, request.precondition, by_person=current_user.is_person
+        )
+    )
 
 
 @bp.delete("/deploymentmetrics/<tag>")

@@ -1,48 +1,76 @@
 """The ``deploymetrics`` command: Flask's own (``run``, ``shell``, ``routes``) and what this service adds."""
 
+from typing import Any
+
 import click
+from flask import Flask
 from flask.cli import FlaskGroup
 
+from ..config.instance import as_owner, existing_instance, find_instance
 from ..errors import DeploymetricsError
+from ..formats.printable import escaped
 from . import accounts, collect, data, serve, settings
 
-COMMANDS = (
+COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
     accounts.account,
     settings.settings,
     collect.collect,
+    data.put,
     data.history,
+    data.purge,
+    data.trim,
     data.verify,
     data.export_documents,
     data.import_documents,
+    data.storage,
 )
+#: Only these make an instance folder; the others would take a mistyped one for an empty one.
+MAKE_INSTANCE = (serve.serve, accounts.add_account)
+#: Only these bring an instance folder of an earlier release over: its server may be running.
+UPGRADE_INSTANCE = (serve.serve, data.upgrade_storage)
 
 
 class Commands(FlaskGroup):
     """Says an error of the project in one line, and exits with 1, instead of a traceback."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except DeploymetricsError as error:
             raise click.ClickException(_sentence(error)) from error
 
+    # Flask's group makes an application to look for commands in it; all of ours are in the group itself.
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return click.Group.get_command(self, ctx, name)
 
-def _sentence(error):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return click.Group.list_commands(self, ctx)
+
+
+def _sentence(error: DeploymetricsError) -> str:
     fields = error.extra.get("errors", {})
-    return " ".join([error.detail, *(f"{name}: {' '.join(texts)}" for name, texts in fields.items())])
+    return escaped(" ".join([error.detail, *(f"{name}: {' '.join(texts)}" for name, texts in fields.items())]))
 
 
-def _create_app():
+def _create_app() -> Flask:
+    """Return the application for a command, which then acts as the account that has the instance folder."""
     from .. import create_app
+    from ..upgrade import check_format
 
-    try:
-        return create_app()
-    except DeploymetricsError as error:
-        raise click.ClickException(error.detail) from error
+    ctx = click.get_current_context()
+    folder = find_instance() if ctx.command in MAKE_INSTANCE else existing_instance()
+    ctx.with_resource(as_owner(folder))
+    if ctx.command not in UPGRADE_INSTANCE:
+        check_format(str(folder))
+    return create_app(folder)
 
 
 @click.group(cls=Commands, create_app=_create_app, add_version_option=False)
 @click.version_option(package_name="deploymetrics")
-def main():
+def main() -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -1,8 +1,14 @@
-"""Commands for who looks after the data: history, verify, export, import."""
+"""Commands for who looks after the data: put, history, purge, trim, verify, export, import, storage upgrade."""
 
+import getpass
+import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, BinaryIO
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 
 from ..accounts.service import ACCOUNTS
@@ -11,54 +17,166 @@ from ..accounts.throttle import FAILURES
 from ..collector.task import COLLECTOR
 from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
+from ..documents.precondition import Precondition
 from ..documents.service import DOCUMENTS
 from ..errors import StorageError
+from ..formats import rawjson
+from ..formats.printable import escaped
 from ..services import services
 from ..sources.server import STARTS
 
-KINDS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS)
+AUTHOR = "command line"
+COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS)
 
 
 @click.command()
 @click.argument("tag")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many versions.")
 @with_appcontext
-def history(tag, limit):
+def history(tag: str, limit: int) -> None:
     """Show the versions of a document, newest first: version, time, who, size, separated by tabs."""
     for item in services().service.history(tag, limit=limit).items:
         size = "deleted" if item.deleted else f"{len(item.value)} bytes"
-        click.echo(f"{item.version}\t{item.changed_at}\t{item.changed_by}\t{size}")
+        click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("file", type=click.File("rb"))
+@click.option("--if-match", metavar="ETAG", help="Only if this is the current ETag of the document, as a GET shows it.")
+@click.option("--create", is_flag=True, help="Only if there is no document with this tag.")
+@with_appcontext
+def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
+    """Store the JSON in FILE (- is standard input) as the metrics of the document TAG; the author is "command line"."""
+    revision = if_match and if_match.removeprefix("W/").strip('"')
+    precondition = Precondition(frozenset([revision]) if revision else None, "*" if create else None)
+    metrics = rawjson.compact(file.read())
+    item = services().service.save(tag, metrics, AUTHOR, precondition, by_person=True)
+    click.echo(f'version {item.version}, ETag "{item.revision}"')
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@with_appcontext
+def purge(tag: str, version: int | None) -> None:
+    """Remove VERSION of the document TAG, or all of it, from document, history and copies: a secret posted by mistake.
+
+    Where the current version goes, the document is deleted. Backups and exports have it still.
+    """
+    author = f"{AUTHOR} ({getpass.getuser()})"
+    click.echo(f"{services().service.purge(tag, author, version)} versions removed")
 
 
 @click.command()
 @with_appcontext
-def verify():
+def trim() -> None:
+    """Remove what is past HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS, for every document.
+
+    Writes do the same a little at a time; this is for lowered limits, and for what nobody writes any more.
+    """
+    store = services().service.store
+    with _progress(store.keys(DOCUMENTS), "Trimming") as tags:
+        files = sum(store.trim(DOCUMENTS, tag) for tag in tags)
+    click.echo(f"{files} files of old versions removed or shortened")
+
+
+@click.group()
+def storage() -> None:
+    """Look after the format of the instance folder."""
+
+
+@storage.command("upgrade")
+@with_appcontext
+def upgrade_storage() -> None:
+    """Bring an instance folder of an earlier release over; stop its server first. The first start does the same."""
+    click.echo(f"The instance folder {current_app.instance_path} has the format of this release.")
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Write copies of documents again that are not those of the current versions.")
+@with_appcontext
+def verify(repair: bool) -> None:
     """Read everything that is stored and name what is damaged. Exits with 1 where something is."""
     findings = 0
-    for kind in KINDS:
-        for what, sentence in services().service.store.verify(kind):
+    for collection in COLLECTIONS:
+        for what, sentence in services().service.store.verify(collection, repair=repair):
             findings += 1
-            click.echo(f"{kind.name}\t{what}\t{sentence}")
+            click.echo(f"{collection.name}\t{escaped(what)}\t{escaped(sentence)}")
     if findings:
         raise SystemExit(1)
     click.echo("Everything that is stored can be read.", err=True)
 
 
+class PrivateFile(click.ParamType[BinaryIO]):
+    """A file to write that only its owner may read; it replaces one of its name when the command has succeeded."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> BinaryIO:
+        if value == "-":
+            return sys.stdout.buffer
+        try:
+            return click.get_current_context().with_resource(_replacing(value))
+        except OSError as error:
+            self.fail(f"{value}: {error.strerror}", param, ctx)
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[BinaryIO]:
+    """Give a draft that takes the place of the file at the end, also where the command exits with a status."""
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe
+        with open(path, "wb") as file:
+            yield file
+        return
+    draft = f"{path}.tmp"
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
+            yield file
+        except SystemExit:
+            _rename(file, draft, path)
+            raise
+        except BaseException:
+            os.unlink(draft)
+            raise
+        _rename(file, draft, path)
+
+
+def _rename(file: BinaryIO, draft: str, path: str) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    os.rename(draft, path)
+
+
 @click.command("export")
-@click.argument("file", type=click.File("wb", atomic=True, lazy=False))
+@click.argument("file", type=PrivateFile())
 @with_appcontext
-def export_documents(file):
-    """Write all documents with their histories to FILE (- is standard output), a line of JSON for each version."""
+def export_documents(file: BinaryIO) -> None:
+    """Write all documents with their histories, and what is expected of tags, to FILE (- is standard output).
+
+    It has a line of JSON for each version, and no accounts, sessions or settings. Only its owner may read it.
+    """
     store = services().service.store
-    failed = False
+    documents = versions = damaged = 0
     with _progress(store.keys(DOCUMENTS), "Exporting") as tags:
         for tag in tags:
             try:
-                file.writelines(transfer.export_tag(store, tag))
+                for line in transfer.export_tag(store, tag):
+                    file.write(line)
+                    versions += 1
+                documents += 1
             except StorageError as error:
-                failed = True
-                click.echo(f"{tag}: {error.detail}", err=True)
-    if failed:
+                damaged += 1
+                click.echo(escaped(f"{tag}: {error.detail}"), err=True)
+    expectations = transfer.export_expectations(store)
+    file.writelines(expectations)
+    left_out = f"{damaged} damaged documents, " if damaged else ""
+    click.echo(
+        f"{documents} documents with {versions} versions and {len(expectations)} expectations exported;"
+        f" {left_out}accounts, sessions and settings are left out.",
+        err=True,
+    )
+    if damaged:
         raise SystemExit(1)
 
 
@@ -66,8 +184,8 @@ def export_documents(file):
 @click.argument("file", type=click.File("rb"))
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and store nothing.")
 @with_appcontext
-def import_documents(file, dry_run):
-    """Store the documents and histories of FILE (- is standard input), as export wrote it.
+def import_documents(file: BinaryIO, dry_run: bool) -> None:
+    """Store the documents, histories and expectations of FILE (- is standard input), as export wrote it.
 
     Each document is imported wholly or not at all. One that has other versions here is left alone and named; then the
     exit status is 1.
@@ -77,12 +195,12 @@ def import_documents(file, dry_run):
         for _, outcome, sentence in transfer.import_lines(services().service.store, lines, dry_run=dry_run):
             counts[outcome] += 1
             if sentence:
-                click.echo(sentence, err=True)
+                click.echo(escaped(sentence), err=True)
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + (" (dry run)" if dry_run else ""))
     if counts[transfer.REFUSED]:
         raise SystemExit(1)
 
 
-def _progress(iterable, label):
-    """A progress bar on standard error, where that is a terminal."""
+def _progress(iterable: Iterable[Any], label: str) -> AbstractContextManager[Iterable[Any]]:
+    """Return a progress bar on standard error, where that is a terminal."""
     return click.progressbar(iterable, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())

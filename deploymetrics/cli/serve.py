@@ -1,43 +1,51 @@
 """``deploymetrics serve``."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..config import BY_NAME, Settings, load_settings
+from ..config.instance import stay_owner
 from ..services import services
 from ..sources.server import record_start
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-def _check_bind(bind):
-    _, colon, port = bind.rpartition(":")
-    if not bind.startswith("unix:") and not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
-        raise click.BadParameter(f"{bind} is not HOST:PORT, with a port up to 65535.")
-    return bind
+
+def _flag(name: str, **options: Any) -> Callable[[Command], Command]:
+    """Return an option that goes before the setting ``name``."""
+    row = BY_NAME[name]
+    default = f" The default is {row.default}." if row.default else ""
+    return click.option(f"--{name.lower()}", name, help=f"{row.help}{default} (setting {name})", **options)
 
 
 @click.command()
-@click.option("--bind", default="127.0.0.1:52311", show_default=True, metavar="HOST:PORT", help="Where to listen.",
-              callback=lambda ctx, param, bind: _check_bind(bind))
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Processes.")
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 256), help="Threads of each process.")
-@click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="The TLS certificate, PEM.")
-@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="Its private key, PEM.")
+@_flag("BIND", metavar="ADDRESS")
+@_flag("WORKERS", type=click.IntRange(1, 256))
+@_flag("THREADS", type=click.IntRange(1, 256))
+@_flag("CERTFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@_flag("KEYFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 @with_appcontext
-def serve(bind, workers, threads, certfile, keyfile):
-    """Serve with gunicorn. SIGTERM finishes what is running and stops; SIGHUP reloads."""
-    from .. import server
+def serve(**flags: Any) -> None:
+    """Serve with gunicorn. SIGTERM finishes what is running and stops; SIGHUP reads settings and certificate anew.
 
-    if bool(certfile) != bool(keyfile):
-        raise click.UsageError("--certfile and --keyfile go together.")
+    Each option goes before the setting of the same name.
+    """
+    from .. import server
+    from ..server import first_start
+
+    instance = Path(current_app.instance_path)
+    flags = {name: value for name, value in flags.items() if value is not None}
     accounts = services().accounts
-    server.check_first_start(accounts, bind)
-    record_start(services().service.store, services().clock)
-    options = {
-        "bind": bind,
-        "workers": workers,
-        "threads": threads,
-        "certfile": certfile,
-        "keyfile": keyfile,
-        "when_ready": lambda arbiter: server.make_first_account(accounts, bind, tls=bool(certfile)),
-    }
-    server.run(options, current_app.instance_path)
+    first_start.check_first_start(accounts, load_settings(instance, flags)["BIND"])
+
+    def when_ready(settings: Settings) -> None:
+        record_start(services().service.store, services().clock)
+        first_start.make_first_account(accounts, settings["BIND"], tls=bool(settings["CERTFILE"]))
+
+    stay_owner()
+    server.run(instance, flags, when_ready)

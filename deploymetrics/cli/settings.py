@@ -1,12 +1,29 @@
-"""``deploymetrics settings``: the settings as text."""
+"""``deploymetrics settings``: the settings in force, or all of them as text."""
 
 import click
 
-from ..config import documentation
+from ..config import SECRETS, SETTINGS, documentation, read_settings
+from ..config.instance import as_owner, existing_instance
 
 
 @click.command()
-@click.option("--example", is_flag=True, help="Print an example of instance/config.py instead.")
-def settings(example):
-    """Print the settings as a table in reStructuredText: name, default, meaning."""
-    click.echo(documentation.example() if example else documentation.table(), nl=False)
+@click.option("--table", is_flag=True, help="Print all settings and what they mean, in reStructuredText.")
+@click.option("--example", is_flag=True, help="Print an example of instance/config.py.")
+def settings(table: bool, example: bool) -> None:
+    """Print the settings in force: name, value and where it comes from. Secrets are not shown."""
+    if table or example:
+        click.echo(documentation.example() if example else documentation.table(), nl=False)
+    else:
+        _print_in_force()
+
+
+def _print_in_force() -> None:
+    folder = existing_instance()
+    with as_owner(folder):
+        found = read_settings(folder)
+    click.echo(f"# The instance folder is {folder}.")
+    for row in SETTINGS:
+        value, origin = found[row.name], found.origins.get(row.name, "default")
+        if row.name == "SECRET_KEY" and not value:
+            value, origin = "generated", "file secret_key"
+        click.echo(f"{row.name} = {'...' if row.name in SECRETS and value else repr(value)}  # {origin}")

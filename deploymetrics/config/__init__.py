@@ -6,7 +6,10 @@ instance folder, then the row's default holds. Whatever is not a row, or not val
 
 import json
 import os
-import secrets
+import re
+import runpy
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,35 +17,56 @@ from marshmallow import ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
+from .secret_key import MIN_SECRET_KEY, generated_secret_key
 
 PREFIX = "DEPLOYMETRICS_"
 INSTANCE = "DEPLOYMETRICS_INSTANCE"
-SECRET_KEY_FILE = "secret_key"
-MIN_SECRET_KEY = 16
 #: What OWASP recommends, with less and with more memory (32, 64 and 128 MB a hash), and what FIPS 140 allows.
 PASSWORD_HASHES = ("scrypt:32768:8:3", "scrypt:65536:8:2", "scrypt:131072:8:1", "pbkdf2:sha256:600000")
+# What Kubernetes sets in every container for a Service whose name begins with "deploymetrics".
+_SERVICE_LINK = re.compile(r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_SERVICE_PORT = re.compile(r"(.+_)?PORT=(tcp|udp|sctp)://.*")
 
 
 class Setting(NamedTuple):
     """A row: its name, the marshmallow field that checks it, its default and a sentence of help."""
 
     name: str
-    field: fields.Field
+    field: fields.Field[Any]
     default: Any
     help: str
 
 
-def _whole(low, high):
+class Settings(dict[str, Any]):
+    """Every setting by name, checked. ``origins`` says by name where those come from that are not the default."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.origins = origins
+
+
+def _whole(low: int, high: int) -> WholeNumber:
     return WholeNumber(validate=validate.Range(low, high))
+
+
+def _is_address(text: str) -> None:
+    """Raise ValidationError unless the text is an address to listen on."""
+    if text.startswith("unix:"):
+        if len(text) == len("unix:"):
+            raise ValidationError("It is not unix:PATH.")
+        return
+    _, colon, port = text.rpartition(":")
+    if not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
+        raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
 
 
 class _Relevance(fields.Dict):
     """A dict of name → relevance, or None; in the environment it is JSON."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(fields.String(validate=validate.Length(1, 200)), fields.String(allow_none=True))
 
-    def _deserialize(self, value, attr, data, **kwargs):
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -56,6 +80,20 @@ SETTINGS = (
             "Signs the login cookie; at least 16 characters. Generated into the instance folder when not set."),
     Setting("STORAGE", fields.String(validate=validate.OneOf(["files:"])), "files:",
             "Where documents and accounts are kept: files: is JSON files in the instance folder."),
+    Setting("BIND", fields.String(validate=_is_address), "127.0.0.1:52311",
+            "Where serve listens: HOST:PORT, or unix:PATH for a socket in the file system."),
+    Setting("SOCKET_MODE", fields.String(validate=validate.Regexp("^0?[0-7]{3}$")), "666",
+            "The mode of that socket; all may connect by default, as to a port, and 660 leaves it to one group."),
+    Setting("WORKERS", _whole(1, 256), 2,
+            "How many processes serve has."),
+    Setting("THREADS", _whole(1, 256), 4,
+            "How many threads each process of serve has."),
+    Setting("CERTFILE", fields.String(), "",
+            "The TLS certificate with its chain, PEM, seen from the instance folder; empty for HTTP without TLS."),
+    Setting("KEYFILE", fields.String(), "",
+            "The private key of the certificate, PEM and without a password."),
+    Setting("ACCESS_LOG", fields.Boolean(), True,
+            "Whether serve writes a line for each request to standard output."),
     Setting("MAX_BODY_BYTES", _whole(1, 2**30), 2**20,
             "The largest request body, in bytes; a larger one is refused with 413."),
     Setting("SESSION_SECONDS", _whole(1, 30 * 86400), 300,
@@ -111,91 +149,75 @@ SETTINGS = (
     Setting("BIGFIX_METRICS", _Relevance(), {},
             "A dict of metric name → relevance that is added to the default table; None drops a default metric."),
 )
-SECRETS = ("BIGFIX_PASSWORD", "BIGFIX_TOKEN")
+#: Never shown, and only taken from a config.py that nobody else may read.
+SECRETS = ("SECRET_KEY", "BIGFIX_PASSWORD", "BIGFIX_TOKEN")
 BY_NAME = {row.name: row for row in SETTINGS}
 
 
-def load_settings(instance, overrides=None):
-    """A dict of every setting by name, with a secret key; raises SettingError naming the one that is not usable."""
-    found = {**_from_file(instance / "config.py"), **_from_environment(), **(overrides or {})}
-    settings = {row.name: row.default for row in SETTINGS}
-    for name, value in found.items():
-        settings[name] = _checked(name, value)
-    settings["SECRET_KEY"] = settings["SECRET_KEY"] or _generated_secret_key(instance)
+def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is wrong."""
+    settings = read_settings(instance, overrides)
+    settings["SECRET_KEY"] = settings["SECRET_KEY"] or generated_secret_key(instance)
     return settings
 
 
-def wants_collector(instance):
-    """Whether serve is to run the collector; not where the settings are unusable, which the log says soon enough."""
-    try:
-        return load_settings(Path(instance))["COLLECT"]
-    except SettingError:
-        return False
+def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return every setting as it is set, and make nothing. Raises SettingError."""
+    values = {row.name: row.default for row in SETTINGS}
+    origins: dict[str, str] = {}
+    for name, value, origin in _found(instance, overrides or {}):
+        values[name] = _checked(name, value, origin)
+        origins[name] = origin
+    return Settings(values, origins)
 
 
-def _checked(name, value):
+def _found(instance: Path, overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yield (name, value, where from), what goes first last."""
+    found = {name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()}
+    found |= {name: (value, f"environment, {variable}") for variable, name, value in _from_environment()}
+    found |= {name: (value, "command line") for name, value in overrides.items()}
+    for name, (value, origin) in found.items():
+        yield name, value, origin
+
+
+def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in BY_NAME:
-        known = ", ".join(BY_NAME)
-        raise SettingError(f"There is no setting {name}. The settings are {known}.")
+        near = get_close_matches(name.upper(), BY_NAME, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(BY_NAME)}."
+        raise SettingError(f"There is no setting {name} ({origin}). {hint}")
     try:
         return BY_NAME[name].field.deserialize(value)
     except ValidationError as error:
-        raise SettingError(f"The setting {name} is not usable: {' '.join(error.messages)}") from error
+        raise SettingError(f"The setting {name} ({origin}) is not usable: {' '.join(error.messages)}") from error
 
 
-def _from_environment():
-    return {
-        name.removeprefix(PREFIX): value
-        for name, value in os.environ.items()
-        if name.startswith(PREFIX) and name != INSTANCE
-    }
+def _from_environment() -> Iterator[tuple[str, str, str]]:
+    """Yield (variable, name, value)."""
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(PREFIX) and variable != INSTANCE:
+            name = variable.removeprefix(PREFIX)
+            if not _is_service_link(name, value):
+                yield variable, name, value
 
 
-def _from_file(path):
-    values = {"__file__": str(path)}
-    try:
-        source = path.read_bytes()
-    except FileNotFoundError:
+def _is_service_link(name: str, value: str) -> bool:
+    """Return True for a variable that Kubernetes set; one that only looks like it is taken for a misspelt setting."""
+    return bool(_SERVICE_LINK.fullmatch(name) or _SERVICE_PORT.fullmatch(f"{name}={value}"))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    """Return the upper-case names of a config.py; other names are its own affair, unless they are misspelt settings."""
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise SettingError(f"config.py of the instance folder cannot be read: {error.strerror}") from error
     try:
-        exec(compile(source, str(path), "exec"), values)
+        names = runpy.run_path(str(path))
     except (Exception, SystemExit) as error:
         raise SettingError(f"config.py of the instance folder fails: {type(error).__name__}: {error}") from error
-    found = {name: value for name, value in values.items() if name.isupper()}
+    for name in names:
+        if not name.isupper() and name.upper() in BY_NAME:
+            raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
+    found = {name: value for name, value in names.items() if name.isupper()}
     for name in SECRETS:
         if found.get(name) and path.stat().st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
     return found
-
-
-def _generated_secret_key(instance):
-    """The key in the instance folder; the first caller makes it, and all workers read the same one."""
-    path = instance / SECRET_KEY_FILE
-    try:
-        if not path.exists():
-            _create_secret_key(path)
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        detail = f"The generated SECRET_KEY cannot be read or made in the instance folder: {error}"
-        raise SettingError(detail) from error
-    if len(key) < MIN_SECRET_KEY:
-        raise SettingError("The file secret_key in the instance folder is too short for a SECRET_KEY; remove it.")
-    return key
-
-
-def _create_secret_key(path):
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-        # link() fails where the key is there already: two workers that start together end up with one key.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-    finally:
-        draft.unlink(missing_ok=True)

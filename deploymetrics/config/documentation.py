@@ -12,8 +12,8 @@ Each can be set in the environment as well, as {PREFIX}<NAME>, which goes first.
 '''
 
 
-def table():
-    """The settings as a list table in reStructuredText."""
+def table() -> str:
+    """Return the settings as a list table in reStructuredText."""
     rows = [".. list-table::", "   :header-rows: 1", "", "   * - Name", "     - Default", "     - Meaning"]
     for row in SETTINGS:
         default = "" if row.default in (None, "", {}) else f"``{row.default}``"
@@ -21,10 +21,10 @@ def table():
     return "\n".join(rows) + "\n"
 
 
-def example():
-    """A ``config.py`` in which every setting stands with its default, commented out."""
-    parts = [_INTRODUCTION]
+def example() -> str:
+    """Return a ``config.py`` in which every setting stands with its default, commented out."""
+    paragraphs = [_INTRODUCTION]
     for row in SETTINGS:
         words = textwrap.fill(row.help, 118, initial_indent="# ", subsequent_indent="# ")
-        parts.append(f"{words}\n# {row.name} = {row.default!r}\n")
-    return "\n".join(parts)
+        paragraphs.append(f"{words}\n# {row.name} = {row.default!r}\n")
+    return "\n".join(paragraphs)

@@ -49,4 +49,5 @@ class ExportedVersion(Schema):
     changedBy = fields.String(required=True, validate=validate.Length(max=256))
     tag = fields.String(required=True)
     lastChanged = fields.String()
+    kept = fields.Boolean(validate=validate.Equal(True))
     deleted = fields.Boolean(validate=validate.Equal(True))

@@ -19,6 +19,7 @@ from ..schemas import MAX_BYTES
 from ..storage import Collection
 from ..storage import Item as Item
 from ..storage import Listing as Listing
+from ..storage import Storage
 from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
@@ -59,18 +60,16 @@ def page_of(listing: Listing, after: str | None = None, limit: int | None = None
 class Service:
     """Deployment metrics over a storage. Documents are the storage's Items with a Document as ``record``."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Storage) -> None:
         self.store = store
 
     def list(self) -> Listing:
         """Return the Listing of all documents, ordered by tag."""
-        listing: Listing = self.store.items(DOCUMENTS)
-        return listing
+        return self.store.items(DOCUMENTS)
 
     def find(self, tag: str) -> Item | None:
         """Return the document, or None."""
-        item: Item | None = self.store.read(DOCUMENTS, check_tag(tag))
-        return item
+        return self.store.read(DOCUMENTS, check_tag(tag))
 
     def get(self, tag: str) -> Item:
         """Return the document; raises NotFound."""
@@ -84,17 +83,20 @@ class Service:
             raise ReservedTag()
         check_tag(tag)
 
-    def save(self, tag: str, metrics: bytes, author: str, precondition: Precondition = ANY) -> Item:
+    def save(
+        self, tag: str, metrics: bytes, author: str, precondition: Precondition = ANY, *, by_person: bool = False
+    ) -> Item:
         """Store compact JSON text as the metrics of a tag and return the document, created or updated.
 
-        ``author`` names the account; raises PreconditionFailed, and then nothing was stored.
+        ``author`` names the account; what a person wrote stays longer in the history. Raises PreconditionFailed, and
+        then nothing was stored.
         """
         self.check_writable(tag)
-        return self._write(tag, metrics, author, precondition)
+        return self._write(tag, metrics, author, precondition, by_person)
 
     def save_platform(self, metrics: bytes, author: str) -> Item:
         """Store what the server's own collector found, under the tag that is reserved for it."""
-        return self._write(RESERVED_TAG, metrics, author, ANY)
+        return self._write(RESERVED_TAG, metrics, author, ANY, False)
 
     def delete(self, tag: str, author: str, precondition: Precondition = ANY) -> None:
         """Delete the document; raises NotFound or PreconditionFailed."""
@@ -121,12 +123,23 @@ class Service:
 
     def version(self, tag: str, version: int) -> Item:
         """Return the Item of one version; raises NotFound, also for a version that is a deletion."""
-        item: Item | None = self.store.version(DOCUMENTS, check_tag(tag), version)
+        item = self.store.version(DOCUMENTS, check_tag(tag), version)
         if item is None:
             raise NotFound("There is no such version of this tag, or it is past the limits.", code="no-such-version")
         if item.deleted:
             raise NotFound("In this version the document was deleted.", code="deleted-version")
         return item
+
+    def purge(self, tag: str, author: str, version: int | None = None) -> int:
+        """Remove one version of a tag, or all of them, so that nothing has it any more; how many went.
+
+        Where the current version goes the document is deleted, by ``author``. Raises NotFound where there is nothing.
+        """
+        self.check_writable(tag)
+        number = self.store.purge(DOCUMENTS, tag, author, version)
+        if not number:
+            raise NotFound("There is no such version of this tag.", code="no-such-version")
+        return number
 
     def changed_before(self, item: Item) -> str:
         """Return when the version before an Item was written, empty for the first one.
@@ -135,7 +148,7 @@ class Service:
         """
         if item.version == 1:
             return ""
-        earlier: Item = self.store.version(DOCUMENTS, item.key, item.version - 1) or item
+        earlier = self.store.version(DOCUMENTS, item.key, item.version - 1) or item
         return earlier.changed_at
 
     def _check(self, precondition: Precondition, current: Item | None) -> None:
@@ -144,7 +157,7 @@ class Service:
         else:
             precondition.check(current.revision, current.changed_at, lambda: self.changed_before(current))
 
-    def _write(self, tag: str, metrics: bytes, author: str, precondition: Precondition) -> Item:
+    def _write(self, tag: str, metrics: bytes, author: str, precondition: Precondition, by_person: bool) -> Item:
         name = rawjson.quote(tag).encode()
 
         def change(current: Item | None, now: datetime) -> bytes:
@@ -153,8 +166,7 @@ class Service:
             last_changed = as_last_changed(now).encode()
             return b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}' % (name, metrics, last_changed)
 
-        item: Item = self.store.write(DOCUMENTS, tag, author, change)
-        return item
+        return _present(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
 
 
 def version_json(item: Item) -> bytes:

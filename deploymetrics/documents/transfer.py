@@ -1,101 +1,172 @@
 """All documents with their histories as lines of JSON (NDJSON), out of a storage and into one. No Flask in here.
 
-A line is a version as the API's history shows it; the lines of a tag stand together, oldest first.
+A line is a version as the API's history shows it; the lines of a tag stand together, oldest first. After them comes a
+line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation.
 """
 
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, pairwise
-from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
-from marshmallow import ValidationError
+from marshmallow import EXCLUDE, ValidationError
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest, DeploymetricsError
 from ..formats import rawjson
-from ..storage import Item
+from ..storage import Item, Storage
+from .expectations import MAX_SECONDS, MIN_SECONDS, ExpectationRecord, Expectations
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import ExportedVersion, check_tag
 from .service import DOCUMENTS, Document, version_json
 
 IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_HEAD = {"version", "changedAt", "changedBy", "kept", "deleted", "tag", "lastChanged"}
 
 
-def export_tag(store, tag):
-    """The lines, oldest version first, of one tag; raises StorageError for one that is damaged."""
-    return [version_json(item) + b"\n" for item in store.history(DOCUMENTS, tag, oldest_first=True)]
+class _Line(NamedTuple):
+    """A line as it was read.
 
-
-def import_lines(store, lines, *, dry_run=False):
-    """Store what ``export_tag`` gave, a tag at a time, each wholly or not at all.
-
-    Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag. A line that cannot be read refuses its tag;
-    where it does not say its tag, those beside it of which it may be a version. Lines of a tag that do not stand with
-    those before are refused. ``dry_run`` stores nothing.
+    ``tag`` is None where it does not say it, and ``problem`` a sentence if it is neither a version nor an expectation.
     """
-    before, seen = "", set()
-    for (tag, rows), (following, _) in pairwise(chain(_by_tag(lines), [("", [])])):
-        number, first, _ = rows[0]
-        error = next((problem for _, _, problem in rows if problem), None)
-        if not error and (following is None or (before is None and first.version > 1)):
-            error = f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
-        items = [item for _, item, _ in rows]
-        mistake = None if error else "they do not stand with the others" if tag in seen else _mistake(tag, items)
-        if mistake:
-            error = f"line {number}: the versions of {tag!r} were not imported: {mistake}"
-        yield tag, *((REFUSED, error) if error else _import_tag(store, tag, items, number, dry_run))
+
+    number: int
+    tag: str | None
+    item: Item | None = None
+    expectation: ExpectationRecord | None = None
+    problem: str | None = None
+
+    @property
+    def version(self) -> int:
+        """The version; 0 where it could not be read."""
+        return self.item.version if self.item else 0
+
+
+def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
+    """Yield the lines, oldest version first, of one tag; raises StorageError before the first for one that is damaged."""
+    for _ in store.history(DOCUMENTS, tag):
+        pass
+    for item in store.history(DOCUMENTS, tag, oldest_first=True):
+        line = version_json(item) + b"\n"
+        yield b'{"kept":true,' + line[1:] if item.kept else line
+
+
+def export_expectations(store: Storage) -> list[bytes]:
+    """Return the lines of all expectations, in the order of their tags."""
+    expected = sorted(Expectations(store).all().items())
+    return [msgspec.json.encode({"expectation": ExpectationRecord(*one)}) + b"\n" for one in expected]
+
+
+def import_lines(
+    store: Storage, lines: Iterable[bytes], *, dry_run: bool = False
+) -> Iterator[tuple[str | None, str, str]]:
+    """Store what was exported, a tag at a time, each wholly or not at all.
+
+    Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag and each expectation. A line that cannot be
+    read refuses its tag; where it does not say its tag, those beside it of which it may be a version. Lines of a tag
+    that do not stand with those before are refused. ``dry_run`` stores nothing.
+    """
+    before: str | None = ""
+    seen: set[str] = set()
+    for (tag, rows), (after, _) in pairwise(chain(_by_tag(lines), [("", [])])):
+        if expectation := rows[0].expectation:
+            yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
+            continue
+        torn_beside = (before is None and rows[0].version > 1) or after is None
         before = tag
-        seen.add(tag)
+        problem = next((row.problem for row in rows if row.problem), None)
+        error = problem or _mistake(tag, rows, torn_beside, tag in seen)
+        if error or tag is None:
+            yield tag, REFUSED, error or ""
+        else:
+            seen.add(tag)
+            yield tag, *_import_tag(store, tag, rows, dry_run)
 
 
-def _by_tag(lines):
-    """Yield (tag or None, [(number, Item or None, sentence or None), …]) for lines of one tag after each other."""
-    read = ((number, *_read(number, line)) for number, line in enumerate(lines, 1) if line.strip())
-    for tag, rows in groupby(read, key=itemgetter(1)):
-        yield tag, [(number, item, problem) for number, _, item, problem in rows]
+def _by_tag(lines: Iterable[bytes]) -> Iterator[tuple[str | None, list[_Line]]]:
+    """Yield (tag or None, lines) for versions of one tag after each other, and for each expectation."""
+    read = (_read(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    for (tag, _), rows in groupby(read, key=lambda row: (row.tag, row.expectation)):
+        yield tag, list(rows)
 
 
-def _mistake(tag, items):
-    """What keeps the versions of a tag from being imported, or None."""
-    if is_reserved(tag) and tag != RESERVED_TAG:
-        return f"only the server writes what reads as {RESERVED_TAG}"
-    for older, newer in pairwise(items):
-        if newer.version != older.version + 1:
-            return "they are not in order, one by one"
-        if newer.changed_at < older.changed_at:
-            return f"version {newer.version} is earlier than the one before"
+def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: bool) -> str | None:
+    """Return the sentence on what keeps the versions of a tag from being imported, or None."""
+    number = rows[0].number
+    if torn_beside:
+        return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
+    mistake = "they do not stand with the others" if is_seen else _wrong_order(rows)
+    if tag and tag != RESERVED_TAG and is_reserved(tag):
+        mistake = f"only the server writes what reads as {RESERVED_TAG}"
+    return mistake and f"line {number}: the versions of {tag!r} were not imported: {mistake}"
+
+
+def _wrong_order(rows: list[_Line]) -> str | None:
+    for older, newer in pairwise(row.item for row in rows if row.item):
+        if newer.version <= older.version:
+            return "they are not in order"
     return None
 
 
-def _import_tag(store, tag, items, number, dry_run):
+def _import_tag(store: Storage, tag: str, rows: list[_Line], dry_run: bool) -> tuple[str, str]:
+    items = [row.item for row in rows if row.item]
     try:
         return (IMPORTED if store.restore(DOCUMENTS, tag, items, dry_run=dry_run) else THERE), ""
     except DeploymetricsError as error:
-        return REFUSED, f"line {number}: {error.detail}"
+        return REFUSED, f"line {rows[0].number}: {error.detail}"
 
 
-def _read(number, line):
-    """(tag or None, Item or None, sentence or None) of a line."""
+def _import_expectation(store: Storage, record: ExpectationRecord, number: int, dry_run: bool) -> tuple[str, str]:
+    expectations = Expectations(store)
+    present = expectations.of(record.tag)
+    if present == record.everySeconds:
+        return THERE, ""
+    if present is not None:
+        return REFUSED, f"line {number}: {record.tag!r} is expected every {present} seconds here"
+    if not dry_run:
+        expectations.set(record.tag, record.everySeconds, by="import")
+    return IMPORTED, ""
+
+
+def _read(number: int, line: bytes) -> _Line:
     tag = None
     try:
-        fields = _decode(rawjson.compact(line.strip()))
-        tag = check_tag(msgspec.json.decode(fields.get("tag", b'""'), type=str))
-        return tag, _item(tag, fields), None
+        members = _decode(rawjson.compact(line.strip()))
+        if "expectation" in members:
+            record = _expectation(members["expectation"])
+            return _Line(number, record.tag, expectation=record)
+        tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
+        return _Line(number, tag, _item(tag, members))
     except ValidationError as error:
-        problem = error.normalized_messages()
+        problem: object = error.normalized_messages()
     except (BadRequest, msgspec.MsgspecError) as error:
         problem = error
-    return tag, None, f"line {number}: {problem}"
+    return _Line(number, tag, problem=f"line {number}: {problem}")
 
 
-def _item(tag, fields):
-    metrics = fields.pop("metrics", None)
-    head = ExportedVersion().load({name: msgspec.json.decode(value) for name, value in fields.items()})
+def _expectation(text: msgspec.Raw) -> ExpectationRecord:
+    record = msgspec.json.decode(text, type=ExpectationRecord)
+    check_tag(record.tag)
+    if not MIN_SECONDS <= record.everySeconds <= MAX_SECONDS:
+        raise ValidationError(f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.")
+    return record
+
+
+def _item(tag: str, members: dict[str, msgspec.Raw]) -> Item:
+    """Return the version of a line; members that no document has come from files written by hand, and stay."""
+    head = ExportedVersion(unknown=EXCLUDE).load(
+        {name: msgspec.json.decode(text) for name, text in members.items() if name in _HEAD}
+    )
     deleted = head.get("deleted", False)
-    if deleted == (metrics is not None) or deleted == ("lastChanged" in head):
+    if deleted == ("metrics" in members) or deleted == ("lastChanged" in head):
         raise ValidationError("A version has metrics and lastChanged, or it is deleted.")
+    document = {
+        "tag": tag,
+        "metrics": members.pop("metrics", None),
+        "lastChanged": head.get("lastChanged"),
+        **{name: text for name, text in members.items() if name not in _HEAD},
+    }
+    value = None if deleted else msgspec.json.encode(document)
     at = as_precise(from_precise(head["changedAt"]))
-    value = None
-    if not deleted:
-        value = msgspec.json.encode(Document(tag, metrics, head["lastChanged"]))
-    return Item(tag, value, None, head["version"], at, head["changedBy"], "", deleted)
+    return Item(tag, value, None, head["version"], at, head["changedBy"], "", deleted, head.get("kept", False))

@@ -111,6 +111,7 @@ def check_access() -> None:
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
+    req.environ["REMOTE_USER"] = account.name  # for the access log
     if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
     if not has_header_credential(req.environ):

@@ -1,25 +1,25 @@
 """``deploymetrics serve``: gunicorn with settings that fit this service, and the first account on a first start."""
 
-import ipaddress
 import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import click
-from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 
-from ..accounts.passwords import generate_secret
-from ..accounts.service import Role
 from ..collector.process import CollectorProcess
-from ..config import wants_collector
+from ..config import Settings, load_settings
 from ..errors import SettingError
-from .worker import forget
-
-FIRST_ACCOUNT = "admin"
+from .checks import check_address, tls_files
+from .gunicorn import Arbiter, BaseApplication
+from .worker import SIGNALS, forget
 
 # Why each differs from gunicorn's default stands beside it.
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
     "worker_class": "deploymetrics.server.worker.FairThreadWorker",
+    "logger_class": "deploymetrics.server.log.Log",
     "keepalive": 75,  # longer than the 60 s for which nginx keeps an idle connection: never closed under a request
     "timeout": 60,  # a worker that does not answer its master for this long is replaced
     "graceful_timeout": 30,
@@ -28,7 +28,6 @@ SETTINGS = {
     "limit_request_fields": 64,
     "limit_request_field_size": 8190,
     "accesslog": "-",
-    "access_log_format": '%(h)s %(u)s %(t)s "%(r)s" %(s)s %(B)s %(M)sms',
     "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
@@ -38,93 +37,98 @@ SETTINGS = {
 }
 
 
-class Master(Arbiter):
-    """gunicorn's master process, which looks after the collector as it does after its workers."""
-
-    def __init__(self, app):
-        self.collector = CollectorProcess(app.instance)
-        self.collects = wants_collector(app.instance)
-        super().__init__(app)
-
-    def manage_workers(self):
-        super().manage_workers()
-        if self.collects:
-            self.collector.ensure()
-
-    def reload(self):
-        super().reload()
-        self.collects = wants_collector(self.app.instance)
-        self.collector.restart() if self.collects else self.collector.stop()
-
-    def stop(self, graceful=True):
-        self.collects = False
-        self.collector.stop()
-        super().stop(graceful)
-
-
 class Server(BaseApplication):
-    """gunicorn running ``create_app()`` in each worker, so that SIGHUP loads settings anew."""
+    """gunicorn running ``create_app()`` in each worker, with settings that were checked before.
 
-    def __init__(self, options, instance):
-        self.options = options
+    ``flags`` are settings of the command line, which go first also when the others are read anew. ``when_ready`` is
+    called with the settings when the server listens. Raises SettingError.
+    """
+
+    def __init__(self, instance: Path, flags: Mapping[str, Any], when_ready: Callable[[Settings], None]) -> None:
         self.instance = instance
+        self.flags = flags
+        self.when_ready = when_ready
+        self.read_settings()
+        self.bind = self.settings["BIND"]
+        check_address(self.bind)
         super().__init__()
 
-    def load_config(self):
-        for name, value in {**SETTINGS, **self.options}.items():
-            try:
-                self.cfg.set(name, value)
-            except (ValueError, TypeError) as error:
-                raise SettingError(f"gunicorn does not take {name} {value!r}: {error}") from error
+    def read_settings(self) -> None:
+        """Read the settings anew and keep them, if all of them are usable; raises SettingError."""
+        settings = load_settings(self.instance, self.flags)
+        self.tls_files = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
+        self.settings = settings
 
-    def load(self):
+    def load_config(self) -> None:
+        certfile, keyfile = self.tls_files
+        options = {
+            "bind": self.bind,
+            "workers": self.settings["WORKERS"],
+            "threads": self.settings["THREADS"],
+            "certfile": certfile,
+            "keyfile": keyfile,
+            "accesslog": "-" if self.settings["ACCESS_LOG"] else None,
+            "when_ready": self.listens,
+        }
+        for name, value in {**SETTINGS, **options}.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
         from .. import create_app
 
-        return create_app()
+        return create_app(self.instance, self.settings)
 
-    def run(self):
+    def listens(self, master: Arbiter) -> None:
+        """Say where the data is, and let others at a socket in the file system."""
+        master.log.info("The instance folder is %s", self.instance)
+        if self.bind.startswith("unix:"):
+            os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
+        self.when_ready(self.settings)
+
+    def run(self) -> None:
         try:
             Master(self).run()
         except RuntimeError as error:
             raise click.ClickException(str(error)) from error
 
 
-def run(options, instance):
-    """Serve an instance folder until a signal ends it; does not return."""
-    Server(options, instance).run()
+class Master(Arbiter):
+    """gunicorn's master process, which looks after the collector as it does after its workers."""
+
+    def __init__(self, app: Server) -> None:
+        self.collector = CollectorProcess(app.instance)
+        super().__init__(app)
+
+    def manage_workers(self) -> None:
+        super().manage_workers()
+        if self.app.settings["COLLECT"]:
+            self.collector.ensure()
+
+    def spawn_worker(self) -> Any:
+        """Start a worker; a signal that comes before it can take it waits until then, else it would be lost."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def reload(self) -> None:
+        """Start workers with the settings of now; where those are not usable, go on as before."""
+        try:
+            self.app.read_settings()
+        except SettingError as error:
+            self.log.error("Not reloaded, the settings in force stay: %s", error)
+            return
+        if self.app.settings["BIND"] != self.app.bind:
+            self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
+        super().reload()
+        self.collector.restart() if self.app.settings["COLLECT"] else self.collector.stop()
+
+    def stop(self, graceful: bool = True) -> None:
+        self.collector.stop()
+        super().stop(graceful)
 
 
-def check_first_start(accounts, bind):
-    """Refuse to serve without an account, except on a loopback address, where ``make_first_account`` makes one."""
-    if not is_loopback(bind) and not accounts.exist():
-        raise click.ClickException(
-            f"There is no account yet, and {bind} is not a loopback address. Make one first:\n"
-            f"    deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
-        )
-
-
-def make_first_account(accounts, bind, *, tls=False):
-    """With no account yet, make the master operator ``admin`` and print its password. For when the server listens:
-    a start that fails must not have shown a password that nobody saw."""
-    if accounts.exist():
-        return
-    password = generate_secret()
-    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, by="first start")
-    scheme, insecure = ("https", "-k ") if tls else ("http", "")
-    click.echo(
-        f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"
-        f"It is not shown again. Try:\n"
-        f"    curl {insecure}-u {FIRST_ACCOUNT}:{password} -d '[{{\"bla\": \"3\"}}]'"
-        f" {scheme}://{bind}/api/deploymentmetrics/custom"
-    )
-
-
-def is_loopback(bind):
-    """Whether ``HOST:PORT`` can be reached from this machine only."""
-    host = bind.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def run(instance: Path, flags: Mapping[str, Any], when_ready: Callable[[Settings], None]) -> None:
+    """Serve an instance folder until a signal ends it; does not return. Raises SettingError."""
+    Server(instance, flags, when_ready).run()

@@ -1,6 +1,7 @@
 """What the server refuses by itself, before the application sees a request: answered as a problem document too."""
 
 import secrets
+from typing import Any
 
 import msgspec
 
@@ -17,28 +18,23 @@ _SAID = {
 }
 
 
-class Overheard:
-    """Takes gunicorn's own answer in the place of the socket, so that its status can be given in another form."""
+class StatusReader:
+    """Stands in for the socket while gunicorn answers, to learn the status: the answer is given in another form."""
 
-    def __init__(self, sock):
+    def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._answer = b""
+        self.status = 500
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
-    def sendall(self, data):
-        """Keep what would have been sent."""
-        self._answer += data
-
-    @property
-    def status(self):
-        """The status of the answer; 500 where there was none."""
-        return int(self._answer.split(b" ", 2)[1]) if self._answer else 500
+    def sendall(self, data: bytes) -> None:
+        """Keep the status of what would have been sent."""
+        self.status = int(data.split(b" ", 2)[1])
 
 
-def refusal(status):
-    """(the whole HTTP answer of a problem document in JSON, its request id), the latter None below 500."""
+def refusal(status: int) -> tuple[bytes, str | None]:
+    """Return the HTTP answer, a problem document in JSON, and its request id, which is None below 500."""
     request_id = secrets.token_hex(8) if status >= 500 else None
     code, detail = _SAID.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)

@@ -96,7 +96,7 @@ def store(tag, new=False):
     text, etag = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item = services().service.save(tag, metrics, current_user.name, condition_of(etag))
+        item = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
     except PreconditionFailed as error:
         item = services().service.find(tag)
         if not _is_done(item, metrics):

@@ -1,19 +1,26 @@
 """The ``deploymetrics`` command, run in this process."""
 
 import base64
+import os
 
 import pytest
 from click.testing import CliRunner
+from serving import make_certificate
 
 from deploymetrics import create_app, server
 from deploymetrics.cli import main
+from deploymetrics.config import SETTINGS, documentation, load_settings
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 def instance(tmp_path):
-    return tmp_path / "instance"
+    """An instance folder without an account."""
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    (folder / "config.py").touch()
+    return folder
 
 
 @pytest.fixture
@@ -153,17 +160,35 @@ def test_flasks_own_commands_work(run):
     assert run("--version").stdout.startswith("main, version") or "0." in run("--version").stdout
 
 
+def test_a_role_is_changed_and_ends_the_sessions(run, instance):
+    run(*ADD, "who stays", "--role", "master-operator")
+    secret = secret_of(run(*ADD, "alice", "--role", "operator"))
+    assert run("account", "set-role", "alice", "--role", "master-operator").output == ""
+    assert run("account", "list").stdout.startswith("alice\tmaster-operator\tenabled\n")
+    assert login(instance, "alice", secret) == 200
+    run("account", "set-role", "who stays", "--role", "operator")
+    assert_error(run("account", "set-role", "alice", "--role", "operator", code=1), "last enabled master operator")
+
+
+def test_a_webui_application_stays_one(run):
+    run(*ADD, "app", "--role", "webui-app")
+    run(*ADD, "alice", "--role", "operator")
+    for name, role in (("app", "operator"), ("app", "master-operator"), ("alice", "webui-app")):
+        assert_error(run("account", "set-role", name, "--role", role, code=1), "remove the account and add it")
+    assert run("account", "list").stdout == "alice\toperator\tenabled\napp\twebui-app\tenabled\n"
+
+
 # --- serve, up to where gunicorn begins
 
 
 @pytest.fixture
 def served(monkeypatch):
-    """A list of the options with which gunicorn would have begun."""
+    """A list of the settings with which gunicorn would have begun."""
     calls = []
 
-    def begin(options, *more):
-        calls.append(options)
-        options["when_ready"](None)
+    def begin(instance, flags, when_ready):
+        calls.append(load_settings(instance, flags))
+        when_ready(calls[-1])
 
     monkeypatch.setattr(server, "run", begin)
     return calls
@@ -176,7 +201,11 @@ def test_the_first_start_on_a_loopback_address(run, instance, served, bind):
     assert f"curl -u admin:{password} -d " in shown and f"http://{bind}/api/deploymentmetrics/custom" in shown
     assert login(instance, "admin", password) == 200
     assert run("serve", "--bind", bind).stdout == ""
-    assert [options["bind"] for options in served] == [bind, bind]
+    assert [settings["BIND"] for settings in served] == [bind, bind]
+
+
+def test_the_first_start_on_a_socket_in_the_file_system(run, served):
+    assert "curl --unix-socket /run/metrics -u admin:" in run("serve", "--bind", "unix:/run/metrics").stdout
 
 
 @pytest.mark.parametrize(
@@ -191,21 +220,37 @@ def test_no_first_start_on_any_other_address(run, served, bind):
     assert run("serve", "--bind", bind).stdout == "" and len(served) == 1
 
 
-def test_certificate_and_key_go_together(run, served, tmp_path):
-    file = tmp_path / "cert.pem"
-    file.touch()
-    for option in ("--certfile", "--keyfile"):
-        assert "go together" in run("serve", option, str(file), code=2).stderr
-        assert option in run("serve", option, str(tmp_path / "missing"), code=2).stderr
-    assert served == [] and run("account", "list").stdout == ""
-    shown = run("serve", "--certfile", str(file), "--keyfile", str(file)).stdout
+def test_the_first_start_with_tls(run, served, tmp_path):
+    cert, key = make_certificate(tmp_path)
+    shown = run("serve", "--certfile", cert, "--keyfile", key).stdout
     assert "curl -k -u admin:" in shown and "https://127.0.0.1:52311/" in shown
-    assert served[0]["certfile"] == served[0]["keyfile"] == str(file)
 
 
-def test_options_reach_gunicorn(run, served):
-    run("serve", "--workers", "3", "--threads", "5")
-    assert (served[0]["workers"], served[0]["threads"]) == (3, 5)
+def test_options_go_before_settings(run, served, instance):
+    (instance / "config.py").write_text("WORKERS = 7\nTHREADS = 8\nBIND = '127.0.0.1:1'")
+    run("serve", "--workers", "3")
+    assert [served[0][name] for name in ("WORKERS", "THREADS", "BIND")] == [3, 8, "127.0.0.1:1"]
     for option in ("--workers", "--threads"):
         for value in ("0", "x", "1000"):
             assert option in run("serve", option, value, code=2).stderr
+    assert "BIND (command line)" in run("serve", "--bind", "127.0.0.1", code=1).stderr
+
+
+# --- settings
+
+
+def test_the_settings_in_force_say_where_they_come_from(run, instance, monkeypatch):
+    (instance / "config.py").write_text("WORKERS = 7\nTHREADS = 8\nBIGFIX_PASSWORD = 'hunter2'")
+    (instance / "config.py").chmod(0o600)
+    monkeypatch.setenv("DEPLOYMETRICS_THREADS", "9")
+    shown = run("settings").stdout.splitlines()
+    assert shown[0] == f"# The instance folder is {instance}."
+    assert "WORKERS = 7  # config.py" in shown and "PROXIES = 0  # default" in shown
+    assert "THREADS = 9  # environment, DEPLOYMETRICS_THREADS" in shown
+    assert "SECRET_KEY = ...  # file secret_key" in shown and "BIGFIX_PASSWORD = ...  # config.py" in shown
+    assert len(shown) == 1 + len(SETTINGS) and os.listdir(instance) == ["config.py"]
+
+
+def test_the_settings_as_text(run):
+    assert run("settings", "--table").stdout == documentation.table()
+    assert run("settings", "--example").stdout == documentation.example()

@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,11 @@ def test_verify_knows_every_kind():
     kinds = [kind for kind in gc.get_objects() if isinstance(kind, Kind)]
     ours = {kind.name for kind in kinds if kind.record.__module__.startswith("deploymetrics.")}
     assert ours - {kind.name for kind in KINDS} == set()
+
+
+def test_the_folder_of_every_kind_is_in_the_readme_of_the_instance():
+    readme = (Path(__file__).parents[2] / "instance" / "README.rst").read_text()
+    assert [kind.name for kind in KINDS if f"``{kind.name}/``" not in readme] == []
 
 
 def test_verify_finds_nothing_where_all_is_well(service, invoke):
@@ -161,7 +167,9 @@ GOOD = (
         GOOD.replace(b'"metrics":1', b'"metrics":NaN'),
         GOOD.replace(b'"x"', b'"a/b"'),
         GOOD.replace(b'"x"', b"5"),
-        GOOD.replace(b'"tag":"x"', b'"tag":"x","more":1'),
+        b'{"expectation":{"tag":"x","everySeconds":1}}\n',
+        b'{"expectation":{"tag":"a/b","everySeconds":60}}\n',
+        b'{"expectation":60}\n',
         GOOD + GOOD,
         GOOD + GOOD.replace(b":1,", b":3,", 1),
     ],
@@ -230,3 +238,80 @@ def test_a_damaged_document_is_named_and_the_others_are_exported(app, service, i
     Path(app.instance_path, "deploymentmetrics", "once.json").write_bytes(b"{")
     result = invoke("export", tmp_path / "all.ndjson")
     assert result.exit_code == 1 and "once" in result.stderr
+
+
+def test_an_export_is_private_and_says_what_is_in_it(app, service, invoke, tmp_path):
+    fill(service)
+    app.extensions["deploymetrics"].expectations.set("once", 3600, "alice")
+    file = tmp_path / "all.ndjson"
+    file.write_text("older")
+    file.chmod(0o644)
+    result = invoke("export", file)
+    assert result.stdout == "" and result.stderr == (
+        "6 documents with 158 versions and 1 expectations exported; accounts, sessions and settings are left out.\n"
+    )
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_bytes().endswith(b'{"expectation":{"tag":"once","everySeconds":3600}}\n')
+    assert os.listdir(tmp_path).count("all.ndjson") == 1 and not (tmp_path / "all.ndjson.tmp").exists()
+    assert invoke("export", "-").stdout.encode() == file.read_bytes()
+
+
+def test_an_export_that_breaks_off_leaves_the_older_one(service, invoke, tmp_path, monkeypatch):
+    service.save("custom", b"1", "alice")
+    (tmp_path / "all.ndjson").write_text("older")
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "export_tag", interrupted)
+    assert invoke("export", tmp_path / "all.ndjson").exit_code == 1
+    assert (tmp_path / "all.ndjson").read_text() == "older" and not (tmp_path / "all.ndjson.tmp").exists()
+
+
+def test_an_export_can_go_into_a_pipe(service, invoke, tmp_path):
+    service.save("custom", b"1", "alice")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert invoke("export", tmp_path / "pipe").exit_code == 0
+    assert os.read(reader, 1000).startswith(b'{"version":1,')
+    os.close(reader)
+
+
+def test_expectations_come_back_and_others_are_left_alone(app, invoke, elsewhere, tmp_path):
+    expectations = app.extensions["deploymetrics"].expectations
+    for tag, seconds in (("Ä", 60), ("other", 3600), ("same", 86400)):
+        expectations.set(tag, seconds, "alice")
+    there = elsewhere.extensions["deploymetrics"].expectations
+    there.set("other", 61, "bob")
+    there.set("same", 86400, "bob")
+    file = exported(invoke, tmp_path)
+    run = elsewhere.test_cli_runner().invoke
+    assert run(args=["import", "--dry-run", str(file)]).stdout == "1 imported, 1 already there, 1 refused (dry run)\n"
+    assert there.of("Ä") is None
+    result = run(args=["import", str(file)])
+    assert result.exit_code == 1 and result.stdout == "1 imported, 1 already there, 1 refused\n"
+    assert "'other' is expected every 61 seconds here" in result.stderr
+    assert there.all() == {"Ä": 60, "other": 61, "same": 86400}
+
+
+ODD = {
+    "more members": b'"tag":"x","metrics":1,"lastChanged":"c","more":{"a":1.10,"a":1E400},"_":null',
+    "odd lastChanged": b'"tag":"x","metrics":1,"lastChanged":"\\u0001 yesterday"',
+    "no lastChanged": b'"tag":"x","metrics":1,"lastChanged":""',
+}
+
+
+@pytest.mark.parametrize("members", ODD.values(), ids=ODD)
+def test_what_a_file_by_hand_has_survives(service, invoke, members):
+    line = GOOD[: GOOD.index(b'"tag"')] + members + b"}\n"
+    assert invoke("import", "-", input=line).stdout == "1 imported, 0 already there, 0 refused\n"
+    assert invoke("export", "-").stdout.encode() == line
+    assert invoke("import", "-", input=line).stdout == "0 imported, 1 already there, 0 refused\n"
+
+
+def test_what_came_from_outside_cannot_steer_a_terminal(service, invoke):
+    line = GOOD.replace(b'"a"', b'"\\u001b[31m\\nx"').replace(b'"x"', '"x\u202e"'.encode())
+    assert invoke("import", "-", input=line).exit_code == 0
+    assert invoke("history", "x\u202e").stdout.split("\t")[2] == r"\x1b[31m\nx"
+    refused = invoke("import", "-", input=line.replace(b'"metrics":1', b'"metrics":2'))
+    assert refused.exit_code == 1 and refused.stderr.rstrip("\n").isprintable()

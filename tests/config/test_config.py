@@ -13,6 +13,13 @@ from deploymetrics.errors import SettingError
 # By name: what the environment says, what that means, and what is refused.
 ROWS = {
     "SECRET_KEY": ("0123456789abcdef", "0123456789abcdef", ["", "short"]),
+    "BIND": ("[::]:80", "[::]:80", ["", "80", "host", "host:", "host:x", "host:65536", "unix:"]),
+    "SOCKET_MODE": ("660", "660", ["", "rw", "668", "66", "6666"]),
+    "WORKERS": ("3", 3, ["0", "x", "257"]),
+    "THREADS": ("3", 3, ["0", "x", "257"]),
+    "CERTFILE": ("server.pem", "server.pem", []),
+    "KEYFILE": ("server.key", "server.key", []),
+    "ACCESS_LOG": ("no", False, ["perhaps", ""]),
     "STORAGE": ("files:", "files:", ["", "nowhere:"]),
     "MAX_BODY_BYTES": ("1000", 1000, ["0", "-1", "1MB", "", str(2**31)]),
     "SESSION_SECONDS": ("60", 60, ["0", "x", "99999999"]),
@@ -88,15 +95,76 @@ class TestRow:
             create_app(instance)
 
 
-@pytest.mark.parametrize("name", ["MAX_BODY_BITES", "SECRET", "DEBUG", "INSTANCE_PATH", ""])
-def test_an_unknown_setting_stops_the_start_and_is_named(instance, monkeypatch, name):
+NEAREST = {
+    "MAX_BODY_BITES": "Did you mean MAX_BODY_BYTES?", "SECRET": "Did you mean SECRET_KEY?",
+    "proxies": "Did you mean PROXIES?", "INSTANCE_PATH": "The settings are SECRET_KEY, ", "PORT": "The settings are ",
+    "": "The settings are ",
+}
+
+
+@pytest.mark.parametrize(("name", "hint"), NEAREST.items())
+def test_an_unknown_setting_stops_the_start_and_is_named(instance, monkeypatch, name, hint):
     monkeypatch.setenv(f"DEPLOYMETRICS_{name}", "1")
-    with pytest.raises(SettingError, match=f"no setting {name}. The settings are SECRET_KEY, "):
+    with pytest.raises(SettingError) as caught:
         create_app(instance)
-    monkeypatch.undo()
-    write_config(instance, f"{name or 'X'} = 1")
-    with pytest.raises(SettingError, match=f"no setting {name or 'X'}"):
+    assert f"There is no setting {name} (environment, DEPLOYMETRICS_{name}). {hint}" in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["deploymetrics_proxies", "Deploymetrics_PROXIES"])
+def test_the_environment_is_in_upper_case(instance, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(SettingError, match="PROXIES"):
         create_app(instance)
+
+
+def test_an_unknown_setting_of_the_file_stops_the_start_and_is_named(instance):
+    write_config(instance, "MAX_BODY_BITES = 1")
+    with pytest.raises(SettingError, match=r"no setting MAX_BODY_BITES \(config.py\). Did you mean MAX_BODY_BYTES"):
+        create_app(instance)
+
+
+@pytest.mark.parametrize("name", ["proxies", "Proxies", "pROXIES"])
+def test_a_setting_in_lower_case_stops_the_start_and_is_named(instance, name):
+    write_config(instance, f"{name} = 1")
+    with pytest.raises(SettingError, match=f"config.py has {name}; settings are in upper case: PROXIES"):
+        create_app(instance)
+
+
+SERVICE_LINKS = {
+    "SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "52311", "SERVICE_PORT_HTTP": "52311", "PORT": "tcp://10.0.0.1:52311",
+    "PORT_52311_TCP": "tcp://10.0.0.1:52311", "PORT_52311_TCP_PROTO": "tcp", "PORT_52311_TCP_PORT": "52311",
+    "PORT_52311_TCP_ADDR": "10.0.0.1", "PORT_53_UDP": "udp://10.0.0.1:53",
+    # a second Service, deploymetrics-web
+    "WEB_SERVICE_HOST": "10.0.0.2", "WEB_SERVICE_PORT": "80", "WEB_PORT": "tcp://10.0.0.2:80",
+    "WEB_PORT_80_TCP_ADDR": "10.0.0.2",
+}
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting(instance, monkeypatch):
+    for name, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(f"DEPLOYMETRICS_{name}", value)
+    assert config.load_settings(instance) == config.load_settings(instance)
+    monkeypatch.setenv("DEPLOYMETRICS_PORT", "52311")
+    with pytest.raises(SettingError, match="no setting PORT"):
+        config.load_settings(instance)
+
+
+def test_a_value_says_where_it_comes_from(instance, monkeypatch):
+    write_config(instance, "PROXIES = 'many'")
+    with pytest.raises(SettingError, match=r"PROXIES \(config.py\)"):
+        create_app(instance)
+    monkeypatch.setenv("DEPLOYMETRICS_PROXIES", "many")
+    with pytest.raises(SettingError, match=r"PROXIES \(environment, DEPLOYMETRICS_PROXIES\)"):
+        create_app(instance)
+
+
+@pytest.mark.parametrize("name", config.SECRETS)
+def test_secrets_are_taken_from_a_private_file_only(instance, name):
+    write_config(instance, f"{name} = '0123456789abcdef'")
+    assert config.load_settings(instance)[name] == "0123456789abcdef"
+    (instance / "config.py").chmod(0o640)
+    with pytest.raises(SettingError, match=f"{name} and others may read it"):
+        config.load_settings(instance)
 
 
 @pytest.mark.parametrize("text", ["PROXIES = ", "1 / 0", "import nothing_of_that_name", "\0"])

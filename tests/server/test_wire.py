@@ -98,6 +98,15 @@ def test_an_unfinished_request_holds_no_thread_for_ever(one, begun):
     assert requests.get(f"{one.url}{URL}", auth=MASTER).status_code == 404  # nor is anything of it stored
 
 
+def test_new_connections_that_say_nothing_hold_no_thread(one, secure):
+    for each in (one, secure):
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(connected(each))
+            trusted = getattr(each, "certificate", True)
+            assert requests.get(f"{each.url}/openapi.json", timeout=SOON, verify=trusted).ok
+
+
 @pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
 def test_nor_does_it_over_tls(secure, begun):
     trusted = ssl.create_default_context(cafile=secure.certificate)

@@ -1,0 +1,82 @@
+"""What is checked before ``serve`` listens, so that what cannot work is said in a sentence."""
+
+import errno
+import os
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+from ..errors import SettingError
+
+_MEANINGS = {
+    errno.EADDRINUSE: "another program listens there already",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "this account may not listen there",
+}
+
+
+def check_address(bind: str) -> None:
+    """Raise SettingError unless BIND can be listened on now."""
+    if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
+        return  # the sockets are there already, from systemd or from the server that this one replaces
+    try:
+        if bind.startswith("unix:"):
+            _check_socket_path(bind.removeprefix("unix:"))
+        else:
+            _check_port(bind)
+    except OSError as error:
+        meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
+        raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
+
+
+def _check_port(bind: str) -> None:
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, int(port)))
+
+
+def _check_socket_path(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except FileNotFoundError:
+            folder = os.path.dirname(path) or "."
+            if not os.path.isdir(folder):
+                raise OSError(errno.ENOENT, "there is no such folder") from None
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                raise OSError(errno.EACCES, "") from None
+        except ConnectionRefusedError:  # what a server left that was killed, if it is a socket
+            if not stat.S_ISSOCK(os.stat(path).st_mode):
+                raise OSError(errno.EEXIST, "there is a file, which is not a socket") from None
+        else:
+            raise OSError(errno.EADDRINUSE, "")
+
+
+def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[str | None, str | None]:
+    """Return the paths of certificate and key, or None twice; raises SettingError where they do not go together."""
+    if bool(certfile) != bool(keyfile):
+        raise SettingError("CERTFILE and KEYFILE go together; one of them is not set.")
+    if not certfile:
+        return None, None
+    paths = str(instance / certfile), str(instance / keyfile)
+    for name, path in zip(("CERTFILE", "KEYFILE"), paths, strict=True):
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise SettingError(f"{name} {path} cannot be read: {error.strerror}.") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SettingError(f"The key {paths[1]} is not that of the certificate {paths[0]}.") from error
+        detail = f"CERTFILE {paths[0]} and KEYFILE {paths[1]} are not a certificate and its key in PEM"
+        raise SettingError(f"{detail}, without a password.") from error
+    return paths
+
+
+def _no_password() -> str:
+    """Answer OpenSSL, which would ask on the terminal."""
+    return ""

@@ -1,0 +1,66 @@
+"""The first account, on a first start."""
+
+import ipaddress
+
+import click
+from flask import Flask
+
+from ..accounts.passwords import generate_secret
+from ..accounts.service import Accounts, Role
+from ..services import NAME
+
+FIRST_ACCOUNT = "admin"
+HOW_TO_ADD = f"deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
+
+
+def check_first_start(accounts: Accounts, bind: str) -> None:
+    """Refuse to serve without an account, except on a loopback address, where ``make_first_account`` makes one."""
+    if not is_local(bind) and not accounts.exist():
+        raise click.ClickException(
+            f"There is no account yet, and {bind} is not a loopback address. Make one first:\n    {HOW_TO_ADD}"
+        )
+
+
+def make_first_account(accounts: Accounts, bind: str, *, tls: bool = False) -> None:
+    """With no account yet, make the master operator ``admin`` and print its password.
+
+    For when the server listens: a start that fails must not have shown a password that nobody saw.
+    """
+    if accounts.exist():
+        return
+    password = generate_secret()
+    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, by="first start")
+    options, root = _curl(bind, tls)
+    click.echo(
+        f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"
+        f"It is not shown again. Try:\n"
+        f"    curl {options}-u {FIRST_ACCOUNT}:{password} -d '[{{\"bla\": \"3\"}}]' {root}/api/deploymentmetrics/custom"
+    )
+
+
+def announce(app: Flask) -> None:
+    """Say where the data is, and whether nobody can log in; for servers that make the application by themselves."""
+    click.echo(f"The instance folder is {app.instance_path}.", err=True)
+    if not app.extensions[NAME].accounts.exist():
+        click.echo(f"There is no account yet, so nobody can log in. Make one:\n    {HOW_TO_ADD}", err=True)
+
+
+def is_local(bind: str) -> bool:
+    """Return True for an address that can be reached from this machine only."""
+    if bind.startswith("unix:"):
+        return True
+    host = bind.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _curl(bind: str, tls: bool) -> tuple[str, str]:
+    """Return (options, root of URLs) with which curl finds the server."""
+    options, scheme = ("-k ", "https") if tls else ("", "http")
+    if bind.startswith("unix:"):
+        return f"{options}--unix-socket {bind.removeprefix('unix:')} ", f"{scheme}://localhost"
+    return options, f"{scheme}://{bind}"

@@ -1,0 +1,150 @@
+"""Which folder a command works on: none is made by mistake, and root leaves no file that its account cannot read."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import tty  # noqa: F401 (click imports it late, when the account may not be able to read a Python of root's own)
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from deploymetrics import create_app
+from deploymetrics.cli import MAKE_INSTANCE, main
+from deploymetrics.config import instance as instances
+from deploymetrics.errors import SettingError
+
+ACCOUNT = 12345
+HEAD = '{"version":1,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"a",'
+LINE = HEAD + '"tag":"x","metrics":1,"lastChanged":"c"}\n'
+
+
+def invoke(folder, *arguments, **options):
+    environment = {"DEPLOYMETRICS_INSTANCE": str(folder)}
+    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment, **options)
+
+
+def all_commands(group, *path):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, *path, name)
+        else:
+            yield command, (*path, name)
+
+
+ARGUMENTS = {
+    "history": ["x"], "export": ["-"], "import": [os.devnull], "set-password": ["x"], "disable": ["x"], "enable": ["x"],
+    "remove": ["x"], "set-role": ["x", "--role", "operator"],
+}
+OTHERS = [path for command, path in all_commands(main) if command not in MAKE_INSTANCE]
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=" ".join)
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "empty"])
+def test_a_mistyped_folder_is_no_instance(tmp_path, path, there):
+    folder = tmp_path / "mistyped"
+    if there:
+        folder.mkdir()
+    result = invoke(folder, *path, *ARGUMENTS.get(path[-1], []))
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith(f"Error: There is no instance at {folder}.") and result.stderr.count("\n") == 1
+    assert not there and not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_adding_an_account_makes_an_instance(tmp_path):
+    folder = tmp_path / "new" / "instance"
+    assert invoke(folder, "account", "add", "alice", "--role", "operator").exit_code == 0
+    assert invoke(folder, "verify").exit_code == 0
+
+
+def test_help_needs_no_instance(tmp_path):
+    shown = invoke(tmp_path / "none", "--help")
+    assert shown.exit_code == 0 and "export" in shown.stdout and shown.stderr == ""
+    assert "No such command 'exprot'" in invoke(tmp_path / "none", "exprot").stderr
+
+
+# --- The default folder
+
+
+def test_in_a_checkout_it_is_the_folder_instance(monkeypatch):
+    assert instances.find_instance() == Path(__file__).parents[2] / "instance"
+
+
+@pytest.mark.parametrize(
+    ("uid", "data", "folder"),
+    [(0, None, "/var/lib/deploymetrics"), (1000, None, "~/.local/share/deploymetrics"),
+     (1000, "/srv/data", "/srv/data/deploymetrics")],
+)
+def test_elsewhere_it_outlives_the_package(monkeypatch, tmp_path, uid, data, folder):
+    monkeypatch.setattr(instances, "__file__", str(tmp_path / "site-packages/deploymetrics/config/instance.py"))
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    if data:
+        monkeypatch.setenv("XDG_DATA_HOME", data)
+    assert instances.find_instance() == Path(folder).expanduser()
+    assert not Path(sys.prefix) in instances.find_instance().parents
+
+
+# --- root on the instance of another account
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
+
+
+@pytest.fixture
+def owned():
+    """A folder of another account, in a place that it can reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o711)
+        path = Path(folder, "instance")
+        path.mkdir()
+        os.chown(path, ACCOUNT, ACCOUNT)
+        yield path
+
+
+def owners(folder):
+    return {path.stat().st_uid for path in folder.rglob("*")}
+
+
+@as_root
+def test_what_root_makes_belongs_to_the_account(owned):
+    assert invoke(owned, "account", "add", "alice", "--role", "master-operator").exit_code == 0
+    assert invoke(owned, "import", "-", input=LINE).stdout == "1 imported, 0 already there, 0 refused\n"
+    assert invoke(owned, "account", "set-password", "alice").exit_code == 0
+    assert invoke(owned, "verify").exit_code == 0
+    assert owners(owned) == {ACCOUNT}
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+@as_root
+def test_a_folder_that_root_makes_belongs_to_who_has_the_one_above(owned):
+    assert invoke(owned / "new", "account", "add", "alice", "--role", "operator").exit_code == 0
+    assert owners(owned) == {ACCOUNT}
+
+
+@as_root
+def test_roots_own_files_are_read_and_written_as_root(owned, tmp_path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "in").write_text(LINE)
+    invoke(owned, "account", "add", "alice", "--role", "operator")
+    assert invoke(owned, "import", tmp_path / "in").exit_code == 0
+    assert invoke(owned, "export", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out").read_text() == LINE and (tmp_path / "out").stat().st_uid == 0
+
+
+@as_root
+def test_a_server_as_root_is_refused_there(owned):
+    with pytest.raises(SettingError, match=f"belongs to the account {ACCOUNT}"):
+        create_app(owned)
+
+
+@as_root
+def test_what_lasts_cannot_become_root_again(owned):
+    program = (
+        "import os; from pathlib import Path; from deploymetrics.config.instance import as_owner, stay_owner\n"
+        f"with as_owner(Path({str(owned)!r})):\n    stay_owner()\n    print(os.getresuid(), os.getresgid())\n"
+        "    try: os.seteuid(0)\n    except PermissionError: print('no'); os._exit(os.system('true'))\n"
+    )
+    shown = subprocess.run([sys.executable, "-uc", program], capture_output=True, text=True).stdout
+    assert shown == f"{(ACCOUNT,) * 3} {(ACCOUNT,) * 3}\nno\n"

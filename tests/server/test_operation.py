@@ -1,0 +1,265 @@
+"""What an operator does to a running server, and what a start says that cannot work."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+import requests
+from conftest import PASSWORD
+from serving import BIN, ROOT, Served, make_certificate, wait_for
+
+from deploymetrics import create_app
+from deploymetrics.accounts.service import Role
+
+MASTER = ("master", PASSWORD)
+URL = "/api/deploymentmetrics"
+
+
+@pytest.fixture
+def instance(tmp_path):
+    """An instance folder with a master operator."""
+    folder = tmp_path / "instance"
+    create_app(folder).extensions["deploymetrics"].accounts.add(MASTER[0], Role.MASTER_OPERATOR, MASTER[1])
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path, instance):
+    """Start a server on it; all end with the test."""
+    started = []
+
+    def start(*options, bind="127.0.0.1:0", command=("deploymetrics", "serve"), **environment):
+        folder = tmp_path / f"server-{len(started)}"
+        folder.mkdir()
+        started.append(Served((*command, "--bind", bind, *options), folder, instance, **environment))
+        return started[-1] if bind.startswith("unix:") else started[-1].started()
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def refused(instance, *options):
+    """The one line that a start prints that is refused."""
+    command = [BIN / "deploymetrics", "serve", *options]
+    environment = {**os.environ, "DEPLOYMETRICS_INSTANCE": str(instance), "DEPLOYMETRICS_COLLECT": "no"}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+# --- A reload
+
+BAD_CONFIGS = [
+    "PROXIES = ", "PROXIES = 'many'", "proxies = 1", "MAX_BODY_BITES = 1", "1 / 0", "CERTFILE = 'missing.pem'",
+    "import sys; sys.exit(3)",
+]
+
+
+def test_a_bad_config_leaves_the_running_server_as_it_is(serve, instance):
+    server = serve("--workers", "2")
+    workers = server.workers()
+    for number, text in enumerate(BAD_CONFIGS, 1):
+        (instance / "config.py").write_text(text)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: server.count("Not reloaded, the settings in force stay: ") == number, "the refusal")
+        assert server.workers() == workers and server.process.poll() is None
+        assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.log.count("\n") == len(server.log.splitlines()) and "Traceback" not in server.log
+    os.kill(int(workers[0]), signal.SIGKILL)  # one that starts now has the settings in force too
+    wait_for(lambda: server.count("Booting worker") == 3 and workers[0] not in server.workers(), "another worker")
+    assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    (instance / "config.py").write_text("MAX_BODY_BYTES = 1")
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: requests.put(f"{server.url}{URL}/x", data="12", auth=MASTER).status_code == 413, "the new limit")
+
+
+def test_a_reload_takes_more_workers_and_keeps_the_address(serve, instance):
+    server = serve()
+    (instance / "config.py").write_text("WORKERS = 3\nBIND = '127.0.0.1:1'\nACCESS_LOG = False")
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.count("Booting worker") == 5 and server.count("Worker exiting") == 2, "other workers")
+    before = server.out
+    assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.out == before
+
+
+# --- A stop
+
+PROGRAM = """
+import os, signal, sys
+from deploymetrics import cli, server
+from deploymetrics.server.worker import FairThreadWorker
+
+def stopped_while_booting(master, worker):
+    if worker.age <= 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+server.SETTINGS["post_fork"] = stopped_while_booting
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_booting_worker_does_not_lose_sigterm(serve, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    server = serve(command=("python", str(tmp_path / "program.py"), "serve"))
+    wait_for(lambda: server.count("Worker exiting") >= 2, "the first workers to stop")
+    wait_for(lambda: server.count("Booting worker") >= 4, "others to start")
+    assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.stop() == 0
+
+
+def test_connections_that_say_nothing_do_not_hold_up_a_stop(serve):
+    server = serve()
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(4)]
+    assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    server.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        client.settimeout(8)  # less than the ten seconds for which a running server waits
+        assert client.recv(1) == b""
+        client.close()
+    assert server.process.wait(20) == 0
+
+
+# --- A start that cannot work
+
+
+def test_a_taken_port_is_said_in_a_sentence(instance):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert refused(instance, "--bind", bind) == (
+            f"Error: BIND {bind} cannot be used: another program listens there already.\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("bind", "meaning"),
+    [("192.0.2.1:52311", "this machine does not have that address"), ("unix:/missing/socket", "no such folder"),
+     ("unix:/" + "x" * 200, "too long"), ("unix:setup.cfg", "not a socket"), ("nowhere.invalid:80", "not known")],
+)
+def test_an_address_that_cannot_be_listened_on_is_said_in_a_sentence(instance, bind, meaning):
+    assert re.search(f"BIND {re.escape(bind)} cannot be used: .*{meaning}", refused(instance, "--bind", bind))
+
+
+def test_a_certificate_that_does_not_serve_is_said_in_a_sentence(instance, tmp_path):
+    (tmp_path / "other").mkdir()
+    cert, key = make_certificate(tmp_path)
+    _, other_key = make_certificate(tmp_path / "other")
+    text = tmp_path / "text.pem"
+    text.write_text("nonsense")
+    locked = tmp_path / "locked.pem"
+    subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked], check=True,
+                   capture_output=True)
+    assert f"The key {other_key} is not that of the certificate {cert}." in refused(
+        instance, "--certfile", cert, "--keyfile", other_key
+    )
+    for files in ((cert, text), (text, key), (cert, locked), (key, cert)):
+        assert "not a certificate and its key" in refused(instance, "--certfile", files[0], "--keyfile", files[1])
+    (instance / "config.py").write_text(f"CERTFILE = {cert!r}\nKEYFILE = 'missing.pem'")
+    assert f"KEYFILE {instance / 'missing.pem'} cannot be read" in refused(instance)
+    (instance / "config.py").write_text(f"CERTFILE = {cert!r}")
+    assert "CERTFILE and KEYFILE go together" in refused(instance)
+
+
+# --- A socket in the file system
+
+
+def connected(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(path)
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return client.recv(12)
+
+
+@pytest.mark.parametrize(("environment", "mode"), [({}, 0o666), ({"DEPLOYMETRICS_SOCKET_MODE": "660"}, 0o660)])
+def test_a_proxy_can_open_the_socket(serve, instance, tmp_path, environment, mode):
+    path = str(tmp_path / "socket")
+    server = serve(bind=f"unix:{path}", **environment)
+    wait_for(lambda: server.count("The instance folder is "), "the server to listen")
+    assert stat.S_IMODE(os.stat(path).st_mode) == mode
+    assert connected(path) == b"HTTP/1.1 200"
+    assert "another program listens there already" in refused(instance, "--bind", f"unix:{path}")
+    assert connected(path) == b"HTTP/1.1 200"
+    server.process.kill()
+    server.process.wait()
+    again = serve(bind=f"unix:{path}", **environment)  # what was left behind is replaced
+    wait_for(lambda: again.count("The instance folder is "), "the next to listen")
+
+
+# --- Words
+
+
+def test_each_start_says_where_the_data_is(serve, instance):
+    assert f"The instance folder is {instance}\n" in serve().log
+    by_hand = serve(command=("gunicorn", "wsgi:app"))
+    wait_for(lambda: f"The instance folder is {instance}.\n" in by_hand.log, "the folder")
+    assert "account" not in by_hand.log
+
+
+def test_gunicorn_by_hand_says_where_nobody_can_log_in(tmp_path):
+    server = Served(("gunicorn", "wsgi:app", "--bind", "127.0.0.1:0"), tmp_path, tmp_path / "empty")
+    try:
+        wait_for(lambda: server.count("nobody can log in"), "the word")
+        assert "deploymetrics account add admin --role master-operator" in server.log
+    finally:
+        server.end()
+
+
+# --- The access log
+
+
+def test_the_access_log_names_the_account_that_was_authenticated(serve):
+    server = serve()
+    with requests.Session() as browser:
+        form = {"name": MASTER[0], "password": MASTER[1]}
+        assert browser.post(f"{server.url}/login", data=form).status_code == 200
+        assert browser.get(f"{server.url}{URL}?cookie").status_code == 200
+    assert requests.get(f"{server.url}{URL}?basic", auth=MASTER).status_code == 200
+    assert requests.get(f"{server.url}{URL}?wrong", auth=("master", "wrong")).status_code == 401
+    assert requests.get(f"{server.url}{URL}?nobody").status_code == 401
+    form = r'^127\.0\.0\.1 (\S+) \[[^]]+\] "GET /api/deploymentmetrics\?(\w+) HTTP/1\.1" (\d+) \d+ \d+ms$'
+    wait_for(lambda: "?nobody" in server.out, "the lines")
+    assert re.findall(form, server.out, re.MULTILINE) == [
+        ("master", "cookie", "200"), ("master", "basic", "200"), ("-", "wrong", "401"), ("-", "nobody", "401")
+    ]
+
+
+EVIL = 'evil\n127.0.0.1 mo [] "DELETE /x HTTP/1.1" 204\x1b[31m\u202e'
+
+
+def test_nothing_from_a_client_reaches_a_log_unescaped(serve):
+    server = serve(DEPLOYMETRICS_PROXIES="1")
+    authorization = requests.auth._basic_auth_str(EVIL.encode(), "x")
+    url = f"{server.url}{URL}/" + requests.utils.quote(EVIL)
+    headers = {"X-Forwarded-For": b"1\x9b31m", "Authorization": authorization}
+    assert requests.get(url, headers=headers).status_code == 401
+    for target in (b'/"\\', b"/\x1b[31m\x9b"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+            client.sendall(b"GET %b HTTP/1.1\r\nHost: \x1b[31m\r\nX: \x1b[31m\r\n\r\n" % target)
+            assert client.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 302")
+    wait_for(lambda: server.out.count("\n") >= 1 and "Invalid request" in server.log, "the lines")
+    for text in (server.out, server.log):
+        assert not [char for char in text if not char.isprintable() and char != "\n"]
+        assert " mo " not in text
+
+
+def test_what_the_application_logs_of_a_request_is_escaped_too(capfd):
+    program = (
+        "import logging; from gunicorn.config import Config; from deploymetrics.server.log import Log\n"
+        "Log(Config())\n"
+        "try: raise ValueError('b\\x1b[31m\\n[forged]')\n"
+        "except ValueError: logging.getLogger('deploymetrics.http').exception('GET /a\\x1b\\nforged')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].endswith(r"[ERROR] GET /a\x1b\nforged")
+    assert all(line.startswith("  ") and line.isprintable() for line in lines[1:])
+    assert lines[-2] == r"  ValueError: b\x1b[31m"

@@ -1,0 +1,111 @@
+"""Every command line of README and docs does what it says, as it is pasted into bash and into zsh."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from serving import BIN, ROOT, Served
+
+from deploymetrics import create_app
+from deploymetrics.accounts.service import Role
+from deploymetrics.cli import main
+
+#: The first words of command lines.
+COMMANDS = ("curl ", "deploymetrics ", "printf ", "rsync ", "TOKEN=$(curl ", "API=", "AUTH=", "git ", "make ")
+PASSWORD = "correct-horse-battery"
+NOT_RUN = {
+    "git clone <this repository> deploymetrics && cd deploymetrics": "needs the repository's address",
+    "make run": "installs into the checkout, and serves for ever",
+    "API=http://127.0.0.1:52311/api": "another port here",
+    "AUTH=admin:the-password-that-was-printed": "another password here",
+    "deploymetrics serve --bind 0.0.0.0:52311 --workers 2 --threads 4 --certfile server.pem --keyfile server.key":
+        "serves for ever, for everybody",
+}
+#: How the lines begin that are answered with something else than success.
+OTHER_STATUS = {"curl -u $AUTH -H 'If-Match: \"8e1c\"'": "412"}
+CURL = """#!/bin/sh
+exec {curl} -w '%{{stderr}}\\nHTTP %{{http_code}}\\n' "$@"
+"""
+
+
+def blocks():
+    """The literal blocks of README and docs, as lists of lines."""
+    for path in (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))):
+        tree = publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 3})
+        for block in tree.findall(nodes.literal_block):
+            yield block.astext().splitlines()
+
+
+def lines():
+    return [line for block in blocks() if block[0].startswith(COMMANDS) for line in block]
+
+
+def test_no_block_mixes_commands_with_other_text():
+    """An answer or a comment would be taken for a command by a shell that it is pasted into."""
+    for block in blocks():
+        assert len({line.startswith(COMMANDS) for line in block}) == 1, block
+    assert not [line for line in lines() if re.search(r"\s#", line)]
+    assert set(NOT_RUN) <= set(lines())
+
+
+def test_the_options_of_serve_are_as_it_says():
+    line = next(line for line in NOT_RUN if " serve " in line)
+    there = str(ROOT / "README.rst")
+    options = [there if word.startswith("server.") else word for word in line.split()[2:]]
+    main.commands["serve"].make_context("serve", options)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """An environment and a folder with a server, and with curl saying the status of each answer."""
+    instance = tmp_path / "instance"
+    accounts = create_app(instance).extensions["deploymetrics"].accounts
+    accounts.add("admin", Role.MASTER_OPERATOR, PASSWORD)
+    server = Served(("deploymetrics", "serve", "--bind", "127.0.0.1:0"), tmp_path, instance).started()
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "curl"
+    wrapper.write_text(CURL.format(curl=shutil.which("curl")))
+    wrapper.chmod(0o755)
+    yield tmp_path, {
+        "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "PS1": "", "TERM": "dumb",
+        "API": f"{server.url}/api", "AUTH": f"admin:{PASSWORD}", "PASSWORD": PASSWORD,
+        "DEPLOYMETRICS_INSTANCE": str(instance),
+    }
+    server.end()
+
+
+def pasted(shell, folder, environment):
+    """(line, what it printed, its exit status) for each line, all in one interactive shell."""
+    run = [line for line in lines() if line not in NOT_RUN]
+    again = f"{shutil.which('curl')} -s -u $AUTH -d '[1]' $API/deploymentmetrics/custom >/dev/null"
+    script = "".join(
+        f"{again if 'curl ' in line else ':'}\n{line}\nprintf '\\nEXIT %s\\n' $?\n" for line in run
+    )
+    done = subprocess.run(
+        [shell, *SHELLS[shell], "-i"], cwd=folder, env=environment, input=script, text=True, timeout=300,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )
+    printed = re.split(r"^EXIT (\d+)$", done.stdout, flags=re.MULTILINE)
+    return zip(run, printed[::2], printed[1::2], strict=False), len(run) - len(printed) // 2
+
+
+SHELLS = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"]}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_command_works_when_it_is_pasted(shell, place):
+    for tool in (shell, "rsync", "curl"):
+        if not shutil.which(tool):
+            assert "CI" not in os.environ, f"{tool} is missing"
+            pytest.skip(f"needs {tool}")
+    results, missing = pasted(shell, *place)
+    for line, printed, status in results:
+        wanted = next((code for begin, code in OTHER_STATUS.items() if line.startswith(begin)), "20[04]")
+        statuses = re.findall(r"^HTTP (\d+)$", printed, re.MULTILINE)
+        assert status == "0" and all(re.fullmatch(wanted, one) for one in statuses), (line, printed)
+        assert bool(statuses) == ("curl " in line), (line, printed)
+    assert missing == 0
