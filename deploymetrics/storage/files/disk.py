@@ -26,7 +26,7 @@ FILE_LIMIT = 2**30
 #: How long a writer waits for another one, and after what time no more than one of a process does.
 LOCK_SECONDS = 10.0
 STUCK_SECONDS = 1.0
-_LONGEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.001
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -103,10 +103,10 @@ def open_lock(path: str) -> int:
     """Return the lock file, open; it and its folder are made where they are missing. Raises StorageError."""
     with storage_errors("lock"):
         with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return os.open(path, os.O_RDWR | _FLAGS)
         make_folder(os.path.dirname(path))
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        give_to_owner(path)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
+        give_to_owner(fd, path)
         return fd
 
 
@@ -125,6 +125,8 @@ def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
     fd = os.open(path, how | _FLAGS, FILE_MODE)
     try:
         stat = os.fstat(fd)
+        if how & os.O_CREAT and not stat.st_size:
+            give_to_owner(fd, path)
         if not S_ISREG(stat.st_mode):
             raise OSError(errno.ENXIO, "not a file")
         if stat.st_size > FILE_LIMIT:
@@ -157,22 +159,19 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def replace_file(path: str, data: bytes, *, sync: bool) -> None:
-    """Put ``data`` in the place of a file's content, all of it or nothing; with ``sync`` durably."""
+def replace_file(path: str, data: bytes) -> None:
+    """Put ``data`` in the place of a file's content, durably, all of it or nothing."""
     draft = draft_of(path)
     try:
         with opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
             write_at(fd, data, 0)
-            if sync:
-                os.fsync(fd)
-        give_to_owner(draft)
+            os.fsync(fd)
         os.rename(draft, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(draft)
         raise
-    if sync:
-        sync_folder(os.path.dirname(path))
+    sync_folder(os.path.dirname(path))
 
 
 def draft_of(path: str) -> str:
@@ -197,8 +196,7 @@ def make_folder(path: str) -> None:
     """
     parent = os.path.dirname(path)
     try:
-        os.mkdir(path, FOLDER_MODE)
-        give_to_owner(path)
+        make_one_folder(path)
     except FileExistsError:
         pass
     except FileNotFoundError:
@@ -210,9 +208,19 @@ def make_folder(path: str) -> None:
         sync_folder(parent)
 
 
-def give_to_owner(path: str) -> None:
-    """Let the account that has the folder have the file too, where root made it in passing, if that can be done."""
+def make_one_folder(path: str) -> None:
+    """Make a private folder in one that is there."""
+    os.mkdir(path, FOLDER_MODE)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    try:
+        give_to_owner(fd, path)
+    finally:
+        os.close(fd)
+
+
+def give_to_owner(fd: int, path: str) -> None:
+    """Let the account that has the folder of ``path`` have the open file too, where root made it, if that can be done."""
     if os.geteuid() == 0:
         with suppress(OSError):
             stat = os.stat(os.path.dirname(path))
-            os.chown(path, stat.st_uid, stat.st_gid, follow_symlinks=False)
+            os.fchown(fd, stat.st_uid, stat.st_gid)

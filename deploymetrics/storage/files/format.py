@@ -33,7 +33,7 @@ def _make(root: str) -> int:
     data = f"{root}/data"
     try:
         disk.make_folder(data)
-        disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n", sync=True)
+        disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
     except OSError as error:
         if error.errno not in disk.READ_ONLY:
             raise

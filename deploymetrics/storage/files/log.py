@@ -188,16 +188,14 @@ class Log:
 
         Raises OSError where nothing was added, and StorageError where that is not known.
         """
-        newest = self._end_line(newest)
+        if not newest.is_ended:
+            newest = self._end_line(newest)
         start = self._file_for(newest, item.version)
         offset = newest.end if start == newest.start and newest.item else 0
         if not offset:
             with suppress(FileExistsError):
-                os.mkdir(self.folder, disk.FOLDER_MODE)
-                disk.give_to_owner(self.folder)
+                disk.make_one_folder(self.folder)
         with disk.opened(self.path(start), os.O_RDWR | os.O_CREAT) as fd:
-            if not offset:
-                disk.give_to_owner(self.path(start))
             disk.wait_for_lock(fd, self.path(start))
             try:
                 line = lines.encode(item)
@@ -216,8 +214,6 @@ class Log:
         return version if is_full else newest.start
 
     def _end_line(self, newest: Newest) -> Newest:
-        if newest.is_ended:
-            return newest
         with disk.opened(self.path(newest.start), os.O_RDWR) as fd:
             disk.write_at(fd, b"\n", newest.end)
         return newest._replace(end=newest.end + 1, is_ended=True)
@@ -285,7 +281,7 @@ class Log:
 
     def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
         """Put these lines in the place of a file's content, durably, all or nothing."""
-        disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept), sync=True)
+        disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
 
     def add_thinned(self, tier: str, added: list[bytes]) -> None:
         """Add lines to a tier, durably; what a crash left there is cut off before."""
@@ -298,7 +294,6 @@ class Log:
             os.ftruncate(fd, end)
             disk.write_at(fd, b"".join(line + b"\n" for line in added), end)
             self._sync(fd, new_file=end == 0)
-        disk.give_to_owner(self.path(start, tier))
 
     def restore(self, items: Iterable[Item]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
@@ -310,7 +305,6 @@ class Log:
                 with disk.opened(draft.path(start), os.O_WRONLY | os.O_CREAT) as fd:
                     disk.write_at(fd, data, 0)
                     os.fsync(fd)
-                disk.give_to_owner(draft.path(start))
             disk.sync_folder(draft.folder)
             shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
             os.rename(draft.folder, self.folder)
