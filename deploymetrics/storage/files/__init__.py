@@ -27,8 +27,6 @@ from .remembered import Remembered
 
 _log = logging.getLogger(__name__)
 LOCKS = 256
-# A write that begins a file carries out so many steps of thinning: one file goes, and the next one is prepared for it.
-_STEPS = 3
 
 
 class FileStorage(Storage):
@@ -156,9 +154,7 @@ class FileStorage(Storage):
             elif before.item is not None:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
-                for _ in range(_STEPS):
-                    if not retention.thin(log, newest, self.limits, now):
-                        return
+                retention.thin(log, newest, self.limits, now)
         except (OSError, ValueError, StorageError) as error:
             _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
 
@@ -198,8 +194,8 @@ class FileStorage(Storage):
             if newest.item is None or not collection.history:
                 return 0
             steps = retention.forget_deleted(log, newest, self.limits, now)
-            while retention.thin(log, newest, self.limits, now):
-                steps += 1
+            while step := retention.thin(log, newest, self.limits, now):
+                steps += step
             return steps
 
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:

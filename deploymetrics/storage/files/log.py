@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
+from itertools import pairwise
 from typing import NamedTuple
 
 from ...errors import DamagedItem, StorageError
@@ -128,20 +129,24 @@ class Log:
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
         """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
-        tiers = [self._lines_of(tier, newest, below, oldest_first) for tier in _TIERS]
+        end = newest.version + 1 if below is None else min(below, newest.version + 1)
+        tiers = [self._lines_of(tier, newest, end, oldest_first) for tier in _TIERS]
         last = None
         for line in merge(*tiers, key=self._version, reverse=not oldest_first):
             if self._version(line) != last:  # what is thinned out is in two files for a while
                 last = self._version(line)
                 yield lines.decode(self.collection, self.key, line)
 
-    def _lines_of(self, tier: str, newest: Newest, below: int | None, oldest_first: bool) -> Iterator[bytes]:
-        starts = [start for start in self.starts(tier) if below is None or start < below]
-        for start in starts if oldest_first else reversed(starts):
-            found = self.lines(start, tier, newest)
-            for line in found if oldest_first else reversed(found):
-                if below is None or self._version(line) < below:
-                    yield line
+    def _lines_of(self, tier: str, newest: Newest, end: int, oldest_first: bool) -> Iterator[bytes]:
+        """Yield the lines of a tier with a version below ``end``."""
+        starts = [start for start in self.starts(tier) if start < end]
+        files = list(pairwise([*starts, end]))
+        for start, next_start in files if oldest_first else reversed(files):
+            found = [line for line in self.lines(start, tier, newest) if self._version(line) < end]
+            if not found and tier != DAILY:  # it was removed meanwhile, and what stays of it is in the next tier
+                thinned = self._lines_of(_TIERS[_TIERS.index(tier) + 1], newest, next_start, True)
+                found = [line for line in thinned if self._version(line) >= start]
+            yield from found if oldest_first else reversed(found)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return the Item of a version up to ``newest``, or None."""
