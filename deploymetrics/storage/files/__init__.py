@@ -184,6 +184,7 @@ class FileStorage(Storage):
                 retention.keep_last_line(log, newest)
             elif gone:
                 log.remove_version(version, newest)
+            disk.sync_folder(log.folder)
             self._update_copy(collection, key)
             _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
             return len(gone)

@@ -138,17 +138,8 @@ def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
 
 def read_file(path: str) -> bytes:
     """Return the bytes of a file."""
-    with opened(path) as fd:
-        return read_from(fd, 0)
-
-
-def read_from(fd: int, offset: int) -> bytes:
-    """Return what an open file has from ``offset`` to its end."""
-    parts = []
-    while part := os.pread(fd, max(os.fstat(fd).st_size - offset, 0) + 1, offset):
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
+    with opened(path) as fd, open(fd, "rb", closefd=False) as file:
+        return file.read()
 
 
 def write_at(fd: int, data: bytes, offset: int) -> None:
@@ -195,15 +186,10 @@ def make_folder(path: str) -> None:
     Its name is made durable also where it was there: who made it may have been killed before that.
     """
     parent = os.path.dirname(path)
-    try:
-        make_one_folder(path)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        if os.path.isdir(parent):
-            raise
+    if not os.path.isdir(parent):
         make_folder(parent)
-        return make_folder(path)
+    with suppress(FileExistsError):
+        make_one_folder(path)
     with suppress(PermissionError):  # a parent that this account may not read was made by another one
         sync_folder(parent)
 
