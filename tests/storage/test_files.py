@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -35,10 +36,11 @@ def test_the_layout_is_what_the_module_says(store, folder):
     put(store, "Ä", "1")
     put(store, "Ä", "2")
     put(store, "a", collection=PLAIN)
-    assert [name for name in files_below(folder) if not name.startswith("locks/")] == [
+    names = [name for name in files_below(folder) if not name.startswith("locks/")]
+    assert re.fullmatch(r"data/plain/a/\d{17}\.jsonl", names.pop(2))
+    assert names == [
         "data/format.json",
         "data/plain/.changes",
-        "data/plain/a/00000000000000001.jsonl",
         "data/things/%C3%84/00000000000000001.jsonl",
         "data/things/.changes",
         "things/%C3%84.json",
@@ -233,7 +235,7 @@ def test_memory_relies_on_no_time_and_no_inode(only_size, store, other, collecti
         item = put(store, "a", str(number), collection=collection)
         assert other.read(collection, "a") == item
         assert [one.revision for one in other.items(collection).items] == [item.revision]
-        if number % 9 == 0:
+        if number % 9 < 3:
             remove(store, "a", collection=collection)
             if number % 2:
                 assert other.read(collection, "a") is None
@@ -349,13 +351,14 @@ def test_a_harmed_file_of_changes_costs_nothing(store, other, folder, clock, har
     look_at_all(open_files(folder, clock), other, 9, "a", "b", "d")
 
 
-def test_a_list_that_broke_off_is_right_afterwards(store, other, monkeypatch):
+def test_a_list_that_broke_off_is_right_afterwards(store, other, folder, monkeypatch):
     keys = [f"{number:02d}" for number in range(8)]
-    for key in keys:
-        put(store, key)
+    items = [put(store, key) for key in keys]
     other.items(THINGS)
     for count in range(1, 9):
-        items = [put(store, key, str(count)) for key in keys]
+        items = [put(store, keys[0], str(count)), *items[1:]]
+        for key in keys:
+            listing.Changes(folder / "data/things").add(key, 1)  # as writers that then broke off
         left, opened = [count], disk.opened
 
         def fail_later(path, how=os.O_RDONLY, left=left, opened=opened):
@@ -429,7 +432,7 @@ def test_no_write_is_dear_however_long_the_history(folder, clock, calls, length)
         calls.update(dict.fromkeys(calls, 0))
         put(store, "a", text, collection=QUICK)
         costs.append(dict(calls))
-    assert max(cost["open"] for cost in costs) <= 20
+    assert max(cost["open"] for cost in costs) <= 24
     assert max(cost["pwrite"] for cost in costs) <= 6 * 2**18
     assert max(cost["pread"] for cost in costs) <= 16 * 2**18
     # On average a version is written three times: here, and to the hourly and to the daily tier.
