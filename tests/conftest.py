@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from storekit import THINGS, open_files
+from storekit import BACKENDS, THINGS, open_files
 from werkzeug.security import generate_password_hash
 
 from deploymetrics import create_app
@@ -70,6 +70,18 @@ def things(folder, store):
     """The folder of the kind things, there already."""
     store.items(THINGS)
     return folder / "things"
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def backend(request):
+    """Each storage backend in turn."""
+    return request.param
+
+
+@pytest.fixture
+def reopen(backend, folder, clock):
+    """Make another storage on the same data, as another worker has one."""
+    return lambda **limits: BACKENDS[backend](folder, clock, **limits)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class Thing(msgspec.Struct):
 THINGS = Collection("things", Thing, history=True, copies=True)
 PLAIN = Collection("plain", Thing)
 VOLATILE = Collection("volatile", Thing, durable=False)
+COLLECTIONS = {collection.name: collection for collection in (THINGS, PLAIN, VOLATILE)}
 
 
 def open_files(folder, clock=None, **limits):
@@ -42,9 +43,9 @@ def value(key, metrics="1"):
     return b'{"tag":%b,"metrics":%b}' % (msgspec.json.encode(key), metrics.encode())
 
 
-def put(store, key, metrics="1", author="alice", collection=THINGS):
+def put(store, key, metrics="1", author="alice", collection=THINGS, **options):
     """Write and return the new Item."""
-    return store.write(collection, key, author, lambda current, now: value(key, metrics))
+    return store.write(collection, key, author, lambda current, now: value(key, metrics), **options)
 
 
 def remove(store, key, author="alice", collection=THINGS):
@@ -59,9 +60,14 @@ def metrics(item):
     return bytes(THINGS.decode(item.value).metrics).decode()
 
 
-def past(store, key, **page):
+def past(store, key, before=None, **order):
     """The history as (version, metrics) pairs."""
-    return [(item.version, metrics(item)) for item in store.history(THINGS, key, **page)]
+    return [(item.version, metrics(item)) for item in store.history(THINGS, key, before, **order)]
+
+
+def versions(store, key, collection=THINGS):
+    """The versions of the history, newest first."""
+    return [item.version for item in store.history(collection, key)]
 
 
 def increment(current, now):
@@ -109,21 +115,21 @@ def in_processes(number, target, *args):
     assert [process.exitcode for process in processes] == [0] * number
 
 
-def write_on_demand(backend, folder, pipe):
+def write_on_demand(backend, folder, collection, pipe):
     """The body of a process that writes each (key, metrics) that comes through the pipe, None deletes, and answers."""
     store = BACKENDS[backend](folder)
     pipe.send("ready")
     for key, text in iter(pipe.recv, None):
-        item = remove(store, key) if text is None else put(store, key, text)
+        item = store.write(COLLECTIONS[collection], key, "alice", lambda current, now, text=text: text and value(key, text))
         pipe.send(item and item.revision)
 
 
 class OtherProcess:
     """A writer in another process, as a context manager."""
 
-    def __init__(self, backend, folder):
+    def __init__(self, backend, folder, collection=THINGS):
         self.pipe, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=write_on_demand, args=(backend, folder, theirs))
+        self.process = SPAWN.Process(target=write_on_demand, args=(backend, folder, collection.name, theirs))
 
     def __enter__(self):
         self.process.start()
@@ -131,7 +137,7 @@ class OtherProcess:
         return self
 
     def put(self, key, text):
-        """Write there; the new etag."""
+        """Write there; the new revision."""
         self.pipe.send((key, text))
         return self.pipe.recv()
 

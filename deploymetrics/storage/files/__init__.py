@@ -27,8 +27,6 @@ from .remembered import Remembered
 
 _log = logging.getLogger(__name__)
 LOCKS = 256
-# A write that begins a file carries out so many steps of thinning: one file goes, and the next one is prepared for it.
-_STEPS = 3
 
 
 class FileStorage(Storage):
@@ -79,19 +77,22 @@ class FileStorage(Storage):
 
     def _listed(self, collection: Collection, key: str) -> Newest:
         """Return the Newest of a key for a list, which has a memory of its own."""
-        return self.log(collection, key).newest()
+        return self.log(collection, key).newest(for_list=True)
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
     ) -> Iterator[Item]:
         with disk.storage_errors("history"):
-            log = self.log(collection, key)
-            yield from log.history(self._newest(collection, key), before, oldest_first=oldest_first)
+            newest = self._newest(collection, key)
+            if collection.history:
+                yield from self.log(collection, key).history(newest, before, oldest_first=oldest_first)
+            elif newest.item and (before is None or newest.version < before):
+                yield newest.item
 
     def version(self, collection: Collection, key: str, version: int) -> Item | None:
         newest = self._newest(collection, key)
-        if newest.item is not None and newest.version == version:
-            return newest.item
+        if newest.version == version or not collection.history:
+            return newest.item if newest.version == version else None
         with disk.storage_errors("history"):
             return self.log(collection, key).find(version, newest)
 
@@ -128,10 +129,9 @@ class FileStorage(Storage):
         """Make an Item the newest version; it, or None for a deletion."""
         log, announce = self.log(collection, item.key), self._announce(collection, item.key, item.version)
         if item.deleted and not collection.history:
-            log.remove()
-            announce()
+            log.remove(newest, announce)
             return None
-        if newest.item is None:
+        if newest.item is None and (collection.durable or not os.path.isdir(self.folder(collection))):
             disk.make_folder(self.folder(collection))
         added = log.append(newest, item, announce)
         self._remembered.put(log, added)
@@ -156,9 +156,7 @@ class FileStorage(Storage):
             elif before.item is not None:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
-                for _ in range(_STEPS):
-                    if not retention.thin(log, newest, self.limits, now):
-                        return
+                retention.thin(log, newest, self.limits, now)
         except (OSError, ValueError, StorageError) as error:
             _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
 
@@ -180,6 +178,9 @@ class FileStorage(Storage):
         newest = self._newest(collection, key)
         if newest.current and version in (None, newest.version):
             self.write(collection, key, author, lambda current, now: None)
+            if not collection.history:
+                _log.warning("%s/%s was purged by %s", collection.name, key, author)
+                return 1
         with self.locked(collection, key), disk.storage_errors("purge"):
             log, newest = self.log(collection, key), self._newest(collection, key)
             versions = [item.version for item in log.history(newest, newest.version)]
@@ -188,7 +189,8 @@ class FileStorage(Storage):
                 retention.keep_last_line(log, newest)
             elif gone:
                 log.remove_version(version, newest)
-            disk.sync_folder(log.folder)
+            if gone:
+                disk.sync_folder(log.folder)
             self._update_copy(collection, key)
             _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
             return len(gone)
@@ -199,8 +201,8 @@ class FileStorage(Storage):
             if newest.item is None or not collection.history:
                 return 0
             steps = retention.forget_deleted(log, newest, self.limits, now)
-            while retention.thin(log, newest, self.limits, now):
-                steps += 1
+            while step := retention.thin(log, newest, self.limits, now):
+                steps += step
             return steps
 
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:

@@ -104,7 +104,8 @@ def open_lock(path: str) -> int:
     with storage_errors("lock"):
         with suppress(FileNotFoundError):
             return os.open(path, os.O_RDWR | _FLAGS)
-        make_folder(os.path.dirname(path))
+        with suppress(FileExistsError):
+            make_one_folder(os.path.dirname(path))
         fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
         give_to_owner(fd, path)
         return fd

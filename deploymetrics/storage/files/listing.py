@@ -1,7 +1,7 @@
 """All items of a collection, kept in memory and brought up to date by what changed since.
 
-Every writer adds the name of its key to the file ``.changes`` of the collection just before its version counts. So a list
-looks at nothing but the names that were added since, and again at those whose version was still being written then. Where
+Every writer locks the file that it writes, adds the name of its key to the file ``.changes`` of the collection, and then
+writes. So a list looks at nothing but the names that were added since, and again at those that were still locked then. Where
 the file is another one than before, everything is looked at.
 """
 
@@ -45,14 +45,15 @@ class Changes:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 stat = os.fstat(fd)
                 is_there = _inode_at(self.path) == stat.st_ino
-                if is_there and stat.st_size > CHANGES_BYTES:
-                    os.unlink(self.path)  # readers notice, and the next writer makes another one
+                if is_there and stat.st_size > max(CHANGES_BYTES, len(entry)):
+                    os.unlink(self.path)
+                    is_there = False  # begin another one at once: where there is none, readers take it that nobody wrote
 
     def new(self) -> set[str] | None:
         """Return the names that were added since the last call, or None where everything has to be looked at."""
         try:
             stat = os.stat(self.path)
-            if (stat.st_ino, stat.st_size) == self._seen[:2]:
+            if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen[:3]:
                 return set()
             with disk.opened(self.path) as fd:
                 return self._read(fd)
@@ -61,22 +62,23 @@ class Changes:
             return None if before.inode else set()  # where there was no file nobody has written
 
     def _read(self, fd: int) -> set[str] | None:
-        stat, (inode, size, end) = os.fstat(fd), self._seen
+        stat, (inode, size, _, end) = os.fstat(fd), self._seen
         # What was read before must still stand there: a disk that failed may come back without it.
         goes_on = stat.st_ino == inode and os.pread(fd, len(end), size - len(end)) == end
         start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
         data = os.pread(fd, max(stat.st_size - start, 0), start)
         whole = data[:data.rfind(b"\n") + 1]
-        self._seen = _Seen(stat.st_ino, start + len(whole), ((end if goes_on else b"") + whole)[-_END_BYTES:])
+        self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, ((end if goes_on else b"") + whole)[-_END_BYTES:])
         names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
         return names - {""} if goes_on else None
 
 
 class _Seen(NamedTuple):
-    """How far a file was read: its inode, up to which size, and what stands before that."""
+    """How far a file was read: its inode, up to which size, its time then, and what stands before that."""
 
     inode: int = 0
     size: int = 0
+    mtime: int = 0
     end: bytes = b""
 
 
@@ -100,6 +102,7 @@ class FolderListing:
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
+        self._is_outdated = False  # the list is not that of the items
         self._again: set[str] = set()  # names to be looked at whatever changed
         self._items: dict[str, Item] = {}  # by key; a damaged one has no value
         self._keys: list[str] = []
@@ -110,12 +113,17 @@ class FolderListing:
         """Return the Listing; right at once after a write by any process."""
         with self._lock:
             changed = self._changes.new()
+            # What raises in here may leave the list half looked at; then the rest is looked at the next time.
             if changed is None or not self._is_known:
+                self._is_known = False
                 changed = self._all()
-            names = self._again = self._again | changed
-            if names and self._look_at(names):
+                self._is_known = True
+            self._again |= changed
+            if self._again:
+                self._look_at(self._again)
+            if self._is_outdated:
                 self._listing = self._build()
-            self._is_known = True
+                self._is_outdated = False
             return self._listing
 
     def _all(self) -> set[str]:
@@ -124,24 +132,22 @@ class FolderListing:
         except FileNotFoundError:
             return {lines.name_of(key) for key in self._items}
 
-    def _look_at(self, names: set[str]) -> bool:
-        """Read the newest versions under these names; True where something is not as it was."""
-        began = time.monotonic()
-        changed = False
+    def _look_at(self, names: set[str]) -> None:
+        """Read the newest versions under these names."""
+        began, count = time.monotonic(), len(names)
         for name in list(names):
             key = lines.key_of(name)
             item, is_settled = self._item(key) if key else (None, True)
             if is_settled:
                 self._again.discard(name)
             if key and self._items.get(key) != item:
-                changed = True
+                self._is_outdated = True
                 if item is None:
                     del self._items[key]
                 else:
                     self._items[key] = item
         if (seconds := time.monotonic() - began) > _LONG_SECONDS:
-            _log.info("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
-        return changed
+            _log.info("looking at %d items of %s took %.1f s", count, self.collection.name, seconds)
 
     def _item(self, key: str) -> tuple[Item | None, bool]:
         """Return the current Item, without its record, and True unless it has to be looked at again."""

@@ -5,20 +5,23 @@
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
 A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, adds the line, syncs it and then adds the newline. So no reader sees what a power loss could take back. A
+locks the file, tells lists, adds the line, syncs it and then adds the newline. So no reader sees what a power loss could take back. A
 crash leaves at most a last line without its newline, in a file that nobody has locked: that line counts if it is whole,
 and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
 
-Without history each version gets a file of its own, and the one before is removed.
+Without history each version gets a file of its own, and the one before is removed. The first one is named by the time, and
+each other one by the next number: so no name comes again, also where the versions start again at 1.
 """
 
 import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
+from itertools import pairwise
 from typing import NamedTuple
 
 from ...errors import DamagedItem, StorageError
@@ -86,17 +89,17 @@ class Log:
 
     # Reading
 
-    def newest(self) -> Newest:
-        """Return the Newest; raises DamagedItem."""
+    def newest(self, *, for_list: bool = False) -> Newest:
+        """Return the Newest; raises DamagedItem. ``for_list`` calls it pending from the moment that lists are told."""
         while True:
             with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
-                return self._newest()
+                return self._newest(for_list)
 
-    def _newest(self) -> Newest:
+    def _newest(self, for_list: bool) -> Newest:
         is_pending = False
         for start in reversed(self.starts()):
             with self._readable(start) as fd:
-                tail = self._tail(fd)
+                tail = self._tail(fd, for_list)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
                     continue  # its first version is being written, or never was
@@ -104,11 +107,11 @@ class Log:
                 return Newest(item, start, tail.end, tail.is_ended, is_pending, _signature(fd, tail, is_pending))
         return Newest(None, is_pending=is_pending)
 
-    def _tail(self, fd: int) -> "_Tail":
+    def _tail(self, fd: int, for_list: bool) -> "_Tail":
         """Return what the last line of a file is that counts."""
         while True:
             tail = _read_tail(fd)
-            if not tail.rest:
+            if not tail.rest and not for_list:
                 return tail
             if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
                 try:
@@ -131,20 +134,24 @@ class Log:
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
         """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
-        tiers = [self._lines_of(tier, newest, below, oldest_first) for tier in _TIERS]
+        end = newest.version + 1 if below is None else min(below, newest.version + 1)
+        tiers = [self._lines_of(tier, newest, end, oldest_first) for tier in _TIERS]
         last = None
         for line in merge(*tiers, key=self._version, reverse=not oldest_first):
             if self._version(line) != last:  # what is thinned out is in two files for a while
                 last = self._version(line)
                 yield lines.decode(self.collection, self.key, line)
 
-    def _lines_of(self, tier: str, newest: Newest, below: int | None, oldest_first: bool) -> Iterator[bytes]:
-        starts = [start for start in self.starts(tier) if below is None or start < below]
-        for start in starts if oldest_first else reversed(starts):
-            found = self.lines(start, tier, newest)
-            for line in found if oldest_first else reversed(found):
-                if below is None or self._version(line) < below:
-                    yield line
+    def _lines_of(self, tier: str, newest: Newest, end: int, oldest_first: bool) -> Iterator[bytes]:
+        """Yield the lines of a tier with a version below ``end``."""
+        starts = [start for start in self.starts(tier) if start < end]
+        files = list(pairwise([*starts, end]))
+        for start, next_start in files if oldest_first else reversed(files):
+            found = [line for line in self.lines(start, tier, newest) if self._version(line) < end]
+            if not found and tier != DAILY:  # it was removed meanwhile, and what stays of it is in the next tier
+                thinned = self._lines_of(_TIERS[_TIERS.index(tier) + 1], newest, next_start, True)
+                found = [line for line in thinned if self._version(line) >= start]
+            yield from found if oldest_first else reversed(found)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return the Item of a version up to ``newest``, or None."""
@@ -187,7 +194,7 @@ class Log:
     # Writing
 
     def append(self, newest: Newest, item: Item, announce: Callable[[], None]) -> Newest:
-        """Add a version, durably; ``announce`` is called just before it counts.
+        """Add a version, durably; ``announce`` is called before, while the file is locked.
 
         Raises OSError where nothing was added, and StorageError where that is not known.
         """
@@ -198,23 +205,35 @@ class Log:
         if not offset:
             with suppress(FileExistsError):
                 disk.make_one_folder(self.folder)
+        with self._locked(start) as fd:
+            line = lines.encode(item)
+            self._commit(fd, offset, line, announce, new_folder=newest.item is None)
+            end = offset + len(line) + 1
+            added = Newest(item._replace(revision=lines.revision_of(line)), start, end)
+            return added._replace(signature=_signature(fd, _Tail(line, end), False))
+
+    @contextmanager
+    def _locked(self, start: int) -> Iterator[int]:
+        """Open the file that begins with ``start`` for writing; a list that looks meanwhile looks again."""
         with disk.opened(self.path(start), os.O_RDWR | os.O_CREAT) as fd:
             disk.wait_for_lock(fd, self.path(start))
             try:
-                line = lines.encode(item)
-                self._commit(fd, offset, line, announce, new_folder=newest.item is None)
-                end = offset + len(line) + 1
-                added = Newest(item._replace(revision=lines.revision_of(line)), start, end)
-                return added._replace(signature=_signature(fd, _Tail(line, end), False))
+                yield fd
             finally:
                 fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _file_for(self, newest: Newest, version: int) -> int:
         """Return the start of the file that takes a version."""
+        if not self.collection.history:
+            return self.next_start(newest) if newest.item else time.time_ns() // 1000
         if newest.item is None or os.path.exists(self.path(version)):
             return version
         is_full = version - newest.start >= self.file_versions or newest.end >= FILE_BYTES
         return version if is_full else newest.start
+
+    def next_start(self, newest: Newest) -> int:
+        """Return the start of the next file, if the next version begins one."""
+        return newest.version + 1 if self.collection.history else newest.start + 1
 
     def _end_line(self, newest: Newest) -> Newest:
         with disk.opened(self.path(newest.start), os.O_RDWR) as fd:
@@ -228,9 +247,9 @@ class Log:
         try:
             if size > offset:
                 os.ftruncate(fd, offset)  # what a crash left
+            announce()
             disk.write_at(fd, line, offset)
             self._sync(fd, new_file=offset == 0, new_folder=new_folder)
-            announce()
             disk.write_at(fd, b"\n", offset + len(line))
         except OSError as error:
             self._undo(fd, offset, error)
@@ -252,17 +271,19 @@ class Log:
             if new_file and new_folder:
                 disk.sync_folder(os.path.dirname(self.folder))
 
-    def remove(self) -> None:
+    def remove(self, newest: Newest, announce: Callable[[], None]) -> None:
         """Remove all versions at once, durably; raises OSError where they are still there."""
         draft = disk.draft_of(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
-        os.rename(self.folder, draft)
-        try:
-            if self.is_durable:
-                disk.sync_folder(os.path.dirname(self.folder))
-        except OSError:
-            os.rename(draft, self.folder)
-            raise
+        with self._locked(newest.start):
+            announce()
+            os.rename(self.folder, draft)
+            try:
+                if self.is_durable:
+                    disk.sync_folder(os.path.dirname(self.folder))
+            except OSError:
+                os.rename(draft, self.folder)
+                raise
         shutil.rmtree(draft, ignore_errors=True)
 
     def remove_file(self, start: int, tier: str = NEWEST) -> None:

@@ -56,4 +56,4 @@ class Remembered:
             self._entries.clear()
             self._bytes = 0
         self._bytes += size
-        self._entries[name] = _Entry(newest, log.path(newest.start), log.path(newest.version + 1), size)
+        self._entries[name] = _Entry(newest, log.path(newest.start), log.path(log.next_start(newest)), size)

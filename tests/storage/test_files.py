@@ -1,0 +1,440 @@
+"""The storage in files as people, backups and other programs meet it, and what an operation costs."""
+
+import errno
+import json
+import os
+import re
+import stat
+
+import pytest
+from storekit import (
+    PLAIN, THINGS, VOLATILE, OtherProcess, Thing, files_below, in_processes, metrics, open_files, past, put, remove,
+    value, versions,
+)
+
+from deploymetrics.errors import SettingError, StorageError
+from deploymetrics.storage import Collection
+from deploymetrics.storage.files import copies, disk, listing, log, remembered
+
+QUICK = Collection("quick", Thing, history=True, durable=False)
+
+
+@pytest.fixture
+def other(folder, clock):
+    """Another storage on the same folder."""
+    return open_files(folder, clock)
+
+
+def findings(store, **options):
+    return [sentence for _, sentence in store.verify(THINGS, **options)]
+
+
+# What is where
+
+
+def test_the_layout_is_what_the_module_says(store, folder):
+    put(store, "Ä", "1")
+    put(store, "Ä", "2")
+    put(store, "a", collection=PLAIN)
+    names = [name for name in files_below(folder) if not name.startswith("locks/")]
+    assert re.fullmatch(r"data/plain/a/\d{17}\.jsonl", names.pop(2))
+    assert names == [
+        "data/format.json",
+        "data/plain/.changes",
+        "data/things/%C3%84/00000000000000001.jsonl",
+        "data/things/.changes",
+        "things/%C3%84.json",
+    ]
+
+
+def test_a_version_is_a_line_that_begins_with_the_storages_own(store, folder):
+    put(store, "a", "[1.10]", author='"é"')
+    put(store, "a", kept=True)
+    remove(store, "a", author="bob")
+    at = '"changedAt":"2018-01-12T12:00:03.123456Z"'
+    assert (folder / "data/things/a/00000000000000001.jsonl").read_text() == (
+        f'{{"version":1,{at},"changedBy":"\\"é\\"","tag":"a","metrics":[1.10]}}\n'
+        f'{{"version":2,"kept":true,{at},"changedBy":"alice","tag":"a","metrics":1}}\n'
+        f'{{"version":3,{at},"changedBy":"bob","deleted":true}}\n'
+    )
+
+
+@pytest.mark.parametrize("length, number", [(1, 64), (100_000, 3), (300_000, 1)])
+def test_a_file_has_so_many_versions_or_bytes(store, folder, length, number):
+    for _ in range(2 * number + 1):
+        put(store, "a", '"%s"' % ("x" * length), collection=QUICK)
+    files = [f"{1 + count * number:017d}.jsonl" for count in range(3)]
+    assert files_below(folder / "data/quick/a") == files
+
+
+def test_the_names_of_keys_differ_where_case_does_not(store, folder):
+    keys = ["\u0800" * 21 + "a", "😀" * 16, "%" * 64, "a", "A", "aB", "Ab", "%41", "ä", "Ä", ".a", ".", ".."]
+    for key in keys:
+        put(store, key)
+    names = os.listdir(folder / "things")
+    assert len({name.lower() for name in names}) == len(keys)
+    assert max(map(len, names)) < 255
+    assert {name + ".json" for name in os.listdir(folder / "data/things")} - {".changes.json"} == set(names)
+    assert sorted(map(copies.key_of, names)) == store.keys(THINGS) == sorted(keys)
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_files_and_folders_are_private(umask, store, folder):
+    for key in ["a", "ä"]:
+        for collection in (THINGS, PLAIN, VOLATILE):
+            for _ in range(70):
+                put(store, key, collection=collection)
+    store.restore(THINGS, "b", [item._replace(key="b", value=value("b")) for item in store.history(THINGS, "a")][::-1])
+    store.purge(THINGS, "a", "alice", 3)
+    for at, _, files in os.walk(folder):
+        assert stat.S_IMODE(os.stat(at).st_mode) == 0o700, at
+        assert {stat.S_IMODE(os.stat(os.path.join(at, name)).st_mode) for name in files} <= {0o600}, at
+
+
+# The format
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ('{"format": 3}', "has the format 3; this release reads 2. Use the release that wrote it"),
+    ("", "does not say which format"), ("{}", "does not say which format"), ("3", "does not say which format"),
+    ('{"format": "2"}', "this release reads 2"),
+])
+def test_a_folder_of_another_format_is_refused(store, folder, clock, text, sentence):
+    put(store, "a")
+    (folder / "data/format.json").write_text(text)
+    before = files_below(folder)
+    with pytest.raises(SettingError, match=sentence):
+        open_files(folder, clock)
+    assert files_below(folder) == before
+    assert (folder / "data/format.json").read_text() == text
+
+
+def test_a_new_folder_says_its_format(store, folder):
+    assert json.loads((folder / "data/format.json").read_text()) == {"format": 2}
+
+
+def test_a_missing_format_file_is_made_again(store, folder, clock):
+    put(store, "a")
+    (folder / "data/format.json").unlink()
+    assert past(open_files(folder, clock), "a") == [(1, "1")]
+    test_a_new_folder_says_its_format(store, folder)
+
+
+def test_a_folder_that_is_gone_is_an_error_and_not_empty(store, folder, other):
+    put(store, "a")
+    os.rename(folder / "data", folder / "away")
+    for attempt in (
+        other.check, lambda: other.read(THINGS, "a"), lambda: other.items(THINGS), lambda: other.keys(THINGS),
+        lambda: past(other, "a"), lambda: other.version(THINGS, "a", 1),
+    ):
+        with pytest.raises(StorageError):
+            attempt()
+    os.rename(folder / "away", folder / "data")
+    assert past(other, "a") == [(1, "1")]
+    assert len(other.items(THINGS).items) == 1
+
+
+# Copies
+
+
+def test_a_copy_is_exactly_the_document(store, folder):
+    for text in ('{"a": 1.10, "ä":[]}'.replace(" ", ""), "1", '"%s"' % ("x" * 5000), "2"):
+        put(store, "a", text)
+        assert (folder / "things/a.json").read_bytes() == value("a", text)
+    remove(store, "a")
+    assert os.listdir(folder / "things") == []
+    assert findings(store) == []
+
+
+def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):
+    seen, update = [], copies.update
+
+    def look(*args):
+        seen.append(other.read(THINGS, "a"))
+        update(*args)
+
+    monkeypatch.setattr(copies, "update", look)
+    first = put(store, "a")
+    remove(store, "a")
+    assert seen == [first, None]
+
+
+@pytest.mark.parametrize("change", [
+    lambda path: path.write_bytes(value("a", "3")), lambda path: path.write_bytes(b""), lambda path: path.unlink(),
+    lambda path: path.write_bytes(path.read_bytes()[:-3]), lambda path: path.write_bytes(path.read_bytes() + b"\n"),
+    lambda path: path.write_bytes(b"\xff" * 5000),
+], ids=["edited", "emptied", "removed", "cut", "longer", "garbage"])
+@pytest.mark.parametrize("mend", ["write", "repair"])
+def test_a_copy_that_is_not_right_answers_nothing_and_is_written_again(store, folder, clock, change, mend):
+    item = put(store, "a", "2")
+    change(folder / "things/a.json")
+    for reader in store, open_files(folder, clock):
+        assert reader.read(THINGS, "a") == item
+        assert [one.revision for one in reader.items(THINGS).items] == [item.revision]
+        assert past(reader, "a") == [(1, "2")]
+        assert findings(reader) == ["the copy things/a.json is not that of the current version"]
+    if mend == "write":
+        item = put(store, "a", "4")
+    else:
+        assert findings(store, repair=True) == ["the copy things/a.json was written again"]
+    assert (folder / "things/a.json").read_bytes() == item.value
+    assert findings(store) == []
+
+
+def test_a_copy_of_what_is_not_there_is_no_item(store, folder):
+    put(store, "a")
+    remove(store, "a")
+    for key in "ab":
+        (folder / f"things/{key}.json").write_bytes(value(key))
+    assert store.read(THINGS, "a") is store.read(THINGS, "b") is None
+    assert store.items(THINGS).items == ()
+    assert store.keys(THINGS) == ["a"]
+    assert len(findings(store)) == len(findings(store, repair=True)) == 2
+    assert os.listdir(folder / "things") == []
+    assert put(store, "b").version == 1
+
+
+@pytest.mark.parametrize("name", ["A.json", "%61.json", "a.json~", "a.txt", "%FF.json", "README"])
+def test_files_with_other_names_are_told_and_left_alone(store, folder, name):
+    put(store, "a")
+    (folder / "things" / name).write_bytes(value("a"))
+    (folder / "data/things" / name).mkdir()
+    told = [f"copies in things/{name}"] + ([] if name in ("a.json~", "a.txt") else [f"things/{name}"])
+    assert all(any(sentence.startswith(f"{one} ") for sentence in findings(store, repair=True)) for one in told)
+    assert (folder / "things" / name).read_bytes() == value("a")
+
+
+def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):
+    put(store, "a")
+    (folder / "things/a.json").unlink()
+    (folder / "things/a.json").mkdir()
+    assert put(store, "a", "2") == store.read(THINGS, "a")
+    remove(store, "a")
+    assert caplog.text.count("a.json was not written") == 2
+
+
+# What is remembered
+
+
+@pytest.fixture
+def only_size(monkeypatch):
+    """File systems whose times stand still and which use the number of a removed file again."""
+    for module in log, remembered:
+        monkeypatch.setattr(module, "signature_of", lambda stat: (stat.st_size,))
+
+
+@pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
+def test_memory_relies_on_no_time_and_no_inode(only_size, store, other, collection):
+    for number in range(1000, 1150):
+        item = put(store, "a", str(number), collection=collection)
+        assert other.read(collection, "a") == item
+        assert [one.revision for one in other.items(collection).items] == [item.revision]
+        if number % 9 < 3:
+            remove(store, "a", collection=collection)
+            if number % 2:
+                assert other.read(collection, "a") is None
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """The paths that are opened or listed from now on."""
+    paths = []
+
+    def patch(name):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, *args, **options: paths.append(path) or real(path, *args, **options))
+
+    for name in ("open", "listdir"):
+        patch(name)
+    return paths
+
+
+def test_a_read_of_what_is_as_it_was_opens_nothing(store, other, looks):
+    item = put(store, "a")
+    assert other.read(THINGS, "a") == item
+    looks.clear()
+    assert store.read(THINGS, "a") == other.read(THINGS, "a") == item
+    assert looks == []
+
+
+def test_the_first_read_of_a_key_does_not_look_at_the_others(store, folder, clock, looks):
+    for number in range(30):
+        put(store, f"k{number:02d}")
+    looks.clear()
+    reader = open_files(folder, clock)
+    assert reader.read(THINGS, "k07").key == "k07"
+    assert list(reader.history(THINGS, "k07"))
+    assert put(reader, "k07").version == 2
+    assert reader.read(THINGS, "new") is None
+    known = ("/k07", "/k07.json", "/new", "/format.json", "/.changes", "/00000000000000001.jsonl")
+    assert all(path.endswith(known) or "/locks/" in path for path in looks)
+    assert not any("/k0" in path and "/k07" not in path for path in looks)
+
+
+def test_a_list_looks_only_at_what_changed(store, other, folder, looks):
+    for number in range(30):
+        put(store, f"k{number:02d}")
+    for reader in store, other:
+        reader.items(THINGS)
+    looks.clear()
+    assert len(store.items(THINGS).items) == len(other.items(THINGS).items) == 30
+    assert looks == []
+    put(store, "k03", "2")
+    looks.clear()
+    assert metrics(other.items(THINGS).items[3]) == "2"
+    assert [os.path.relpath(path, folder) for path in looks] == [
+        "data/things/.changes", "data/things/k03", "data/things/k03/00000000000000001.jsonl",
+    ]
+
+
+def test_what_is_remembered_is_bounded(store, other, monkeypatch):
+    monkeypatch.setattr(remembered, "ITEM_BYTES", 1000)
+    monkeypatch.setattr(remembered, "ALL_BYTES", 5000)
+    put(store, "large", '"%s"' % ("x" * 1000))
+    for number in range(20):
+        put(store, f"k{number}")
+        assert other.read(THINGS, f"k{number}").key == f"k{number}"
+        assert other.read(THINGS, "large").key == "large"
+        assert 1 <= len(other._remembered._entries) <= 4
+
+
+def look_at_all(store, other, number, *keys):
+    for turn in range(number):
+        key = keys[turn % len(keys)]
+        item = put(store, key, str(turn))
+        assert {one.key: one.revision for one in other.items(THINGS).items}[key] == item.revision
+
+
+@pytest.mark.parametrize("limit", [1, 20, 50, 1000])
+def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other, folder, monkeypatch, limit):
+    monkeypatch.setattr(listing, "CHANGES_BYTES", limit)
+    assert other.items(THINGS).items == ()
+    look_at_all(store, other, 60, "a", "b", "c")
+    for turn in range(60):  # begun anew more than once since the last look
+        items = [put(store, key, str(turn)) for key in "abcab"[turn % 3:]]
+        newest = {item.key: item.revision for item in items}
+        assert newest.items() <= {one.key: one.revision for one in other.items(THINGS).items}.items()
+        assert other.items(THINGS) == store.items(THINGS) == open_files(folder).items(THINGS)
+    path = folder / "data/things/.changes"
+    assert not path.exists() or path.stat().st_size <= limit + 20
+
+
+def rotate_and_look(folder, number, keys):
+    """The body of a process; keys of its own that it must see in the list at once."""
+    listing.CHANGES_BYTES = 100
+    store = open_files(folder)
+    look_at_all(store, store, number, *(f"{os.getpid()}-{key}" for key in keys))
+
+
+def test_processes_that_begin_the_file_of_changes_anew_miss_nothing(store, folder):
+    in_processes(3, rotate_and_look, folder, 40, "ab")
+    assert len(store.items(THINGS).items) == 6
+
+
+@pytest.mark.parametrize("harm", [
+    lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"%FF\n%zz 3\n\xff\n"),
+    lambda path: path.write_bytes(path.read_bytes()[:-4]), lambda path: path.write_bytes(path.read_bytes() + b"b"),
+    lambda path: path.write_bytes(b"x" * len(path.read_bytes())), lambda path: os.truncate(path, 3),
+], ids=["removed", "emptied", "garbage", "half-line", "begun-line", "other-bytes", "cut"])
+def test_a_harmed_file_of_changes_costs_nothing(store, other, folder, clock, harm):
+    look_at_all(store, other, 9, "a", "b", "c")
+    harm(folder / "data/things/.changes")
+    look_at_all(store, other, 9, "a", "b", "c")
+    harm(folder / "data/things/.changes")
+    assert other.items(THINGS) == open_files(folder, clock).items(THINGS)
+    look_at_all(open_files(folder, clock), other, 9, "a", "b", "d")
+
+
+def test_a_list_that_broke_off_is_right_afterwards(store, other, folder, monkeypatch):
+    keys = [f"{number:02d}" for number in range(8)]
+    items = [put(store, key) for key in keys]
+    other.items(THINGS)
+    for count in range(1, 9):
+        items = [put(store, keys[0], str(count)), *items[1:]]
+        for key in keys:
+            listing.Changes(folder / "data/things").add(key, 1)  # as writers that then broke off
+        left, opened = [count], disk.opened
+
+        def fail_later(path, how=os.O_RDONLY, left=left, opened=opened):
+            if path.endswith(".jsonl"):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise OSError(errno.EMFILE, "no")
+            return opened(path, how)
+
+        with monkeypatch.context() as patched, pytest.raises(StorageError):
+            patched.setattr(disk, "opened", fail_later)
+            other.items(THINGS)
+        assert [one.revision for one in other.items(THINGS).items] == [item.revision for item in items]
+
+
+def test_a_version_whose_writer_was_killed_is_in_the_list_once_it_was_read(store, other, monkeypatch):
+    put(store, "a", "1")
+    other.items(THINGS)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(listing.Changes, "add", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        put(store, "a", "2")
+    read = other.read(THINGS, "a")
+    assert [item.revision for item in other.items(THINGS).items] == [read.revision]
+    assert put(other, "a", "3").version == read.version + 1
+    assert [metrics(item) for item in store.items(THINGS).items] == ["3"]
+
+
+# What an operation costs
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How often each system call was made from now on, and how many bytes were read and written."""
+    counts = dict.fromkeys(["open", "fsync", "fdatasync", "pread", "pwrite"], 0)
+
+    def patch(name):
+        real = getattr(os, name)
+
+        def counted(*args, **options):
+            result = real(*args, **options)
+            counts[name] += {"pread": lambda: len(result), "pwrite": lambda: result}.get(name, lambda: 1)()
+            return result
+
+        monkeypatch.setattr(os, name, counted)
+
+    for name in counts:
+        patch(name)
+    return counts
+
+
+def test_a_write_is_one_sync_and_without_durability_none(store, calls):
+    for collection, syncs in ((THINGS, 1), (PLAIN, 2), (VOLATILE, 0)):
+        for _ in range(10):
+            put(store, "a", collection=collection)
+        calls.update(fsync=0, fdatasync=0)
+        put(store, "a", collection=collection)
+        assert calls["fsync"] + calls["fdatasync"] == syncs, collection.name
+    for key in "ab":
+        calls.update(fsync=0, fdatasync=0)
+        put(store, key, collection=VOLATILE)
+        remove(store, key, collection=VOLATILE)
+        assert calls["fsync"] + calls["fdatasync"] == 0
+
+
+@pytest.mark.parametrize("length", [10, 100_000], ids=["small", "large"])
+def test_no_write_is_dear_however_long_the_history(folder, clock, calls, length):
+    store = open_files(folder, clock, versions=16 if length > 10 else 128, hourly_days=2, daily_days=30)
+    text, costs = '"%s"' % ("x" * length), []
+    for _ in range(30 * 24 if length > 10 else 90 * 24):
+        clock.forward(hours=1)
+        calls.update(dict.fromkeys(calls, 0))
+        put(store, "a", text, collection=QUICK)
+        costs.append(dict(calls))
+    assert max(cost["open"] for cost in costs) <= 24
+    assert max(cost["pwrite"] for cost in costs) <= 6 * 2**18
+    assert max(cost["pread"] for cost in costs) <= 16 * 2**18
+    # On average a version is written three times: here, and to the hourly and to the daily tier.
+    assert sum(cost["pwrite"] for cost in costs) <= 3 * len(costs) * (length + 120)
+    assert len(versions(store, "a", QUICK)) < 250
