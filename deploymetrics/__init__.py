@@ -101,7 +101,9 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock) -> Service
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
     )
     accounts = Accounts(store, settings["PASSWORD_HASH"])
-    sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])
+    sessions = Sessions(
+        store, clock, accounts, secret_key=settings["SECRET_KEY"], limit=settings["SESSION_LIMIT_SECONDS"]
+    )
     throttle = Throttle(
         store,
         clock,

@@ -39,6 +39,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How long a browser's login lives after its last use.
 # LOGIN_SECONDS = 28800
 
+# When a SessionToken or a browser's login ends, in seconds after it began, however often it is used.
+# SESSION_LIMIT_SECONDS = 604800
+
 # How long a worker remembers that a credential was right; 0 checks the password on each request.
 # CREDENTIAL_CACHE_SECONDS = 60
 

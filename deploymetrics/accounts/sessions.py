@@ -39,13 +39,15 @@ _log = logging.getLogger(__name__)
 class Session(msgspec.Struct, frozen=True, array_like=True):
     """From which epoch of the account a session is, how long it lives after a use, and until when.
 
-    ``lifetime`` is in seconds, ``expires`` in seconds since 1970. A signed token that was ended is kept until it
+    ``lifetime`` is in seconds, ``expires`` and ``latest`` in seconds since 1970; no use moves ``expires`` past
+    ``latest``. A signed token that was ended is kept until it
     expires anyway, with an epoch that no account has.
     """
 
     epoch: str
     lifetime: int
     expires: float
+    latest: float
 
     def is_alive(self, now: float) -> bool:
         """Return True before it expires; one that outlives its lifetime was begun under a clock that was ahead."""
@@ -84,12 +86,13 @@ class _Token(NamedTuple):
 
 
 class Sessions:
-    """The sessions of a storage."""
+    """The sessions of a storage. None lives longer than ``limit`` seconds, however often it is used."""
 
-    def __init__(self, store: Storage, clock: Clock, accounts: Accounts, secret_key: str) -> None:
+    def __init__(self, store: Storage, clock: Clock, accounts: Accounts, *, secret_key: str, limit: int) -> None:
         self.store = store
         self.clock = clock
         self.accounts = accounts
+        self.limit = limit
         self._signer = URLSafeSerializer(secret_key, salt="session")
         self._sweeper = Sweeper(store, clock, SESSIONS)
         self._ending: dict[str, _Token] = {}  # ended, and the storage did not take it yet
@@ -99,7 +102,8 @@ class Sessions:
         """Return the token of a new session of the Account that lives ``lifetime`` seconds after its last use."""
         self._sweeper.sweep()
         self._store_endings()
-        session = Session(account.epoch, lifetime, self.clock.timestamp() + lifetime)
+        now = self.clock.timestamp()
+        session = Session(account.epoch, lifetime, now + min(lifetime, self.limit), now + self.limit)
         key = _key_of(account.name)
         token = key + secrets.token_urlsafe(20)
 
@@ -149,13 +153,13 @@ class Sessions:
             session = record.sessions.get(id) if record else None
             return _Token(match[1], id, record.account, session, False) if record and session else None
         try:
-            account, epoch, lifetime, expires, _ = self._signer.loads(token)
+            account, *fields, _ = self._signer.loads(token)
         except BadData:
             return None
         key = _key_of(account)
         record = self._read(key)
         was_ended = record is not None and id in record.sessions
-        return None if was_ended else _Token(key, id, account, Session(epoch, lifetime, expires), True)
+        return None if was_ended else _Token(key, id, account, Session(*fields), True)
 
     def _read(self, key: str) -> SessionsRecord | None:
         item = self.store.read(SESSIONS, key)
@@ -168,7 +172,7 @@ class Sessions:
 
     def _renew(self, found: _Token) -> None:
         session = found.session
-        expires = self.clock.timestamp() + session.lifetime
+        expires = min(self.clock.timestamp() + session.lifetime, session.latest)
         if expires - session.expires < session.lifetime * _RENEW_AFTER:
             return
         renewed = msgspec.structs.replace(session, expires=expires)

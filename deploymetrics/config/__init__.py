@@ -100,6 +100,8 @@ SETTINGS = (
             "How long a SessionToken from /api/login lives after its last use."),
     Setting("LOGIN_SECONDS", _whole(1, 365 * 86400), 8 * 3600,
             "How long a browser's login lives after its last use."),
+    Setting("SESSION_LIMIT_SECONDS", _whole(1, 365 * 86400), 7 * 86400,
+            "When a SessionToken or a browser's login ends, in seconds after it began, however often it is used."),
     Setting("CREDENTIAL_CACHE_SECONDS", _whole(0, 3600), 60,
             "How long a worker remembers that a credential was right; 0 checks the password on each request."),
     Setting("PASSWORD_HASH", fields.String(validate=validate.OneOf(PASSWORD_HASHES)), PASSWORD_HASHES[0],

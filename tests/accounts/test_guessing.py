@@ -8,6 +8,7 @@ from conftest import PASSWORD
 from problems import assert_problem
 
 from deploymetrics import create_app
+from deploymetrics.accounts.expiry import Sweeper
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import StorageFull
 
@@ -40,7 +41,10 @@ def test_guessing_is_slowed_on_every_worker(workers, master, clock):
     assert_throttled(guess(workers[1]), 1)
 
 
-def test_guesses_are_forgotten(nobody, master, clock):
+@pytest.mark.parametrize("is_swept", [True, False])
+def test_guesses_are_forgotten(nobody, master, clock, monkeypatch, is_swept):
+    if not is_swept:
+        monkeypatch.setattr(Sweeper, "sweep", lambda self: None)
     for _ in range(5):
         guess(nobody)
     assert_throttled(guess(nobody), 1)
@@ -154,6 +158,15 @@ def test_nobody_is_told_that_a_password_is_wrong_where_the_accounts_cannot_be_re
     for name in ("master-operator", "nobody"):
         assert_problem(master.get("/api/login", auth=(name, "x" * 9)), 503, "damaged-item")
     assert services.accounts.exist()  # so a start does not make the first account again
+
+
+def test_a_success_under_a_clock_that_was_ahead_is_not_one_of_lately(workers, master, clock):
+    clock.forward(days=4000)
+    assert guess(workers[0], password=PASSWORD, address="192.0.2.1").status_code == 200
+    clock.forward(days=-4000)
+    for number in range(11):
+        guess(workers[0], address=f"198.51.100.{number}")
+    assert guess(workers[1], password=PASSWORD, address="192.0.2.1").status_code == 429
 
 
 def test_a_wait_from_a_clock_that_was_ahead_is_not_kept(app, master, clock):

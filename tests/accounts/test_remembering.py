@@ -82,7 +82,7 @@ def test_the_hash_for_nobody_is_computed_once(monkeypatch):
 def test_a_password_is_hashed_anew_where_the_method_changed(services, master, webui, monkeypatch):
     monkeypatch.setattr(service, "is_hashed_by", passwords.is_hashed_by)
     monkeypatch.setattr(passwords, "generate_password_hash", generate_password_hash)
-    token, before = token_of(master), services.accounts.find("master-operator")
+    before, token = services.accounts.find("master-operator"), token_of(master)
     services.accounts.password_hash = "scrypt:1024:8:1"
     assert master.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
     record = services.accounts.find("master-operator")
@@ -91,6 +91,20 @@ def test_a_password_is_hashed_anew_where_the_method_changed(services, master, we
     assert master.get(LIST, auth=None, headers={"SessionToken": token}).status_code == 200
     app = services.accounts.find("webui-app")
     assert webui.get("/api/login").status_code == 200 and services.accounts.find("webui-app") == app
+
+
+def test_a_password_that_changes_while_the_old_one_is_hashed_anew_stays(services, master, monkeypatch):
+    make = passwords.generate_password_hash
+
+    def changed_meanwhile(*args):
+        monkeypatch.setattr(passwords, "generate_password_hash", make)
+        services.accounts.set_password("master-operator", "the new password")
+        return make(*args)
+
+    monkeypatch.setattr(service, "is_hashed_by", lambda stored, method: False)
+    monkeypatch.setattr(passwords, "generate_password_hash", changed_meanwhile)
+    services.credentials.check_password("master-operator", PASSWORD, ADDRESS)
+    assert services.credentials.check_password("master-operator", "the new password", ADDRESS)
 
 
 def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, master, monkeypatch):

@@ -105,6 +105,19 @@ def test_a_signed_token_cannot_be_changed(workers, master, disk, change):
     assert statuses(workers, {"SessionToken": change(token)}) == [401, 401]
 
 
+@pytest.mark.parametrize("lifetime", [300, 3600])
+def test_no_session_outlives_the_limit(services, account, clock, lifetime):
+    services.sessions.limit = 1000
+    token = services.sessions.start(account, lifetime)
+    for _ in range(3):
+        clock.forward(seconds=299)
+        assert services.sessions.resume(token)
+    clock.forward(seconds=102)
+    assert services.sessions.resume(token)
+    clock.forward(seconds=1)
+    assert services.sessions.resume(token) is None
+
+
 def test_an_account_has_so_many_sessions_and_the_others_end_first(services, account, monkeypatch):
     monkeypatch.setattr(module, "MAX_SESSIONS", 5)
     browser = services.sessions.start(account, 8 * 3600)

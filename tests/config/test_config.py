@@ -27,6 +27,7 @@ ROWS = {
     "CREDENTIAL_CACHE_SECONDS": ("0", 0, ["-1", "x", "3601"]),
     "GUESSES": ("3", 3, ["0", "x", "1001"]),
     "GUESSES_PER_ADDRESS": ("3", 3, ["0", "x", "100001"]),
+    "SESSION_LIMIT_SECONDS": ("3", 3, ["0", "x", "31536001"]),
     "PASSWORD_HASH": ("scrypt:65536:8:2", "scrypt:65536:8:2", ["", "md5", "scrypt:32768:8:1", "plain"]),
     "GUESS_DELAY_SECONDS": ("3", 3, ["0", "x", "86401"]),
     "HISTORY_VERSIONS": ("1", 1, ["0", "all", "1000001"]),
