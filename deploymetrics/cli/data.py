@@ -14,7 +14,7 @@ from ..documents.expectations import EXPECTATIONS
 from ..documents.service import DOCUMENTS
 from ..errors import StorageError
 from ..services import services
-from ..sources.server import STARTS
+from ..starts import STARTS
 
 KINDS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, LEAVING, SESSIONS, FAILURES, COLLECTOR, STARTS)
 

@@ -5,7 +5,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..services import services
-from ..sources.server import record_start
+from ..starts import record_start
 
 
 def _check_bind(bind):
