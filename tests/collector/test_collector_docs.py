@@ -9,7 +9,8 @@ from deploymetrics.collector.task import SourceState
 from deploymetrics.config import SETTINGS
 from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix import default_metrics
-from deploymetrics.sources.server import ServerSource, record_start
+from deploymetrics.sources.server import ServerSource
+from deploymetrics.starts import record_start
 
 TEXT = (Path(__file__).parents[2] / "docs" / "collector.rst").read_text(encoding="utf-8")
 ROW = re.compile(r"   \* - ``(\w+)``\n     - ``(.*)``\n     - (\w+)\n     - ``(.*)``\n")

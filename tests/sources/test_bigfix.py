@@ -8,12 +8,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asking import ask
 from bigfix_relevance_analyzer import Dialect, analyze_relevance
 from bigfix_standin import StandIn, make_certificate
 from bigfix_standin.app import PASSWORD, TOKEN, USER
 
-from deploymetrics.collector.isolation import Outcome, Running, ask
-from deploymetrics.collector.process import Stop
+from deploymetrics.collector.isolation import Outcome
 from deploymetrics.config import load_settings
 from deploymetrics.errors import SettingError
 from deploymetrics.sources import MAX_REASON, Context
@@ -188,10 +188,8 @@ def test_a_compressed_answer_is_not_unpacked(source, server):
 
 def test_a_source_that_hangs_is_ended(source, server):
     server.behave(ANSWERS, mode="slow")
-    stop = Stop()
-    outcome = Running("bigfix", source(), 1).outcome(stop)
+    outcome = ask("bigfix", source(), seconds=1)
     server.release()
-    stop.close()
     assert outcome.error == "There was no answer within 1 seconds."
 
 
@@ -323,9 +321,7 @@ def test_a_credentials_file_that_is_not_utf_8(credentials, tmp_path):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_credentials_file_that_is_no_file(source, tmp_path, make):
     make(tmp_path / "bigfix", 0o600)
-    stop = Stop()
-    outcome = Running("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), 10).outcome(stop)
-    stop.close()
+    outcome = ask("bigfix", source(BIGFIX_CREDENTIALS_FILE="bigfix"), seconds=10)
     assert outcome.permanent and outcome.error.startswith("BIGFIX_CREDENTIALS_FILE ")
 
 
