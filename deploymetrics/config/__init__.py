@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
@@ -34,11 +34,23 @@ def _whole(low, high):
     return WholeNumber(validate=validate.Range(low, high))
 
 
-class _Relevance(fields.Dict):
-    """A dict of name → relevance, or None; in the environment it is JSON."""
+class _Expression(fields.Nested):
+    """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
 
     def __init__(self):
-        super().__init__(fields.String(validate=validate.Length(1, 200)), fields.String(allow_none=True))
+        answer = fields.String(validate=validate.OneOf(["number", "text", "counts", "any"]))
+        rows = {"relevance": fields.String(validate=validate.Length(1)), "answer": answer, "every": _whole(0, 30 * 86400)}
+        super().__init__(Schema.from_dict(rows), allow_none=True)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
+
+
+class _Relevance(fields.Dict):
+    """A dict of name → _Expression or None; in the environment it is JSON."""
+
+    def __init__(self):
+        super().__init__(fields.String(validate=validate.Length(1, 200)), _Expression())
 
     def _deserialize(self, value, attr, data, **kwargs):
         if isinstance(value, str):

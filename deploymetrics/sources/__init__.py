@@ -36,8 +36,8 @@ class Findings(NamedTuple):
     ``values``: metric → its value.
     ``failed``: metric → the reason why it has none; its last value stays.
     ``warning``: a sentence for the administrator.
-    ``asked``: metric → when it was asked last, in seconds since 1970. It comes back in the next Round. A metric that is
-    here and not among the values keeps its last value, so a source that does not ask everything each time names all.
+    ``asked``: metric → when it was asked last, in seconds since 1970, or 0 for never. It comes back in the next Round. A
+    metric that is here and not among the values keeps its last value, so a source that asks only some names all.
     """
 
     values: dict[str, Value]
@@ -94,7 +94,8 @@ class Round(NamedTuple):
     def is_due(self, metric: str, every: float) -> bool:
         """Return True if the metric failed, or was not asked for ``every`` seconds. A clock put back makes it due."""
         # A second less: a round starts at the end of the interval, give or take the rounding of numbers.
-        return metric in self.failed or not 0 <= self.now - self.asked.get(metric, 0.0) < every - 1
+        last = self.asked.get(metric)
+        return not last or metric in self.failed or not 0 <= self.now - last < every - 1
 
 
 class Source:
