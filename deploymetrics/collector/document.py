@@ -50,7 +50,7 @@ def _composed(states: Sequence["SourceState"], item: Any) -> dict[str, Any]:
 
 
 def _decoded(metrics: msgspec.Raw) -> dict[str, Any]:
-    """Return metric → value of a document that the collector wrote; empty for one of another shape, which was imported."""
+    """Return metric → value of a document that the collector wrote; empty for an imported one of another shape."""
     try:
         (values,) = msgspec.json.decode(metrics, type=list[dict[str, Any]])
     except (msgspec.DecodeError, ValueError):

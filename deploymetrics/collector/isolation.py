@@ -1,11 +1,11 @@
-"""Asks a source, so that one that hangs, fails or ends the process harms nothing but its own answer.
+"""Asks a source, so that one that hangs, fails or ends the process harms only its own answer.
 
 Sources run in the collector's own process, one after the other. That process stands alone already: no request waits for
 it, and ``serve`` starts it again when it ends. What is left to do is to end a source that takes too long:
 
 - A timer raises Interrupted in it, whatever Python does there.
-- A source that hangs in C never sees that. Then a watchdog, which is a thread of C and needs nothing of Python, ends the
-  process. What the other sources said is stored by then.
+- A source that hangs in C never sees that. Then a watchdog ends the process; it is a thread of C and needs nothing of
+  Python. What the other sources said is stored by then.
 - The next process must not fall into the same hole. So the collector's lock names the source that is being asked, and
   one in which a process ended has failed, with the delay that follows a failure.
 
@@ -134,8 +134,6 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     except (Exception, SystemExit) as error:
         log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
         return Outcome(error=f"The source failed with {type(error).__name__}; the log says where.")
-    if len(msgspec.json.encode(outcome)) > MAX_ANSWER:
-        return Outcome(error=f"The answer is larger than {MAX_ANSWER} bytes.")
     return outcome
 
 
@@ -154,9 +152,13 @@ def _outcome(source: Source, current: Round) -> Outcome:
 
 
 def _checked(findings: Findings) -> Outcome:
-    return Outcome(
-        rendered(findings.values),
-        {metric_name(metric): one_line(reason) for metric, reason in findings.failed.items()},
-        one_line(findings.warning),
-        {metric_name(metric): float(when) for metric, when in findings.asked.items()},
-    )
+    """Return the Outcome in which a metric whose value is nonsense, or too large, has failed."""
+    values, failed = rendered(findings.values)
+    failed |= {metric_name(metric): one_line(reason) for metric, reason in findings.failed.items()}
+    asked = {metric_name(metric): float(when) for metric, when in findings.asked.items()}
+    sizes = {metric: len(msgspec.json.encode(value)) for metric, value in values.items()}
+    for metric in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if sum(map(sizes.__getitem__, values)) > MAX_ANSWER:
+            failed[metric] = f"The values of the source take more than {MAX_ANSWER} bytes, this one {sizes[metric]}."
+            del values[metric]
+    return Outcome(values, failed, one_line(findings.warning), asked)

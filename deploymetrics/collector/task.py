@@ -104,7 +104,9 @@ class DeploymentMetricsCollectorTask:
         self._unsaved: dict[str, SourceState] = {}
 
     def due(self, *, first: bool = False, retry: bool = False) -> list[str]:
-        """Return the names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all.
+        """Return the names of the sources to be asked now.
+
+        ``first`` adds those that are not due and did not fail, ``retry`` all.
 
         One whose SourceState is damaged is never asked: whether its password was refused before is not known, and
         what it says could not be noted.
@@ -124,10 +126,10 @@ class DeploymentMetricsCollectorTask:
     ) -> list[SourceState]:
         """Ask these sources one after the other, store what they say and write the document; return their SourceStates.
 
-        The document is written once, when all have answered: one version, whatever was found. When ``stop`` comes, those
-        that have not answered are left out and count as not asked. ``note`` is called with the name of each source
-        before it is asked, and with an empty one afterwards. ``everything`` asks also the metrics that are not due.
-        Raises StorageError.
+        The document is written once, when all have answered: one version, whatever was found. When ``stop`` comes,
+        those that have not answered are left out and count as not asked. ``note`` is called with the name of each
+        source before it is asked, and with an empty one afterwards. ``everything`` asks also the metrics that are not
+        due. Raises StorageError.
         """
         states = []
         for name in names:

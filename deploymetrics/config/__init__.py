@@ -34,13 +34,20 @@ def _whole(low, high):
     return WholeNumber(validate=validate.Range(low, high))
 
 
+def _check_printable(text):
+    if not text.isprintable():
+        raise ValidationError("It holds a character that cannot be printed.")
+
+
 class _Expression(fields.Nested):
     """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
 
     def __init__(self):
+        relevance = fields.String(validate=validate.Length(1))
         answer = fields.String(validate=validate.OneOf(["number", "text", "counts", "any"]))
-        rows = {"relevance": fields.String(validate=validate.Length(1)), "answer": answer, "every": _whole(0, 30 * 86400)}
-        super().__init__(Schema.from_dict(rows), allow_none=True)
+        every = _whole(0, 30 * 86400)
+        schema = Schema.from_dict({"relevance": relevance, "answer": answer, "every": every})
+        super().__init__(schema, allow_none=True)
 
     def _deserialize(self, value, attr, data, **kwargs):
         return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
@@ -50,7 +57,7 @@ class _Relevance(fields.Dict):
     """A dict of name → _Expression or None; in the environment it is JSON."""
 
     def __init__(self):
-        super().__init__(fields.String(validate=validate.Length(1, 200)), _Expression())
+        super().__init__(fields.String(validate=[validate.Length(1, 200), _check_printable]), _Expression())
 
     def _deserialize(self, value, attr, data, **kwargs):
         if isinstance(value, str):

@@ -36,8 +36,8 @@ class Findings(NamedTuple):
     ``values``: metric → its value.
     ``failed``: metric → the reason why it has none; its last value stays.
     ``warning``: a sentence for the administrator.
-    ``asked``: metric → when it was asked last, in seconds since 1970, or 0 for never. It comes back in the next Round. A
-    metric that is here and not among the values keeps its last value, so a source that asks only some names all.
+    ``asked``: metric → when it was asked last, in seconds since 1970, or 0 for never. It comes back in the next Round.
+    A metric that is here and not among the values keeps its last value, so a source that asks only some names all.
     """
 
     values: dict[str, Value]
@@ -75,9 +75,10 @@ class Context(NamedTuple):
 class Round(NamedTuple):
     """One collection, for a source that does not ask everything each time, or that has to look at the time.
 
-    ``now`` is in seconds since 1970; ``seconds`` is how long the source may take, until ``deadline``, which is a time of
-    ``time.monotonic()``. ``asked``, ``failed`` and ``warning`` are those of the Findings before; ``asked`` is empty when
-    everything is to be asked.
+    ``now``: the time, in seconds since 1970.
+    ``seconds``: how long the source may take.
+    ``deadline``: when that is over, in the time of ``time.monotonic()``.
+    ``asked``, ``failed``, ``warning``: of the Findings before. ``asked`` is empty when everything is to be asked.
     """
 
     now: float
@@ -170,11 +171,22 @@ def _load(name: str, where: str, context: Context) -> Source | None:
         return Unloadable(f"The source cannot be loaded from {where}: {type(error).__name__}.")
 
 
-def rendered(values: Any) -> dict[str, Rendered]:
-    """Return the values with every scalar as text, as BigFix has them. Raises SourceError that names what is nonsense."""
+def rendered(values: Any) -> tuple[dict[str, Rendered], dict[str, str]]:
+    """Return the values with every scalar as text, as BigFix has them, and metric → why its value is nonsense.
+
+    Raises SourceError if they are no dict, or if a name is none.
+    """
     if not isinstance(values, dict):
         raise SourceError(f"The source gave {type(values).__name__} and not names with values.")
-    return {metric_name(name): _value(name, value) for name, value in values.items()}
+    good: dict[str, Rendered] = {}
+    bad: dict[str, str] = {}
+    for name, value in values.items():
+        metric_name(name)
+        try:
+            good[name] = _value(value)
+        except ValueError as error:
+            bad[name] = one_line(str(error))
+    return good, bad
 
 
 def metric_name(name: Any) -> str:
@@ -184,28 +196,23 @@ def metric_name(name: Any) -> str:
     return name
 
 
-def _value(name: str, value: Any) -> Rendered:
+def _value(value: Any) -> Rendered:
     if isinstance(value, dict):
-        return {_scalar(name, key): _scalar(name, count) for key, count in value.items()}
+        return {_scalar(key): _scalar(count) for key, count in value.items()}
     if isinstance(value, list | tuple):
-        return [_scalar(name, part) for part in value]
-    return _scalar(name, value)
+        return [_scalar(part) for part in value]
+    return _scalar(value)
 
 
-def _scalar(name: str, value: Any) -> str:
+def _scalar(value: Any) -> str:
+    """Return the value as text. Raises ValueError if it is none, or a number of very many digits."""
     if isinstance(value, str):
-        return _encodable(value)
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("A text holds half of a surrogate pair.")
+        return value
     if isinstance(value, int) or isinstance(value, float) and math.isfinite(value):
         return str(value)
-    raise SourceError(f"The metric {one_line(name)} is neither text nor a number.")
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SourceError("A text holds half of a surrogate pair.") from None
-    return text
+    raise ValueError("The value is neither text nor a number.")
 
 
 def printable(text: str) -> str:

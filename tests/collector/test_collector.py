@@ -284,8 +284,11 @@ def test_a_failure_stores_what_was_found_before(deployment):
 
 
 def test_a_metric_that_fails_stays_named_until_it_is_asked_again(deployment):
-    answers = [Findings({"a": 1}, {"b": "No."}, "", {"a": 1.0, "b": 1.0}), Findings({"a": 2}, {}, "", {"a": 2.0, "b": 1.0}),
-               Findings({"b": 3}, {}, "", {"a": 2.0, "b": 3.0})]
+    answers = [
+        Findings({"a": 1}, {"b": "No."}, "", {"a": 1.0, "b": 1.0}),
+        Findings({"a": 2}, {}, "", {"a": 2.0, "b": 1.0}),
+        Findings({"b": 3}, {}, "", {"a": 2.0, "b": 3.0}),
+    ]
     named = []
     for deployment.one.answer in answers:
         deployment.run(retry=True)

@@ -133,8 +133,12 @@ def test_the_table_is_extended_replaced_and_trimmed(source, server):
 
 
 def test_a_changed_metric_keeps_its_place_and_kind_unless_that_is_changed_too(tmp_path):
-    changes = {"number_of_endpoints": "7", "number_of_roles": {"every": 60}, "site_names": {"relevance": "x", "every": 9},
-               "open_actions": {"relevance": "y", "answer": "any"}}
+    changes = {
+        "number_of_endpoints": "7",
+        "number_of_roles": {"every": 60},
+        "site_names": {"relevance": "x", "every": 9},
+        "open_actions": {"relevance": "y", "answer": "any"},
+    }
     changed = metrics_of(load_settings(tmp_path, {"BIGFIX_METRICS": changes}))
     assert changed[0] == Metric("number_of_endpoints", "7", "number", 300)
     assert Metric("number_of_roles", "number of bes roles", "number", 60) in changed
@@ -146,6 +150,11 @@ def test_a_changed_metric_keeps_its_place_and_kind_unless_that_is_changed_too(tm
 def test_a_change_of_the_table_that_makes_no_sense_is_refused(tmp_path, change):
     with pytest.raises(SettingError, match="BIGFIX_METRICS"):
         load_settings(tmp_path, {"BIGFIX_METRICS": {"number_of_roles": change}})
+
+
+def test_a_metric_with_a_name_that_cannot_be_printed_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="BIGFIX_METRICS"):
+        load_settings(tmp_path, {"BIGFIX_METRICS": {"two\nlines": "1"}})
 
 
 def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
@@ -161,7 +170,8 @@ def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
     ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
     ("webui enabled", [[None], False, ""], "The answer is not a text."),
     ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
-    ("number of bes computers", [[["a", 1], ["b", 2]], True, "( string, integer )"], "There are 2 answers in place of one."),
+    ("number of bes roles", [[["a", 1], ["b", 2]], True, "( string, integer )"],
+     "There are 2 answers in place of one."),
     ("number of bes computers", [[["a", 1]], True, "( string, integer )"], "The answer is not a whole number."),
     ("webui enabled", [[["a", "b"]], True, "( string, string )"], "The answer is not a text."),
     (COUNTS, [[[1, "a"], [2, "b"]], True, "( integer, string )"], NO_PAIRS),
@@ -171,6 +181,8 @@ def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
     (COUNTS, [[[1, 2]], True, "( integer, integer )"], NO_PAIRS),
     (COUNTS, [[["a", 1, 2]], True, "( string, integer, integer )"], NO_PAIRS),
     ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
+    ("webui enabled", [["x" * 2**20], False, "string"],
+     "The values of the source take more than 1048576 bytes, this one 1048578."),
     (COUNTS, [[["a", float("nan")]], True, ""], NO_PAIRS),
     (COUNTS, [["Linux"], True, "string"], NO_PAIRS),
     (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
@@ -519,7 +531,8 @@ def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token,
 
 @pytest.mark.parametrize("padding", range(MAX_REASON - 15, MAX_REASON + 1, 3))
 def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
-    server.behave(ANSWERS, mode="echo_late", padding=padding - len("No metric could be had; number_of_endpoints: BigFix: http: "))
+    before = len("No metric could be had; number_of_endpoints: BigFix: http: ")
+    server.behave(ANSWERS, mode="echo_late", padding=padding - before)
     error = ask("bigfix", source()).error
     assert "xxx" in error and "pass" not in error
 

@@ -75,7 +75,10 @@ class BigFixSource(Source):
             return findings._replace(warning=await self._scope(backend, current))
 
     async def _ask(self, backend: Any, access: Access, due: list[Metric], current: Round, findings: Findings) -> None:
-        """Put the answers of the Metrics that are due into the Findings. Raises SourceError for the server as a whole."""
+        """Put the answers of the Metrics that are due into the Findings.
+
+        Raises SourceError if the server as a whole has no answer.
+        """
         limit = self.settings["BIGFIX_CONNECT_SECONDS"] + self.settings["BIGFIX_QUERY_SECONDS"]
         reserve = min(2.0, current.seconds / 10)
         in_a_row = 0
@@ -84,7 +87,8 @@ class BigFixSource(Source):
             if number and seconds < reserve:
                 break
             try:
-                result = await asyncio.wait_for(self._evaluate(backend, access, metric.relevance), max(seconds, reserve))
+                evaluation = self._evaluate(backend, access, metric.relevance)
+                result = await asyncio.wait_for(evaluation, max(seconds, reserve))
                 findings.values[metric.name] = shaped(metric, result)
                 in_a_row = 0
             except RelevanceError as error:
@@ -158,7 +162,9 @@ class BigFixSource(Source):
     def _certificate(self, access: Access) -> str:
         from .transport import fingerprint_of
 
-        return "" if self.settings["BIGFIX_FINGERPRINT"] else fingerprint_of(access, self.settings["BIGFIX_CONNECT_SECONDS"])
+        if self.settings["BIGFIX_FINGERPRINT"]:
+            return ""
+        return fingerprint_of(access, self.settings["BIGFIX_CONNECT_SECONDS"])
 
     async def _scope(self, backend: Any, current: Round) -> str:
         """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""

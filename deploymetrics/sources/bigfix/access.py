@@ -50,7 +50,10 @@ def _basic(user: str, password: str) -> list[str]:
 
 
 def read_access(settings: dict[str, Any], instance: str) -> Access:
-    """Return the Access of the settings and the credentials file. Raises a permanent SourceError naming what is wrong."""
+    """Return the Access of the settings and the credentials file.
+
+    Raises a permanent SourceError that names what is wrong.
+    """
     host, port = _address(settings["BIGFIX_SERVER"])
     user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:

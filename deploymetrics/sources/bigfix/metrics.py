@@ -70,7 +70,7 @@ def _single_text(result: Any) -> str:
 
 
 def _counts(result: Any) -> dict[str, str]:
-    if not all(_is_pair(row) and isinstance(row[0], str) and _is_whole(row[1]) and row[1] >= 0 for row in result.answers):
+    if not all(map(_is_count, result.answers)):
         raise RelevanceError("The answers are not pairs of a text and a number.")
     return _object(result.answers)
 
@@ -98,6 +98,10 @@ def _is_pair(answer: Any) -> bool:
     return isinstance(answer, tuple | list) and len(answer) == 2
 
 
+def _is_count(answer: Any) -> bool:
+    return _is_pair(answer) and isinstance(answer[0], str) and _is_whole(answer[1]) and bool(answer[1] >= 0)
+
+
 def _object(pairs: Sequence[Any]) -> dict[str, str]:
     values = {_text(key): _text(value) for key, value in pairs}
     if len(values) != len(pairs):
@@ -108,7 +112,4 @@ def _object(pairs: Sequence[Any]) -> dict[str, str]:
 def _text(answer: Any) -> str:
     if not isinstance(answer, str | int) and not (isinstance(answer, float) and math.isfinite(answer)):
         raise RelevanceError("An answer is neither text nor a number.")
-    text = str(answer)
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise RelevanceError("A text holds half of a surrogate pair.")
-    return text
+    return str(answer)

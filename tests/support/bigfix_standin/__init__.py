@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 def make_certificate(folder, name, address=None, signer=None):
     """(certificate file, key file, SHA-256 fingerprint) of a certificate, for an address or for none.
 
-    It is signed by itself, or by ``signer``, which is such a triple; then the file has the signer's certificate as well.
+    It is signed by itself, or by ``signer``, which is such a triple; then the file has the signer's certificate, too.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])

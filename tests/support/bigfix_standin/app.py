@@ -18,8 +18,8 @@ from urllib.parse import unquote
 from flask import Flask, Response, request
 
 NO_EXPLORER = (
-    "Cannot perform relevance query evaluation at this time because there is no reachable BigFix Explorer and/or BigFix "
-    "Web Reports instance collecting data from this Server."
+    "Cannot perform relevance query evaluation at this time because there is no reachable BigFix Explorer and/or "
+    "BigFix Web Reports instance collecting data from this Server."
 )
 NOT_ALLOWED = "This expression contained a character which is not allowed."
 PRIVILEGES = "Action requires master operator privileges."
@@ -186,6 +186,10 @@ MODES = {
     "broken": lambda state, folder: text(500, "Internal Server Error"),
     "echo": lambda state, folder: text(503, f"cannot serve {request.headers['Authorization']} {PASSWORD}"),
     "echo_late": lambda state, folder: text(503, "x" * state["padding"] + PASSWORD),
-    "echo_answer": lambda state, folder: answer({"result": [["a", PASSWORD]], "plural": True, "type": "( string, string )"}),
-    "echo_error": lambda state, folder: answer({"result": [], "error": f"no {request.headers['Authorization']} {PASSWORD}"}),
+    "echo_answer": lambda state, folder: answer(
+        {"result": [["a", PASSWORD]], "plural": True, "type": "( string, string )"}
+    ),
+    "echo_error": lambda state, folder: answer(
+        {"result": [], "error": f"no {request.headers['Authorization']} {PASSWORD}"}
+    ),
 }
