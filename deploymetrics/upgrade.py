@@ -24,7 +24,7 @@ from .documents.expectations import EXPECTATIONS
 from .documents.service import DOCUMENTS
 from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
-from .sources.server import STARTS
+from .starts import STARTS
 from .storage import Collection, Item, Retention
 from .storage.files import FileStorage, copies, disk, lines
 

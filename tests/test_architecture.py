@@ -17,7 +17,7 @@ LAYERS = [
     {"http"},
     {"collector"},
     {"sources"},
-    {"documents", "accounts"},
+    {"documents", "accounts", "starts"},
     {"storage", "formats"},
     {"config", "errors", "clock", "schemas", "version"},
 ]

@@ -2,18 +2,21 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
 from ..clock import from_precise
-from ..collector.process import RunnerLock, Stop, collect_forever
-from ..collector.task import create_task
+from ..collector.isolation import Stop
+from ..collector.process import RunnerLock, collect_forever
+from ..collector.task import DeploymentMetricsCollectorTask, SourceState, create_task
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
 from ..services import services
-from ..sources import printable
+from ..sources import Rendered, printable
 
 FAILED = 1
 BUSY = 3
@@ -22,11 +25,11 @@ BUSY = 3
 @click.command()
 @click.option("--forever", is_flag=True, help="Collect at every interval until a signal ends it.")
 @click.option("--status", "show_status", is_flag=True, help="Collect nothing; say what is known of each source.")
-@click.option("--retry", is_flag=True, help="Ask also the sources that are waiting after a failure.")
+@click.option("--retry", is_flag=True, help="Ask also the sources that are waiting after a failure, and every metric.")
 @click.option("--until-stdin-ends", is_flag=True, hidden=True)
 @with_appcontext
 @click.pass_context
-def collect(ctx, forever, show_status, retry, until_stdin_ends):
+def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, until_stdin_ends: bool) -> None:
     """Collect the metrics of the document platform, once, and print them.
 
     Exits with 0 when every source answered in full, with 1 when one did not, and with 3 when the collector of another
@@ -38,34 +41,35 @@ def collect(ctx, forever, show_status, retry, until_stdin_ends):
     lock = RunnerLock(current_app.instance_path)
     if forever:
         _log_to_stderr()
-        collect_forever(task, lock, Stop(sys.stdin.fileno() if until_stdin_ends else None).install())
+        collect_forever(task, lock, Stop().install(sys.stdin.fileno() if until_stdin_ends else None))
     elif show_status:
         ctx.exit(_status(task, lock))
     else:
         ctx.exit(_once(task, lock, retry))
 
 
-def _task():
+def _task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
     return create_task(settings, instance, app.service.store, app.service, app.accounts, app.clock)
 
 
-def _log_to_stderr():
+def _log_to_stderr() -> None:
     form = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, datefmt="%Y-%m-%d %H:%M:%S %z")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
-def _once(task, lock, retry):
+def _once(task: DeploymentMetricsCollectorTask, lock: RunnerLock, retry: bool) -> int:
     if not lock.acquire():
         return _leave_to_other(task, lock, retry)
-    stop = Stop().install()
-    task.run(task.due(first=True, retry=retry), stop, (lock.fd, *stop.fds))
+    if not retry:
+        task.blame(lock.unfinished)
+    task.run(task.due(first=True, retry=retry), Stop().install(), lock.note, everything=retry)
     return _print_sources(task, with_values=True)
 
 
-def _leave_to_other(task, lock, retry):
+def _leave_to_other(task: DeploymentMetricsCollectorTask, lock: RunnerLock, retry: bool) -> int:
     if retry:
         task.retry_soon()
         click.echo(f"Process {lock.holder()} asks them again within {task.timing.interval} seconds.")
@@ -74,13 +78,13 @@ def _leave_to_other(task, lock, retry):
     return BUSY
 
 
-def _status(task, lock):
+def _status(task: DeploymentMetricsCollectorTask, lock: RunnerLock) -> int:
     holder = lock.holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
     return max(_print_document(task), _print_sources(task))
 
 
-def _print_document(task):
+def _print_document(task: DeploymentMetricsCollectorTask) -> int:
     try:
         item = task.service.find(RESERVED_TAG)
     except DeploymetricsError as error:
@@ -90,8 +94,8 @@ def _print_document(task):
     return 0
 
 
-def _print_sources(task, with_values=False):
-    """Print what is known of each source; the exit status."""
+def _print_sources(task: DeploymentMetricsCollectorTask, with_values: bool = False) -> int:
+    """Print what is known of each source; return the exit status."""
     states = task.states()
     now = task.clock.now()
     for state in states:
@@ -101,7 +105,7 @@ def _print_sources(task, with_values=False):
     return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
 
 
-def _lines(state, now, overdue):
+def _lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
     yield f"{state.name}: {'overdue' if overdue else _verdict(state)}"
     yield f"  last success  {_ago(state.lastSuccess, now)}"
     yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
@@ -113,7 +117,7 @@ def _lines(state, now, overdue):
         yield f"  {metric} keeps its last value: {reason}"
 
 
-def _verdict(state):
+def _verdict(state: SourceState) -> str:
     if state.is_fresh:
         return "good"
     if state.damaged:
@@ -125,18 +129,18 @@ def _verdict(state):
     return "good but for some metrics" if state.lastSuccess else "never asked"
 
 
-def _ago(text, now):
+def _ago(text: str, now: datetime) -> str:
     if not text:
         return "never"
     return f"{text} ({round((now - from_precise(text)).total_seconds())} seconds ago)"
 
 
-def _print_values(state):
+def _print_values(state: SourceState) -> None:
     for metric, value in state.values.items():
         click.echo(f"  {metric} = {printable(_text(value))}")
 
 
-def _text(value):
+def _text(value: Rendered) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {count}" for name, count in value.items())
     return ", ".join(value) if isinstance(value, list) else value

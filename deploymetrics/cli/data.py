@@ -23,7 +23,7 @@ from ..errors import StorageError
 from ..formats import rawjson
 from ..formats.printable import escaped
 from ..services import services
-from ..sources.server import STARTS
+from ..starts import STARTS
 
 AUTHOR = "command line"
 COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS)

@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from ..config import BY_NAME, Settings, load_settings
 from ..config.instance import stay_owner
 from ..services import services
-from ..sources.server import record_start
+from ..starts import record_start
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -1,21 +1,29 @@
 """The document ``platform``: composed of what every source found last, and written where that is news. No Flask."""
 
 import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from ..clock import from_precise
 from ..documents.reserved import RESERVED_TAG
 
+if TYPE_CHECKING:
+    from .task import SourceState
+
 BY = "collector"
 #: A document whose values stay the same is written again after this time.
 REFRESH_SECONDS = 86400
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def write_platform(service, clock, states):
-    """Write the document, if its values changed or it is old. ``states`` are the SourceStates of all sources; of two
-    with the same metric the first one has it. Raises StorageError."""
+def write_platform(service: Any, clock: Any, states: Sequence["SourceState"]) -> None:
+    """Write the document if its values changed or it is old.
+
+    ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
+    """
     item = service.find(RESERVED_TAG)
     values = _composed(states, item)
     metrics = msgspec.json.encode([values])
@@ -23,13 +31,13 @@ def write_platform(service, clock, states):
         service.save_platform(metrics, BY)
 
 
-def ordered(before, values):
-    """The values, those whose names are in ``before`` first and in that order."""
+def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
+    """Return the values, those whose names are in ``before`` first and in that order."""
     return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
 
-def _composed(states, item):
-    values = {}
+def _composed(states: Sequence["SourceState"], item: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for state in states:
         for metric, value in state.values.items():
             if values.setdefault(metric, value) is not value:
@@ -41,14 +49,15 @@ def _composed(states, item):
     return values
 
 
-def _decoded(metrics):
-    """Metric → value of a document that the collector wrote; empty for one of another shape, which was imported."""
+def _decoded(metrics: msgspec.Raw) -> dict[str, Any]:
+    """Return metric → value of a document that the collector wrote; empty for an imported one of another shape."""
     try:
-        (values,) = msgspec.json.decode(metrics, type=list[dict[str, object]])
+        (values,) = msgspec.json.decode(metrics, type=list[dict[str, Any]])
     except (msgspec.DecodeError, ValueError):
         return {}
     return values
 
 
-def _age(item, clock):
-    return (clock.now() - from_precise(item.changed_at)).total_seconds()
+def _age(item: Any, clock: Any) -> float:
+    age: float = (clock.now() - from_precise(item.changed_at)).total_seconds()
+    return age

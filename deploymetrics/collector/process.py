@@ -1,17 +1,18 @@
-"""What makes the collector one process per deployment: its lock, its signals, its loop, and the child of ``serve``."""
+"""What makes the collector one process per deployment: its lock, its loop, and the child of ``serve``."""
 
 import fcntl
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
-from multiprocessing.connection import wait
+from contextlib import suppress
 
 from ..config import INSTANCE
 from ..errors import DeploymetricsError
 from ..storage.files.disk import FILE_MODE, make_folder
+from .isolation import Stop
+from .task import DeploymentMetricsCollectorTask
 
 STOP_SECONDS = 1
 LONGEST_PAUSE = 60
@@ -19,35 +20,47 @@ log = logging.getLogger(__name__)
 
 
 class RunnerLock:
-    """The lock that the one collector holds as long as its process lives; the kernel gives it back with the process."""
+    """The lock that the one collector holds as long as its process lives; the kernel gives it back with the process.
 
-    def __init__(self, instance):
+    Its file has the holder's process id, and the source that is being asked. ``unfinished`` is, once the lock is ours,
+    the source that was being asked when the holder before ended; empty if there was none.
+    """
+
+    def __init__(self, instance: str | os.PathLike[str]) -> None:
         folder = os.path.join(instance, "locks")
         make_folder(folder)
         self._path = os.path.join(folder, "collector")
-        self.fd = None
+        self._fd: int | None = None
+        self.unfinished = ""
 
-    def acquire(self):
-        """Whether it is ours now; never waits."""
+    def acquire(self) -> bool:
+        """Return True if it is ours now. Never waits."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             return False
-        os.truncate(fd, 0)
-        os.write(fd, b"%d\n" % os.getpid())
-        self.fd = fd
+        self._fd = fd
+        self.unfinished = _words(fd)[1]
+        self.note()
         return True
 
-    def release(self):
-        """Give it back, if it is ours."""
-        if self.fd is not None:
-            os.close(self.fd)
-            self.fd = None
+    def note(self, source: str = "") -> None:
+        """Write down which source is being asked now; none if empty."""
+        if self._fd is not None:
+            with suppress(OSError):  # a full disk; it is the lock that counts
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, f"{os.getpid()}\n{source}\n".encode(), 0)
 
-    def holder(self):
-        """The process id, as text, of the collector that holds it now; empty when none does."""
+    def release(self) -> None:
+        """Give it back if it is ours."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def holder(self) -> str:
+        """Return the process id, as text, of the collector that holds it now; empty if none does."""
         try:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -57,44 +70,15 @@ class RunnerLock:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return ""
         except BlockingIOError:
-            return os.read(fd, 32).decode().strip()
+            return _words(fd)[0]
         finally:
             os.close(fd)
 
 
-class Stop:
-    """Becomes true with SIGTERM, SIGINT or ``set()``, or when the stream ``until`` ends; every wait ends at once."""
-
-    def __init__(self, until=None):
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
-        self.fds = (self._read, self._write)
-        self._until = [] if until is None else [until]
-
-    def install(self):
-        """Let the signals of this process set it."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.set())
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is the master's affair
-        return self
-
-    def set(self):
-        """Make it true."""
-        try:
-            os.write(self._write, b".")
-        except BlockingIOError:
-            pass  # it is full of earlier ones
-
-    def wait(self, seconds, *others):
-        """Whether it is true; ends when it is, when one of the connections ``others`` has something, or in time."""
-        stops = [self._read, *self._until]
-        ready = wait([*stops, *others], seconds)
-        return any(stop in ready for stop in stops)
-
-    def close(self):
-        """Close its pipe."""
-        for fd in self.fds:
-            os.close(fd)
+def _words(fd: int) -> tuple[str, str]:
+    """Return the process id and the source that the lock's file names."""
+    first, _, rest = os.pread(fd, 4096, 0).decode(errors="replace").partition("\n")
+    return first, rest.strip()
 
 
 class CollectorProcess:
@@ -104,13 +88,13 @@ class CollectorProcess:
     with its parent, however that ended. It is a program of its own and shares no state with the workers.
     """
 
-    def __init__(self, instance):
+    def __init__(self, instance: str | os.PathLike[str]) -> None:
         self._environment = {**os.environ, INSTANCE: os.fspath(instance)}
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
         self._pause = 1
 
-    def ensure(self):
+    def ensure(self) -> None:
         """Start it unless it runs, or ended so shortly after its start that a pause is due."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is None or now < self._not_before:
@@ -122,18 +106,18 @@ class CollectorProcess:
         command = [sys.executable, "-m", "deploymetrics", "collect", "--forever", "--until-stdin-ends"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
 
-    def restart(self):
+    def restart(self) -> None:
         """Stop it and start it with the settings of now."""
         self.stop()
         self._not_before = 0.0
         self.ensure()
 
-    def stop(self):
+    def stop(self) -> None:
         """End it, within a second or by force."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.stdin.close()
+        _close_stdin(process)
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
@@ -141,15 +125,20 @@ class CollectorProcess:
             process.kill()
             process.wait()
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Forget it, in a copy of this process: the pipe's end must not live on there."""
         process, self._process = self._process, None
         if process is not None:
-            process.stdin.close()
+            _close_stdin(process)
             process.returncode = 0  # it is not the copy's child
 
 
-def collect_forever(task, lock, stop):
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def collect_forever(task: DeploymentMetricsCollectorTask, lock: RunnerLock, stop: Stop) -> None:
     """Run the task whenever a source is due, until ``stop``; stands by while another process holds ``lock``."""
     while not stop.wait(0):
         if not lock.acquire():
@@ -162,11 +151,13 @@ def collect_forever(task, lock, stop):
     lock.release()
 
 
-def _round(task, lock, stop, first):
-    """One round; the seconds until the next."""
+def _round(task: DeploymentMetricsCollectorTask, lock: RunnerLock, stop: Stop, first: bool) -> float:
+    """Run one round and return the seconds until the next."""
     try:
+        if first:
+            task.blame(lock.unfinished)
         if names := task.due(first=first):
-            task.run(names, stop, (lock.fd, *stop.fds))
+            task.run(names, stop, lock.note)
         return task.delay()
     except DeploymetricsError as error:
         log.error("the collector could not store: %s %s", error.detail, error.log or "")

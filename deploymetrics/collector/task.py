@@ -7,27 +7,35 @@ document is composed of what the sources have, so no run can make it worse. No F
 import hashlib
 import hmac
 import logging
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from ..clock import as_precise
 from ..errors import DamagedItem, StorageError
-from ..sources import Context, load_sources
+from ..sources import Context, Rendered, Round, Source, load_sources
 from ..storage import Collection
 from .document import BY, ordered, write_platform
-from .isolation import Running
+from .isolation import Outcome, Stop, ask
 
 log = logging.getLogger(__name__)
 
 
 class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a source: times are precise texts, or empty where it never happened.
+    """What is known of a source. Times are precise texts, or empty if it never happened.
 
-    ``values`` are its last good ones; ``failed`` has the reason for each metric that the last success lacked;
-    ``reason`` is that of the last failure; ``failures`` counts those since the last success; ``nextAttempt`` is in
-    seconds since 1970; ``configuration`` is a keyed hash. ``damaged`` is never stored: it says that what was stored
-    cannot be read.
+    ``configuration``: a keyed hash of what the answer depends on.
+    ``reason``, ``permanent``: of the last failure.
+    ``failures``: how many there were since the last success.
+    ``nextAttempt``: in seconds since 1970.
+    ``warning``: of the last success.
+    ``failed``: metric → why it kept its last value when it was asked last.
+    ``asked``: metric → when it was asked last, in seconds since 1970; only for a source that says so.
+    ``values``: metric → the last good value.
+    ``damaged``: that what was stored cannot be read. It is never stored.
     """
 
     name: str
@@ -40,33 +48,36 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     nextAttempt: float = 0.0
     warning: str = ""
     failed: dict[str, str] = {}
-    values: dict[str, str | list[str] | dict[str, str]] = {}
+    asked: dict[str, float] = {}
+    values: dict[str, Rendered] = {}
     damaged: bool = False
 
-    def key(self):
+    def key(self) -> str:
+        """Return what it is stored under."""
         return self.name
 
     @property
-    def is_fresh(self):
-        """Whether the last attempt succeeded, for every metric."""
+    def is_fresh(self) -> bool:
+        """Return True if the last attempt succeeded, and no metric failed when it was asked last."""
         return bool(self.lastSuccess) and not self.failures and not self.failed
 
 
 COLLECTOR = Collection("collector", SourceState)
 
 
-def read_states(store):
-    """The SourceState of every source that was ever asked, ordered by name."""
+def read_states(store: Any) -> list[SourceState]:
+    """Return the SourceState of every source that was ever asked, ordered by name."""
     return [read_state(store, name) for name in store.keys(COLLECTOR)]
 
 
-def read_state(store, name):
-    """The SourceState of one source, also of one that was never asked, or of which what is stored is damaged."""
+def read_state(store: Any, name: str) -> SourceState:
+    """Return the SourceState of one source, also if it was never asked, or if what is stored is damaged."""
     try:
         item = store.read(COLLECTOR, name)
     except DamagedItem as error:
         return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
-    return item.record if item else SourceState(name)
+    state: SourceState = item.record if item else SourceState(name)
+    return state
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -81,17 +92,21 @@ class Timing(msgspec.Struct, frozen=True):
 class DeploymentMetricsCollectorTask:
     """The sources of a deployment, when each is due, and what it said."""
 
-    def __init__(self, sources, service, store, clock, timing, key):
+    def __init__(
+        self, sources: Iterable[tuple[str, Source]], service: Any, store: Any, clock: Any, timing: Timing, key: str
+    ) -> None:
         self.sources = dict(sources)
         self.service = service
         self.store = store
         self.clock = clock
         self.timing = timing
         self._key = key.encode()
-        self._unsaved = {}
+        self._unsaved: dict[str, SourceState] = {}
 
-    def due(self, *, first=False, retry=False):
-        """Names of the sources to be asked now: ``first`` also those not due that did not fail, ``retry`` all.
+    def due(self, *, first: bool = False, retry: bool = False) -> list[str]:
+        """Return the names of the sources to be asked now.
+
+        ``first`` adds those that are not due and did not fail, ``retry`` all.
 
         One whose SourceState is damaged is never asked: whether its password was refused before is not known, and
         what it says could not be noted.
@@ -102,68 +117,80 @@ class DeploymentMetricsCollectorTask:
                 log.error("source %s: %s", state.name, state.reason)
         return [state.name for state in states if not state.damaged and (retry or self._is_due(state, first))]
 
-    def states(self):
-        """The SourceState of each source, as they come in the document."""
+    def states(self) -> list[SourceState]:
+        """Return the SourceState of each source, as they come in the document."""
         return [self._state(name) for name in self.sources]
 
-    def run(self, names, stop, close=()):
-        """Ask these sources at the same time, store what they say and write the document; their SourceStates.
+    def run(
+        self, names: list[str], stop: Stop, note: Callable[[str], object] = bool, *, everything: bool = False
+    ) -> list[SourceState]:
+        """Ask these sources one after the other, store what they say and write the document; return their SourceStates.
 
-        The document is written once, when all have answered: one version, whatever was found. When ``stop`` says so,
-        those that have not answered are left out and count as not asked. ``close`` are descriptors that no source's
-        process must keep. Raises StorageError.
+        The document is written once, when all have answered: one version, whatever was found. When ``stop`` comes,
+        those that have not answered are left out and count as not asked. ``note`` is called with the name of each
+        source before it is asked, and with an empty one afterwards. ``everything`` asks also the metrics that are not
+        due. Raises StorageError.
         """
-        # Before they are asked: a password that is changed meanwhile was not the one that is refused.
-        digests = {name: self._digest(name) for name in names}
-        running = [Running(name, self.sources[name], self.timing.timeout, close) for name in names]
         states = []
-        try:
-            for source in running:
-                outcome = source.outcome(stop)
-                if outcome is None:
-                    break
-                states.append(self._settle(source.name, outcome, digests[source.name]))
-                with suppress(StorageError):  # it is tried again below, and then it is an error
-                    self._save()
-        finally:
-            for source in running:
-                source.end()
+        for name in names:
+            # Before it is asked: a password that is changed meanwhile was not the one that is refused.
+            digest = self._digest(name)
+            note(name)
+            outcome = ask(name, self.sources[name], self._next_round(name, digest, everything), stop)
+            note("")
+            if outcome is None:
+                break
+            states.append(self._settle(name, outcome, digest))
+            with suppress(StorageError):  # it is tried again below, and then it is an error
+                self._save()
         self._save()
         write_platform(self.service, self.clock, self.states())
         return states
 
-    def retry_soon(self):
-        """Make every source that waits after a failure due, for the process that collects."""
+    def blame(self, name: str) -> None:
+        """Note that a process ended while it asked that source. Raises StorageError."""
+        if name in self.sources and not (state := self._state(name)).damaged:
+            self._settle(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
+            self._save()
 
-        def change(current, at):
-            return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0))
+    def _next_round(self, name: str, digest: str, everything: bool) -> Round:
+        state, seconds = self._state(name), self.timing.timeout
+        asked = state.asked if digest == state.configuration and not everything else {}
+        deadline = time.monotonic() + seconds
+        return Round(self.clock.timestamp(), seconds, deadline, asked, state.failed, state.warning)
+
+    def retry_soon(self) -> None:
+        """Make every source that waits after a failure due, with all its metrics, for the process that collects."""
+
+        def change(current: Any, at: Any) -> bytes | None:
+            return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0, asked={}))
 
         for state in self.states():
             if state.failures and not state.damaged:
                 self.store.write(COLLECTOR, state.name, BY, change)
 
-    def delay(self):
-        """Seconds until the next source is due, at most the interval."""
+    def delay(self) -> float:
+        """Return the seconds until the next source is due, at most the interval."""
         now = self.clock.timestamp()
         times = [state.nextAttempt - now for state in self.states() if not state.damaged]
-        return max(0.0, min([*times, self.timing.interval]))
+        return float(max(0, min([*times, self.timing.interval])))
 
-    def is_overdue(self, state):
-        """Whether the source should have been asked long ago, so that no collector is at work, or it hangs."""
-        late = self.clock.timestamp() - state.nextAttempt
-        return bool(state.nextAttempt) and late > self.timing.interval + self.timing.timeout
+    def is_overdue(self, state: SourceState) -> bool:
+        """Return True if the source should have been asked long ago, so that no collector is at work, or it hangs."""
+        late: float = self.clock.timestamp() - state.nextAttempt
+        return bool(state.nextAttempt) and late > self.timing.interval + len(self.sources) * self.timing.timeout
 
-    def _state(self, name):
+    def _state(self, name: str) -> SourceState:
         return self._unsaved.get(name) or read_state(self.store, name)
 
-    def _is_due(self, state, first):
+    def _is_due(self, state: SourceState, first: bool) -> bool:
         if self._digest(state.name) != state.configuration or first and not state.failures:
             return True
-        left = state.nextAttempt - self.clock.timestamp()
+        left: float = state.nextAttempt - self.clock.timestamp()
         # A time farther off than any delay was noted by a clock that has been put back since.
         return not 0 < left <= max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
 
-    def _digest(self, name):
+    def _digest(self, name: str) -> str:
         try:
             text = msgspec.json.encode(self.sources[name].configuration(), order="deterministic")
         except (Exception, SystemExit) as error:  # a third party's, which must not end the others
@@ -171,27 +198,27 @@ class DeploymentMetricsCollectorTask:
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _settle(self, name, outcome, digest):
+    def _settle(self, name: str, outcome: Outcome, digest: str) -> SourceState:
         before = self._state(name)
+        for metric in outcome.failed.keys() - before.failed.keys():
+            log.warning("source %s: %s: %s", name, metric, outcome.failed[metric])
         state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
         state = msgspec.structs.replace(state, configuration=digest, damaged=False)
         self._unsaved[name] = state
         return state
 
-    def _save(self):
+    def _save(self) -> None:
         # What a full disk refuses stays in memory: else its source would be asked at every round.
         for name, state in list(self._unsaved.items()):
+            value = msgspec.json.encode(state)
             with suppress(DamagedItem):  # by now; the next run says so
-                value = msgspec.json.encode(state)
-                self.store.write(COLLECTOR, name, BY, lambda current, at: value)
+                self.store.write(COLLECTOR, name, BY, lambda current, at, value=value: value)
             del self._unsaved[name]
 
-    def _success(self, before, outcome):
+    def _success(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()
         if outcome.warning and outcome.warning != before.warning:
             log.warning("source %s: %s", before.name, outcome.warning)
-        for metric in outcome.failed.keys() - before.failed.keys():
-            log.warning("source %s: %s: %s", before.name, metric, outcome.failed[metric])
         return msgspec.structs.replace(
             before,
             lastSuccess=as_precise(now),
@@ -199,11 +226,12 @@ class DeploymentMetricsCollectorTask:
             permanent=False,
             nextAttempt=now.timestamp() + self.timing.interval,
             warning=outcome.warning,
-            failed=outcome.failed,
-            values=_merged(before.values, outcome),
+            failed=_kept(before.failed, outcome) | outcome.failed,
+            asked=outcome.asked,
+            values=ordered(before.values, _kept(before.values, outcome) | outcome.values),
         )
 
-    def _failure(self, before, outcome):
+    def _failure(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()
         failures = before.failures + 1
         delay = self.timing.permanent_delay if outcome.permanent else self._backoff(failures)
@@ -215,21 +243,28 @@ class DeploymentMetricsCollectorTask:
             permanent=outcome.permanent,
             failures=failures,
             nextAttempt=now.timestamp() + delay,
+            failed={name: why for name, why in before.failed.items() if name not in outcome.values} | outcome.failed,
+            asked=before.asked | outcome.asked,
+            values=before.values | outcome.values,
         )
 
-    def _backoff(self, failures):
+    def _backoff(self, failures: int) -> float:
         doubled = self.timing.interval * 2 ** min(failures - 1, 20)
-        return max(self.timing.interval, min(doubled, self.timing.longest_delay))
+        return float(max(self.timing.interval, min(doubled, self.timing.longest_delay)))
 
 
-def _merged(old, outcome):
-    """The values found now, and the old ones of the metrics that failed, in the order that they had."""
-    kept = {name: value for name, value in old.items() if name in outcome.failed}
-    return ordered(old, {**kept, **outcome.values})
+def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """Return what stays of ``old``: metrics that failed, or were not asked, and are still there."""
+    return {
+        name: value for name, value in old.items()
+        if name not in outcome.values and (name in outcome.failed or name in outcome.asked)
+    }
 
 
-def create_task(settings, instance, store, service, accounts, clock):
-    """The task that the settings describe; raises SettingError."""
+def create_task(
+    settings: dict[str, Any], instance: str, store: Any, service: Any, accounts: Any, clock: Any
+) -> DeploymentMetricsCollectorTask:
+    """Return the task that the settings describe. Raises SettingError."""
     sources = load_sources(Context(settings, instance, store, service, accounts))
     timing = Timing(
         settings["COLLECT_INTERVAL_SECONDS"],

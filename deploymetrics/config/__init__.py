@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
@@ -60,11 +60,30 @@ def _is_address(text: str) -> None:
         raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
 
 
-class _Relevance(fields.Dict):
-    """A dict of name → relevance, or None; in the environment it is JSON."""
+def _check_printable(text: str) -> None:
+    if not text.isprintable():
+        raise ValidationError("It holds a character that cannot be printed.")
+
+
+class _Expression(fields.Nested):
+    """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
 
     def __init__(self) -> None:
-        super().__init__(fields.String(validate=validate.Length(1, 200)), fields.String(allow_none=True))
+        relevance = fields.String(validate=validate.Length(1))
+        answer = fields.String(validate=validate.OneOf(["number", "text", "counts", "any"]))
+        every = _whole(0, 30 * 86400)
+        schema = Schema.from_dict({"relevance": relevance, "answer": answer, "every": every})
+        super().__init__(schema, allow_none=True)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
+
+
+class _Relevance(fields.Dict):
+    """A dict of name → _Expression or None; in the environment it is JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(fields.String(validate=[validate.Length(1, 200), _check_printable]), _Expression())
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):

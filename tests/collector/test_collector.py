@@ -3,13 +3,11 @@
 import json
 import os
 import sys
-import time
 
 import msgspec
 import pytest
 
-from deploymetrics.collector.isolation import Outcome
-from deploymetrics.collector.process import Stop
+from deploymetrics.collector.isolation import Outcome, Stop
 from deploymetrics.collector.task import COLLECTOR, DeploymentMetricsCollectorTask, SourceState, Timing, read_states
 from deploymetrics.errors import DamagedItem, NotFound, StorageFull
 from deploymetrics.sources import Findings, Source, SourceError
@@ -67,9 +65,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment(services, clock):
-    made = Deployment(services, clock)
-    yield made
-    made.stop.close()
+    return Deployment(services, clock)
 
 
 def test_the_document_is_an_array_with_one_object_of_texts(deployment):
@@ -100,24 +96,20 @@ def test_a_document_without_news_is_written_again_after_a_day(deployment):
     assert deployment.version() == 2
 
 
-class Waiting(Source):
-    """Answers when what the source ``one`` said is stored."""
+class Watching(Source):
+    """Answers with what is stored of the source ``one`` by then."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, deployment):
+        self.deployment = deployment
 
     def collect(self):
-        limit = time.monotonic() + 20
-        while not os.path.exists(self.path):
-            assert time.monotonic() < limit
-            time.sleep(0.01)
-        return {"number_of_tags": 1}
+        return {"seen": self.deployment.state("one").values["number_of_endpoints"]}
 
 
-def test_what_a_source_says_is_stored_while_another_one_is_waited_for(deployment):
-    deployment.start(one=deployment.one, two=Waiting(os.path.join(deployment.store.root, "collector", "one.json")))
+def test_what_a_source_says_is_stored_before_the_next_one_is_asked(deployment):
+    deployment.start(one=deployment.one, two=Watching(deployment))
     deployment.run()
-    assert deployment.state("two").is_fresh
+    assert deployment.metrics() == [{"number_of_endpoints": "5", "seen": "5"}]
     assert deployment.version() == 1
 
 
@@ -236,6 +228,95 @@ def test_a_password_that_is_mended_during_a_run_is_tried(deployment, tmp_path):
     deployment.start(one=Corrected(path))
     deployment.run()
     assert deployment.task.due() == ["one"]
+
+
+class Rows(Source):
+    """Has three metrics, asks one in each round, and asks each again after an hour."""
+
+    def __init__(self):
+        self.rounds = []
+        self.error = None
+
+    def collect_round(self, current):
+        due = [name for name in ("a", "b", "c") if current.is_due(name, 3600)][:1]
+        self.rounds.append(due)
+        asked = {name: current.now if name in due else current.asked.get(name, 0.0) for name in ("a", "b", "c")}
+        findings = Findings({name: len(self.rounds) for name in due}, {}, "", asked)
+        if self.error:
+            raise SourceError(self.error, findings=findings)
+        return findings
+
+
+def rounds(deployment, source, number, **how):
+    for _ in range(number):
+        deployment.task.run(["one"], deployment.stop, **how)
+        deployment.clock.forward(seconds=300)
+    return source.rounds[-number:]
+
+
+def test_metrics_that_are_not_asked_keep_their_values_and_are_asked_in_time(deployment):
+    source = Rows()
+    deployment.start(one=source)
+    assert rounds(deployment, source, 4) == [["a"], ["b"], ["c"], []]
+    assert deployment.metrics() == [{"a": "1", "b": "2", "c": "3"}]
+    assert rounds(deployment, source, 9)[-2:] == [[], ["a"]]
+    assert deployment.metrics() == [{"a": "13", "b": "2", "c": "3"}]
+    assert rounds(deployment, source, 1, everything=True) == [["a"]]
+
+
+def test_a_changed_configuration_asks_every_metric_and_drops_no_value(deployment, monkeypatch):
+    source = Rows()
+    deployment.start(one=source)
+    rounds(deployment, source, 3)
+    monkeypatch.setattr(source, "configuration", lambda: "another")
+    assert rounds(deployment, source, 1) == [["a"]]
+    assert deployment.metrics() == [{"a": "4", "b": "2", "c": "3"}]
+
+
+def test_a_failure_stores_what_was_found_before(deployment):
+    source = Rows()
+    deployment.start(one=source)
+    rounds(deployment, source, 1)
+    source.error = "Down."
+    assert rounds(deployment, source, 2) == [["b"], ["c"]]
+    assert deployment.metrics() == [{"a": "1", "b": "2", "c": "3"}]
+    assert (deployment.state().reason, deployment.state().failures) == ("Down.", 2)
+
+
+def test_a_metric_that_fails_stays_named_until_it_is_asked_again(deployment):
+    answers = [
+        Findings({"a": 1}, {"b": "No."}, "", {"a": 1.0, "b": 1.0}),
+        Findings({"a": 2}, {}, "", {"a": 2.0, "b": 1.0}),
+        Findings({"b": 3}, {}, "", {"a": 2.0, "b": 3.0}),
+    ]
+    named = []
+    for deployment.one.answer in answers:
+        deployment.run(retry=True)
+        named.append(deployment.state().failed)
+    assert named == [{"b": "No."}, {"b": "No."}, {}]
+
+
+def test_a_source_in_which_the_process_ended_has_failed(deployment):
+    deployment.run()
+    deployment.start()
+    deployment.task.blame("one")
+    assert deployment.task.due(first=True) == ["two"]
+    assert deployment.state().reason == "The collector ended while it asked this source."
+    assert deployment.state().values == {"number_of_endpoints": "5"}
+    deployment.one.version = 2
+    assert deployment.task.due() == ["one"]
+
+
+def test_the_source_that_is_asked_is_noted(deployment):
+    noted = []
+    deployment.task.run(["one", "two"], deployment.stop, noted.append)
+    assert noted == ["one", "", "two", ""]
+
+
+def test_blame_for_nothing_or_a_source_that_is_gone(deployment):
+    for name in ("", "gone"):
+        deployment.task.blame(name)
+    assert read_states(deployment.store) == []
 
 
 def test_retry_asks_whatever_happened(deployment):
@@ -390,7 +471,7 @@ def test_a_document_that_is_gone_is_written_again(deployment):
 def test_a_source_that_nobody_asks_is_overdue(deployment):
     deployment.run()
     assert not deployment.task.is_overdue(deployment.state())
-    deployment.clock.forward(seconds=TIMING.interval + TIMING.interval + TIMING.timeout + 1)
+    deployment.clock.forward(seconds=TIMING.interval + TIMING.interval + 2 * TIMING.timeout + 1)
     assert deployment.task.is_overdue(deployment.state())
 
 

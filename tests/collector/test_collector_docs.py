@@ -8,20 +8,22 @@ import pytest
 from deploymetrics.collector.task import SourceState
 from deploymetrics.config import SETTINGS
 from deploymetrics.sources import Context
-from deploymetrics.sources.bigfix import default_metrics
-from deploymetrics.sources.server import ServerSource, record_start
+from deploymetrics.sources.bigfix.metrics import default_metrics
+from deploymetrics.sources.server import ServerSource
+from deploymetrics.starts import record_start
 
 TEXT = (Path(__file__).parents[2] / "docs" / "collector.rst").read_text(encoding="utf-8")
-ROW = re.compile(r"   \* - ``(\w+)``\n     - ``(.*)``\n     - (\w+)\n     - ``(.*)``\n")
+ROW = re.compile(r"   \* - ``(\w+)``\n     - ``(.*)``\n     - (\w+)\n     - (.*)\n     - ``(.*)``\n")
+EVERY = {"5 minutes": 300, "hour": 3600, "day": 86400}
 
 
 def test_the_table_is_that_of_the_data_file():
-    table = [(name, relevance, answer) for name, relevance, answer, _ in ROW.findall(TEXT)]
+    table = [(name, relevance, answer, EVERY[every]) for name, relevance, answer, every, _ in ROW.findall(TEXT)]
     assert table == [tuple(metric) for metric in default_metrics()]
 
 
 def test_the_inspectors_named_are_those_of_the_relevance():
-    for name, relevance, _, inspectors in ROW.findall(TEXT):
+    for name, relevance, _, _, inspectors in ROW.findall(TEXT):
         for inspector in inspectors.split("``, ``"):
             first = inspector.partition(" of <")[0]
             assert re.search(rf"\b{first}", re.sub(r"(\w+)s of", r"\1 of", relevance)) or first in relevance, name

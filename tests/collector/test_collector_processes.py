@@ -13,22 +13,27 @@ from urllib.request import urlopen
 
 import pytest
 
-from deploymetrics.collector.process import CollectorProcess, RunnerLock, Stop
+from deploymetrics.collector.isolation import Stop
+from deploymetrics.collector.process import CollectorProcess, RunnerLock
 
 PROBE = '''
-import os, pathlib, time
+import itertools, os, pathlib, time
 from deploymetrics.sources import Source, SourceError
 
 class Probe(Source):
-    """Notes which collector asked; hangs or fails where a file says so."""
+    """Notes which collector asked; hangs, in Python or in C, ends or fails where a file says so."""
 
     def collect(self):
         print("noise")
         folder = pathlib.Path(self.context.instance)
         with open(folder / "asked", "a") as file:
-            file.write(f"{os.getppid()}\\n")
+            file.write(f"{os.getpid()}\\n")
         while (folder / "hang").exists():
             time.sleep(0.02)
+        if (folder / "stuck").exists():
+            all(itertools.repeat(True))
+        if (folder / "end").exists():
+            os._exit(0)
         if (folder / "fail").exists():
             raise SourceError("Down.", permanent=True)
         return {"probe": 1, "odd": "a\\x1b[2Jb\\nc"}
@@ -218,13 +223,13 @@ def test_a_second_collector_stands_by_and_takes_over_after_kill_9(deployment):
     seen = len(deployment.asked())
     wait_for(lambda: len(deployment.asked()) >= seen + 2)
     assert set(deployment.asked()) == {first.pid}
-    (deployment.instance / "hang").touch()  # its source outlives the holder, and must not hold the lock
+    (deployment.instance / "hang").touch()
     seen = len(deployment.asked())
     wait_for(lambda: len(deployment.asked()) > seen)
     first.kill()
     first.wait(10)
-    assert deployment.collector(first.pid) in (second.pid, third.pid)
     (deployment.instance / "hang").unlink()
+    assert deployment.collector(first.pid) in (second.pid, third.pid)
 
 
 @pytest.mark.parametrize(("number", "hang"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
@@ -345,11 +350,41 @@ def test_the_lock_is_held_once(tmp_path):
     second.release()
 
 
+def test_the_lock_says_what_was_being_asked_when_its_holder_ended(tmp_path):
+    first, second = RunnerLock(tmp_path), RunnerLock(tmp_path)
+    first.acquire()
+    first.note("bigfix")
+    assert second.holder() == str(os.getpid())
+    first.release()
+    assert second.acquire() and second.unfinished == "bigfix"
+    second.release()
+    assert first.acquire() and first.unfinished == ""
+    first.release()
+
+
 def test_stop_ends_with_a_stream():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     read, write = os.pipe()
-    stop = Stop(read)
+    stop = Stop().install(read)
     assert not stop.wait(0)
     os.close(write)
     assert stop.wait(20)
-    stop.close()
     os.close(read)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("file", "seconds"), [("stuck", "1"), ("end", "30")])
+def test_a_source_that_ends_its_process_is_named_and_keeps_the_others_from_nothing(deployment, file, seconds):
+    deployment.environment["DEPLOYMETRICS_COLLECT_TIMEOUT_SECONDS"] = seconds
+    deployment.run("collect")
+    (deployment.instance / file).touch()
+    deployment.serve()
+    first = deployment.collector()
+    wait_for(lambda: not runs(first))
+    wait_for(lambda: "server_started" in platform(deployment))
+    assert platform(deployment)["probe"] == "1"
+    status = deployment.run("collect", "--status").stdout
+    assert "The collector ended while it asked this source." in status and "server: good\n" in status
+    (deployment.instance / file).unlink()
+    wait_for(lambda: "probe: good\n" in deployment.run("collect", "--status").stdout, 60)

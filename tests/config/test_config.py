@@ -48,7 +48,7 @@ ROWS = {
     "BIGFIX_CA_FILE": ("/etc/ca.pem", "/etc/ca.pem", []),
     "BIGFIX_CONNECT_SECONDS": ("5", 5, ["0", "x"]),
     "BIGFIX_QUERY_SECONDS": ("5", 5, ["0", "x"]),
-    "BIGFIX_METRICS": ('{"a": "now"}', {"a": "now"}, ["x", "[]"]),
+    "BIGFIX_METRICS": ('{"a": "now"}', {"a": "now"}, ["x", "[]", '{"a": 5}', '{"a": {"every": -1}}']),
 }
 
 

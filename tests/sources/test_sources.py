@@ -1,21 +1,23 @@
 """What all sources share: the table, rendering, isolation; and the source ``server``."""
 
+import asyncio
 import logging
-import os
 import signal
+import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import EntryPoint
-from multiprocessing.connection import wait
 
 import pytest
+from asking import ask
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.isolation import MAX_ANSWER, Running, ask
-from deploymetrics.collector.process import Stop
+from deploymetrics.collector.isolation import MAX_ANSWER, Outcome, Stop
 from deploymetrics.errors import SettingError
-from deploymetrics.sources import Context, Findings, Source, SourceError, load_sources, rendered
-from deploymetrics.sources.server import ServerSource, record_start
+from deploymetrics.sources import Context, Findings, Round, Source, SourceError, load_sources, rendered
+from deploymetrics.sources.server import ServerSource
+from deploymetrics.starts import record_start
 from deploymetrics.version import VERSION
 
 
@@ -37,13 +39,6 @@ def raising(error):
 
 
 @pytest.fixture
-def stop():
-    made = Stop()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def context(app, services):
     store = services.service.store
     return Context(app.config, app.instance_path, store, services.service, services.accounts)
@@ -51,9 +46,9 @@ def context(app, services):
 
 def test_scalars_become_text():
     values = {"a": 5, "b": "x", "c": True, "d": 1.5, "e": {"k": 1, 2: "v"}, "f": ["x", 3], "g": {}}
-    assert rendered(values) == {
+    assert rendered(values) == ({
         "a": "5", "b": "x", "c": "True", "d": "1.5", "e": {"k": "1", "2": "v"}, "f": ["x", "3"], "g": {}
-    }
+    }, {})
 
 
 @pytest.mark.parametrize("values", [
@@ -90,65 +85,68 @@ def test_a_source_that_ends_its_program_fails():
     assert ask("odd", Answering(sys.exit)).error == "The source failed with SystemExit; the log says where."
 
 
-def forks_and(then):
-    """An answer whose process leaves a child behind, which holds the pipe to the test as long as it lives."""
-
-    def answer():
-        if os.fork() == 0:
-            time.sleep(60)
-        return then()
-
-    return answer
-
-
-@pytest.mark.parametrize("then", [lambda: {"a": 1}, lambda: time.sleep(60), lambda: os._exit(0)])
-def test_what_a_source_started_ends_with_it(stop, then):
-    read, write = os.pipe()
-    running = Running("odd", Answering(forks_and(then)), 1)
-    os.close(write)
-    running.outcome(stop)
-    assert wait([read], 20)
-    os.close(read)
-
-
-def test_a_source_runs_in_a_process_of_its_own(stop):
-    outcome = Running("odd", Answering(lambda: {"pid": os.getpid()}), 30).outcome(stop)
-    assert outcome.values["pid"] != str(os.getpid())
-
-
 @pytest.mark.parametrize(("answer", "error"), [
-    (lambda: time.sleep(60), "There was no answer within 1 seconds."),
-    (lambda: os.kill(os.getpid(), signal.SIGKILL), "The process of the source ended without an answer."),
-    (lambda: os._exit(0), "The process of the source ended without an answer."),
-    (lambda: {"a": "x" * MAX_ANSWER}, f"The answer is larger than {MAX_ANSWER} bytes."),
+    (lambda: time.sleep(60), "There was no answer within 0.2 seconds."),
+    (lambda: endless(), "There was no answer within 0.2 seconds."),
+    (lambda: asyncio.run(asyncio.sleep(60)), "There was no answer within 0.2 seconds."),
+    (lambda: subprocess.run(["sleep", "60"]), "There was no answer within 0.2 seconds."),
+    (raising(KeyboardInterrupt()), "There was no answer within 0.2 seconds."),
 ])
-def test_what_goes_wrong_in_the_process_is_an_error(stop, answer, error):
-    running = Running("odd", Answering(answer), 1)
-    assert running.outcome(stop).error == error
-    assert running._process.exitcode is not None
+def test_a_source_that_takes_too_long_is_an_error(answer, error):
+    assert ask("odd", Answering(answer), seconds=0.2) == Outcome(error=error)
 
 
-def test_stop_ends_a_source_that_hangs(stop):
-    running = Running("odd", Answering(lambda: time.sleep(60)), 60)
+NONSENSE = [None, float("nan"), b"x", {"b": {}}, [[]], 10**5000, "\ud800", "x" * MAX_ANSWER]
+
+
+@pytest.mark.parametrize("value", NONSENSE, ids=lambda value: type(value).__name__)
+def test_a_value_that_is_nonsense_or_too_large_costs_that_metric_only(value):
+    outcome = ask("odd", Answering({"a": 1, "b": value, "c": "x" * (MAX_ANSWER // 2)}))
+    assert (outcome.error, list(outcome.values), list(outcome.failed)) == ("", ["a", "c"], ["b"])
+
+
+def endless():
+    while True:
+        with suppress(Exception):
+            sum(range(1000))
+
+
+def test_nothing_interrupts_what_comes_after_a_source():
+    stop = Stop()
+    ask("odd", Answering({"a": 1}), seconds=0.2, stop=stop)
+    time.sleep(0.3)
+    stop.interrupt()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_stop_ends_a_source_that_hangs_and_it_counts_as_not_asked():
+    stop = Stop()
+    assert ask("odd", Answering(lambda: stop.set() or time.sleep(60)), stop=stop) is None
+
+
+def test_a_source_is_not_asked_after_stop():
+    stop = Stop()
     stop.set()
-    assert running.outcome(stop) is None
-    assert running._process.exitcode == -signal.SIGKILL
+    assert ask("odd", Answering(raising(AssertionError())), stop=stop) is None
 
 
-def test_a_source_whose_collector_is_gone_ends_by_itself():
-    running = Running("odd", Answering(lambda: time.sleep(60)), 1)
-    assert wait([running._process.sentinel], 20)
-    running.end()
-    assert running._process.exitcode == -signal.SIGALRM
+def test_what_a_source_prints_is_no_part_of_the_output(capsys):
+    ask("odd", Answering(lambda: print("noise") or {"a": 1}))
+    assert capsys.readouterr() == ("", "noise\n")
 
 
-def test_descriptors_that_it_must_not_keep_are_closed(stop):
-    read, write = os.pipe()
-    running = Running("odd", Answering(lambda: time.sleep(60)), 60, [write])
-    os.close(write)
-    assert wait([read], 20)  # the other end is closed everywhere
-    running.end()
-    os.close(read)
+def test_a_failure_comes_with_what_was_found_before():
+    error = SourceError("Down.", permanent=True, findings=Findings({"a": 1}, {"b": "No."}, "", {"a": 5, "c": 6}))
+    outcome = Outcome({"a": "1"}, {"b": "No."}, "", {"a": 5.0, "c": 6.0}, "Down.", True)
+    assert ask("odd", Answering(raising(error))) == outcome
+
+
+@pytest.mark.parametrize(("asked", "due"), [
+    ({}, True), ({"a": 1000.0}, False), ({"a": 703.0}, False), ({"a": 700.0}, True), ({"a": 2000.0}, True),
+])
+def test_a_metric_is_due_after_its_time(asked, due):
+    assert Round(1000.0, 60, 0, asked).is_due("a", 300) is due
+    assert Round(1000.0, 60, 0, asked, {"a": "No."}).is_due("a", 300)
 
 
 def test_third_parties_come_after_our_own_and_by_name(context):

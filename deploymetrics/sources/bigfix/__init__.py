@@ -8,59 +8,34 @@ Expressions are evaluated one after the other: a root server is spared a burst, 
 """
 
 import asyncio
-import json
-import math
+import logging
 import os
 import stat
-from importlib.resources import files
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any
 
-from .. import Findings, Source, SourceError
-from .access import read_access
+from .. import Findings, Round, Source, SourceError, place_of
+from .access import Access, read_access
+from .metrics import Metric, RelevanceError, metrics_of, shaped
 
-NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
+#: A server that gave no usable answer so many times in a row is left alone until the next round.
+FAILURES_IN_A_ROW = 3
 _NOT_MASTER = "The BigFix account is not a master operator: the numbers cover only what it may see."
+log = logging.getLogger(__name__)
 
 
-class Metric(NamedTuple):
-    """A row of the table: a metric's name, its relevance, and what kind of answer makes sense."""
-
-    name: str
-    relevance: str
-    answer: str = ANY
-
-
-def default_metrics():
-    """The Metrics that ship with the package."""
-    text = files(__package__).joinpath("relevance.json").read_text(encoding="utf-8")
-    return [Metric(**row) for row in json.loads(text)]
-
-
-def metrics_of(settings):
-    """The default Metrics as BIGFIX_METRICS extends, replaces and drops them."""
-    changes = settings["BIGFIX_METRICS"]
-    kept = [metric for metric in default_metrics() if metric.name not in changes]
-    return kept + [Metric(name, relevance) for name, relevance in changes.items() if relevance]
-
-
-def _stamp(path):
-    """What changes with a file, without reading it; None where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return [status.st_mtime_ns, status.st_size] if stat.S_ISREG(status.st_mode) else None
+class QueryError(Exception):
+    """The server gave no usable answer to one expression. The next one may fare better."""
 
 
 class BigFixSource(Source):
-    """Wanted where BIGFIX_SERVER is set."""
+    """Wanted if BIGFIX_SERVER is set."""
 
     @classmethod
-    def is_wanted(cls, settings):
+    def is_wanted(cls, settings: dict[str, Any]) -> bool:
         return bool(settings["BIGFIX_SERVER"])
 
-    def configuration(self):
+    def configuration(self) -> Any:
         return {
             "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
             "access": self._access_or_refusal(),
@@ -68,27 +43,76 @@ class BigFixSource(Source):
             "library": find_spec("bigfix_remote_session_relevance") is not None,
         }
 
-    def _access_or_refusal(self):
+    def _access_or_refusal(self) -> Access | str:
         try:
             return read_access(self.settings, self.context.instance)
         except SourceError as error:
             return error.detail
 
-    def collect(self):
-        """A value for each Metric that the server could evaluate."""
-        return asyncio.run(self._collect(read_access(self.settings, self.context.instance)))
+    def collect_round(self, current: Round) -> Findings:
+        """Return a value for each Metric that is due and that the server could evaluate in time."""
+        return asyncio.run(self._collect(current, read_access(self.settings, self.context.instance)))
 
-    async def _collect(self, access):
-        values, failed = {}, {}
+    async def _collect(self, current: Round, access: Access) -> Findings:
+        metrics = metrics_of(self.settings)
+        asked = {metric.name: current.asked.get(metric.name, 0.0) for metric in metrics}
+        # What failed comes last, and before that what was asked longest ago: first of all what the last round left.
+        due = sorted(
+            (metric for metric in metrics if current.is_due(metric.name, metric.every)),
+            key=lambda metric: (metric.name in current.failed, asked[metric.name]),
+        )
+        findings = Findings({}, {}, current.warning, asked)
+        if not due:
+            return findings
         async with self._backend(access) as backend:
-            for metric in metrics_of(self.settings):
-                try:
-                    values[metric.name] = shaped(metric, await self._evaluate(backend, access, metric.relevance))
-                except RelevanceError as error:
-                    failed[metric.name] = access.redacted(str(error))
-            return Findings(values, failed, await self._scope(backend))
+            try:
+                await self._ask(backend, access, due, current, findings)
+            except SourceError as error:
+                error.findings = findings
+                raise
+            if len(findings.failed) == len(metrics):
+                raise SourceError(f"Every metric failed; {_first(findings)}", findings=findings)
+            return findings._replace(warning=await self._scope(backend, current))
 
-    def _backend(self, access):
+    async def _ask(self, backend: Any, access: Access, due: list[Metric], current: Round, findings: Findings) -> None:
+        """Put the answers of the Metrics that are due into the Findings.
+
+        Raises SourceError if the server as a whole has no answer.
+        """
+        limit = self.settings["BIGFIX_CONNECT_SECONDS"] + self.settings["BIGFIX_QUERY_SECONDS"]
+        reserve = min(2.0, current.seconds / 10)
+        in_a_row = 0
+        for number, metric in enumerate(due):
+            seconds = min(limit, current.left() - reserve)
+            if number and seconds < reserve:
+                break
+            try:
+                evaluation = self._evaluate(backend, access, metric.relevance)
+                result = await asyncio.wait_for(evaluation, max(seconds, reserve))
+                findings.values[metric.name] = shaped(metric, result)
+                in_a_row = 0
+            except RelevanceError as error:
+                findings.failed[metric.name] = access.redacted(str(error))
+                in_a_row = 0
+            except TimeoutError:
+                if number and seconds < limit:
+                    break  # it had less time than it may take: in the next round it comes first
+                findings.failed[metric.name] = f"BigFix: timeout: the answer took more than {seconds:.0f} seconds."
+                in_a_row += 1
+            except QueryError as error:
+                findings.failed[metric.name] = str(error)
+                in_a_row += 1
+            findings.asked[metric.name] = current.now
+            if in_a_row == FAILURES_IN_A_ROW:
+                self._give_up(findings)
+                break
+
+    def _give_up(self, findings: Findings) -> None:
+        if not findings.values:
+            raise SourceError(f"No metric could be had; {_first(findings)}")
+        log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
+
+    def _backend(self, access: Access) -> Any:
         try:
             from bigfix_remote_session_relevance import ConfigError, RestBackend
 
@@ -101,96 +125,66 @@ class BigFixSource(Source):
                 username=access.user or None,
                 password=access.password or None,
                 token=access.token or None,
-                transport=BoundedTransport(verify=trusting(self.settings, self.context.instance, access)),
+                transport=BoundedTransport(verify=trusting(self.settings, self.context.instance)),
                 connect_timeout=self.settings["BIGFIX_CONNECT_SECONDS"],
                 read_timeout=self.settings["BIGFIX_QUERY_SECONDS"],
             )
         except ConfigError as error:
             raise SourceError(f"BIGFIX_SERVER is not usable: {error}.", permanent=True) from None
 
-    async def _evaluate(self, backend, access, relevance):
-        """The result of one expression; raises RelevanceError for that one, SourceError for the server as a whole."""
-        seconds = self.settings["BIGFIX_CONNECT_SECONDS"] + self.settings["BIGFIX_QUERY_SECONDS"]
+    async def _evaluate(self, backend: Any, access: Access, relevance: str) -> Any:
+        """Return the result of one expression.
+
+        Raises RelevanceError or QueryError for that one, SourceError if no other one would fare better.
+        """
         try:
-            # The library's timeouts are for each read, and an answer can come in very many.
-            result = await asyncio.wait_for(backend.evaluate(relevance), seconds)
-        except TimeoutError:
-            raise SourceError(f"BigFix: timeout: the answer took more than {seconds} seconds.") from None
+            result = await backend.evaluate(relevance)
+        except Exception as error:  # of the library, at an answer that it did not foresee
+            log.error("%s at %s", type(error).__name__, place_of(error))
+            raise QueryError(f"BigFix: the answer cannot be read: {type(error).__name__}.") from None
         if not result.ok:
             raise self._failure(access, result.error)
         if access.is_repeated_in(result.answers):
             raise RelevanceError("The answer repeats the credentials.")
         return result
 
-    def _failure(self, access, error):
+    def _failure(self, access: Access, error: Any) -> Exception:
         if error.kind == "session_relevance":
             return RelevanceError(error.message)
-        # Redacted before a SourceError cuts it: half a secret would not be found any more.
+        # Redacted before anything is cut: half a secret would not be found any more.
         message = access.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
-        untrusted = error.code == "cert_verify_failed"
-        if untrusted:
-            message = f"{message} {self._certificate(access)}"
-        # Other failures of TLS are those of a server that is being restarted.
-        return SourceError(message, permanent=untrusted or error.kind == "authentication")
+        if error.code == "cert_verify_failed":
+            return SourceError(f"{message} {self._certificate(access)}", permanent=True)
+        if error.kind == "authentication":
+            return SourceError(message, permanent=True)
+        return QueryError(message)
 
-    def _certificate(self, access):
+    def _certificate(self, access: Access) -> str:
         from .transport import fingerprint_of
 
         if self.settings["BIGFIX_FINGERPRINT"]:
-            return "The certificate changed, or expired."
+            return ""
         return fingerprint_of(access, self.settings["BIGFIX_CONNECT_SECONDS"])
 
-    async def _scope(self, backend):
-        """A warning if the account is not a master operator: only those may list the Web Reports servers."""
+    async def _scope(self, backend: Any, current: Round) -> str:
+        """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""
+        seconds = min(self.settings["BIGFIX_CONNECT_SECONDS"], current.left() / 2)
         try:
-            found = await asyncio.wait_for(backend.registered_servers(), self.settings["BIGFIX_CONNECT_SECONDS"])
+            servers = await asyncio.wait_for(backend.registered_servers(), seconds)
         except TimeoutError:
-            return ""
-        return _NOT_MASTER if getattr(found, "code", None) == "permission_denied" else ""
+            return current.warning
+        return _NOT_MASTER if getattr(servers, "code", None) == "permission_denied" else ""
 
 
-class RelevanceError(Exception):
-    """One expression has no answer, or one that makes no sense."""
+def _first(findings: Findings) -> str:
+    name, reason = next(iter(findings.failed.items()))
+    return f"{name}: {reason}"
 
 
-def shaped(metric, result):
-    """The answer as a metric's value: pairs as a dict, another plural as a list, a singular as it is.
-
-    Raises RelevanceError for what is not of the kind that the Metric names.
-    """
-    answers = result.answers
-    if metric.answer == COUNTS or _are_pairs(result):
-        return _counts(answers)
-    if metric.answer == ANY and result.plural:
-        return [_text(answer) for answer in answers]
-    if len(answers) != 1:
-        raise RelevanceError(f"There are {len(answers)} answers in place of one.")
-    answer = answers[0]
-    if metric.answer == TEXT and not isinstance(answer, str | bool):
-        raise RelevanceError("The answer is not a text.")
-    if metric.answer == NUMBER and (isinstance(answer, bool) or not isinstance(answer, int)):
-        raise RelevanceError("The answer is not a whole number.")
-    return _text(answer)
-
-
-def _are_pairs(result):
-    return bool(result.answers) and all(isinstance(answer, tuple) and len(answer) == 2 for answer in result.answers)
-
-
-def _counts(answers):
+def _stamp(path: str) -> list[int] | None:
+    """Return what changes with a file, without reading it; None if there is none."""
     try:
-        counts = {_text(key): _text(count) for key, count in answers}
-    except (TypeError, ValueError):
-        raise RelevanceError("The answers are not pairs.") from None
-    if len(counts) != len(answers):
-        raise RelevanceError("The answers name something twice.")
-    return counts
-
-
-def _text(answer):
-    if not isinstance(answer, str | int) and not (isinstance(answer, float) and math.isfinite(answer)):
-        raise RelevanceError("An answer is neither text nor a number.")
-    text = str(answer)
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise RelevanceError("A text holds half of a surrogate pair.")
-    return text
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size] if stat.S_ISREG(status.st_mode) else None

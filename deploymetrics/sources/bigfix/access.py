@@ -3,7 +3,7 @@
 import base64
 import os
 import stat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from .. import SourceError
@@ -23,34 +23,37 @@ class Access(NamedTuple):
     password: str
     token: str
 
-    def redacted(self, text):
-        """The text without any form of the secrets, whoever repeated them."""
+    def redacted(self, text: str) -> str:
+        """Return the text without any form of the secrets, whoever repeated them."""
         for form in self._forms():
             text = text.replace(form, _HIDDEN)
         return text
 
-    def is_repeated_in(self, answer):
-        """Whether a text, or one in nested lists of them, holds a secret."""
+    def is_repeated_in(self, answer: Any) -> bool:
+        """Return True if a text, or one in nested lists of them, holds a secret."""
         if isinstance(answer, list | tuple):
             return any(map(self.is_repeated_in, answer))
         return isinstance(answer, str) and self.redacted(answer) != answer
 
-    def _forms(self):
-        """The secrets as a server may repeat them, the longest first."""
+    def _forms(self) -> list[str]:
+        """Return the secrets as a server may repeat them, the longest first."""
         forms = {self.password, self.token, *_basic(self.user, self.password)}
         forms |= {" ".join(form.split()) for form in forms} | {quote(form, safe="") for form in forms}
         return sorted(filter(None, forms), key=len, reverse=True)
 
 
-def _basic(user, password):
-    """The values of a Basic header: in UTF-8, and in Latin-1 where that has the characters."""
+def _basic(user: str, password: str) -> list[str]:
+    """Return the values of a Basic header: in UTF-8, and in Latin-1 if that has the characters."""
     pair = f"{user}:{password}"
     codes = ("utf-8", "latin-1") if all(ord(char) < 256 for char in pair) else ("utf-8",)
     return [base64.b64encode(pair.encode(code)).decode() for code in codes] if password else []
 
 
-def read_access(settings, instance):
-    """The Access of the settings and the credentials file; raises a permanent SourceError naming what is wrong."""
+def read_access(settings: dict[str, Any], instance: str) -> Access:
+    """Return the Access of the settings and the credentials file.
+
+    Raises a permanent SourceError that names what is wrong.
+    """
     host, port = _address(settings["BIGFIX_SERVER"])
     user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:
@@ -62,11 +65,11 @@ def read_access(settings, instance):
     return Access(settings["BIGFIX_SERVER"], host, port, user, password, token)
 
 
-def _refusal(detail):
+def _refusal(detail: str) -> SourceError:
     return SourceError(detail, permanent=True)
 
 
-def _address(server):
+def _address(server: str) -> tuple[str, int]:
     try:
         parts = urlsplit(server)
         host, port = parts.hostname, parts.port or DEFAULT_PORT
@@ -77,13 +80,13 @@ def _address(server):
     return host, port
 
 
-def _without_waiting(path, flags):
+def _without_waiting(path: str, flags: int) -> int:
     # The collector itself looks, too: a pipe that nobody writes to must not stop it.
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read_credentials(path):
-    """(user, password, token) of a file that nobody but its owner may read."""
+def _read_credentials(path: str) -> tuple[str, str, str]:
+    """Return (user, password, token) of a file that nobody but its owner may read."""
     try:
         with open(path, encoding="utf-8", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())

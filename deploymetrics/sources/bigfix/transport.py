@@ -4,32 +4,39 @@ import hashlib
 import os
 import re
 import ssl
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 
+from ...version import VERSION
 from .. import SourceError
+from .access import Access
 
 MAX_ANSWER = 2**24
+USER_AGENT = f"deploymetrics/{VERSION}"
 
 
 class BoundedTransport(httpx.AsyncHTTPTransport):
     """Reads at most MAX_ANSWER bytes of an answer, and none that is compressed, since few bytes can be made many."""
 
-    async def handle_async_request(self, request):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers["Accept-Encoding"] = "identity"
+        request.headers["User-Agent"] = USER_AGENT
         response = await super().handle_async_request(request)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             await response.aclose()
             raise httpx.DecodingError("the answer is compressed, which was not asked for")
+        assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _Bounded(response.stream)
         return response
 
 
 class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, stream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream
 
-    async def __aiter__(self):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for part in self._stream:
             size += len(part)
@@ -37,14 +44,17 @@ class _Bounded(httpx.AsyncByteStream):
                 raise httpx.DecodingError(f"the answer is larger than {MAX_ANSWER} bytes")
             yield part
 
-    async def aclose(self):
+    async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-def trusting(settings, instance, access):
-    """The SSL context that accepts the certificate which the settings ask for and no other; raises SourceError."""
+def trusting(settings: dict[str, Any], instance: str) -> ssl.SSLContext:
+    """Return the SSL context that accepts the certificate which the settings ask for and no other.
+
+    Raises a permanent SourceError if there cannot be one.
+    """
     if fingerprint := settings["BIGFIX_FINGERPRINT"]:
-        return _pinned(fingerprint, _presented(access, settings["BIGFIX_CONNECT_SECONDS"]))
+        return _pinned(fingerprint.replace(":", "").lower())
     name = settings["BIGFIX_CA_FILE"]
     try:
         return ssl.create_default_context(cafile=os.path.join(instance, name) if name else None)
@@ -52,39 +62,37 @@ def trusting(settings, instance, access):
         raise SourceError(f"BIGFIX_CA_FILE cannot be used: {error.strerror}.", permanent=True) from None
 
 
-def fingerprint_of(access, seconds):
-    """A sentence with the fingerprint of the certificate that the server presents; empty where that cannot be had."""
-    try:
-        found = _sha256(_presented(access, seconds))
-    except SourceError:
-        return ""
-    return f"If {_colons(found)} is its fingerprint, set BIGFIX_FINGERPRINT."
+def _pinned(fingerprint: str) -> ssl.SSLContext:
+    """Return a context whose connections end at the handshake unless the certificate is exactly that one.
 
+    Who signed it, whom it names and when it expires say nothing beside that. No request is sent before.
+    """
 
-def _pinned(fingerprint, pem):
-    # No credentials went over the connection that this certificate was read from, and the handshakes to come are
-    # checked against it by OpenSSL.
-    found = _sha256(pem)
-    if found != fingerprint.replace(":", "").lower():
-        message = f"The BigFix server has another certificate than BIGFIX_FINGERPRINT says: {_colons(found)}."
-        raise SourceError(message, permanent=True)
-    context = ssl.create_default_context(cadata=pem)
-    context.check_hostname = False  # BigFix certificates seldom name the host; the fingerprint says more
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # BigFix has certificates of X.509 version 1
+    class Pinned(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
+            if found != fingerprint:
+                message = f"another certificate than BIGFIX_FINGERPRINT says, {_colons(found)}"
+                raise ssl.SSLCertVerificationError(1, message)
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.options |= ssl.OP_NO_RENEGOTIATION  # which could bring another certificate
+    context.sslobject_class = Pinned
     return context
 
 
-def _presented(access, seconds):
+def fingerprint_of(access: Access, seconds: float) -> str:
+    """Return a sentence with the fingerprint of the certificate that the server presents; empty if it cannot be had."""
     try:
-        return ssl.get_server_certificate((access.host, access.port), timeout=seconds)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"The BigFix server cannot be reached: {type(error).__name__}.") from None
+        pem = ssl.get_server_certificate((access.host, access.port), timeout=seconds)
+    except (OSError, ValueError):
+        return ""
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    return f"If {_colons(digest)} is its fingerprint, set BIGFIX_FINGERPRINT."
 
 
-def _sha256(pem):
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-
-
-def _colons(digest):
+def _colons(digest: str) -> str:
     return ":".join(re.findall("..", digest)).upper()

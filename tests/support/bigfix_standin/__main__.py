@@ -7,7 +7,7 @@ from gunicorn.app.base import BaseApplication
 
 FD, CERTFILE, KEYFILE, FOLDER = sys.argv[1:]
 OPTIONS = {
-    "bind": f"fd://{FD}", "certfile": CERTFILE, "keyfile": KEYFILE, "worker_class": "gthread", "threads": 4,
+    "bind": f"fd://{FD}", "certfile": CERTFILE, "keyfile": KEYFILE, "worker_class": "gthread", "threads": 8,
     "loglevel": "critical", "control_socket_disable": True, "graceful_timeout": 0,
 }
 

@@ -1,0 +1,115 @@
+"""The table of metrics, and which answers make sense for each."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from .. import Rendered
+
+NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
+
+
+class Metric(NamedTuple):
+    """A row of the table.
+
+    ``relevance``: the expression, its cheapest conditions first.
+    ``answer``: what kind of answer makes sense, NUMBER, TEXT, COUNTS or ANY.
+    ``every``: after how many seconds it is asked again; 0 for each round.
+    """
+
+    name: str
+    relevance: str
+    answer: str = ANY
+    every: int = 0
+
+
+class RelevanceError(Exception):
+    """The server evaluated an expression, and there is no answer, or one that makes no sense."""
+
+
+def default_metrics() -> list[Metric]:
+    """Return the Metrics that ship with the package."""
+    text = files(__package__).joinpath("relevance.json").read_text(encoding="utf-8")
+    return [Metric(**row) for row in json.loads(text)]
+
+
+def metrics_of(settings: dict[str, Any]) -> list[Metric]:
+    """Return the default Metrics as BIGFIX_METRICS extends, changes and drops them."""
+    rows = {metric.name: metric for metric in default_metrics()}
+    for name, change in settings["BIGFIX_METRICS"].items():
+        if not change:
+            rows.pop(name, None)
+            continue
+        row = {"relevance": change} if isinstance(change, str) else change
+        rows[name] = rows.get(name, Metric(name, ""))._replace(**row)
+    return list(rows.values())
+
+
+def shaped(metric: Metric, result: Any) -> Rendered:
+    """Return the answers of a SessionRelevanceResult as the metric's value.
+
+    Raises RelevanceError if they are not of the kind that the Metric names.
+    """
+    return _SHAPES[metric.answer](result)
+
+
+def _number(result: Any) -> str:
+    answer = _single(result)
+    if not _is_whole(answer):
+        raise RelevanceError("The answer is not a whole number.")
+    return str(answer)
+
+
+def _single_text(result: Any) -> str:
+    answer = _single(result)
+    if not isinstance(answer, str | bool):
+        raise RelevanceError("The answer is not a text.")
+    return _text(answer)
+
+
+def _counts(result: Any) -> dict[str, str]:
+    if not all(map(_is_count, result.answers)):
+        raise RelevanceError("The answers are not pairs of a text and a number.")
+    return _object(result.answers)
+
+
+def _any(result: Any) -> Rendered:
+    if result.answers and all(map(_is_pair, result.answers)):
+        return _object(result.answers)
+    return [_text(answer) for answer in result.answers] if result.plural else _text(_single(result))
+
+
+_SHAPES: dict[str, Callable[[Any], Rendered]] = {NUMBER: _number, TEXT: _single_text, COUNTS: _counts, ANY: _any}
+
+
+def _single(result: Any) -> Any:
+    if len(result.answers) != 1:
+        raise RelevanceError(f"There are {len(result.answers)} answers in place of one.")
+    return result.answers[0]
+
+
+def _is_whole(answer: Any) -> bool:
+    return isinstance(answer, int) and not isinstance(answer, bool)
+
+
+def _is_pair(answer: Any) -> bool:
+    return isinstance(answer, tuple | list) and len(answer) == 2
+
+
+def _is_count(answer: Any) -> bool:
+    return _is_pair(answer) and isinstance(answer[0], str) and _is_whole(answer[1]) and bool(answer[1] >= 0)
+
+
+def _object(pairs: Sequence[Any]) -> dict[str, str]:
+    values = {_text(key): _text(value) for key, value in pairs}
+    if len(values) != len(pairs):
+        raise RelevanceError("The answers name something twice.")
+    return values
+
+
+def _text(answer: Any) -> str:
+    if not isinstance(answer, str | int) and not (isinstance(answer, float) and math.isfinite(answer)):
+        raise RelevanceError("An answer is neither text nor a number.")
+    return str(answer)
