@@ -83,7 +83,8 @@ def list_accounts() -> None:
     for record in services().accounts.list():
         click.echo(f"{escaped(record.name)}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
     if damaged := services().accounts.damaged():
-        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {escaped(', '.join(damaged))}")
+        names = escaped(", ".join(damaged))
+        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {names}")
 
 
 @account.command("disable")
