@@ -25,6 +25,7 @@ class Services(NamedTuple):
     expectations: Expectations
 
 
-def services():
-    """The Services of the current application."""
-    return current_app.extensions[NAME]
+def services() -> Services:
+    """Return the Services of the current application."""
+    found: Services = current_app.extensions[NAME]
+    return found

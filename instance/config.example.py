@@ -21,7 +21,7 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How many threads each process of serve has.
 # THREADS = 4
 
-# The TLS certificate with its chain, PEM, seen from the instance folder; empty for HTTP without TLS.
+# The TLS certificate with its chain, PEM; a relative path of a setting starts at the instance folder.
 # CERTFILE = ''
 
 # The private key of the certificate, PEM and without a password.

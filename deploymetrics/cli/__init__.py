@@ -6,7 +6,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from ..config.instance import as_owner, existing_instance, find_instance
+from ..config.instance import as_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from . import accounts, collect, data, serve, settings
@@ -58,8 +58,9 @@ def _create_app() -> Flask:
     from .. import create_app
     from ..upgrade import check_format
 
-    ctx = click.get_current_context()
-    folder = find_instance() if ctx.command in MAKE_INSTANCE else existing_instance()
+    ctx, folder = click.get_current_context(), find_instance()
+    if ctx.command not in MAKE_INSTANCE:
+        check_exists(folder)
     ctx.with_resource(as_owner(folder))
     if ctx.command not in UPGRADE_INSTANCE:
         check_format(str(folder))

@@ -3,7 +3,7 @@
 import click
 
 from ..config import SECRETS, SETTINGS, documentation, read_settings
-from ..config.instance import as_owner, existing_instance
+from ..config.instance import as_owner, check_exists, find_instance
 
 
 @click.command()
@@ -18,7 +18,8 @@ def settings(table: bool, example: bool) -> None:
 
 
 def _print_in_force() -> None:
-    folder = existing_instance()
+    folder = find_instance()
+    check_exists(folder)
     with as_owner(folder):
         found = read_settings(folder)
     click.echo(f"# The instance folder is {folder}.")

@@ -108,7 +108,7 @@ SETTINGS = (
     Setting("THREADS", _whole(1, 256), 4,
             "How many threads each process of serve has."),
     Setting("CERTFILE", fields.String(), "",
-            "The TLS certificate with its chain, PEM, seen from the instance folder; empty for HTTP without TLS."),
+            "The TLS certificate with its chain, PEM; a relative path of a setting starts at the instance folder."),
     Setting("KEYFILE", fields.String(), "",
             "The private key of the certificate, PEM and without a password."),
     Setting("ACCESS_LOG", fields.Boolean(), True,

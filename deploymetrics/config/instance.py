@@ -33,13 +33,11 @@ def is_instance(folder: Path) -> bool:
     return any((folder / name).exists() for name in _MARKS)
 
 
-def existing_instance() -> Path:
-    """Return the instance folder; raises SettingError where there is none."""
-    folder = find_instance()
+def check_exists(folder: Path) -> None:
+    """Raise SettingError where there is no instance in the folder, so that none is made by mistake."""
     if not is_instance(folder):
         detail = f"There is no instance at {folder}. {INSTANCE} names the folder; serve and account add make one."
         raise SettingError(detail)
-    return folder
 
 
 def check_owner(folder: Path) -> None:

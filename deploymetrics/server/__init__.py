@@ -10,6 +10,7 @@ import click
 
 from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
+from ..config.instance import check_exists
 from ..errors import SettingError
 from .checks import check_address, tls_files
 from .gunicorn import Arbiter, BaseApplication
@@ -115,6 +116,7 @@ class Master(Arbiter):
     def reload(self) -> None:
         """Start workers with the settings of now; where those are not usable, go on as before."""
         try:
+            check_exists(self.app.instance)
             self.app.read_settings()
         except SettingError as error:
             self.log.error("Not reloaded, the settings in force stay: %s", error)

@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -77,6 +79,30 @@ def test_a_bad_config_leaves_the_running_server_as_it_is(serve, instance):
     (instance / "config.py").write_text("MAX_BODY_BYTES = 1")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: requests.put(f"{server.url}{URL}/x", data="12", auth=MASTER).status_code == 413, "the new limit")
+
+
+def test_a_folder_that_is_gone_leaves_the_running_server_as_it_is(serve, instance, tmp_path):
+    server = serve(DEPLOYMETRICS_SECRET_KEY="0123456789abcdef")
+    workers = server.workers()
+    instance.rename(tmp_path / "elsewhere")
+    instance.mkdir()  # what a mount leaves
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.count(f"stay: There is no instance at {instance}."), "the refusal")
+    assert server.workers() == workers
+    assert os.listdir(instance) == []
+
+
+def test_a_reload_takes_another_certificate_if_it_is_one(serve, tmp_path):
+    cert, key = make_certificate(tmp_path)
+    server = serve("--certfile", cert, "--keyfile", key)
+    before = ssl.get_server_certificate(("127.0.0.1", server.port))
+    Path(cert).write_text("nonsense")
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.count("Not reloaded, the settings in force stay: "), "the refusal")
+    assert ssl.get_server_certificate(("127.0.0.1", server.port)) == before
+    make_certificate(tmp_path)
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: ssl.get_server_certificate(("127.0.0.1", server.port)) != before, "the other certificate")
 
 
 def test_a_reload_takes_more_workers_and_keeps_the_address(serve, instance):
