@@ -14,7 +14,7 @@ from . import bp
 from .documents import MAX_RAW
 from .editing import condition_of
 from .figures.differences import compare
-from .figures.flatten import shorten
+from .figures.leaves import shorten
 from .figures.presentation import lay_out
 from .filters import tag_url
 

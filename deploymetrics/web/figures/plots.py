@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from ...clock import MONTHS, from_precise
+from ...clock import MONTHS, as_last_changed, from_precise
+from .numbers import rounded
 
 WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24
@@ -93,12 +94,7 @@ def summary(name, points):
     low = min(points, key=lambda point: point.value)
     high = max(points, key=lambda point: point.value)
     count = f"{len(points):,} values" if len(points) > 1 else "one value"
-    return f"{name}: {count}, lowest {low.text}, highest {high.text}, last {points[-1].text}"
-
-
-def short_time(moment):
-    """``12 Jan 2018 12:00``."""
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year} {moment.hour:02d}:{moment.minute:02d}"
+    return f"{name}: {count}, lowest {rounded(low.text)}, highest {rounded(high.text)}, last {rounded(points[-1].text)}"
 
 
 def tick_labels(ticks):
@@ -153,7 +149,7 @@ def _area(up, places, line):
 
 
 def _time_scale(times):
-    first, last = times[0].timestamp(), times[-1].timestamp()
+    first, last = min(times).timestamp(), max(times).timestamp()  # a clock may have been set back
     if first == last:
         first, last = first - 1800, last + 1800
     if last - first < 2:  # so that a tick is among them
@@ -189,7 +185,7 @@ def _hover(places, points, times):
     for at, ((x, y), point, time) in enumerate(zip(places, points, times)):
         left = (places[at - 1][0] + x) / 2 if at else LEFT
         right = (places[at + 1][0] + x) / 2 if at + 1 < len(places) else WIDTH
-        text = escape(f"{point.text} · {short_time(time)}")
+        text = escape(f"{rounded(point.text)} · {as_last_changed(time)}")
         yield (
             f'<g class="{dots}">'
             f'<rect x="{left:.1f}" y="0" width="{max(right - left, 0.1):.1f}" height="{HEIGHT - BOTTOM}"/>'

@@ -4,8 +4,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from ...formats import rawjson
-from .flatten import shorten, shown
-from .series import number
+from .leaves import shorten, shown
+from .numbers import is_number
 
 MAX_ROWS = 300
 MAX_COLUMNS = 40
@@ -76,7 +76,7 @@ def lay_out(value):
 
 def cell(value):
     """The Cell of a leaf."""
-    kind = "number" if number(value) is not None else "text" if type(value) is str else "none"
+    kind = "number" if is_number(value) else "text" if type(value) is str else "none"
     return Cell(shorten(shown(value), MAX_CELL), kind)
 
 
