@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..clock import as_last_changed
-from ..errors import BadRequest, NotFound, PreconditionFailed, ReservedTag
+from ..errors import BadRequest, DamagedItem, NotFound, PreconditionFailed, ReservedTag
 from ..formats import rawjson
 from ..storage import Kind
 from .reserved import RESERVED_TAG, is_reserved
@@ -80,6 +80,18 @@ class Service:
     def list(self):
         """The Listing of all documents, ordered by tag."""
         return self.store.items(DOCUMENTS)
+
+    def deleted(self, listing):
+        """Return the deletions (Items, ordered by tag) of tags that are not in the Listing, and the tags of those whose
+        history cannot be read."""
+        there, items, damaged = {*(item.key for item in listing.items), *listing.damaged}, [], []
+        for tag in self.store.keys(DOCUMENTS):
+            if tag not in there:
+                try:
+                    items += self.store.history(DOCUMENTS, tag, None, 1)
+                except DamagedItem:
+                    damaged.append(tag)
+        return [item for item in items if item.deleted], damaged  # one that was created since the Listing is none
 
     def find(self, tag):
         """The document, or None."""
