@@ -110,7 +110,7 @@ def change_own_password():
         chosen = chosen_password()
     except (Unauthorized, TooManyAttempts) as error:
         wrong = isinstance(error, Unauthorized)
-        detail = "The current password is not right." if wrong else error.detail
+        detail = "The current password is wrong." if wrong else error.detail
         page = render_template("web/account.html", error=detail, field="current-password", made=None)
         return page, 400 if wrong else error.status, {} if wrong else error.headers
     except InvalidFields as error:
@@ -118,7 +118,7 @@ def change_own_password():
     begin_session(Account(services().accounts.set_password(name, chosen, name)))
     if current_user.role is Role.WEBUI_APP:
         return render_template("web/account.html", error=None, field=None, made=(name, chosen, current_user.role))
-    flash("Your password is changed. Your other sessions have ended.")
+    flash("Your password is changed. You are logged out everywhere else.")
     return redirect(url_for("web.own_account"))
 
 

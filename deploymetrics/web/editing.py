@@ -74,7 +74,7 @@ def delete(tag):
         services().service.delete(tag, current_user.name, condition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
         return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=True), error.status
-    flash(f"The document {visible(tag)} is deleted. Its history stays, and it can be brought back from there.")
+    flash(f"The document {visible(tag)} is deleted. It can be brought back: see the filter “deleted”.")
     return redirect(url_for("web.index"))
 
 
@@ -87,7 +87,7 @@ def expect(tag):
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
     services().expectations.set(tag, int(text) or None, current_user.name)
-    flash("The expectation is stored.")
+    flash("The expectation is saved.")
     return redirect(tag_url("document", tag))
 
 

@@ -64,7 +64,7 @@ def ask_to_log_in(error):
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     allow_large_form()
-    error = Unauthorized("Your session has ended. Nothing of what you typed is lost: log in to go on.")
+    error = Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
     then = request.script_root + request.full_path.rstrip("?")
     return login_page(then, typed_fields(), error=error), 401, _CHALLENGE
 
