@@ -91,7 +91,7 @@ def test_age_and_state_are_those_of_now(master, save, services, clock):
     services.expectations.set("custom", 86400 * 5, "bob")
     assert tags_of(master.get("/?state=fresh")) == ["custom"]
     clock.forward(days=1)
-    assert '<td><span class="state fresh">' in text_of(master.get("/")) and " late" not in text_of(master.get("/"))
+    assert '<td><span class="state fresh">' in text_of(master.get("/")) and "late<" not in text_of(master.get("/"))
     clock.forward(minutes=2)
     page = text_of(master.get("/"))
     assert '<td><span class="state stale">stale</span> <small>2 minutes late</small>' in page and "1 tag is late" in page
@@ -399,6 +399,18 @@ def test_the_last_master_operator_stays(pages, services):
     services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
     assert pages.post("/accounts/disable", data={"account": "spare"}).status_code == 302
     assert pages.post("/accounts/remove", data={"account": "master-operator"}).status_code == 409
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ("secret", "Make a new password for"), ("disable", "can no longer log in"), ("remove", "What it wrote is kept"),
+])
+def test_a_change_is_asked_for_before_it_is_made(pages, services, change, words):
+    services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
+    before = services.accounts.list()
+    assert f'href="/accounts/{change}?account=spare"' in text_of(pages.get("/accounts"))
+    page = text_of(pages.get(f"/accounts/{change}?account=spare"))
+    assert words in page and 'name="account" value="spare"' in page and services.accounts.list() == before
+    assert "There is no account x." in text_of(pages.get(f"/accounts/{change}?account=x"), 404)
 
 
 def test_a_secret_is_shown_once(pages, services):
