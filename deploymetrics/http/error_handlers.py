@@ -7,19 +7,10 @@ from flask import current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .. import errors
-from .responses import NO_SNIFFING, answer_problem
+from .page_headers import PAGE_HEADERS
+from .responses import answer_problem
 from .urls import in_api
 
-#: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
-        " frame-ancestors 'none'; base-uri 'none'"
-    ),
-    **NO_SNIFFING,
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 _DRAINED = 2**24
 
 

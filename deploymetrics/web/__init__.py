@@ -1,14 +1,16 @@
 """The pages for a person's browser: a blueprint, and a module for each part of it.
 
 The pages use the services that the API uses. Their credential is the login cookie, so ``http.access`` checks that each
-form comes from this site; they need no script, and the policy of ``PAGE_HEADERS`` lets none in but our own.
+form comes from this site; they need no script, and the policy of ``http.page_headers`` lets none in but our own.
 """
 
-from flask import Blueprint, current_app
+from typing import Any
+
+from flask import Blueprint, Response, current_app
 
 from ..api import openapi
 from ..http.access import public
-from ..http.error_handlers import PAGE_HEADERS
+from ..http.page_headers import PAGE_HEADERS
 from ..version import VERSION
 
 bp = Blueprint("web", __name__)
@@ -16,13 +18,13 @@ bp = Blueprint("web", __name__)
 
 @bp.get("/openapi.json")
 @public
-def openapi_document():
-    """The OpenAPI document of the API."""
+def openapi_document() -> Any:
+    """Return the OpenAPI document of the API."""
     return openapi.document(current_app, VERSION)
 
 
 @bp.after_request
-def harden(response):
+def harden(response: Response) -> Response:
     """Give a page its headers; pages of errors at addresses that no view has get them in ``http.error_handlers``."""
     if response.mimetype == "text/html":
         response.headers.update(PAGE_HEADERS)

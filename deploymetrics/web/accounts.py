@@ -128,11 +128,13 @@ def change_own_password() -> ResponseReturnValue:
 def chosen_password() -> str:
     """Return the password in the form, typed twice; for a WebUI application a generated one. Raises InvalidFields."""
     if current_user.role is Role.WEBUI_APP:
-        return generate_secret()
-    password = request.form.get("new-password", "")
+        secret: str = generate_secret()
+        return secret
+    password: str = request.form.get("new-password", "")
     if password != request.form.get("repeated-password", ""):
         raise InvalidFields({"password": ["The two new passwords differ."]})
-    return load(NewPassword(), {"password": password})["password"]
+    password = load(NewPassword(), {"password": password})["password"]
+    return password
 
 
 def accounts_page(

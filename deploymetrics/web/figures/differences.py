@@ -44,7 +44,8 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
     root, shape = Place(), survey(reversed(values))
     old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
     new, new_cut = _leaves(values[-1], root, shape) if after is not None else ({}, False)
-    rows = [_difference(name, old.get(place, _NONE), new.get(place, _NONE)) for name, place in named({**new, **old}).items()]
+    places = named({**new, **old})
+    rows = [_difference(name, old.get(place, _NONE), new.get(place, _NONE)) for name, place in places.items()]
     changed = [row for row in rows if row.kind != "same"]
     more = max(len(changed) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut

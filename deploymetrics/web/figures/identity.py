@@ -18,8 +18,8 @@ Identity = tuple[tuple[str, str], ...]
 
 _NAMES = ("id", "uuid", "guid", "key", "name", "hostname", "host", "computer")
 _NAMING = re.compile(
-    r"(?i:.*(?:name|uuid|guid|host|computer|server|relay|device|node|site|address|serial)|(?:.*[^a-z])?(?:id|key|ip|port))"
-    r"|.*[a-z]I[dD]"
+    r"(?i:.*(?:name|uuid|guid|host|computer|server|relay|device|node|site|address|serial)"
+    r"|(?:.*[^a-z])?(?:id|key|ip|port))|.*[a-z]I[dD]"
 )
 #: What a thing is at the moment says less about which one it is.
 _CHANGING = re.compile(r"(?i).*(?:stat(?:e|us)|health|result|message|reason|version|date|time|level|unit)")
@@ -82,7 +82,7 @@ def survey(values: Iterable[object]) -> Shape:
 
 def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """Return the names to choose from, alone and together, best first, and those to take where none will do."""
-    ranks = {}
+    ranks: dict[str, int] = {}
     for name, value in chain.from_iterable(thing.items() for thing in things):
         rank = _rank(name, value)
         if rank is not None:

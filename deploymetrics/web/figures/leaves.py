@@ -6,6 +6,7 @@ Nothing here recurses, so no stored value can exhaust the stack.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ...formats import rawjson
 from .identity import Identity, Shape
@@ -89,7 +90,7 @@ def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, ob
     opened = [iter([(root, shape, value)])]
     while opened:
         for place, inner, found in opened[-1]:
-            if type(found) in (list, rawjson.Pairs) and found:
+            if isinstance(found, list) and found:
                 opened.append(_children(place, inner, found))
                 break
             yield place, found
@@ -128,14 +129,14 @@ def shown(value: object) -> str:
     return "null" if value is None else "true" if value else "false"
 
 
-def _children(place: Place, shape: Shape, found: list) -> Iterator[tuple[Place, Shape, object]]:
-    again: dict[object, int] = {}
+def _children(place: Place, shape: Shape, found: list[Any]) -> Iterator[tuple[Place, Shape, object]]:
+    again: dict[str | Identity, int] = {}
     is_object = type(found) is rawjson.Pairs
     for child in found:
-        what, value = child if is_object else (shape.identity(child), child)
+        what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
         number = again.get(what, 0)
         again[what] = number + 1
-        yield place.at((what, number)), shape.below.get(what if is_object else None, shape), value
+        yield place.at((what, number)), shape.below.get(key, shape), value
 
 
 def _quoted(text: str, exact: bool) -> str:

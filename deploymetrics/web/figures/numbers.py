@@ -3,9 +3,6 @@
 import re
 import sys
 from decimal import Decimal, InvalidOperation
-
-from ...formats import rawjson
-
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LARGEST = sys.float_info.max
 _SHORT = 15
@@ -13,7 +10,7 @@ _SHORT = 15
 
 def is_number(value: object) -> bool:
     """Return True if a value that ``rawjson.parse`` returned is a number of any length."""
-    return type(value) in (rawjson.Number, str) and _NUMBER.fullmatch(value) is not None  # type: ignore[arg-type]
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
 
 
 def as_float(text: str) -> float:
