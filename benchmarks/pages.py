@@ -55,7 +55,7 @@ def main():
         fill(app, arguments.documents, arguments.versions)
         client = app.test_client(use_cookies=False)
         measured = measure(client, (LIST, OVERVIEW, *OTHERS), arguments.rounds)
-        anew, remembered = [], app.extensions["deploymetrics_rows"]
+        anew, remembered = [], app.extensions["deploymetrics_sparklines"]
         for _ in range(min(arguments.rounds, 20)):
             remembered.forget()
             anew.append(measure(client, [OVERVIEW], 1)[OVERVIEW][0])
@@ -63,7 +63,7 @@ def main():
     for url, (milliseconds, size) in measured.items():
         ratio = milliseconds / measured[LIST][0]
         print(f"{url:28} {milliseconds:8.2f} ms {size / 1000:9.1f} KB {ratio:7.1f} x the list")
-    print(f"{'/ with every line made anew':28} {statistics.median(anew):8.2f} ms")
+    print(f"{'/ with every plot drawn anew':28} {statistics.median(anew):8.2f} ms")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ storage directly.
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..clock import as_last_changed
-from ..errors import NotFound, ReservedTag
+from ..errors import DamagedItem, NotFound, ReservedTag
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
 from ..storage import Collection
@@ -66,6 +67,18 @@ class Service:
     def list(self) -> Listing:
         """Return the Listing of all documents, ordered by tag."""
         return self.store.items(DOCUMENTS)
+
+    def deleted(self, listing: Listing) -> tuple[list[Item], list[str]]:
+        """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
+        there = {*(item.key for item in listing.items), *listing.damaged}
+        deletions, damaged = [], []
+        for tag in self.store.keys(DOCUMENTS):
+            if tag not in there:
+                try:
+                    deletions += islice(self.store.history(DOCUMENTS, tag), 1)
+                except DamagedItem:
+                    damaged.append(tag)
+        return [item for item in deletions if item.deleted], damaged  # one created since the Listing is none
 
     def find(self, tag: str) -> Item | None:
         """Return the document, or None."""

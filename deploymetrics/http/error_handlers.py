@@ -8,19 +8,10 @@ from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from .. import errors
-from .responses import NO_SNIFFING, problem_response
+from .page_headers import PAGE_HEADERS
+from .responses import problem_response
 from .urls import in_api
 
-#: What keeps a browser from doing more with a page than showing it, and from showing it again after the logout.
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
-        " frame-ancestors 'none'; base-uri 'none'"
-    ),
-    **NO_SNIFFING,
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 _DRAINED = 2**24
 
 

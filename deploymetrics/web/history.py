@@ -1,10 +1,13 @@
 """The versions of a document, any two of them compared, and an earlier one brought back."""
 
+from typing import Any
+
 from flask import flash, redirect, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.service import Role
-from ..documents.reserved import is_reserved
+from ..documents.reserved import RESERVED_TAG
 from ..errors import PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
@@ -14,7 +17,7 @@ from . import bp
 from .documents import MAX_RAW
 from .editing import condition_of
 from .figures.differences import compare
-from .figures.flatten import shorten
+from .figures.leaves import shorten
 from .figures.presentation import lay_out
 from .filters import tag_url
 
@@ -23,38 +26,38 @@ PER_PAGE = 50
 
 @bp.get("/tags/<tag>/history")
 @require_role(Role.MASTER_OPERATOR)
-def history(tag):
-    """The versions, newest first."""
+def history(tag: str) -> ResponseReturnValue:
+    """Show the versions, newest first."""
     before = parse_version(request.args["before"]) if request.args.get("before") else None
     page = services().service.history(tag, before, PER_PAGE)
     return render_template(
         "web/history.html", tag=tag, items=page.items, before=before, older=page.next,
-        current=services().service.find(tag), reserved=is_reserved(tag),
+        current=services().service.find(tag), reserved=tag == RESERVED_TAG,
     )
 
 
 @bp.get("/tags/<tag>/versions/<version>")
 @require_role(Role.MASTER_OPERATOR)
-def version(tag, version):
-    """One version as it was."""
+def version(tag: str, version: str) -> ResponseReturnValue:
+    """Show one version as it was."""
     return version_page(services().service.version(tag, parse_version(version)))
 
 
 @bp.get("/tags/<tag>/compare")
 @require_role(Role.MASTER_OPERATOR)
-def comparison(tag):
-    """Two versions, and the values that differ."""
+def comparison(tag: str) -> ResponseReturnValue:
+    """Show the values in which two versions differ."""
     older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
     before, after = any_version(tag, older), any_version(tag, newer)
     return render_template(
         "web/compare.html", tag=tag, before=before, after=after, current=services().service.find(tag),
-        reserved=is_reserved(tag), comparison=compare(metrics_of(before), metrics_of(after)),
+        reserved=tag == RESERVED_TAG, comparison=compare(metrics_of(before), metrics_of(after)),
     )
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")
 @require_role(Role.MASTER_OPERATOR)
-def bring_back(tag, version):
+def bring_back(tag: str, version: str) -> ResponseReturnValue:
     """Store an earlier version as the newest, unless somebody else wrote in between."""
     item, etag = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
@@ -65,22 +68,22 @@ def bring_back(tag, version):
     return redirect(tag_url("document", tag))
 
 
-def version_page(item, moved=False):
-    """The page of the Item of one version; ``moved`` says that somebody else wrote before it could be brought back."""
+def version_page(item: Any, moved: bool = False) -> str:
+    """Return the page of one version, an Item; ``moved`` says that another write kept it from being brought back."""
     json = rawjson.indented(item.value)
     return render_template(
         "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
         json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=services().service.find(item.key),
-        reserved=is_reserved(item.key), moved=moved,
+        reserved=item.key == RESERVED_TAG, moved=moved,
     )
 
 
-def any_version(tag, version):
-    """The Item of a version, which may be a deletion; raises NotFound."""
+def any_version(tag: str, version: int) -> Any:
+    """Return the Item of a version, which may be a deletion; raises NotFound."""
     found = services().service.history(tag, version + 1, 1).items
     return found[0] if found and found[0].version == version else services().service.version(tag, version)
 
 
-def metrics_of(item):
-    """The metrics of an Item as JSON text, or None for a deletion."""
+def metrics_of(item: Any) -> bytes | None:
+    """Return the metrics of an Item as JSON text, or None for a deletion."""
     return None if item.deleted else bytes(item.record.metrics)

@@ -1,11 +1,14 @@
 """Login and logout, and what happens when a session ends in the middle of something."""
 
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from flask import current_app, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from ..errors import Forbidden, TooManyAttempts, Unauthorized
+from ..accounts.service import Account
+from ..errors import DeploymetricsError, Forbidden, TooManyAttempts, Unauthorized
 from ..http import error_handlers
 from ..http.access import check_same_site, has_header_credential, public
 from ..http.urls import in_api
@@ -20,8 +23,8 @@ _CHALLENGE = {"WWW-Authenticate": 'Cookie realm="BigFix Server"'}
 
 @bp.get("/login")
 @public
-def login():
-    """The login form."""
+def login() -> ResponseReturnValue:
+    """Show the login form."""
     if current_user.is_authenticated:
         return redirect(landing(request.args.get("next")))
     return login_page(landing(request.args.get("next")))
@@ -29,7 +32,7 @@ def login():
 
 @bp.post("/login")
 @public
-def log_in():
+def log_in() -> ResponseReturnValue:
     """Begin a session, set its cookie, and go where the person was going."""
     check_same_site()
     then = landing(request.form.get("next"))
@@ -48,7 +51,7 @@ def log_in():
 
 @bp.post("/logout")
 @public
-def log_out():
+def log_out() -> ResponseReturnValue:
     """End the session on every worker and drop the cookie."""
     check_same_site()
     end_session()
@@ -57,26 +60,27 @@ def log_out():
 
 
 @bp.app_errorhandler(Unauthorized)
-def ask_to_log_in(error):
-    """The login page for whoever needs an account here, with what a form had in it; an error for programs."""
+def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
+    """Show the login page to whoever needs an account here, with what a form had in it; programs get the error."""
     if in_api() or has_header_credential(request.environ):
-        return error_handlers.answer_error(error)
+        answer: ResponseReturnValue = error_handlers.answer_error(error)
+        return answer
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     allow_large_form()
-    error = Unauthorized("Your session has ended. Nothing of what you typed is lost: log in to go on.")
+    error = Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
     then = request.script_root + request.full_path.rstrip("?")
     return login_page(then, typed_fields(), error=error), 401, _CHALLENGE
 
 
-def begin_session(account):
+def begin_session(account: Account) -> None:
     """Start a session of the Account and put it into the cookie of this answer."""
     account.session_id = services().sessions.start(account, current_app.config["LOGIN_SECONDS"])
     login_user(account)
     session.permanent = True
 
 
-def end_session():
+def end_session() -> None:
     """End the session that the request's cookie names, if any, on every worker."""
     if current_user.is_authenticated and current_user.session_id:
         services().sessions.end(current_user.session_id)
@@ -84,13 +88,15 @@ def end_session():
     session.clear()
 
 
-def login_page(then, kept=(), name="", error=None):
-    """The login form that leads to ``then``, with the (name, value) fields ``kept`` of a form that waits for it."""
+def login_page(
+    then: str, kept: Iterable[tuple[str, str]] = (), name: str = "", error: DeploymetricsError | None = None
+) -> str:
+    """Return the login form that leads to ``then``; ``kept`` are (name, value) of a form that waits for it."""
     return render_template("web/login.html", then=then, kept=kept, name=name, error=error)
 
 
-def landing(target):
-    """The address to go to after the login: ``target`` if it is one of this site, else the start page."""
+def landing(target: str | None) -> str:
+    """Return where to go after the login: to ``target`` if it is an address of this site, else to the start page."""
     start = url_for("web.index")
     if not target or not target.startswith(start) or target.startswith("//"):
         return start
@@ -99,8 +105,8 @@ def landing(target):
     return start if target.startswith(url_for("web.login")) else target
 
 
-def typed_fields():
-    """(name, value) of what a form of our own site has in it, without passwords; nothing of another site's."""
+def typed_fields() -> list[tuple[str, str]]:
+    """Return (name, value) of what a form of this site has in it, without passwords; nothing of another site's."""
     try:
         check_same_site()
     except Forbidden:
@@ -108,27 +114,27 @@ def typed_fields():
     return [(name, value) for name, value in request.form.items(multi=True) if not _is_secret(name)]
 
 
-def kept_fields():
-    """(name, value) of the fields that the login form carries for another form."""
+def kept_fields() -> list[tuple[str, str]]:
+    """Return (name, value) of the fields that the login form carries for another form."""
     fields = request.form.items(multi=True)
     return [(name.removeprefix(KEPT), value) for name, value in fields if name.startswith(KEPT)]
 
 
 @bp.before_request
-def allow_large_form():
+def allow_large_form() -> None:
     """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it."""
     if request.mimetype == "multipart/form-data":
         request.max_content_length = request.max_form_memory_size = form_limit()
 
 
-def form_limit():
-    """How many bytes a form with a document may have; an editor's text is longer than the document (``indented``)."""
-    return 8 * current_app.config["MAX_BODY_BYTES"] + 2**16
+def form_limit() -> int:
+    """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
+    return 8 * int(current_app.config["MAX_BODY_BYTES"]) + 2**16
 
 
-def _is_secret(name):
+def _is_secret(name: str) -> bool:
     return any(name.endswith(word) for word in _NEVER_KEPT)
 
 
-def _no_basic(headers):
-    return {**headers, **_CHALLENGE} if "WWW-Authenticate" in headers else headers
+def _no_basic(headers: Mapping[str, str]) -> dict[str, str]:
+    return {**headers, **_CHALLENGE} if "WWW-Authenticate" in headers else dict(headers)

@@ -1,12 +1,15 @@
-"""The overview: every tag at a glance; search, order and page are in the URL."""
+"""The overview: every tag at a glance; search, state, order and page are in the URL."""
 
+import unicodedata
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, zip_longest
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from flask import current_app, render_template, request
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -16,87 +19,72 @@ from ..documents.expectations import QUIET_SECONDS, state
 from ..http.access import require_role
 from ..services import NAME, services
 from . import bp
+from .figures.numbers import rounded
 from .figures.plots import sparkline
 from .figures.series import spark
-from .filters import ago, ago_lasts, page_number
+from .filters import page_number, span
 
 PER_PAGE = 100
-ORDERS = {
+ORDERS: dict[str, Callable[[Any], Any]] = {
     "tag": attrgetter("key"),
     "changed": attrgetter("changed_at"),
     "by": lambda item: item.changed_by.casefold(),
     "version": attrgetter("version"),
-    "size": lambda item: len(item.value),
+    "size": lambda item: len(item.value or b""),
 }
-STATES = ("", "fresh", "quiet", "stale")
-_ROWS = "deploymetrics_rows"
+#: The columns that a first click on their head sorts from the top down.
+LARGEST_FIRST = {"changed", "version", "size"}
+STATES = ("fresh", "quiet", "stale")
+DELETED = "deleted"
+_SPARKLINES = "deploymetrics_sparklines"
 MAX_REMEMBERED = 20_000
-# Stands in a line for a word that time changes; no tag has it.
-_WORD = "\0"
+
+
+class Spark(NamedTuple):
+    """A small plot of the last values of a number, its name, and the last of the values."""
+
+    svg: Markup
+    name: str
+    text: str
+
+
+class Sparklines:
+    """The Sparks of documents, remembered by tag and etag: most have not changed since they were last shown."""
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._known: dict[str, tuple[str, Spark | None]] = {}
+
+    def forget(self) -> None:
+        """Draw every plot anew from now on."""
+        self._known.clear()
+
+    def of(self, item: Any) -> Spark | None:
+        """Return the Spark of an Item, or None where it has no number to plot."""
+        etag, drawn = self._known.get(item.key, ("", None))
+        if etag != item.revision:
+            drawn = self._draw(item)
+            if len(self._known) >= MAX_REMEMBERED:
+                self.forget()
+            self._known[item.key] = item.revision, drawn
+        return drawn
+
+    def _draw(self, item: Any) -> Spark | None:
+        series = spark(self._service, item)
+        if series is None:
+            return None
+        name, last = series.name or "value", series.points[-1].text
+        return Spark(sparkline([point.value for point in series.points], f"{name}: {rounded(last)}"), name, last)
 
 
 class Row(NamedTuple):
-    """A line of the overview as HTML, and from when until when it is right.
+    """A line of the overview. ``late`` says by how much a stale document is."""
 
-    ``pieces`` is the HTML without the words that time changes, ``made_from`` what they come from, ``seconds`` the
-    expectation.
-    """
-
-    html: str
-    since: datetime
-    until: datetime
-    seconds: int | None
-    pieces: list
-    made_from: tuple
-
-
-class Rows:
-    """Lines of the overview, remembered by tag: most have not changed since they were last shown."""
-
-    def __init__(self, service):
-        self._service = service
-        self._known = {}
-
-    def forget(self):
-        """Make every line anew from now on."""
-        self._known.clear()
-
-    def html(self, item, seconds, moment, root):
-        """The line of an Item, whose tag is expected so often, or None, at this moment; ``root`` begins its address."""
-        known, made_from = self._known.get(item.key), (item.revision, root)
-        same = known is not None and known.made_from == made_from
-        if not same or known.seconds != seconds or not known.since <= moment < known.until:
-            pieces = known.pieces if same else self._pieces(item, root)
-            words, until = _words(item.changed_at, seconds, moment)
-            html = "".join(chain.from_iterable(zip_longest(pieces, words, fillvalue="")))
-            if len(self._known) >= MAX_REMEMBERED:
-                self.forget()
-            self._known[item.key] = known = Row(html, moment, until, seconds, pieces, made_from)
-        return known.html
-
-    def _pieces(self, item, root):
-        html = render_template(
-            "web/row.html", item=item, url=f"{root}/tags/{quote(item.key, safe='')}",
-            plot=_plot(*spark(self._service, item)), word=_WORD,
-        )
-        return html.split(_WORD, 3)
-
-
-def _words(changed_at, seconds, moment):
-    """The words that go between the pieces of a line, and until when they are right."""
-    name = state(changed_at, seconds, moment).name
-    return (name, name, ago(changed_at, moment)), _until(changed_at, seconds or QUIET_SECONDS, moment)
-
-
-def _until(changed_at, seconds, moment):
-    """When the words for the age, or the state, change next."""
-    due = from_precise(changed_at) + timedelta(seconds=seconds)
-    soon = moment + timedelta(seconds=ago_lasts(changed_at, moment))
-    return min(due, soon) if due >= moment else soon
-
-
-def _plot(path, values):
-    return sparkline([value for _, value in values], f"{path or 'value'}: {values[-1][0]}") if values else ""
+    item: Any
+    url: str
+    state: str
+    late: str
+    spark: Spark | None
 
 
 class Choice(NamedTuple):
@@ -104,94 +92,129 @@ class Choice(NamedTuple):
 
     q: str = ""
     state: str = ""
-    order: str = "tag"
+    order: str = ""
     page: int = 1
 
-    def url(self, **changes):
-        """The address of the overview with this choice, changed."""
+    def url(self, **changes: Any) -> str:
+        """Return the address of the overview with this choice, changed."""
         asked = self._replace(**changes)._asdict()
         query = urlencode({name: value for name, value in asked.items() if value != getattr(_FIRST, name)})
         return f"{request.script_root}/{query and '?'}{query}"
 
-    def turned(self, column):
-        """The order for a click on a column's head: up, then down."""
-        return f"-{column}" if self.order == column else column
+    def turned(self, column: str) -> str:
+        """Return the order for a click on a column's head, which turns round at the second one."""
+        first, second = (f"-{column}", column) if column in LARGEST_FIRST else (column, f"-{column}")
+        return second if self.order == first else first
 
 
 _FIRST = Choice()
 
 
 class Asked(NamedTuple):
-    """The part of the list that is shown: items of the page, how many match, how many there are, and of each state."""
+    """The part of the list that is shown: ``items`` of the page, how many match, and how many there are.
 
-    items: list
+    ``counts`` has how many of those that match the search are in each state.
+    """
+
+    items: Sequence[Any]
     found: int
     total: int
     pages: int
-    counts: dict
+    counts: dict[str, int]
 
 
 @bp.record_once
-def remember_rows(setup):
-    """Keep the lines of an application's overview with the application."""
-    setup.app.extensions[_ROWS] = Rows(setup.app.extensions[NAME].service)
+def remember_sparklines(setup: BlueprintSetupState) -> None:
+    """Keep the small plots of an application's overview with the application."""
+    setup.app.extensions[_SPARKLINES] = Sparklines(setup.app.extensions[NAME].service)
 
 
 @bp.get("/")
 @require_role(*Role)
-def index():
-    """The overview for master operators; for others what they may do."""
+def index() -> ResponseReturnValue:
+    """Show the overview to master operators, and to others what they may do."""
     if current_user.role is not Role.MASTER_OPERATOR:
         return render_template("web/welcome.html")
     listing, expected = services().service.list(), services().expectations.all()
-    choice, moment = read_choice(), services().clock.now()
-    asked = ask(listing.items, choice, expected, moment)
-    html, root = current_app.extensions[_ROWS].html, request.script_root
-    rows = Markup("\n".join([html(item, expected.get(item.key), moment, root) for item in asked.items]))
-    return render_template("web/overview.html", rows=rows, choice=choice, asked=asked, damaged=listing.damaged)
+    choice, now = read_choice(), services().clock.now()
+    gone, damaged = services().service.deleted(listing) if choice.state == DELETED else ([], [])
+    asked = ask(listing.items, gone, choice, expected, now)
+    rows = [make_row(item, expected.get(item.key), now) for item in asked.items]
+    return render_template(
+        "web/overview.html", rows=rows, choice=choice, asked=asked, damaged=[*listing.damaged, *damaged]
+    )
 
 
-def read_choice():
-    """The Choice in the current request's URL; what makes no sense there is as if it were not there."""
+def make_row(item: Any, seconds: int | None, now: datetime) -> Row:
+    """Return the Row of an Item, whose tag is expected every so many ``seconds``, or None."""
+    url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
+    if item.deleted:
+        return Row(item, url, DELETED, "", None)
+    found = state(item.changed_at, seconds, now)
+    late = f"{span((now - found.due).total_seconds())} late" if found.name == "stale" else ""
+    return Row(item, url, found.name, late, current_app.extensions[_SPARKLINES].of(item))
+
+
+def read_choice() -> Choice:
+    """Return the Choice in the current request's URL; what makes no sense there is as if it were not there."""
     args = request.args
-    order = args.get("order", "tag")
+    order = args.get("order", "")
     return Choice(
         q=args.get("q", "").strip()[:200],
-        state=args.get("state", "") if args.get("state") in STATES else "",
-        order=order if order.removeprefix("-") in ORDERS else "tag",
+        state=args.get("state", "") if args.get("state") in (*STATES, DELETED) else "",
+        order=order if order.removeprefix("-") in ORDERS else "",
         page=page_number("page"),
     )
 
 
-def ask(items, choice, expected, moment):
-    """The Asked part of the items of a Listing."""
+def ask(
+    items: Sequence[Any], gone: Sequence[Any], choice: Choice, expected: dict[str, int], now: datetime
+) -> Asked:
+    """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
     total = len(items)
     if choice.q:
-        word = choice.q.casefold()
-        items = [item for item in items if word in item.key.casefold() or word in item.changed_by.casefold()]
-    counts, states = _count(items, expected, moment)
-    if choice.state:
+        items, gone = _matching(items, choice.q), _matching(gone, choice.q)
+    states = _states(items, expected, now)
+    counts = {name: states.count(name) for name in STATES}
+    late = {item.key for item, name in zip(items, states) if name == "stale"}
+    if choice.state == DELETED:
+        items = gone
+    elif choice.state:
         items = [item for item, name in zip(items, states) if name == choice.state]
-    items = _ordered(items, choice.order)
+    items = _ordered(items, choice.order, late, expected)
     pages = max(-(-len(items) // PER_PAGE), 1)
     start = (min(choice.page, pages) - 1) * PER_PAGE
     return Asked(items[start:start + PER_PAGE], len(items), total, pages, counts)
 
 
-def _ordered(items, order):
-    if order == "tag":
-        return items
-    return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
+def _matching(items: Sequence[Any], q: str) -> Sequence[Any]:
+    word = _folded(q)
+    return [item for item in items if word in _folded(item.key) or word in _folded(item.changed_by)]
 
 
-def _count(items, expected, moment):
-    """How many items are in each state, and the state of each; times are compared as text, which is quick."""
+def _folded(text: str) -> str:
+    """Return the text without what a search ignores: case, and in which of two ways an accent is written."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _ordered(items: Sequence[Any], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Any]:
+    """Return the items in an order of ORDERS; at first by tag, but what is late on top, the latest first."""
+    if order:
+        return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
+    on_top = [item for item in items if item.key in late]
+    on_top.sort(key=lambda item: from_precise(item.changed_at) + timedelta(seconds=expected[item.key]))
+    return [*on_top, *(item for item in items if item.key not in late)] if on_top else items
+
+
+def _states(items: Sequence[Any], expected: dict[str, int], now: datetime) -> list[str]:
+    """Return the name of the state of each item; times are compared as text, which is quick."""
     spans = {*expected.values(), QUIET_SECONDS}
-    limits = {seconds: as_precise(moment - timedelta(seconds=seconds)) for seconds in spans}
+    limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
     quiet = limits[QUIET_SECONDS]
-    states = [
+    return [
         "fresh" if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
         else "stale" if item.key in expected else "quiet"
         for item in items
     ]
-    return {name: states.count(name) for name in STATES[1:]}, states

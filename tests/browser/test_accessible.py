@@ -11,6 +11,7 @@ HOSTILE = "<script>alert(1)<⁄script>\u202e\U0001d54f"
 PAGES = {
     "overview": "/",
     "stale": "/?state=stale",
+    "deleted documents": "/?state=deleted",
     "nothing found": "/?q=nothing",
     "facts": "/tags/custom",
     "table": "/tags/table",
@@ -28,6 +29,8 @@ PAGES = {
     "new": "/new",
     "delete": "/tags/custom/delete",
     "accounts": "/accounts",
+    "disable": "/accounts/disable?account=bob",
+    "new password": "/accounts/secret?account=bob",
     "remove": "/accounts/remove?account=bob",
     "account": "/account",
     "error": "/nothing",
@@ -134,7 +137,7 @@ def test_forms_that_complain(looked_at, services):
     look("session ended")
     log_in(page)
     look("go on")
-    page.get_by_role("button", name="Go on where you were").click()
+    page.get_by_role("button", name="Continue").click()
     look("saved")
 
 
@@ -142,7 +145,8 @@ def test_accounts_and_those_who_may_less(looked_at, services):
     page, look = looked_at
     page.goto("/accounts")
     log_in(page)
-    page.get_by_role("button", name="New password for bob").click()
+    page.get_by_role("link", name="New password for bob").click()
+    page.get_by_role("button", name="Make a new password").click()
     assert page.locator("#secret").is_visible()
     look("secret")
     page.get_by_label("Name").fill("bob")
@@ -164,8 +168,8 @@ def test_an_empty_overview(open_page, axe):
     page.context.add_init_script(axe)
     page.goto("/")
     log_in(page)
-    assert "There is no document yet" in page.locator("main").inner_text() and violations(page) == []
-    page.get_by_role("link", name="what the collector says").click()
+    assert "There are no documents yet" in page.locator("main").inner_text() and violations(page) == []
+    page.get_by_role("link", name="see what it says").click()
     assert "It has not run yet." in page.locator("main").inner_text() and violations(page) == []
 
 

@@ -59,7 +59,7 @@ def test_find_a_tag_and_look_at_it(page, post, clock):
     page.get_by_role("link", name="tag-007").click()
     assert heading(page) == "tag-007"
     assert page.get_by_role("img", name="endpoints: 6 values, lowest 0, highest 7, last 4").is_visible()
-    page.get_by_text("The same figures as a table").click()
+    page.get_by_text("The same numbers as a table").click()
     assert [row.split() for row in page.locator("#figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
     page.get_by_role("link", name="Day", exact=True).click()
     assert "range=day" in page.url and page.locator("figure").count() == 1
@@ -103,7 +103,7 @@ def test_somebody_else_was_faster(page, post, services):
     page.get_by_label("Metrics, as JSON").fill('{"a": 2}')
     post("custom", '{"a":3}')
     page.get_by_role("button", name="Save").click()
-    assert "bob stored version 2" in page.get_by_role("alert").inner_text()
+    assert "bob saved version 2" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Theirs").input_value() == '{\n  "a": 3\n}'
     assert page.get_by_label("Yours").input_value() == '{"a": 2}'
     assert bytes(services.service.get("custom").record.metrics) == b'{"a":3}'
@@ -117,10 +117,10 @@ def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, services):
     page.get_by_label("Metrics, as JSON").fill('["<b>typed</b>",\n 2]')
     services.accounts.set_password("alice", PASSWORD)
     page.get_by_role("button", name="Save").click()
-    assert "Nothing of what you typed is lost" in page.get_by_role("alert").inner_text()
+    assert "What you typed is not lost" in page.get_by_role("alert").inner_text()
     log_in(page, password="wrong")
     log_in(page)
-    page.get_by_role("button", name="Go on where you were").click()
+    page.get_by_role("button", name="Continue").click()
     assert "Saved as version 2" in page.get_by_role("status").inner_text()
     assert bytes(services.service.get("custom").record.metrics) == b'["<b>typed</b>",2]'
 
@@ -147,15 +147,20 @@ def test_accounts(page, open_page, services):
     assert services.accounts.find_by_secret(secret).name == "webui"
     page.goto("/accounts")
     assert secret not in page.content()
-    page.get_by_role("button", name="Disable bob").click()
+    page.get_by_role("link", name="Disable bob").click()
+    assert services.accounts.find("bob").enabled
+    page.get_by_role("button", name="Disable").click()
     assert not services.accounts.find("bob").enabled
     page.get_by_role("button", name="Enable bob").click()
     assert services.accounts.find("bob").enabled
-    page.get_by_role("button", name="New secret for webui").click()
+    page.get_by_role("link", name="New secret for webui").click()
+    assert services.accounts.find_by_secret(secret).name == "webui"
+    page.get_by_role("button", name="Make a new secret").click()
     assert services.accounts.find_by_secret(secret) is None
     secret = page.locator("#secret").inner_text()
-    page.get_by_role("button", name="Disable bob").click()
-    page.get_by_role("button", name="Disable alice").click()
+    for name in ("bob", "alice"):
+        page.get_by_role("link", name=f"Disable {name}").click()
+        page.get_by_role("button", name="Disable").click()
     assert "alice is the last enabled master operator" in page.get_by_role("alert").inner_text()
     page.get_by_role("link", name="Remove bob").click()
     page.get_by_role("button", name="Remove").click()
@@ -175,8 +180,8 @@ def test_another_password(page, open_page, services):
     for current, again in tries:
         other.get_by_label("Current password").fill(current)
         other.get_by_label("New password", exact=True).fill("another password")
-        other.get_by_label("New password, again").fill(again)
-        other.get_by_role("button", name="Change the password").click()
+        other.get_by_label("Repeat the new password").fill(again)
+        other.get_by_role("button", name="Change password").click()
     assert "Your password is changed" in other.get_by_role("status").inner_text()
     other.get_by_role("button", name="Log out").click()
     log_in(other, "olga", "another password")
@@ -186,8 +191,8 @@ def test_another_password(page, open_page, services):
 def test_stale(page, post, clock):
     post("custom", "[1]")
     page.goto("/tags/custom")
-    page.get_by_label("A post is expected every").select_option("3600")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_label("Expect a post").select_option("3600")
+    page.get_by_role("button", name="Save").click()
     assert "due in" in page.locator(".summary").inner_text()
     clock.forward(hours=2)
     page.goto("/?state=stale")
@@ -226,6 +231,6 @@ def test_what_the_collector_says(page, services):
     page.get_by_role("link", name="Metrics", exact=True).click()
     page.get_by_role("link", name="platform").click()
     source = page.get_by_role("article").inner_text()
-    for words in ("bigfix", "failed", "1 hour ago", "just now", "in 9 minutes", "did not answer. (2 times in a row)"):
+    for words in ("bigfix", "failing", "1 hour ago", "just now", "in 9 minutes", "did not answer. (2 times in a row)"):
         assert words in source, words
     assert page.get_by_role("link", name="Edit").count() == 0

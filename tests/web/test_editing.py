@@ -42,7 +42,7 @@ def test_a_document_of_the_largest_size_is_edited(pages, save, services):
 def test_nothing_is_created_over_what_is_there(pages, save, services):
     save("custom", b'{"a":1}')
     page = text_of(pages.post("/new", data={"tag": "custom", "metrics": '{"a":2}', "etag": ""}), 412)
-    assert "stored version 1" in page and "<del><bdi>1</bdi></del>" in page and bytes(
+    assert "saved version 1" in page and "<del><bdi>1</bdi></del>" in page and bytes(
         services.service.get("custom").record.metrics) == b'{"a":1}'
 
 
@@ -50,11 +50,11 @@ def test_deleted_in_between(pages, save, services):
     item = save("custom", b"1")
     services.service.delete("custom", "bob")
     page = text_of(pages.post("/tags/custom/edit", data={"metrics": "2", "etag": item.etag}), 412)
-    assert "The document was deleted while you were writing" in page
+    assert "The document was deleted while you were editing" in page
     item = save("custom", b"1")
     save("custom", b"2")
     page = text_of(pages.post("/tags/custom/delete", data={"etag": item.etag}), 412)
-    assert "Nothing is deleted" in page and services.service.get("custom").version == 4
+    assert "It is not deleted" in page and services.service.get("custom").version == 4
 
 
 def test_the_platform_is_shown_and_not_edited(pages, services):
@@ -73,7 +73,7 @@ def test_a_form_that_is_sent_twice_is_stored_once(pages, save, services):
         assert pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.etag}).status_code == 302
     assert "Saved as version 2." in text_of(pages.get("/tags/custom")) and services.service.get("custom").version == 2
     save("custom", b"[2]")
-    assert "What differs" in text_of(pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.etag}), 412)
+    assert "Differences" in text_of(pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.etag}), 412)
 
 
 def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):

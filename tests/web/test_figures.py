@@ -14,7 +14,7 @@ TICK = re.compile(r'<text class="up" x="40" y="([^"]*)">([^<]*)</text>')
 
 def drawn(values):
     """(place, label) of the ticks of a plot, and the places of its values."""
-    points = [Point(f"2018-01-12T12:00:{at:02}.000000Z", repr(value), value) for at, value in enumerate(values)]
+    points = [Point(at, f"2018-01-12T12:00:{at:02}.000000Z", repr(value), value) for at, value in enumerate(values)]
     text = str(plot("x", points))
     ticks = [(float(y) - 3.5, label) for y, label in TICK.findall(text)]
     return ticks, [float(pair.split(",")[1]) for pair in re.search('<polyline points="([^"]*)"', text)[1].split()]
@@ -58,5 +58,5 @@ def test_everything_lies_within_the_axis(values):
     (["12:00:00"], ["11:30", "11:45", "12:00", "12:15", "12:30"]),
 ])
 def test_the_time_is_on_the_axis_however_short_it_is(times, labels):
-    points = [Point(f"2018-01-12T{time}Z", "1", 1.0) for time in times]
+    points = [Point(1, f"2018-01-12T{time}Z", "1", 1.0) for time in times]
     assert re.findall('<text class="across"[^>]*>([^<]*)<', str(plot("x", points))) == labels

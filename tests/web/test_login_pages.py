@@ -57,7 +57,7 @@ def test_the_way_in_and_out(browser):
 
 
 def test_the_page_says_what_an_account_may(app, operator, webui):
-    for name, words in (("operator", "You are an operator"), ("webui-app", "You are a WebUI application")):
+    for name, words in (("operator", "You are an operator"), ("webui-app", "This account is a WebUI application")):
         client = app.test_client()
         client.post("/login", data={"name": name, "password": PASSWORD})
         assert_page(client.get("/"), 200, words)

@@ -81,7 +81,7 @@ def test_the_overview(pages, master, save, clock):
     assert "<polyline" not in text_of(pages.get("/"))
 
 
-def test_lines_that_are_remembered_stay_right(master, save, services, clock):
+def test_age_and_state_are_those_of_now(master, save, services, clock):
     save("custom", b"1")
     for forward, words in (({}, "just now"), ({"seconds": 59}, "just now"), ({"seconds": 1}, "1 minute ago"),
                            ({"minutes": 58, "seconds": 59}, "59 minutes ago"), ({"seconds": 1}, "1 hour ago"),
@@ -91,17 +91,47 @@ def test_lines_that_are_remembered_stay_right(master, save, services, clock):
     services.expectations.set("custom", 86400 * 5, "bob")
     assert tags_of(master.get("/?state=fresh")) == ["custom"]
     clock.forward(days=1)
-    assert '<td><span class="state fresh">' in text_of(master.get("/"))
-    clock.forward(seconds=1)
-    assert '<td><span class="state stale">' in text_of(master.get("/"))
+    assert '<td><span class="state fresh">' in text_of(master.get("/")) and "late<" not in text_of(master.get("/"))
+    clock.forward(minutes=2)
+    page = text_of(master.get("/"))
+    assert '<td><span class="state stale">stale</span> <small>2 minutes late</small>' in page
+    assert "1 tag is late" in page
 
 
-def test_the_plot_of_a_line_is_drawn_once_for_a_version(master, save, services, clock, monkeypatch):
+def test_a_small_plot_is_drawn_once_for_a_version(master, save, services, clock, monkeypatch):
     save("custom", b"1")
     text_of(master.get("/"))
     monkeypatch.setattr(services.service, "history", None)
     clock.forward(minutes=5)
     assert ">5 minutes ago</time>" in text_of(master.get("/"))
+
+
+def test_deleted_documents_are_found(pages, save, services, clock):
+    for tag in ("there", "gone", "Old", "back"):
+        save(tag, b"1")
+    for tag in ("gone", "Old", "back"):
+        clock.forward(minutes=1)
+        services.service.delete(tag, "carol")
+    save("back", b"2")
+    assert tags_of(pages.get("/")) == ["back", "there"]
+    page = pages.get("/?state=deleted")
+    assert tags_of(page) == ["Old", "gone"] and "2 deleted documents" in page.text and "<bdi>carol</bdi>" in page.text
+    assert tags_of(pages.get("/?state=deleted&q=GO")) == ["gone"]
+    assert tags_of(pages.get("/?state=deleted&order=-changed")) == ["Old", "gone"]
+    assert "No documents match" in text_of(pages.get("/?state=deleted&q=there"))
+
+
+def test_a_deleted_document_with_a_damaged_history_is_named(pages, save, services, tmp_path):
+    save("bad", b"1")
+    services.service.delete("bad", "carol")
+    file = next((tmp_path / "instance" / "history" / "deploymentmetrics" / "bad").iterdir())
+    file.write_bytes(b"X" + file.read_bytes()[:-5])
+    assert "1 stored document cannot be read" in text_of(pages.get("/?state=deleted"))
+
+
+def test_a_search_takes_an_accent_in_both_of_its_forms(pages, save):
+    save("cafe\u0301", b"1")
+    assert tags_of(pages.get("/?q=CAF%C3%89")) == ["cafe\u0301"]
 
 
 def test_search_order_and_pages(pages, save, clock):
@@ -115,24 +145,29 @@ def test_search_order_and_pages(pages, save, clock):
     assert tags_of(pages.get("/?q=carol")) == ["tag-007"] == tags_of(pages.get("/?q=TAG-007"))
     for nonsense in ("page=-1", "page=x", "page=0", "order=nothing", "state=nothing", "page=" + "9" * 5000, "page=%F0"):
         assert tags_of(pages.get(f"/?{nonsense}"))
-    assert "No document is like that" in text_of(pages.get("/?q=%3Cscript%3E"))
+    assert "No documents match" in text_of(pages.get("/?q=%3Cscript%3E"))
     page = text_of(pages.get("/?q=tag&order=-changed"))
     assert 'href="/?q=tag&amp;order=-changed&amp;page=2" rel="next"' in page
     assert 'href="/?q=tag&amp;order=-changed&amp;page=3" aria-label="Last page"' in page
+    assert 'href="/?q=tag&amp;order=changed">Last change<' in page
+    assert 'href="/?q=tag&amp;order=-version">Version<' in page
     assert 'href="/" aria-label="First page"' in text_of(pages.get("/?page=3")) and "Last page" not in text_of(
         pages.get("/?page=2"))
 
 
 def test_fresh_quiet_and_stale(master, save, services, clock):
-    for tag in ("old", "late", "punctual"):
+    for tag in ("old", "late", "very-late", "punctual"):
         save(tag, b"1")
     services.expectations.set("late", 3600, "bob")
+    services.expectations.set("very-late", 60, "bob")
     services.expectations.set("punctual", 3 * 86400, "bob")
     clock.forward(days=2)
     save("new", b"1")
-    for name, tags in (("fresh", ["new", "punctual"]), ("quiet", ["old"]), ("stale", ["late"])):
+    for name, tags in (("fresh", ["new", "punctual"]), ("quiet", ["old"]), ("stale", ["very-late", "late"])):
         assert tags_of(master.get(f"/?state={name}")) == tags
     assert "was due 1 day ago" in text_of(master.get("/tags/late"))
+    assert tags_of(master.get("/")) == ["very-late", "late", "new", "old", "punctual"]
+    assert tags_of(master.get("/?order=tag"))[0] == "late" and "2 tags are late" in text_of(master.get("/"))
     assert services.service.get("late").version == 1
 
 
@@ -183,7 +218,7 @@ def test_nothing_that_is_cut_is_copied(pages, save):
     save("custom", b"[%b]" % b",".join([b"1"] * 5000))
     page = text_of(pages.get("/tags/custom"))
     assert 'data-copy="raw-json"' in page and 'data-copy="raw-xml"' not in page
-    assert page.count("too long to show all of it") == 1
+    assert page.count("too long to show whole here") == 1
 
 
 @pytest.mark.parametrize(("metrics", "words"), [
@@ -191,7 +226,9 @@ def test_nothing_that_is_cut_is_copied(pages, save):
     (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
     (b"3.10", ['<div class="tree"', ">3.10<"]), (b"[]", [">[]<"]),
     (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
-    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">']), (b"1E400", [">1E400<", "has a number to plot"]),
+    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">']),
+    (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
+    (b'"x"', ["There are no numbers to plot in this range."]),
 ])
 def test_every_shape(pages, save, metrics, words):
     save("custom", metrics)
@@ -209,7 +246,7 @@ def test_plots_over_the_history(master, save, clock):
     assert '<td class="figure">0.50</td>' in page and "<style" not in page
     assert "one value" in text_of(master.get("/tags/custom?range=day"))
     clock.forward(days=9)
-    assert "No version of this range" in text_of(master.get("/tags/custom?range=week"))
+    assert "There are no numbers to plot in this range" in text_of(master.get("/tags/custom?range=week"))
     assert text_of(master.get("/tags/custom?range=nonsense&plots=x")).count("<figure>") == 2
 
 
@@ -222,12 +259,12 @@ def test_many_versions_are_bounded(pages, save, clock):
     assert page.count("<circle") == 72
 
 
-def test_a_thousand_series(pages, save):
+def test_the_names_of_all_numbers_are_searched(pages, save):
     save("custom", json.dumps([{f"s{number}": number for number in range(2000)}]).encode().replace(b" ", b""))
     page = text_of(pages.get("/tags/custom?plots=2"))
-    assert page.count("<figure>") == 12 and "these are the first 1,000" in page and "Page 2 of 84" in page
-    assert text_of(pages.get("/tags/custom?name=S99")).count("<figure>") == 11
-    assert "And 1,700 more" in page
+    assert page.count("<figure>") == 12 and "2,000 numbers; 12 of them" in page and "Page 2 of 167" in page
+    page = text_of(pages.get("/tags/custom?name=S199"))
+    assert page.count("<figure>") == 11 and "s1999: one value" in page and "1,700 more values are not shown" in page
 
 
 @pytest.mark.parametrize("metrics", [
@@ -300,6 +337,7 @@ def test_a_deleted_document_is_brought_back(pages, save, services):
     assert "deleted just now by <bdi>carol</bdi>" in text_of(pages.get("/tags/custom"), 404)
     assert "deleted</span>" in text_of(pages.get("/tags/custom/history"))
     assert "<del>" in text_of(pages.get("/tags/custom/compare?from=1&to=2"))
+    assert "Bring version 1 back" in text_of(pages.get("/tags/custom"), 404)
     assert pages.post("/tags/custom/versions/1/restore", data={"etag": ""}).status_code == 302
     assert services.service.get("custom").version == 3
     assert "the document was deleted" in text_of(pages.post("/tags/custom/versions/2/restore", data={"etag": ""}), 404)
@@ -364,6 +402,18 @@ def test_the_last_master_operator_stays(pages, services):
     services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
     assert pages.post("/accounts/disable", data={"account": "spare"}).status_code == 302
     assert pages.post("/accounts/remove", data={"account": "master-operator"}).status_code == 409
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ("secret", "Make a new password for"), ("disable", "can no longer log in"), ("remove", "What it wrote is kept"),
+])
+def test_a_change_is_asked_for_before_it_is_made(pages, services, change, words):
+    services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
+    before = services.accounts.list()
+    assert f'href="/accounts/{change}?account=spare"' in text_of(pages.get("/accounts"))
+    page = text_of(pages.get(f"/accounts/{change}?account=spare"))
+    assert words in page and 'name="account" value="spare"' in page and services.accounts.list() == before
+    assert "There is no account x." in text_of(pages.get(f"/accounts/{change}?account=x"), 404)
 
 
 def test_a_secret_is_shown_once(pages, services):

@@ -4,17 +4,22 @@ from itertools import islice
 from typing import NamedTuple
 
 from ...formats import rawjson
-from .flatten import leaves, shorten, shown
+from .identity import Shape, survey
+from .leaves import Place, leaves, named, shorten, shown
 
 MAX_LEAVES = 20_000
 MAX_DIFFERENCES = 500
 MAX_TEXT = 300
+_NONE = object()
 
 
 class Difference(NamedTuple):
-    """A path and its values before and after, None where there is none; ``kind`` is added, removed, changed or same."""
+    """The name of a place and its values before and after, None where there is none.
 
-    path: str
+    ``kind`` is added, removed, changed or same.
+    """
+
+    name: str
     before: str | None
     after: str | None
     kind: str
@@ -23,47 +28,51 @@ class Difference(NamedTuple):
 class Comparison(NamedTuple):
     """``rows`` are Differences; ``same`` counts the leaves that are alike, ``more`` the differences not in ``rows``.
 
-    ``cut`` says that a value has more leaves than were compared.
+    ``cut`` says that a value has more leaves than were compared, ``rewritten`` that no value differs but the text does.
     """
 
-    rows: list
+    rows: list[Difference]
     same: int
     more: int
     cut: bool
+    rewritten: bool
 
 
-def compare(before, after):
-    """The Comparison of two compact JSON texts; None stands for a version that was deleted."""
-    old, old_cut = _leaves(before)
-    new, new_cut = _leaves(after)
-    rows = [_difference(path, old.get(path), new.get(path)) for path in {**new, **old}]
+def compare(before: bytes | None, after: bytes | None) -> Comparison:
+    """Return the Comparison of two compact JSON texts; None stands for a version that was deleted."""
+    values = [rawjson.parse(bytes(text)) for text in (before, after) if text is not None]
+    root, shape = Place(), survey(reversed(values))
+    old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
+    new, new_cut = _leaves(values[-1], root, shape) if after is not None else ({}, False)
+    places = named({**new, **old})
+    rows = [_difference(name, old.get(place, _NONE), new.get(place, _NONE)) for name, place in places.items()]
     changed = [row for row in rows if row.kind != "same"]
     more = max(len(changed) - MAX_DIFFERENCES, 0)
-    return Comparison(changed[:MAX_DIFFERENCES], len(rows) - len(changed), more, old_cut or new_cut)
+    cut = old_cut or new_cut
+    return Comparison(
+        changed[:MAX_DIFFERENCES], len(rows) - len(changed), more, cut, not changed and not cut and before != after
+    )
 
 
-def _leaves(text):
-    """{path: (type, value)}, and whether there are more; a path that comes again is numbered."""
-    found, counts = {}, {}
-    if text is None:
-        return found, False
-    several = leaves(rawjson.parse(bytes(text)))
-    for path, value in islice(several, MAX_LEAVES):
-        counts[path] = times = counts.get(path, 0) + 1
-        found[path if times == 1 else f"{path} ({times})"] = (type(value), value)
-    return found, next(several, None) is not None
+def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:
+    """Return the leaves by Place, and whether there are more."""
+    every = leaves(value, root, shape)
+    return dict(islice(every, MAX_LEAVES)), next(every, None) is not None
 
 
-def _difference(path, old, new):
-    kind = "added" if old is None else "removed" if new is None else "same" if old == new else "changed"
+def _difference(name: str, old: object, new: object) -> Difference:
+    kind = "added" if old is _NONE else "removed" if new is _NONE else "same" if _alike(old, new) else "changed"
     if kind == "same":
-        return Difference(path, None, None, kind)
-    return Difference(path, _text(old), _text(new), kind)
+        return Difference(name, None, None, kind)
+    return Difference(name, _text(old), _text(new), kind)
 
 
-def _text(found):
-    if found is None:
+def _alike(old: object, new: object) -> bool:
+    """Return True if two leaves are the same, with their types: ``3`` is not ``"3"``."""
+    return type(old) is type(new) and old == new
+
+
+def _text(found: object) -> str | None:
+    if found is _NONE:
         return None
-    kind, value = found
-    text = rawjson.quote(value) if kind is str else shown(value)
-    return shorten(text, MAX_TEXT)
+    return shorten(rawjson.quote(found) if type(found) is str else shown(found), MAX_TEXT)

@@ -1,64 +1,68 @@
-"""The numbers in a document over its history. No Flask in here.
+"""The numbers in a document over its history, as series: the values that one thing had. No Flask in here."""
 
-A number is a JSON number, or text that is nothing but one, which is how BigFix writes them.
-"""
-
-import math
-import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import DamagedItem
 from ...formats import rawjson
-from .flatten import leaves
+from .identity import survey
+from .leaves import Place, leaves, named
+from .numbers import as_float, is_number
 
-#: The most that is read for one page of plots: versions, bytes of their documents, numbers in each, and series.
+#: The most that is read for one page of plots: versions, bytes of their documents, and numbers in them.
 MAX_VERSIONS = 1000
 MAX_BYTES = 2 * 2**20
-MAX_NUMBERS = 5000
-MAX_SERIES = 1000
+MAX_NUMBERS = 100_000
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
-
 
 class Point(NamedTuple):
-    """A number at a time: ``changed_at`` as the storage writes it, the digits that were sent, a float for drawing."""
+    """A number at a time.
 
+    ``changed_at`` is the time as the storage writes it, ``text`` the digits that were sent, ``value`` what is drawn.
+    """
+
+    version: int
     changed_at: str
     text: str
     value: float
 
 
+class Series(NamedTuple):
+    """The values of one thing, the oldest first.
+
+    ``gone`` is the first version without it where the newest has none.
+    """
+
+    name: str
+    points: list[Point]
+    gone: int | None
+
+
 class Recent(NamedTuple):
     """``items`` are versions of a tag, oldest first and without deletions; ``cut`` says that older ones are missing."""
 
-    items: list
+    items: list[Any]
     cut: bool
 
 
 class Collected(NamedTuple):
-    """``series`` has lists of Points by path, in the order of the newest document; ``cut``: some are missing."""
+    """All Series, in the order of the newest document, then those that are gone; ``cut`` says that some are missing."""
 
-    series: dict
+    series: list[Series]
     cut: bool
 
 
-def number(value):
-    """The float of a value that is a plain number, or text that is one; else None."""
-    if type(value) not in (rawjson.Number, str) or not _NUMBER.fullmatch(value):
-        return None
-    found = float(value)
-    return found if math.isfinite(found) else None
-
-
-def recent(service, tag, since="", versions=MAX_VERSIONS, limit=MAX_BYTES):
-    """The Recent versions of a tag that changed at ``since`` or later; at most so many, and so many bytes in all.
+def recent(service: Any, tag: str, since: str = "", versions: int = MAX_VERSIONS, limit: int = MAX_BYTES) -> Recent:
+    """Return the versions of a tag that changed at ``since`` or later; at most so many, and so many bytes in all.
 
     One version always comes, however large. Raises NotFound as ``service.history`` does.
     """
-    items, size, before, step = [], 0, None, 1
+    items: list[Any] = []
+    size, before, step = 0, None, 1
     while step:
         page = service.history(tag, before, step)
         for item in page.items:
@@ -75,43 +79,56 @@ def recent(service, tag, since="", versions=MAX_VERSIONS, limit=MAX_BYTES):
     return Recent(items[::-1], False)
 
 
-def numbers(item):
-    """Yield (path, text, float) of every number in a document, in its order."""
-    for path, value in leaves(rawjson.parse(bytes(item.record.metrics))):
-        found = number(value)
-        if found is not None:
-            yield path, str(value), found
+def collect(items: list[Any]) -> Collected:
+    """Return the Series of the numbers in versions that are in their order, the newest last."""
+    found: dict[Place, list[Point]] = {}
+    every = _numbers(items)
+    for place, point in islice(every, MAX_NUMBERS):
+        found.setdefault(place, []).append(point)
+    versions = [item.version for item in items]
+    series = [
+        Series(name, found[place][::-1], _gone(found[place][0].version, versions))
+        for name, place in named(found).items()
+    ]
+    return Collected(series, next(every, None) is not None)
 
 
-def collect(items):
-    """The Collected series of Items that are in the order of their age, the newest last."""
-    found, cut = {}, False
-    for item in reversed(items):
-        seen = {path: Point(item.changed_at, text, value) for path, text, value in islice(numbers(item), MAX_NUMBERS)}
-        cut = cut or len(seen) == MAX_NUMBERS
-        for path, point in seen.items():
-            if path in found or len(found) < MAX_SERIES:
-                found.setdefault(path, []).append(point)
-            else:
-                cut = True
-    for points in found.values():
-        points.reverse()
-    return Collected(found, cut)
+def spark(service: Any, item: Any) -> Series | None:
+    """Return the Series of the first number in an Item of the list, over its last versions.
 
-
-def spark(service, item):
-    """(path, list of (text, float), newest last) of the first number in an Item of the list, over its last versions.
-
-    (None, []) where it has no number, is large, or has a history that cannot be read.
+    None where it has no number, is large, or has a history that cannot be read.
     """
     if len(item.value) > SPARK_BYTES:
-        return None, []
+        return None
     try:
         items = recent(service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
     except DamagedItem:  # the list goes on; the page of the history says what is wrong
-        return None, []
-    first = next(numbers(items[-1]), None) if items else None
-    if first is None:
-        return None, []
-    found = (next((rest for path, *rest in numbers(one) if path == first[0]), None) for one in items)
-    return first[0], [tuple(rest) for rest in found if rest]
+        return None
+    points: list[Point] = []
+    chosen = None
+    for place, point in _numbers(items):
+        chosen = chosen or (place if point.version == items[-1].version else None)
+        if chosen is None:
+            return None
+        if place is chosen:
+            points.append(point)
+    return Series(chosen.name(), points[::-1], None) if chosen else None
+
+
+def _numbers(items: list[Any]) -> Iterator[tuple[Place, Point]]:
+    """Yield (Place, Point) of every number, newest version first; duplicates within one have Places of their own."""
+    root, shape = Place(), survey(map(_metrics, reversed(items)))
+    for item in reversed(items):
+        for place, value in leaves(_metrics(item), root, shape):
+            if is_number(value):
+                yield place, Point(item.version, item.changed_at, str(value), as_float(str(value)))
+
+
+def _metrics(item: Any) -> object:
+    return rawjson.parse(bytes(item.record.metrics))
+
+
+def _gone(last: int, versions: list[int]) -> int | None:
+    """Return the version after the last one that has the number, or None where that is the newest."""
+    later = bisect_right(versions, last)
+    return versions[later] if later < len(versions) else None

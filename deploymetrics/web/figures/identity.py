@@ -1,0 +1,121 @@
+"""Which members name the elements of an array, so that each stays itself whatever their order. No Flask in here.
+
+An array of objects is a list of things, such as hosts, and a client may send it in another order each time. What names
+a thing is looked for in all documents that are looked at together: a member that has another value in each element of
+every array at that place, names such as ``id`` and ``host`` first, then other text; where none does, several members
+together. Elements that nothing tells apart are told apart by their place among those that are alike.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import chain
+
+from ...formats import rawjson
+from .numbers import is_number
+
+#: (name, value) of the members that name an element; empty where none does.
+Identity = tuple[tuple[str, str], ...]
+
+_NAMES = ("id", "uuid", "guid", "key", "name", "hostname", "host", "computer")
+_NAMING = re.compile(
+    r"(?i:.*(?:name|uuid|guid|host|computer|server|relay|device|node|site|address|serial)"
+    r"|(?:.*[^a-z])?(?:id|key|ip|port))|.*[a-z]I[dD]"
+)
+#: What a thing is at the moment says less about which one it is.
+_CHANGING = re.compile(r"(?i).*(?:stat(?:e|us)|health|result|message|reason|version|date|time|level|unit)")
+MAX_CANDIDATES = 8
+
+
+class Shape:
+    """A place in several documents at once, the elements of an array taken together."""
+
+    __slots__ = ("_choices", "_fallback", "below")
+
+    def __init__(self) -> None:
+        #: The shapes of members by their key, and that of an array's elements by None.
+        self.below: dict[str | None, Shape] = {}
+        #: Names that tell all elements apart in every array so far, best first; None before an array with several.
+        self._choices: list[tuple[str, ...]] | None = None
+        self._fallback: tuple[str, ...] = ()
+
+    def see(self, array: list[object]) -> None:
+        """Take note of one array at this place."""
+        things = [dict(element) for element in array if type(element) is rawjson.Pairs]
+        if len(things) < 2:
+            return
+        if self._choices is None:
+            self._choices, self._fallback = _choices(things)
+        self._choices = [names for names in self._choices if _tell_apart(names, things)]
+
+    def identity(self, element: object) -> Identity:
+        """Return what names an element of the arrays at this place."""
+        if type(element) is not rawjson.Pairs:
+            return ()
+        if self._choices is None:  # one thing, whatever is said of it, unless it has a name of its own
+            members = {key.casefold(): (key, value) for key, value in element if _is_text(value)}
+            return next(((members[name],) for name in _NAMES if name in members), ())
+        names = self._choices[0] if self._choices else self._fallback
+        values = dict(element)
+        return tuple((name, values[name]) for name in names if _is_text(values.get(name)))
+
+
+def survey(values: Iterable[object]) -> Shape:
+    """Return the Shape of several values that ``rawjson.parse`` returned."""
+    root = Shape()
+    for value in values:
+        opened = [(root, value)]
+        while opened:
+            shape, found = opened.pop()
+            if type(found) is rawjson.Pairs:
+                children = [(key, child) for key, child in found if _holds(child)]
+            elif type(found) is list:
+                shape.see(found)
+                children = [(None, child) for child in found if _holds(child)]
+            else:
+                continue
+            for key, child in children:
+                if key not in shape.below:
+                    shape.below[key] = Shape()
+                opened.append((shape.below[key], child))
+    return root
+
+
+def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Return the names to choose from, alone and together, best first, and those to take where none will do."""
+    ranks: dict[str, int] = {}
+    for name, value in chain.from_iterable(thing.items() for thing in things):
+        rank = _rank(name, value)
+        if rank is not None:
+            ranks.setdefault(name, rank)
+    names = sorted(ranks, key=ranks.__getitem__)  # which keeps their order within a rank
+    best = names[:MAX_CANDIDATES]
+    together = [tuple(best[:count]) for count in range(2, len(best) + 1)]
+    known = [name for name in names if ranks[name] < 2]
+    return [*((name,) for name in best), *together], tuple(known or names)
+
+
+def _rank(name: str, value: object) -> int | None:
+    """Return how well a member names a thing, 0 the best, or None for one that does not."""
+    if not _is_text(value):
+        return None
+    if name.casefold() in _NAMES:
+        return 0
+    if _NAMING.fullmatch(name):
+        return 1
+    if is_number(value):
+        return None
+    return 3 if _CHANGING.fullmatch(name) else 2
+
+
+def _tell_apart(names: tuple[str, ...], things: list[dict[str, object]]) -> bool:
+    """Return True if no two things have the same values, and each has the first."""
+    found = {tuple(value if _is_text(value := thing.get(name)) else None for name in names) for thing in things}
+    return len(found) == len(things) and all(_is_text(thing.get(names[0])) for thing in things)
+
+
+def _is_text(value: object) -> bool:
+    return type(value) in (str, rawjson.Number)
+
+
+def _holds(value: object) -> bool:
+    return type(value) in (list, rawjson.Pairs) and bool(value)

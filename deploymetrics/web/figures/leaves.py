@@ -1,0 +1,147 @@
+"""JSON values as their leaves, each at a Place that is the same one in every version of a document. No Flask in here.
+
+Nothing here recurses, so no stored value can exhaust the stack.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...formats import rawjson
+from .identity import Identity, Shape
+
+#: The longest name that a key lends to a place, and the longest name of a place; both are cut with an ellipsis.
+MAX_KEY = 80
+MAX_NAME = 240
+
+_AMBIGUOUS = re.compile(r'[.\[\]"]|^$| \(\d+\)$')
+
+
+class Place:
+    """A place in documents: the whole, the member of an object, or the element of an array.
+
+    Two leaves have the same Place only if they say the same of the same thing. ``step`` leads here from ``above``: the
+    key of a member or the Identity of an element, and which of several that have the same it is.
+    """
+
+    __slots__ = ("above", "below", "step")
+
+    def __init__(self, above: "Place | None" = None, step: tuple[str | Identity, int] = ("", 0)) -> None:
+        self.above = above
+        self.step = step
+        self.below: dict[tuple[str | Identity, int], Place] = {}
+
+    def at(self, step: tuple[str | Identity, int]) -> "Place":
+        """Return the Place that is one step below this one."""
+        found = self.below.get(step)
+        if found is None:
+            found = self.below[step] = Place(self, step)
+        return found
+
+    def name(self, known: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
+        """Return a name that a person can read, such as ``sites.count`` or ``[relay-3].clients``.
+
+        Places may share it; an ``exact`` name puts what could be read in two ways in quotes. ``known`` holds the names
+        of places above, and gets those that are found on the way.
+        """
+        known = {} if known is None else known
+        steps, place = [], self
+        while place.above is not None and place not in known:
+            steps.append(place)
+            place = place.above
+        text = known.get(place, "")
+        for place in reversed(steps):
+            text = place._name_after(text, exact)
+            if place.below:
+                known[place] = text
+        return text
+
+    def _name_after(self, text: str, exact: bool) -> str:
+        if len(text) >= MAX_NAME:
+            return text
+        return shorten(self._longer_name(text, exact), MAX_NAME)
+
+    def _longer_name(self, text: str, exact: bool) -> str:
+        what, number = self.step
+        if isinstance(what, str):
+            key = _quoted(shorten(what, MAX_KEY), exact)
+            return f"{text}{'.' if text else ''}{key}{_numbered(number)}"
+        if self._is_only_object():
+            return text
+        if not what:
+            return f"{text}[{number}]"
+        parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
+        return f"{text}[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_numbered(number)}]"
+
+    def _is_only_object(self) -> bool:
+        """Return True if no array here ever had another element: its object stands for all of it."""
+        return self.above is not None and len(self.above.below) == 1 and any(
+            isinstance(what, str) for what, _ in self.below
+        )
+
+
+def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, object]]:
+    """Yield (Place, value) of everything that holds nothing itself, empty arrays and objects included, in their order.
+
+    ``value`` is what ``rawjson.parse`` returned, ``root`` the Place of whole documents, and ``shape`` a survey of all
+    documents that use it.
+    """
+    opened = [iter([(root, shape, value)])]
+    while opened:
+        for place, inner, found in opened[-1]:
+            if isinstance(found, list) and found:
+                opened.append(_children(place, inner, found))
+                break
+            yield place, found
+        else:
+            opened.pop()
+
+
+def named(places: Iterable[Place]) -> dict[str, Place]:
+    """Return the Places by names of which no two are the same, in their order."""
+    known: dict[Place, str] = {}
+    exactly: dict[Place, str] = {}
+    plain = [(place.name(known), place) for place in places]
+    times = Counter(name for name, _ in plain)
+    found: dict[str, Place] = {}
+    again: Counter[str] = Counter()
+    for name, place in plain:
+        first = name = name if times[name] == 1 else place.name(exactly, exact=True)
+        while name in found:
+            again[first] += 1
+            name = f"{first}{_numbered(again[first])}"
+        found[name] = place
+    return found
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return the text, or its beginning with an ellipsis."""
+    return text if len(text) <= limit else f"{text[:limit - 1]}…"
+
+
+def shown(value: object) -> str:
+    """Return a leaf as a person reads it: text as it is, and all else as JSON writes it."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list):
+        return ("{}" if type(value) is rawjson.Pairs else "[]") if not value else "…"
+    return "null" if value is None else "true" if value else "false"
+
+
+def _children(place: Place, shape: Shape, found: list[Any]) -> Iterator[tuple[Place, Shape, object]]:
+    again: dict[str | Identity, int] = {}
+    is_object = type(found) is rawjson.Pairs
+    for child in found:
+        what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
+        number = again.get(what, 0)
+        again[what] = number + 1
+        yield place.at((what, number)), shape.below.get(key, shape), value
+
+
+def _quoted(text: str, exact: bool) -> str:
+    return rawjson.quote(text) if exact and _AMBIGUOUS.search(text) else text
+
+
+def _numbered(number: int) -> str:
+    return f" ({number + 1})" if number else ""

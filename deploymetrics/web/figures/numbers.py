@@ -1,0 +1,28 @@
+"""What counts as a number: a JSON number, or text that is nothing but one, which is how BigFix writes them."""
+
+import re
+import sys
+from decimal import Decimal, InvalidOperation
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_LARGEST = sys.float_info.max
+_SHORT = 15
+
+
+def is_number(value: object) -> bool:
+    """Return True if a value that ``rawjson.parse`` returned is a number of any length."""
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+
+
+def as_float(text: str) -> float:
+    """Return the float to draw for a number: the nearest one, and the largest for what is beyond all of them."""
+    return min(max(float(text), -_LARGEST), _LARGEST)
+
+
+def rounded(text: str) -> str:
+    """Return the number as it is, or with twelve digits where it is long: ``1.23456789012e+40``."""
+    if len(text) <= _SHORT:
+        return text
+    try:
+        return f"{Decimal(text):.12g}"
+    except InvalidOperation:  # an exponent that has a dozen digits itself
+        return f"{text[:_SHORT]}…"
