@@ -22,11 +22,13 @@ _PATH_PARAMETERS = {
     "version": ({**_NUMBER, "minimum": 1}, "A version, from the history."),
 }
 _OUTPUT = ("output", {**_STRING, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
+_ETAGS = {**_STRING, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
+_DATE = {**_STRING, "examples": ["Fri, 12 Jan 2018 12:00:00 GMT"]}
 _PRECONDITIONS = {
-    "If-Match": "ETags, or *; 412 unless one is the current one.",
-    "If-None-Match": "ETags, or *; where one is the current one a GET is answered with 304, all else with 412.",
-    "If-Unmodified-Since": "A date; 412 where it was changed after it.",
-    "If-Modified-Since": "A date; 304 where a document was not changed after it.",
+    "If-Match": (_ETAGS, "ETags, or *; 412 unless one is the current one."),
+    "If-None-Match": (_ETAGS, "ETags, or *; where one is the current one the answer to a GET is 304, to all else 412."),
+    "If-Unmodified-Since": (_DATE, "A date; 412 where it was changed after it."),
+    "If-Modified-Since": (_DATE, "A date; 304 where a document was not changed after it."),
 }
 _HEADERS = {
     "ETag": (_STRING, "The revision, for If-Match and If-None-Match."),
@@ -102,8 +104,8 @@ def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
               for name in sorted(rule.arguments) for schema, description in [_PATH_PARAMETERS[name]]),
             *({"name": name, "in": "query", "schema": schema, "description": description}
               for name, schema, description in query),
-            *({"name": name, "in": "header", "schema": _STRING, "description": _PRECONDITIONS[name]}
-              for name in conditions),
+            *({"name": name, "in": "header", "schema": schema, "description": description}
+              for name in conditions for schema, description in [_PRECONDITIONS[name]]),
         ],
         "responses": {str(status): _response(status, said) for status in statuses},
     }

@@ -1,8 +1,15 @@
 """``/api/login`` and ``/api/help`` to the letter, and the OpenAPI document, valid and complete."""
 
+import importlib
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from conftest import PASSWORD
 from openapi_spec_validator import validate
 from problems import assert_problem
 
@@ -160,3 +167,37 @@ def test_the_headers_of_an_answer_are_described(document, master, url):
     common = {"Content-Type", "Content-Length", "Vary", "Cache-Control", "X-Content-Type-Options"}
     query = "?limit=1" if "login" not in url else ""
     assert set(dict(master.get(f"{url}{query}").headers)) - common <= set(described)
+
+
+@pytest.fixture
+def generated(document, tmp_path, monkeypatch):
+    """Import a module of the Python client that openapi-python-client makes of the document."""
+    pytest.importorskip("openapi_python_client")
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    subprocess.run(
+        [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none",
+         "--path", str(tmp_path / "openapi.json"), "--output-path", str(tmp_path / "metrics_client")],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}, check=True,
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda name: importlib.import_module(f"metrics_client.{name}")
+
+
+def test_a_generated_client_works_unpatched(app, master, generated):
+    httpx = pytest.importorskip("httpx")
+    client = generated("client").Client(
+        base_url="http://localhost",
+        httpx_args={"transport": httpx.WSGITransport(app=app), "auth": ("master-operator", PASSWORD)},
+    )
+    names = ("save_document_post", "show_document_get", "show_history_get")
+    save, show, history = (generated(f"api.deploymentmetrics.{name}") for name in names)
+    assert save.sync("custom", client=client, body=[{"bla": 3}]).metrics == [{"bla": 3}]
+    shown = show.sync_detailed("custom", client=client)
+    assert (shown.parsed.tag, shown.parsed.last_changed) == ("custom", "12 Jan 2018 12:00")
+    moved = save.sync_detailed("custom", client=client, body=1, if_match='"other"')
+    assert (moved.status_code, moved.parsed.code) == (412, "precondition-failed")
+    assert moved.headers["ETag"] == shown.headers["ETag"]
+    assert history.sync("custom", client=client)[0].version == 1
+    interval = generated("models").SaveExpectationPutBody(every_seconds=60)
+    expected = generated("api.expectations.save_expectation_put").sync("custom", client=client, body=interval)
+    assert (expected.every_seconds, expected.state) == (60, "fresh")

@@ -15,7 +15,7 @@ SIZE = 8000
 PATTERNS = [
     "a/b" + "\t" * SIZE + "b", " " * SIZE, "," * SIZE, ";" * SIZE, '"' * SIZE, "\\" * SIZE, 'a/b;c="' + "\\" * SIZE,
     "a/b;q=" + "1" * SIZE, "a/b;" + "a=b;" * (SIZE // 4), "a/b," * (SIZE // 4), 'W/"a" , ' * (SIZE // 8),
-    "W/" * (SIZE // 2),
+    "W/" * (SIZE // 2), "a" + " " * SIZE + "b", "a" + "\t" * SIZE + ";b",
     '"a"' + " " * SIZE + "b", "*" * SIZE, "a=" * (SIZE // 2), "(" * SIZE, "Fri, " * (SIZE // 5), "Basic " + "=" * SIZE,
 ]
 COST = """
