@@ -31,6 +31,7 @@ from .storage.files import FileStorage, copies, disk, lines
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
 _OLD = ("history", "accounts", "leaving", "sessions", "failures", "expectations", "collector", "starts")
+_HEAD: tuple[str, ...] = ("version", "changedAt", "changedBy")
 _SEGMENT = re.compile(r"(\d{12,17})\.jsonl")
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -143,8 +144,7 @@ class OldFiles:
             return None
         except (ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
             raise ValueError(f"{path}: {error}") from error
-        names = [field for field in ("version", "changedAt", "changedBy") if field in fields]
-        head = {field: bytes(fields.pop(field)) for field in names}
+        head = {name: bytes(fields.pop(name)) for name in _HEAD if name in fields}
         return msgspec.json.encode(fields), head
 
     def versions(self, collection: Collection, key: str) -> list[Item]:

@@ -36,7 +36,7 @@ COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR,
 def history(tag: str, limit: int) -> None:
     """Show the versions of a document, newest first: version, time, who, size, separated by tabs."""
     for item in services().service.history(tag, limit=limit).items:
-        size = "deleted" if item.deleted else f"{len(item.value)} bytes"
+        size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
         click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
 
 

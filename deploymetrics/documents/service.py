@@ -68,10 +68,11 @@ class Service:
         """Return the Listing of all documents, ordered by tag."""
         return self.store.items(DOCUMENTS)
 
-    def deleted(self, listing: Listing) -> tuple[list[Item], list[str]]:
+    def deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
         """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
         there = {*(item.key for item in listing.items), *listing.damaged}
-        deletions, damaged = [], []
+        deletions: Any = []
+        damaged: Any = []
         for tag in self.store.keys(DOCUMENTS):
             if tag not in there:
                 try:
@@ -124,7 +125,8 @@ class Service:
     def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page:
         """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one."""
         versions = self.store.history(DOCUMENTS, check_tag(tag), before)
-        items, size = list[Item](), 0
+        items: list[Item] = []
+        size = 0
         for item in versions:
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)

@@ -125,7 +125,7 @@ def _import_expectation(store: Storage, record: ExpectationRecord, number: int, 
     if present is not None:
         return REFUSED, f"line {number}: {record.tag!r} is expected every {present} seconds here"
     if not dry_run:
-        expectations.set(record.tag, record.everySeconds, by="import")
+        expectations.set(record.tag, record.everySeconds, "import")
     return IMPORTED, ""
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import NoReturn
-from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
+
+from lxml import etree
+from lxml.etree import _Element as Element
 
 from ..errors import MalformedBody
 from . import rawjson
@@ -24,28 +26,24 @@ _FORBIDDEN = "A DOCTYPE, an entity or a processing instruction must not be in a 
 _LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
 
-class _Reader:
-    """Builds the elements of a body, and remembers where each starts.
+class _Scan:
+    """Reads a body before lxml does: refuses what must not be in it, and notes where each element starts.
 
-    The parser calls it as it reads, so what is forbidden ends the reading before it can do anything.
+    lxml cannot refuse a DOCTYPE before it has read it, and knows no columns, and no line over 65,535.
     """
 
     def __init__(self) -> None:
-        self.places: dict[Element, tuple[int, int]] = {}
+        self.places: list[tuple[int, int]] = []
         self._depth = 0
-        self._builder = TreeBuilder()
-        self._parser = expat.ParserCreate("utf-8", namespace_separator="}")
-        self._parser.buffer_text = True
-        self._parser.ordered_attributes = True
+        self._parser = expat.ParserCreate("utf-8")
         self._parser.XmlDeclHandler = self._declaration
         self._parser.StartDoctypeDeclHandler = self._forbidden
         self._parser.ProcessingInstructionHandler = self._forbidden
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._builder.data
 
-    def read(self, body: bytes) -> Element:
-        """Return the root element; raises MalformedBody."""
+    def read(self, body: bytes) -> None:
+        """Raise MalformedBody for what is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:
@@ -53,39 +51,45 @@ class _Reader:
             message = _LATE_DECLARATION if late else f"The body is not XML: {expat.ErrorString(error.code)}"
             place = {"line": error.lineno, "column": error.offset + 1}
             raise MalformedBody(f"{message}.", code="malformed-xml", **place) from None
-        root: Element = self._builder.close()
-        return root
 
-    def refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
-        """Raise MalformedBody for what the parser reads just now."""
-        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+    def _refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
+        line, column = self._place()
         raise MalformedBody(detail, code=code, line=line, column=column)
+
+    def _place(self) -> tuple[int, int]:
+        return self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0":
-            self.refuse("The version of XML must be 1.0.")
+            self._refuse("The version of XML must be 1.0.")
         if (encoding or "utf-8").lower() not in ("utf-8", "us-ascii"):
-            self.refuse("The encoding must be UTF-8.")
+            self._refuse("The encoding must be UTF-8.")
 
     def _forbidden(self, *arguments: object) -> None:
-        self.refuse(_FORBIDDEN, "forbidden-xml")
+        self._refuse(_FORBIDDEN, "forbidden-xml")
 
-    def _start(self, name: str, attributes: list[str]) -> None:
+    def _start(self, name: str, attributes: object) -> None:
         if self._depth >= _MAX_XML_DEPTH:
-            self.refuse(TOO_DEEP, "too-deep")
+            self._refuse(TOO_DEEP, "too-deep")
         self._depth += 1
-        names = map(_qualified, attributes[::2])
-        element = self._builder.start(_qualified(name), dict(zip(names, attributes[1::2])))
-        self.places[element] = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+        self.places.append(self._place())
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        self._builder.end(_qualified(name))
 
 
-def _qualified(name: str) -> str:
-    """Return a name with its namespace as elements have it: ``{namespace}name``."""
-    return "{" + name if "}" in name else name
+def _parse(body: bytes) -> Element:
+    """Return the root element of a body that was scanned; no DTD, entities or network, whatever it holds."""
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True,
+        huge_tree=True,  # for JSON nested over 256 deep; size and depth are bounded before
+    )
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        detail = f"The body is not XML: {error.msg}."
+    raise MalformedBody(detail, code="malformed-xml", line=line, column=column)
 
 
 def _children(element: Element, *names: str) -> dict[str, Element]:
@@ -129,11 +133,14 @@ def read_document(body: bytes, tag: str) -> bytes:
     text = rawjson.decode(body, "malformed-xml")
     if "\0" in text:  # the parser would take it for UTF-16
         raise rawjson.malformed(text, text.index("\0"), "The body has a NUL character.", "malformed-xml")
-    reader = _Reader()
+    scan = _Scan()
+    scan.read(body)
+    root = _parse(body)
     try:
-        return rawjson.compact(_read_envelope(reader.read(body), tag).encode())
+        return rawjson.compact(_read_envelope(root, tag).encode())
     except ElementError as error:
-        line, column = reader.places[error.element]
+        number = next(number for number, element in enumerate(root.iter()) if element is error.element)
+        line, column = scan.places[number]
         raise MalformedBody(error.detail, code=error.code, line=line, column=column) from None
 
 
