@@ -157,8 +157,11 @@ def _checked(findings: Findings) -> Outcome:
     failed |= {metric_name(metric): one_line(reason) for metric, reason in findings.failed.items()}
     asked = {metric_name(metric): float(when) for metric, when in findings.asked.items()}
     sizes = {metric: len(msgspec.json.encode(value)) for metric, value in values.items()}
+    total = sum(sizes.values())
     for metric in sorted(sizes, key=sizes.__getitem__, reverse=True):
-        if sum(map(sizes.__getitem__, values)) > MAX_ANSWER:
-            failed[metric] = f"The values of the source take more than {MAX_ANSWER} bytes, this one {sizes[metric]}."
-            del values[metric]
+        if total <= MAX_ANSWER:
+            break
+        failed[metric] = f"The values of the source take more than {MAX_ANSWER} bytes, this one {sizes[metric]}."
+        total -= sizes[metric]
+        del values[metric]
     return Outcome(values, failed, one_line(findings.warning), asked)

@@ -147,7 +147,7 @@ def slow(state, folder):
 
 def cut_off(state, folder):
     """A connection that breaks within the answer."""
-    return Response(iter([b'{"result": [']), content_type="application/json", headers={"Content-Length": "4000"})
+    return Response(iter([b'{"result": [']), headers={"Content-Length": "4000"})
 
 
 def endless(state, folder):
