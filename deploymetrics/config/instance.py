@@ -64,9 +64,10 @@ def as_owner(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        if 0 in os.getresuid():  # else it was to last
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
 
 def stay_owner() -> None:
