@@ -64,6 +64,15 @@ def test_help_needs_no_instance(tmp_path):
     assert "No such command 'exprot'" in invoke(tmp_path / "none", "exprot").stderr
 
 
+def test_a_folder_that_may_not_be_read_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError
+
+    monkeypatch.setattr(instances.os, "listdir", refuse)
+    result = invoke(tmp_path, "verify")
+    assert result.exit_code == 1 and "cannot be read by this account" in result.stderr
+
+
 # --- The default folder
 
 
