@@ -12,7 +12,7 @@ from ..errors import SettingError
 from . import INSTANCE
 
 # What a folder has one of as soon as it is an instance; the one that comes with a checkout has none of them.
-_MARKS = ("config.py", "secret_key", "accounts", "data", "history", "locks")
+_MARKS = {"config.py", "secret_key", "accounts", "data", "history", "locks"}
 
 
 def find_instance() -> Path:
@@ -29,8 +29,13 @@ def default_instance() -> Path:
 
 
 def is_instance(folder: Path) -> bool:
-    """Return True if there is an instance in the folder."""
-    return any((folder / name).exists() for name in _MARKS)
+    """Return True if there is an instance in the folder; raises SettingError where this account may not look."""
+    try:
+        return not _MARKS.isdisjoint(os.listdir(folder))
+    except PermissionError as error:
+        raise SettingError(f"The instance folder {folder} cannot be read by this account.") from error
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def check_exists(folder: Path) -> None:
@@ -50,7 +55,7 @@ def check_owner(folder: Path) -> None:
 @contextmanager
 def as_owner(folder: Path) -> Iterator[None]:
     """Let root act as the account that has the folder, or is to have it, so that new files belong to that account."""
-    there = next(path for path in (folder, *folder.parents) if path.exists()).stat()
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path)).stat()
     if os.geteuid() != 0 or there.st_uid == 0:
         yield
         return
@@ -64,9 +69,10 @@ def as_owner(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        if 0 in os.getresuid():  # else it was to last
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
 
 def stay_owner() -> None:

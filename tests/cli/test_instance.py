@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import tty  # noqa: F401 (click imports it late, when the account may not be able to read a Python of root's own)
 from pathlib import Path
 
 import click
@@ -65,6 +64,15 @@ def test_help_needs_no_instance(tmp_path):
     assert "No such command 'exprot'" in invoke(tmp_path / "none", "exprot").stderr
 
 
+def test_a_folder_that_may_not_be_read_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError
+
+    monkeypatch.setattr(instances.os, "listdir", refuse)
+    result = invoke(tmp_path, "verify")
+    assert result.exit_code == 1 and "cannot be read by this account" in result.stderr
+
+
 # --- The default folder
 
 
@@ -93,8 +101,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as ano
 
 
 @pytest.fixture
-def owned():
+def owned(tmp_path):
     """A folder of another account, in a place that it can reach."""
+    # Python may be in root's home, where the account cannot read it: whatever is imported late is imported now.
+    for command in (("account", "add", "a", "--role", "operator"), ("account", "set-password", "a"), ("verify",)):
+        assert invoke(tmp_path / "warm", *command).exit_code == 0
+    assert invoke(tmp_path / "warm", "import", "-", input=LINE).exit_code == 0
+    assert invoke(tmp_path / "warm", "export", tmp_path / "warm" / "out").exit_code == 0
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o711)
         path = Path(folder, "instance")
@@ -143,8 +156,9 @@ def test_a_server_as_root_is_refused_there(owned):
 def test_what_lasts_cannot_become_root_again(owned):
     program = (
         "import os; from pathlib import Path; from deploymetrics.config.instance import as_owner, stay_owner\n"
-        f"with as_owner(Path({str(owned)!r})):\n    stay_owner()\n    print(os.getresuid(), os.getresgid())\n"
-        "    try: os.seteuid(0)\n    except PermissionError: print('no'); os._exit(os.system('true'))\n"
+        f"with as_owner(Path({str(owned)!r})):\n    stay_owner()\n"
+        "print(os.getresuid(), os.getresgid())\n"
+        "try: os.seteuid(0)\nexcept PermissionError: print('no')\n"
     )
-    shown = subprocess.run([sys.executable, "-uc", program], capture_output=True, text=True).stdout
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert shown == f"{(ACCOUNT,) * 3} {(ACCOUNT,) * 3}\nno\n"
