@@ -117,6 +117,7 @@ def test_deleted_documents_are_found(pages, save, services, clock):
     page = pages.get("/?state=deleted")
     assert tags_of(page) == ["Old", "gone"] and "2 deleted documents" in page.text and "<bdi>carol</bdi>" in page.text
     assert tags_of(pages.get("/?state=deleted&q=GO")) == ["gone"]
+    assert 'href="/?q=gone&amp;state=deleted">search the deleted ones' in text_of(pages.get("/?q=gone"))
     assert tags_of(pages.get("/?state=deleted&order=-changed")) == ["Old", "gone"]
     assert "No documents match" in text_of(pages.get("/?state=deleted&q=there"))
 
