@@ -88,7 +88,9 @@ class Service:
         for tag in self.store.keys(DOCUMENTS):
             if tag not in there:
                 try:
-                    items += self.store.history(DOCUMENTS, tag, None, 1)
+                    items += self.history(tag, limit=1).items
+                except NotFound:  # a first write that broke off
+                    pass
                 except DamagedItem:
                     damaged.append(tag)
         return [item for item in items if item.deleted], damaged  # one that was created since the Listing is none

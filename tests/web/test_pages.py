@@ -227,7 +227,7 @@ def test_nothing_that_is_cut_is_copied(pages, save):
     (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
     (b"3.10", ['<div class="tree"', ">3.10<"]), (b"[]", [">[]<"]),
     (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
-    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">']),
+    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">', 'class="none">&#34;&#34;<']),
     (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
     (b'"x"', ["There are no numbers to plot in this range."]),
 ])
