@@ -120,7 +120,7 @@ def read_plots(tag: str) -> Plots:
 
 
 def raw_forms(item: Any) -> list[Raw]:
-    """Return the Raw texts of the document: JSON laid out in lines, and XML, which is not made where it would be cut."""
+    """Return the Raw texts of the document: JSON laid out in lines, and XML, unless it would be cut."""
     xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(item.value) <= MAX_RAW else None
     texts = ("json", rawjson.indented(item.value)), ("xml", xml)
     return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]

@@ -130,7 +130,7 @@ def form(tag: str, text: str, etag: str, new: bool = False, wrong: Refusal | Non
 
 
 def conflict(tag: str, text: str, metrics: bytes, current: Any) -> str:
-    """Return the page with what was typed beside the ``current`` Item, or None, that somebody else stored in between."""
+    """Return the page with what was typed beside what somebody else stored meanwhile: the ``current`` Item, or None."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
         "web/conflict.html", tag=tag, text=text, current=current, comparison=compare(theirs, metrics),

@@ -1,6 +1,7 @@
 """Jinja filters and globals of the pages: times, sizes, roles and tags as people read them."""
 
 import re
+import shlex
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -120,6 +121,12 @@ def _shown(char: str) -> str:
 def breakable(name: str) -> Markup:
     """Return the name with places where a line may break: after what joins its words."""
     return Markup(re.sub(r"([_.\])/-])(?=.)", r"\1<wbr>", str(escape(name))))
+
+
+@bp.app_template_filter()
+def shell_word(text: str) -> str:
+    """Return the text as one word of a shell command."""
+    return shlex.quote(text)
 
 
 @bp.app_template_filter()

@@ -46,7 +46,7 @@ def log_in() -> ResponseReturnValue:
     end_session()
     begin_session(account)
     kept = kept_fields()
-    return render_template("web/carry_on.html", then=then, kept=kept) if kept else redirect(then)
+    return render_template("web/continue.html", then=then, kept=kept) if kept else redirect(then)
 
 
 @bp.post("/logout")

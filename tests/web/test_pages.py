@@ -117,6 +117,7 @@ def test_deleted_documents_are_found(pages, save, services, clock):
     page = pages.get("/?state=deleted")
     assert tags_of(page) == ["Old", "gone"] and "2 deleted documents" in page.text and "<bdi>carol</bdi>" in page.text
     assert tags_of(pages.get("/?state=deleted&q=GO")) == ["gone"]
+    assert 'href="/?q=gone&amp;state=deleted">search the deleted ones' in text_of(pages.get("/?q=gone"))
     assert tags_of(pages.get("/?state=deleted&order=-changed")) == ["Old", "gone"]
     assert "No documents match" in text_of(pages.get("/?state=deleted&q=there"))
 
@@ -226,7 +227,7 @@ def test_nothing_that_is_cut_is_copied(pages, save):
     (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
     (b"3.10", ['<div class="tree"', ">3.10<"]), (b"[]", [">[]<"]),
     (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
-    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">']),
+    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">', 'class="none">&#34;&#34;<']),
     (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
     (b'"x"', ["There are no numbers to plot in this range."]),
 ])

@@ -38,6 +38,13 @@ class Shape:
         self._choices: list[tuple[str, ...]] | None = None
         self._fallback: tuple[str, ...] = ()
 
+    def at(self, key: str | None) -> "Shape":
+        """Return the Shape of the member with that key, or of an array's elements."""
+        found = self.below.get(key)
+        if found is None:
+            found = self.below[key] = Shape()
+        return found
+
     def see(self, array: list[object]) -> None:
         """Take note of one array at this place."""
         things = [dict(element) for element in array if type(element) is rawjson.Pairs]
@@ -66,17 +73,12 @@ def survey(values: Iterable[object]) -> Shape:
         opened = [(root, value)]
         while opened:
             shape, found = opened.pop()
-            if type(found) is rawjson.Pairs:
-                children = [(key, child) for key, child in found if _holds(child)]
-            elif type(found) is list:
+            children = [] if not isinstance(found, list) else found if type(found) is rawjson.Pairs else enumerate(found)
+            if type(found) is list:
                 shape.see(found)
-                children = [(None, child) for child in found if _holds(child)]
-            else:
-                continue
             for key, child in children:
-                if key not in shape.below:
-                    shape.below[key] = Shape()
-                opened.append((shape.below[key], child))
+                if isinstance(child, list) and child:
+                    opened.append((shape.at(key if isinstance(key, str) else None), child))
     return root
 
 
@@ -115,7 +117,3 @@ def _tell_apart(names: tuple[str, ...], things: list[dict[str, object]]) -> bool
 
 def _is_text(value: object) -> bool:
     return type(value) in (str, rawjson.Number)
-
-
-def _holds(value: object) -> bool:
-    return type(value) in (list, rawjson.Pairs) and bool(value)

@@ -77,6 +77,8 @@ def lay_out(value: Any) -> Facts | Table | Tree:
 
 def cell(value: object) -> Cell:
     """Return the Cell of a leaf."""
+    if value == "":
+        return Cell('""', "none")
     kind = "number" if is_number(value) else "text" if type(value) is str else "none"
     return Cell(shorten(shown(value), MAX_CELL), kind)
 
