@@ -49,7 +49,7 @@ def check_output() -> None:
     headers=(*_REVISION, "Deploymetrics-Damaged", "Deploymetrics-Damaged-Count"),
 )
 def list_documents() -> Response:
-    """All documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
+    """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
     listing, request = services().service.list(), current_request()
     if not request.query_string:
         return list_response(listing)
@@ -61,7 +61,7 @@ def list_documents() -> Response:
 @require_role(Role.MASTER_OPERATOR)
 @answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
 def show_document(tag: str) -> Response:
-    """The document with this tag."""
+    """Show the document with this tag."""
     documents = services().service
     item = documents.get(tag)
     return document_response(item, lambda: documents.changed_before(item))
@@ -95,7 +95,7 @@ def delete_document(tag: str) -> Response:
 @require_role(Role.MASTER_OPERATOR)
 @answers(list_of(VERSION), 304, 404, 406, xml=True, query=_HISTORY_PAGE, headers=_REVISION)
 def show_history(tag: str) -> Response:
-    """The versions of the document with this tag, newest first, a page at a time."""
+    """List the versions of the document with this tag, newest first, a page at a time."""
     return history_response(services().service.history(tag, **load(HistoryArguments(), current_request().args)))
 
 
@@ -103,7 +103,7 @@ def show_history(tag: str) -> Response:
 @require_role(Role.MASTER_OPERATOR)
 @answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
 def show_version(tag: str, version: str) -> Response:
-    """The document as it was in one version."""
+    """Show the document as it was in one version."""
     documents = services().service
     item = documents.version(tag, parse_version(version))
     return document_response(item, lambda: documents.changed_before(item))
@@ -113,7 +113,7 @@ def show_version(tag: str, version: str) -> Response:
 @require_role(Role.MASTER_OPERATOR)
 @answers(list_of(EXPECTATION), 304, 406, headers=("ETag",))
 def list_expectations() -> Response:
-    """How often tags are expected to be posted, by tag, and which are late. An extension, in JSON only."""
+    """List how often tags are expected to be posted, and which are late. An extension, in JSON only."""
     items = {item.key: item for item in services().service.list().items}
     now = services().clock.now()
     expected = sorted(services().expectations.all().items())
@@ -124,7 +124,7 @@ def list_expectations() -> Response:
 @require_role(Role.MASTER_OPERATOR)
 @answers(EXPECTATION, 304, 404, 406, headers=("ETag",))
 def show_expectation(tag: str) -> Response:
-    """How often this tag is expected to be posted, and whether it is late."""
+    """Show how often this tag is expected to be posted, and whether it is late."""
     return json_response(expectation_of(tag, services().expectations.of(tag)))
 
 
@@ -134,8 +134,7 @@ def show_expectation(tag: str) -> Response:
 def save_expectation(tag: str) -> Response:
     """Expect a post of this tag every so many seconds."""
     request = current_request()
-    if request.format != "json":
-        raise errors.NotAcceptable("This is answered in application/json only.")
+    request.check_json()
     seconds = load(ExpectationBody(), request.read_object(tag))["everySeconds"]
     services().expectations.set(tag, seconds, current_user.name, lambda current: check_expectation(tag, current))
     return json_response(expectation_of(tag, seconds))
@@ -176,7 +175,7 @@ def check_expectation(tag: str, seconds: int | None) -> None:
 @require_role(*Role)
 @answers(TEXT, headers=("SessionToken",))
 def login() -> Response:
-    """The text ``ok``, and a token for the SessionToken header."""
+    """Log in: the text ``ok``, and a token for the SessionToken header."""
     token = current_request().headers.get("SessionToken") or services().sessions.start(
         current_user, current_app.config["SESSION_SECONDS"]
     )
@@ -187,7 +186,7 @@ def login() -> Response:
 @require_role(*Role)
 @answers(TEXT)
 def help_index() -> Response:
-    """The paths of the API, one a line."""
+    """List the paths of the API, one a line."""
     return text_response(openapi.help_index(current_app.url_map))
 
 
@@ -195,7 +194,7 @@ def help_index() -> Response:
 @require_role(*Role)
 @answers(TEXT, 404)
 def help_resource(resource: str) -> Response:
-    """The methods and paths of one resource."""
+    """List the methods and paths of one resource."""
     text = openapi.help_resource(current_app.url_map, resource)
     if text is None:
         raise NotFound()

@@ -12,7 +12,7 @@ from flask import current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..documents.precondition import Precondition
-from ..errors import BadRequest, BodyTooLarge, InvalidHost
+from ..errors import BadRequest, BodyTooLarge, InvalidHost, NotAcceptable
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
@@ -71,6 +71,11 @@ class Request(flask.Request):
         """Raise NotAcceptable or BadRequest if no answer can be given; asked before anything is stored."""
         if self.format == XML:
             self.root  # noqa: B018  XML names the document's whole address
+
+    def check_json(self) -> None:
+        """Raise NotAcceptable where XML is asked for, for what has no form in it."""
+        if self.format == XML:
+            raise NotAcceptable("This is answered in application/json only.")
 
     @cached_property
     def body(self) -> bytes:

@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 from ..clock import as_http_date, from_precise
 from ..documents.precondition import ANY, is_unmodified
 from ..documents.service import DOCUMENTS, Item, Listing, Page, version_json
-from ..errors import DeploymetricsError, NotAcceptable, PreconditionFailed
+from ..errors import DeploymetricsError, PreconditionFailed
 from ..formats import besxml
 from .negotiation import JSON, XML
 from .preconditions import etag_of
@@ -116,8 +116,7 @@ def json_response(value: object) -> Response:
     Raises NotAcceptable where XML is asked for, and PreconditionFailed.
     """
     request = current_request()
-    if request.format == XML:
-        raise NotAcceptable("This is answered in application/json only.")
+    request.check_json()
     body = msgspec.json.encode(value)
     headers = {"ETag": etag_of(revision_of(value), JSON), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
     if request.method != "PUT" and _client_has(request, revision_of(value), _LONG_AGO):
@@ -133,7 +132,7 @@ def revision_of(value: object) -> str:
 def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
     """Return a text, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
-    return _whole(text.encode(), "text/plain", headers or {})
+    return _whole(text.encode(), "text/plain", {**NO_SNIFFING, **(headers or {})})
 
 
 def empty_response() -> Response:

@@ -284,9 +284,9 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     ids=range(10),
 )
 def test_doctypes_and_instructions_are_forbidden(body):
-    start = time.perf_counter()
+    start = time.process_time()
     refusal(body, "forbidden-xml")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -315,9 +315,9 @@ def test_doctypes_and_instructions_are_forbidden(body):
     ids=range(19),
 )
 def test_attacks_are_refused_fast(body, code):
-    start = time.perf_counter()
+    start = time.process_time()
     refusal(body, code)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_no_file_is_opened(tmp_path):
@@ -413,10 +413,10 @@ def test_every_tag_comes_back(tag):
 
 
 def test_a_long_list_is_quick():
-    start = time.perf_counter()
+    start = time.process_time()
     size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
     assert size > 10_000_000
-    assert time.perf_counter() - start < 10  # well under one here
+    assert time.process_time() - start < 10  # well under one here
 
 
 # --- Problems

@@ -143,9 +143,9 @@ MIB = 1 << 20
     ids=lambda body: repr(body[:8]),
 )
 def test_a_hostile_mebibyte_is_refused_fast(body):
-    start = time.perf_counter()
+    start = time.process_time()
     refusal(body)
-    assert time.perf_counter() - start < 2  # a tenth of it here; the limit only tells linear from quadratic
+    assert time.process_time() - start < 2  # a tenth of it here; the limit only tells linear from quadratic
 
 
 def test_parse_keeps_pairs_and_digits():

@@ -227,5 +227,6 @@ def test_a_form_that_is_too_large(tmp_path):
 
 def test_no_answer_is_taken_for_something_else(master):
     master.post(URL, data="1")
-    for url in (URL, LIST, f"{URL}?output=xml", f"{URL}/history", "/api/expectations", "/api/nothing", "/", "/nothing"):
+    urls = (URL, LIST, f"{URL}?output=xml", f"{URL}/history", "/api/expectations", "/api/login", "/api/nothing")
+    for url in (*urls, "/", "/nothing"):
         assert master.get(url).headers["X-Content-Type-Options"] == "nosniff", url
