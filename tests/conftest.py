@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from compiled import compile_once
 from storekit import THINGS, open_files
 from werkzeug.security import generate_password_hash
 
@@ -12,6 +13,8 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 
 PASSWORD = "correct horse battery"
+
+compile_once()
 
 
 class HeldClock(Clock):
