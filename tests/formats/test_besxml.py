@@ -1,9 +1,9 @@
 """The XML codec, the one parser and the writer of answers."""
 
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from effort import processor_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -284,9 +284,8 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     ids=range(11),
 )
 def test_doctypes_and_instructions_are_forbidden(body):
-    start = time.perf_counter()
-    refusal(body, "forbidden-xml")
-    assert time.perf_counter() - start < 2
+    with processor_seconds(2):
+        refusal(body, "forbidden-xml")
 
 
 @pytest.mark.parametrize(
@@ -314,9 +313,8 @@ def test_doctypes_and_instructions_are_forbidden(body):
     ids=range(18),
 )
 def test_attacks_are_refused_fast(body, code):
-    start = time.perf_counter()
-    refusal(body, code)
-    assert time.perf_counter() - start < 2
+    with processor_seconds(2):
+        refusal(body, code)
 
 
 def test_the_parser_alone_opens_no_file(tmp_path):
@@ -412,10 +410,9 @@ def test_every_tag_comes_back(tag):
 
 
 def test_a_long_list_is_quick():
-    start = time.perf_counter()
-    size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
+    with processor_seconds(10):  # well under one here
+        size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
     assert size > 10_000_000
-    assert time.perf_counter() - start < 10  # well under one here
 
 
 # --- Problems
