@@ -1,4 +1,4 @@
-"""What an application is assembled from, and how views and commands get at it."""
+"""The services that an application is assembled from, and how views and commands get at them."""
 
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ class Services(NamedTuple):
     expectations: Expectations
 
 
-def services():
-    """The Services of the current application."""
-    return current_app.extensions[NAME]
+def services() -> Services:
+    """Return the services of the current application."""
+    found: Services = current_app.extensions[NAME]
+    return found

@@ -98,7 +98,7 @@ TEXT = st.text() | st.text('\x00\x1f\\"\r\n\t\ufffe<&u0')
 
 def json_object(pairs):
     """The JSON text of key and value text pairs."""
-    return "{%s}" % ",".join(f"{rawjson.quote(key)}:{value}" for key, value in pairs)
+    return "{" + ",".join(f"{rawjson.quote(key)}:{value}" for key, value in pairs) + "}"
 
 
 JSON = st.recursive(

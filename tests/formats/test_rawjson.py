@@ -126,7 +126,7 @@ def test_the_full_depth_under_a_deep_stack():
 
 
 def test_no_stack_left_is_still_our_error():
-    """Python 3.11 counts the parser's frames with those of its caller; later ones count them apart, so some are left."""
+    """Python 3.11 counts the parser's frames with those of its caller; later ones count them apart."""
     body = nested(rawjson.MAX_DEPTH)
     fails = pytest.raises(MalformedBody, match="nested") if sys.version_info < (3, 12) else nullcontext()
     with fails:

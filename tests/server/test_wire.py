@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import PASSWORD
+from impatient import Worker
 from problems import assert_problem
 from serving import Served, make_certificate, wait_for
 
 from deploymetrics import create_app, server
 from deploymetrics.accounts.service import Role
 from deploymetrics.server.worker import FairThreadWorker
-from impatient import Worker
 
 MASTER = ("master", PASSWORD)
 URL = "/api/deploymentmetrics/custom"
