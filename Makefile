@@ -1,33 +1,64 @@
-# make run: install into .venv and serve on http://127.0.0.1:52311; make test: install and pass all tests.
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
-INSTALLED = $(VENV)/installed
+# What is installed so far: what running needs, what the tests need, what checks and formats the code.
+RUN = $(VENV)/installed-run
+TEST = $(VENV)/installed-test
+DEV = $(VENV)/installed-dev
+# More processes than cores, since many tests wait: for a disk, a server, a browser.
+PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
+# Else each process that a test starts compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint bench bench-rivals clean
+.PHONY: help run test test-fast coverage lint format types pre-commit bench bench-rivals clean
 
-run: $(INSTALLED)
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
+
+run: $(RUN)  ## Install into .venv what running needs, and serve on http://127.0.0.1:52311.
 	$(BIN)/deploymetrics serve
 
-test: $(INSTALLED) lint
-	$(BIN)/python -m pytest
+test: $(TEST)  ## Install what the tests need, and pass all of them.
+	$(PYTEST)
 
-lint: $(INSTALLED)
-	$(BIN)/python -m flake8
+test-fast: $(TEST)  ## Pass the tests that start no processes and take no seconds.
+	$(PYTEST) -m 'not slow'
 
-# Needs wrk (Debian: apt-get install wrk).
-bench: $(INSTALLED)
+coverage: $(TEST)  ## Pass all tests and show the lines that none ran, in processes that they start too.
+	$(PYTEST) --cov
+
+lint: $(DEV)  ## Find mistakes, and imports and docstrings that are out of order.
+	$(BIN)/ruff check
+
+format: $(DEV)  ## Mend what lint can mend, and format the code.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(DEV)  ## Check the types of the package.
+	$(BIN)/mypy
+
+pre-commit: $(DEV)  ## Have git lint and format what is committed.
+	$(BIN)/pre-commit install
+
+bench: $(TEST)  ## Measure the server beside a bare one; needs wrk (Debian: apt-get install wrk).
 	$(BIN)/python -m benchmarks
 
-# The servers that the benchmark compares with, as root.
-bench-rivals: $(INSTALLED)
+bench-rivals: $(TEST)  ## Install the servers that the benchmark compares with, as root.
 	apt-get install --yes wrk prometheus-pushgateway
 	$(BIN)/python -m pip install --quiet kinto waitress
 
-$(INSTALLED): setup.cfg setup.py
+$(RUN): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(TEST): $(RUN)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
-clean:
+$(DEV): $(TEST)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:  ## Remove what was installed and built.
 	rm -rf $(VENV) build *.egg-info

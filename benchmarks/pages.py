@@ -13,7 +13,8 @@ from pathlib import Path
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 
-from .filling import ALL as LIST, NAME, PASSWORD
+from .filling import ALL as LIST
+from .filling import NAME, PASSWORD
 
 METRICS = b'[{"number_of_endpoints":"%d","server":"bigfix-01"}]'
 OVERVIEW = "/"

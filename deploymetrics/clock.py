@@ -14,28 +14,30 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 class Clock:
     """Tells the time; tests replace it by one that they set."""
 
-    def now(self):
-        """The time as an aware datetime in UTC."""
+    def now(self) -> datetime:
+        """Return the time as an aware datetime in UTC."""
         return datetime.fromtimestamp(time.time(), UTC)
 
-    def timestamp(self):
-        """The time in seconds since 1970."""
+    def timestamp(self) -> float:
+        """Return the time in seconds since 1970."""
         return self.now().timestamp()
 
 
-def as_last_changed(moment):
-    """``12 Jan 2018 12:00``, the form of BigFix."""
+def as_last_changed(moment: datetime) -> str:
+    """Write a time as BigFix does: ``12 Jan 2018 12:00``."""
     return f"{moment.day:02d} {MONTHS[moment.month - 1]} {moment.year:04d} {moment.hour:02d}:{moment.minute:02d}"
 
 
-def as_precise(moment):
-    """``2018-01-12T12:00:03.123456Z``."""
+def as_precise(moment: datetime) -> str:
+    """Write a time in UTC to the microsecond: ``2018-01-12T12:00:03.123456Z``."""
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def from_precise(text):
-    """The aware datetime that ``as_precise`` wrote; raises ValueError, also near the ends of the calendar, where there
-    may be no time before or after it."""
+def from_precise(text: str) -> datetime:
+    """Read what ``as_precise`` wrote, as an aware datetime.
+
+    Raises ValueError, also near the ends of the calendar, where there may be no time before or after it.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -45,6 +47,6 @@ def from_precise(text):
 
 
 @lru_cache(maxsize=4096)
-def as_http_date(precise):
-    """``Fri, 12 Jan 2018 12:00:00 GMT`` (RFC 9110) for what ``as_precise`` wrote."""
+def as_http_date(precise: str) -> str:
+    """Write what ``as_precise`` wrote as HTTP does (RFC 9110): ``Fri, 12 Jan 2018 12:00:00 GMT``."""
     return format_datetime(from_precise(precise), usegmt=True)

@@ -1,35 +1,37 @@
 """What the marshmallow schemas share: how one is loaded, and what holds for names, tags and whole numbers."""
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields
 
 from .errors import InvalidFields
 
 MAX_BYTES = 64
 
 
-def load(schema, data):
-    """What ``schema`` makes of ``data``; raises InvalidFields with its messages."""
+def load(schema: Schema, data: Mapping[str, Any]) -> Any:
+    """Return what the schema makes of the data. Raises InvalidFields with the schema's messages."""
     try:
         return schema.load(data)
     except ValidationError as error:
-        raise InvalidFields(error.normalized_messages()) from None
+        raise InvalidFields(error.messages_dict) from None
 
 
-def no_control_characters(text):
+def no_control_characters(text: str) -> None:
     """Raise ValidationError if the text has a control character or half of a surrogate pair."""
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise ValidationError("It has a control character.")
 
 
-def no_outer_space(text):
+def no_outer_space(text: str) -> None:
     """Raise ValidationError if the text begins or ends with white space."""
     if text != text.strip():
         raise ValidationError("It begins or ends with white space.")
 
 
-def from_1_to_64_bytes(text):
+def from_1_to_64_bytes(text: str) -> None:
     """Raise ValidationError unless the text has 1 to MAX_BYTES bytes of UTF-8."""
     if not text:
         raise ValidationError("It is empty.")
@@ -38,9 +40,9 @@ def from_1_to_64_bytes(text):
 
 
 class WholeNumber(fields.Integer):
-    """Takes an int or its ASCII digits; Integer alone also takes ``1.9``, ``1_000``, ``+1`` and all scripts' digits."""
+    """Take an int or its ASCII digits; Integer alone also takes ``1.9``, ``1_000``, ``+1`` and all scripts' digits."""
 
-    def _deserialize(self, value, attr, data, **kwargs):
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if isinstance(value, str):
             digits = value.removeprefix("-")
             value = int(value) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None

@@ -1,4 +1,4 @@
-"""What an application is assembled from, and how views and commands get at it."""
+"""The services that an application is assembled from, and how views and commands get at them."""
 
 from typing import NamedTuple
 

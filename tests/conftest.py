@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from compiled import compile_once
 from storekit import BACKENDS, THINGS, open_files
 from werkzeug.security import generate_password_hash
 
@@ -12,6 +13,25 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 
 PASSWORD = "correct horse battery"
+
+# How the names begin of tests that start processes or a browser, or take seconds; ``make test-fast`` leaves them out.
+SLOW = tuple(
+    f"tests/{name}"
+    for name in (
+        "browser/", "collector/test_collector_processes", "crash/", "server/", "sources/", "storage/", "test_crash",
+        "test_kill", "test_linearizability", "test_moved_instance", "test_recovery", "test_storage", "test_verify",
+        "web/test_pages.py::test_large_documents",
+    )
+)
+
+compile_once()
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow what SLOW names."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
 
 
 class HeldClock(Clock):

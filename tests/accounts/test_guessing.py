@@ -1,4 +1,4 @@
-"""Slowing down those who guess passwords. (What comes at the same time is in test_guessing_at_once.py.)"""
+"""Slowing down those who guess passwords; test_guessing_at_once.py has what comes at the same time."""
 
 from pathlib import Path
 

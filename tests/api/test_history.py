@@ -7,7 +7,6 @@ from lxml import etree
 from problems import assert_problem
 from xmlkit import SCHEMA
 
-
 URL = "/api/deploymentmetrics"
 
 

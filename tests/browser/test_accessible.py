@@ -49,8 +49,9 @@ STATE = {
 @pytest.fixture
 def documents(services, clock):
     """Documents of every shape."""
-    from deploymetrics.collector.task import BY, COLLECTOR, SourceState
     from msgspec import json
+
+    from deploymetrics.collector.task import BY, COLLECTOR, SourceState
 
     save = services.service.save
     for number in range(3):

@@ -94,10 +94,16 @@ class Deployment:
         self.started.append(process)
         return process
 
-    def serve(self):
-        process = self.start("serve", "--bind", "127.0.0.1:0", "--workers", "2")
-        wait_for(lambda: self.log().count("Booting worker") >= 2)
+    def serve(self, workers=2):
+        process = self.start("serve", "--bind", "127.0.0.1:0", "--workers", str(workers))
+        wait_for(lambda: self.log().count("Booting worker") >= workers)
         return process
+
+    def answers(self):
+        """Return once a worker answers."""
+        url = re.search(r"Listening at: (\S+)", self.log())[1]
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(f"{url}/api/login", timeout=60)
 
     def end(self):
         for process in self.started:
@@ -297,18 +303,17 @@ def test_a_collector_that_is_stuck_keeps_neither_requests_nor_the_end_waiting(de
     master = deployment.serve()
     collector = deployment.collector()
     os.kill(collector, signal.SIGSTOP)
-    url = re.search(r"Listening at: (\S+)", deployment.log())[1]
-    with pytest.raises(HTTPError, match="401"):
-        urlopen(f"{url}/api/login", timeout=60)
+    deployment.answers()
     master.terminate()
     wait_for(lambda: not runs(collector))
 
 
 def test_serve_does_not_collect_where_that_is_switched_off(deployment):
     deployment.environment["DEPLOYMETRICS_COLLECT"] = "no"
-    master = deployment.serve()
+    master = deployment.serve(workers=1)
+    deployment.answers()  # a worker that is still booting can miss the signal, and is killed after 30 s
     master.terminate()
-    master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
+    master.wait(60)
     assert deployment.asked() == []
 
 

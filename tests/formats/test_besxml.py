@@ -1,9 +1,9 @@
 """The XML codec, the one parser and the writer of answers."""
 
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from effort import processor_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -98,7 +98,7 @@ TEXT = st.text() | st.text('\x00\x1f\\"\r\n\t\ufffe<&u0')
 
 def json_object(pairs):
     """The JSON text of key and value text pairs."""
-    return "{%s}" % ",".join(f"{rawjson.quote(key)}:{value}" for key, value in pairs)
+    return "{" + ",".join(f"{rawjson.quote(key)}:{value}" for key, value in pairs) + "}"
 
 
 JSON = st.recursive(
@@ -284,9 +284,8 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     ids=range(10),
 )
 def test_doctypes_and_instructions_are_forbidden(body):
-    start = time.process_time()
-    refusal(body, "forbidden-xml")
-    assert time.process_time() - start < 2
+    with processor_seconds(2):
+        refusal(body, "forbidden-xml")
 
 
 @pytest.mark.parametrize(
@@ -315,9 +314,8 @@ def test_doctypes_and_instructions_are_forbidden(body):
     ids=range(19),
 )
 def test_attacks_are_refused_fast(body, code):
-    start = time.process_time()
-    refusal(body, code)
-    assert time.process_time() - start < 2
+    with processor_seconds(2):
+        refusal(body, code)
 
 
 def test_no_file_is_opened(tmp_path):
@@ -413,10 +411,9 @@ def test_every_tag_comes_back(tag):
 
 
 def test_a_long_list_is_quick():
-    start = time.process_time()
-    size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
+    with processor_seconds(10):  # well under one here
+        size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
     assert size > 10_000_000
-    assert time.process_time() - start < 10  # well under one here
 
 
 # --- Problems

@@ -1,9 +1,10 @@
 """JSON as text: what is kept to the letter, what is refused and where."""
 
 import sys
-import time
+from contextlib import nullcontext
 
 import pytest
+from effort import processor_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,8 +126,11 @@ def test_the_full_depth_under_a_deep_stack():
 
 
 def test_no_stack_left_is_still_our_error():
-    with pytest.raises(MalformedBody, match="nested"):
-        called_deep(sys.getrecursionlimit() - 300, lambda: rawjson.compact(nested(rawjson.MAX_DEPTH)))
+    """Python 3.11 counts the parser's frames with those of its caller; later ones count them apart."""
+    body = nested(rawjson.MAX_DEPTH)
+    fails = pytest.raises(MalformedBody, match="nested") if sys.version_info < (3, 12) else nullcontext()
+    with fails:
+        assert called_deep(sys.getrecursionlimit() - 300, lambda: rawjson.compact(body)) == body
 
 
 MIB = 1 << 20
@@ -143,9 +147,8 @@ MIB = 1 << 20
     ids=lambda body: repr(body[:8]),
 )
 def test_a_hostile_mebibyte_is_refused_fast(body):
-    start = time.process_time()
-    refusal(body)
-    assert time.process_time() - start < 2  # a tenth of it here; the limit only tells linear from quadratic
+    with processor_seconds(2):  # a tenth of it here; the limit only tells linear from quadratic
+        refusal(body)
 
 
 def test_parse_keeps_pairs_and_digits():

@@ -88,9 +88,9 @@ def test_the_table_is_complete(app):
 @pytest.mark.parametrize("role", PEOPLE)
 def test_every_role_on_every_route(request, services, role):
     person = request.getfixturevalue(role)
-    for (method, rule), statuses in ACCESS.items():
+    for (listed, rule), statuses in ACCESS.items():
         services.service.save("custom", b"1", "test")
-        for method in [method] if method != "GET" else ["GET", "HEAD"]:
+        for method in [listed] if listed != "GET" else ["GET", "HEAD"]:
             body = {"data": "2"} if "tag" in rule and method in ("POST", "PUT") else {}
             answer = person.open(filled(rule), method=method, **body)
             answer.close()

@@ -2,8 +2,9 @@
 
 import sys
 
-from bigfix_standin.app import create_app
 from gunicorn.app.base import BaseApplication
+
+from bigfix_standin.app import create_app
 
 FD, CERTFILE, KEYFILE, FOLDER = sys.argv[1:]
 OPTIONS = {
