@@ -4,13 +4,17 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 
-.PHONY: run test lint bench bench-rivals clean
+.PHONY: run test kill lint bench bench-rivals clean
 
 run: $(INSTALLED)
 	$(BIN)/deploymetrics serve
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest
+
+# The tests that kill processes, on each file system, for longer; as root also on xfs and btrfs.
+kill: $(INSTALLED)
+	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
 
 lint: $(INSTALLED)
 	$(BIN)/python -m flake8

@@ -1,118 +1,165 @@
-"""Concurrent reads and conditional writes over several processes are as if one came after another, for each tag."""
+"""Reads, lists and conditional writes of processes that are killed and replaced are as if one came after another.
+
+For each key, and on each file system. The environment variable OPERATIONS is how many there are on each at least.
+"""
 
 import json
+import multiprocessing
 import os
 import random
+import threading
 import time
 
 import pytest
 from linearizability import Seen, violations
-from storekit import SPAWN, in_threads
+from storekit import THINGS, in_threads, metrics, open_files, past, value
 
-from deploymetrics.clock import Clock
-from deploymetrics.documents.service import ANY, Condition, Service
-from deploymetrics.errors import NotFound, PreconditionFailed
-from deploymetrics.formats import rawjson
-from deploymetrics.storage import open_storage
+KEYS = "abc"
+OPERATIONS = int(os.environ.get("OPERATIONS", "2000"))
+EACH_KILL = 200
+PROCESSES = 3
+THREADS = 4
+NEVER = 10.0**12
+#: The processes are many, so they begin cheaply; nothing of the storage is open yet where they are forked.
+FORK = multiprocessing.get_context("fork")
 
-TAGS = "abc"
-TIMES = 60
+
+class Refused(Exception):
+    """The item was another one than the write was conditional on."""
 
 
-def client(folder, number, stale, report):
-    """The body of a process: four threads read, list and write, also on a condition; what they saw goes to a file."""
-    seen = {tag: [] for tag in TAGS}
-    service = Service(open_storage("files:", folder, Clock(), history_versions=10_000, history_days=400))
+def client(folder, report, stale):
+    """The body of a process: threads read, list and write; what they are about to do, and what they saw, goes to a file.
+
+    It may be killed at any time. It ends by itself after a while, and the next one begins with an empty memory.
+    """
+    store = open_files(folder, versions=10**6)
     if stale:
-        plant_stale_cache(service.store)
-    in_threads(4, lambda: [step(service, random.choice(TAGS), seen) for _ in range(TIMES)])
-    with open(report, "w") as file:
-        json.dump(seen, file)
+        plant_stale_memory(store)
+    file = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    times = random.randrange(20, 200)
+    in_threads(THREADS, lambda: [step(store, random.choice(KEYS), file) for _ in range(times)])
 
 
-def plant_stale_cache(store):
+def plant_stale_memory(store):
     """The bug that is to be found: what was read is believed for a while, whatever other processes do."""
     kept, real = {}, store.read
 
-    def read(kind, key):
+    def read(collection, key):
         until, item = kept.get(key, (0, None))
         if time.monotonic() > until:
-            item = real(kind, key)
+            item = real(collection, key)
             kept[key] = time.monotonic() + 0.02, item
         return item
 
     store.read = read
 
 
-def step(service, tag, seen):
-    called = time.monotonic()
+def step(store, key, file):
     kind = random.choice(["read", "list", "write", "conditional"])
+    called = time.monotonic()
     if kind == "read":
-        operation = read_operation(called, get(service, tag))
+        note(file, key, read_operation(called, store.read(THINGS, key)))
     elif kind == "list":
-        listed = {item.key: item for item in service.list().items}
-        operation = read_operation(called, listed.get(tag))
+        listed = {item.key: item for item in store.items(THINGS).items}
+        returned = time.monotonic()
+        for one in KEYS:
+            note(file, one, read_operation(called, listed.get(one))._replace(returned=returned))
     else:
-        operation = written(service, tag, called, conditional=kind == "conditional")
-    if operation:
-        seen[tag].append(operation)
+        write(store, key, file, conditional=kind == "conditional")
 
 
-def get(service, tag):
-    try:
-        return service.get(tag)
-    except NotFound:
-        return None
+def note(file, key, operation):
+    os.write(file, json.dumps([key, *operation]).encode() + b"\n")
 
 
 def read_operation(called, item):
-    value = item and str(dict(rawjson.parse(item.value))["metrics"])
-    return Seen(called, time.monotonic(), "read", item.version if item else 0, value)
+    return Seen(called, time.monotonic(), "read", item.version if item else 0, item and metrics(item))
 
 
-def written(service, tag, called, *, conditional):
-    value = f"{os.getpid()}-{random.getrandbits(60)}"
-    current = get(service, tag) if conditional else None
-    condition = Condition(match={current.etag}) if current else ANY
-    called = time.monotonic()
+def write(store, key, file, *, conditional):
+    """Note the write before, as one without an answer, and again after it."""
+    text = f'"{os.getpid()}-{threading.get_ident()}-{random.getrandbits(60)}"'
+    base = store.read(THINGS, key) if conditional else None
+
+    def change(current, now):
+        if base and current != base:
+            raise Refused
+        return value(key, text)
+
+    operation = Seen(time.monotonic(), NEVER, "write", None, text, base and base.version)
+    note(file, key, operation)
     try:
-        item = service.save(tag, rawjson.quote(value).encode(), "alice", condition)
-    except PreconditionFailed:
-        return None
-    return Seen(called, time.monotonic(), "write", item.version, value, current and current.version)
+        item = store.write(THINGS, key, "alice", change)
+    except Refused:
+        note(file, key, operation._replace(kind="refused"))
+    else:
+        note(file, key, operation._replace(returned=time.monotonic(), version=item.version))
 
 
-def run(tmp_path, stale=False):
-    """The operations of all clients, by tag."""
-    reports = [tmp_path / f"report{number}" for number in range(3)]
-    processes = [
-        SPAWN.Process(target=client, args=(tmp_path / "instance", number, stale, report))
-        for number, report in enumerate(reports)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    found = [json.loads(report.read_text()) for report in reports]
-    return {tag: [Seen(*one) for seen in found for one in seen[tag]] for tag in TAGS}
+def run(folder, reports, stale=False):
+    """Return the operations of all processes by key, and how many processes were killed."""
+    processes, kills = [], 0
+    try:
+        while (done := operations(reports)) < OPERATIONS:
+            alive = [process for process in processes if process.is_alive()]
+            for _ in range(PROCESSES - len(alive)):
+                report = reports / str(len(processes))
+                processes.append(FORK.Process(target=client, args=(folder, report, stale), name=str(report)))
+                processes[-1].start()
+            time.sleep(random.uniform(0, 0.02))
+            if done > (kills + 1) * EACH_KILL:
+                random.choice([process for process in alive if os.path.exists(process.name)] or processes).kill()
+                kills += 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    return by_key(reports), kills
 
 
-def test_what_the_clients_saw_can_have_happened_in_order(tmp_path):
-    seen = run(tmp_path)
-    assert {tag: list(violations(operations)) for tag, operations in seen.items()} == {tag: [] for tag in TAGS}
-    assert all(sum(one.kind == "write" for one in operations) > 20 for operations in seen.values())
+def by_key(reports):
+    seen = {key: {} for key in KEYS}
+    for report in reports.iterdir():
+        for key, *operation in map(json.loads, report.read_bytes().splitlines()):
+            one = Seen(*operation)
+            seen[key][len(seen[key]) if one.kind == "read" else one.value] = one  # of a write the answer, if there is one
+    return {key: [one for one in seen[key].values() if one.kind != "refused"] for key in KEYS}
 
 
-def test_a_stale_cache_is_found(tmp_path):
-    seen = run(tmp_path, stale=True)
-    assert any("after version" in text for operations in seen.values() for text in violations(operations))
+def operations(reports):
+    """Return about how many operations there were."""
+    return sum(report.stat().st_size for report in reports.iterdir()) // 100
+
+
+@pytest.fixture
+def reports(tmp_path):
+    (tmp_path / "reports").mkdir()
+    return tmp_path / "reports"
+
+
+def test_what_the_clients_saw_can_have_happened_in_order(on_disk, reports):
+    seen, kills = run(on_disk, reports)
+    assert {key: list(violations(found)) for key, found in seen.items()} == {key: [] for key in KEYS}
+    for key, found in seen.items():
+        written = dict(past(open_files(on_disk), key))
+        assert sorted(written) == list(range(1, len(written) + 1))
+        made = {one.version: one.value for one in found if one.version}
+        assert made.items() <= written.items()
+        assert len(made) > OPERATIONS // 20
+    lost = sum(one.version is None for found in seen.values() for one in found)
+    print(f"{sum(map(len, seen.values()))} operations, {kills} kills, {lost} writes without an answer")
+
+
+def test_stale_memory_is_found(folder, reports):
+    seen, _ = run(folder, reports, stale=True)
+    assert any("after version" in text for found in seen.values() for text in violations(found))
 
 
 # The checker itself
 
 
-def write(called, returned, version, value, based_on=None):
+def written(called, returned, version, value, based_on=None):
     return Seen(called, returned, "write", version, value, based_on)
 
 
@@ -123,26 +170,26 @@ def read(called, returned, version, value):
 GOOD = {
     "nothing": [],
     "empty": [read(0, 1, 0, None)],
-    "in turn": [write(0, 1, 1, "a"), read(2, 3, 1, "a"), write(4, 5, 2, "b", 1), read(6, 7, 2, "b")],
-    "an overlap seen early": [write(0, 1, 1, "a"), write(2, 9, 2, "b"), read(3, 4, 2, "b"), read(5, 6, 2, "b")],
-    "an overlap seen late": [write(0, 1, 1, "a"), write(2, 9, 2, "b"), read(3, 8, 1, "a")],
-    "overlapping writes": [write(0, 9, 2, "b"), write(1, 8, 1, "a"), read(2, 3, 1, "a"), read(4, 5, 2, "b")],
-    "no answer, and seen": [write(0, 9, None, "a"), read(1, 2, 1, "a")],
-    "no answer, and not seen": [write(0, 9, None, "a"), read(1, 2, 0, None)],
-    "no answer, and written over": [write(0, 1, None, "a"), write(2, 3, 2, "b")],
+    "in turn": [written(0, 1, 1, "a"), read(2, 3, 1, "a"), written(4, 5, 2, "b", 1), read(6, 7, 2, "b")],
+    "an overlap seen early": [written(0, 1, 1, "a"), written(2, 9, 2, "b"), read(3, 4, 2, "b"), read(5, 6, 2, "b")],
+    "an overlap seen late": [written(0, 1, 1, "a"), written(2, 9, 2, "b"), read(3, 8, 1, "a")],
+    "overlapping writes": [written(0, 9, 2, "b"), written(1, 8, 1, "a"), read(2, 3, 1, "a"), read(4, 5, 2, "b")],
+    "no answer, and seen": [written(0, 9, None, "a"), read(1, 2, 1, "a")],
+    "no answer, and not seen": [written(0, 9, None, "a"), read(1, 2, 0, None)],
+    "no answer, and written over": [written(0, 1, None, "a"), written(2, 3, 2, "b")],
 }
 BAD = {
-    "a stale read": [write(0, 1, 1, "a"), write(2, 3, 2, "b"), read(4, 5, 1, "a")],
-    "a read that goes back": [write(0, 1, 1, "a"), write(2, 9, 2, "b"), read(3, 4, 2, "b"), read(5, 6, 1, "a")],
-    "a lost first write": [write(0, 1, 1, "a"), read(2, 3, 0, None)],
-    "a version twice": [write(0, 1, 1, "a"), write(0, 1, 1, "b")],
-    "two on the same": [write(0, 1, 1, "a"), write(2, 5, 2, "b", 1), write(2, 5, 3, "c", 1)],
-    "a version left out": [write(0, 1, 1, "a"), write(2, 3, 3, "b")],
-    "a value of nobody": [write(0, 1, 1, "a"), read(2, 3, 2, "b")],
-    "another value": [write(0, 1, 1, "a"), read(0, 1, 1, "b")],
-    "from the future": [read(0, 1, 1, "a"), write(2, 3, 1, "a")],
-    "from the future, no answer": [read(0, 1, 1, "a"), write(2, 3, None, "a")],
-    "writes in the wrong order": [write(0, 1, 2, "b"), write(2, 3, 1, "a")],
+    "a stale read": [written(0, 1, 1, "a"), written(2, 3, 2, "b"), read(4, 5, 1, "a")],
+    "a read that goes back": [written(0, 1, 1, "a"), written(2, 9, 2, "b"), read(3, 4, 2, "b"), read(5, 6, 1, "a")],
+    "a lost first write": [written(0, 1, 1, "a"), read(2, 3, 0, None)],
+    "a version twice": [written(0, 1, 1, "a"), written(0, 1, 1, "b")],
+    "two on the same": [written(0, 1, 1, "a"), written(2, 5, 2, "b", 1), written(2, 5, 3, "c", 1)],
+    "a version left out": [written(0, 1, 1, "a"), written(2, 3, 3, "b")],
+    "a value of nobody": [written(0, 1, 1, "a"), read(2, 3, 2, "b")],
+    "another value": [written(0, 1, 1, "a"), read(0, 1, 1, "b")],
+    "from the future": [read(0, 1, 1, "a"), written(2, 3, 1, "a")],
+    "from the future, no answer": [read(0, 1, 1, "a"), written(2, 3, None, "a")],
+    "writes in the wrong order": [written(0, 1, 2, "b"), written(2, 3, 1, "a")],
     "a value without a version": [read(0, 1, 0, "a")],
 }
 
