@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast coverage lint format types pre-commit bench bench-rivals clean
+.PHONY: help run test test-fast kill coverage lint format types pre-commit bench bench-rivals clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ test: $(TEST)  ## Install what the tests need, and pass all of them.
 
 test-fast: $(TEST)  ## Pass the tests that start no processes and take no seconds.
 	$(PYTEST) -m 'not slow'
+
+kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
+	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
 
 coverage: $(TEST)  ## Pass all tests and show the lines that none ran, in processes that they start too.
 	$(PYTEST) --cov

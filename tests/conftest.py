@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from compiled import compile_once
+from filesystems import FILE_SYSTEMS, folder_on
 from storekit import BACKENDS, THINGS, open_files
 from werkzeug.security import generate_password_hash
 
@@ -102,6 +103,13 @@ def backend(request):
 def reopen(backend, folder, clock):
     """Make another storage on the same data, as another worker has one."""
     return lambda **limits: BACKENDS[backend](folder, clock, **limits)
+
+
+@pytest.fixture(params=FILE_SYSTEMS)
+def on_disk(request, tmp_path):
+    """An instance folder that is not there yet, on each file system in turn."""
+    with folder_on(request.param, tmp_path) as folder:
+        yield folder / "instance"
 
 
 @pytest.fixture

@@ -140,6 +140,17 @@ def test_a_folder_that_is_gone_is_an_error_and_not_empty(store, folder, other):
     assert len(other.items(THINGS).items) == 1
 
 
+def open_often(folder):
+    """The body of a process that finds no folder again and again."""
+    for number in range(15):
+        put(open_files(folder / str(number)), "n")
+
+
+def test_processes_that_start_at_once_make_one_folder(folder):
+    in_processes(3, open_often, folder)
+    assert versions(open_files(folder / "14"), "n") == [3, 2, 1]
+
+
 # Copies
 
 

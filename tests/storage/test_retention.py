@@ -72,7 +72,7 @@ def oracle(reopen, clock):
     return Oracle(reopen(**LIMITS._asdict()), clock)
 
 
-@pytest.mark.parametrize("step, days", [(MINUTELY, 6), (FIVE_MINUTELY, 30), (HOURLY, 200), (DAILY, 4 * YEAR)])
+@pytest.mark.parametrize("step, days", [(MINUTELY, 5), (FIVE_MINUTELY, 25), (HOURLY, 150), (DAILY, 3 * YEAR)])
 def test_years_are_thinned_out_as_they_go_by(oracle, reopen, clock, step, days):
     number = timedelta(days=days) // step
     for count in range(number):

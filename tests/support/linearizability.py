@@ -1,4 +1,4 @@
-"""Whether what several clients saw of one item can have happened one after another.
+"""Check that what several clients saw of one item can have happened one after another.
 
 Each operation has the times of its call and its return by one clock, and what it saw. Every write made a version of its
 own, and versions count on by one, so there is only one order in which the writes can stand: the search that such a
@@ -35,6 +35,7 @@ def violations(operations):
     lost = {one.value: one for one in operations if one.kind == "write" and one.version is None}
     reads = [one for one in operations if one.kind == "read"]
     made = {one.version: one.value for one in writes}
+    answered = set(made)
     if len(made) < len(writes):
         yield "two writes made the same version"
     for one in writes:
@@ -46,7 +47,7 @@ def violations(operations):
                 yield "a value without a version"
         elif made.setdefault(one.version, one.value) != one.value:
             yield f"version {one.version} is {made[one.version]} and {one.value}"
-        elif one.value not in lost and not any(write.version == one.version for write in writes):
+        elif one.value not in lost and one.version not in answered:
             yield f"nobody wrote version {one.version}, {one.value}"
         elif one.value in lost and lost[one.value].called > one.returned:
             yield f"version {one.version} was seen before it was written"

@@ -1,8 +1,8 @@
 """The format of an instance folder: made where it is new, brought over where it is old, refused where it is newer."""
 
+import fcntl
 import json
 import os
-from contextlib import suppress
 
 from ...errors import SettingError
 from . import disk
@@ -33,8 +33,19 @@ def _make(root: str) -> int:
     data = f"{root}/data"
     try:
         disk.make_folder(data)
-        disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
+        _write(data)
     except OSError as error:
         if error.errno not in disk.READ_ONLY:
             raise
     return FORMAT
+
+
+def _write(data: str) -> None:
+    """Write the file unless another process, which starts at the same time, has done so."""
+    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not os.path.exists(f"{data}/format.json"):
+            disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
+    finally:
+        os.close(folder)
