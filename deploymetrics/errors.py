@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-
 #: The realm of BigFix, which its clients look for.
 REALM = "BigFix Server"
 
@@ -26,7 +25,7 @@ class DeploymetricsError(Exception):
 
     def __init__(
         self, detail: str | None = None, *, code: str | None = None, headers: Mapping[str, str] | None = None,
-        log: str | None = None, **extra: object,
+        log: str | None = None, **extra: Any,
     ) -> None:
         self.detail = detail or self.detail
         self.code = code or self.code

@@ -57,7 +57,8 @@ def upgrade(root: str, clock: Clock) -> bool:
         raise
     except (OSError, ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
         reason = getattr(error, "log", None) or error
-        raise SettingError(f"The instance folder {root} has an older format and was not brought over: {reason}") from error
+        detail = f"The instance folder {root} has an older format and was not brought over: {reason}"
+        raise SettingError(detail) from error
 
 
 def check_format(root: str) -> None:

@@ -14,14 +14,20 @@ from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.requests import current_request
 from ..http.responses import (
-    Response, document_response, empty_response, history_response, json_response, list_response, revision_of,
-    saved_response, text_response,
+    Response,
+    document_response,
+    empty_response,
+    history_response,
+    json_response,
+    list_response,
+    revision_of,
+    saved_response,
+    text_response,
 )
 from ..schemas import load
 from ..services import services
 from . import openapi
 from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, TEXT, VERSION, answers, list_of
-
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 

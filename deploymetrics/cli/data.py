@@ -94,7 +94,7 @@ def upgrade_storage() -> None:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Write copies of documents again that are not those of the current versions.")
+@click.option("--repair", is_flag=True, help="Write copies that are not right again.")
 @with_appcontext
 def verify(repair: bool) -> None:
     """Read everything that is stored and name what is damaged. Exits with 1 where something is."""

@@ -75,8 +75,8 @@ class _Expression(fields.Nested):
         schema = Schema.from_dict({"relevance": relevance, "answer": answer, "every": every})
         super().__init__(schema, allow_none=True)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        return value if isinstance(value, str) else super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+        return value if isinstance(value, str) else super()._deserialize(value, attr, data, partial, **kwargs)
 
 
 class _Relevance(fields.Dict):
@@ -91,7 +91,7 @@ class _Relevance(fields.Dict):
                 value = json.loads(value)
             except ValueError:
                 raise ValidationError("It is not JSON.") from None
-        return super()._deserialize(value, attr, data, **kwargs)
+        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
 
 
 SETTINGS = (
@@ -124,7 +124,7 @@ SETTINGS = (
     Setting("CREDENTIAL_CACHE_SECONDS", _whole(0, 3600), 60,
             "How long a worker remembers that a credential was right; 0 checks the password on each request."),
     Setting("PASSWORD_HASH", fields.String(validate=validate.OneOf(PASSWORD_HASHES)), PASSWORD_HASHES[0],
-            "Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Old hashes change at the next login."),
+            "Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Old hashes change at a login."),
     Setting("GUESSES", _whole(1, 1000), 5,
             "Wrong passwords that an account takes from one address before answers are delayed with 429."),
     Setting("GUESSES_PER_ADDRESS", _whole(1, 100_000), 50,

@@ -17,10 +17,9 @@ from ..clock import as_last_changed
 from ..errors import DamagedItem, NotFound, ReservedTag
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
-from ..storage import Collection
+from ..storage import Collection, Storage
 from ..storage import Item as Item
 from ..storage import Listing as Listing
-from ..storage import Storage
 from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag

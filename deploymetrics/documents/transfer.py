@@ -6,7 +6,7 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from marshmallow import EXCLUDE, ValidationError
@@ -18,7 +18,7 @@ from ..storage import Item, Storage
 from .expectations import MAX_SECONDS, MIN_SECONDS, ExpectationRecord, Expectations
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import ExportedVersion, check_tag
-from .service import DOCUMENTS, Document, version_json
+from .service import DOCUMENTS, version_json
 
 IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -44,7 +44,7 @@ class _Line(NamedTuple):
 
 
 def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
-    """Yield the lines, oldest version first, of one tag; raises StorageError before the first for one that is damaged."""
+    """Yield the lines of one tag, oldest version first; raises StorageError before the first where one is damaged."""
     for _ in store.history(DOCUMENTS, tag):
         pass
     for item in store.history(DOCUMENTS, tag, oldest_first=True):
@@ -139,7 +139,7 @@ def _read(number: int, line: bytes) -> _Line:
         tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
         return _Line(number, tag, _item(tag, members))
     except ValidationError as error:
-        problem: object = error.normalized_messages()
+        problem: object = error.normalized_messages()  # type: ignore[no-untyped-call]
     except (BadRequest, msgspec.MsgspecError) as error:
         problem = error
     return _Line(number, tag, problem=f"line {number}: {problem}")

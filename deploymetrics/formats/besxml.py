@@ -15,7 +15,15 @@ from lxml.etree import _Element as Element
 from ..errors import MalformedBody
 from . import rawjson
 from .jsonxml import (
-    TOO_DEEP, ElementError, check_blank, content_of, escape_string, json_to_xml, plain, to_json, unescape,
+    TOO_DEEP,
+    ElementError,
+    check_blank,
+    content_of,
+    escape_string,
+    json_to_xml,
+    plain,
+    to_json,
+    unescape,
 )
 
 PROBLEM = "urn:ietf:rfc:7807"

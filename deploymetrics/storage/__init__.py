@@ -1,34 +1,34 @@
 """The storage contract. What is written here holds for every backend, and one test suite checks it on each.
 
-**Items.** A storage keeps JSON objects by collection and key. A key is any text that the caller has checked; keys that
-differ in a single byte are different items. A value is the text of a JSON object as bytes, compact and in UTF-8; it
-belongs to the storage after a write, and comes back byte for byte. Each accepted write of an item gets the next version,
-the time of the storage's clock and the name of its author. The order of versions is that of their numbers: a time may be
-earlier than that of the version before, where the clock was set back.
+**Items.** A storage keeps JSON objects by collection and key. A key is any text that the caller has checked; keys
+that differ in a single byte are different items. A value is the text of a JSON object as bytes, compact and in UTF-8;
+it belongs to the storage after a write, and comes back byte for byte. Each accepted write of an item gets the next
+version, the time of the storage's clock and the name of its author. The order of versions is that of their numbers: a
+time may be earlier than that of the version before, where the clock was set back.
 
 **Writing** is one operation: ``write(collection, key, author, change)`` calls ``change(current, now)`` while no other
-writer, in any thread, process or machine, can touch the item, and stores what it returns: bytes are the new value, None
-deletes. Whatever ``change`` raises leaves the item as it was and reaches the caller, so every precondition lives in
-``change``. A backend may call it more than once before one call counts, so it has no effects of its own; it must not
-write. A writer waits for others for some seconds at most, and then raises StorageError.
+writer, in any thread, process or machine, can touch the item, and stores what it returns: bytes are the new value,
+None deletes. Whatever ``change`` raises leaves the item as it was and reaches the caller, so every precondition lives
+in ``change``. A backend may call it more than once before one call counts, so it has no effects of its own; it must
+not write. A writer waits for others for some seconds at most, and then raises StorageError.
 
-**Durability.** When ``write`` returns, the write survives ``kill -9`` and power loss. When it raises, or never returns
-because the process ended, the write is wholly there or wholly not, and the value before it is intact; StorageFull and
-whatever ``change`` raised say that it is not there. Of a collection that is not ``durable`` a power loss may forget any
-writes, and never the half of one.
+**Durability.** When ``write`` returns, the write survives ``kill -9`` and power loss. When it raises, or never
+returns because the process ended, the write is wholly there or wholly not, and the value before it is intact;
+StorageFull and whatever ``change`` raised say that it is not there. Of a collection that is not ``durable`` a power
+loss may forget any writes, and never the half of one.
 
-**Reading** never waits for writers, never sees half a write and never one that a power loss could take back. A read that
-starts after a write has returned, in any process, sees that write or a later one; that holds for ``items`` as well.
-Reading goes on where nothing can be written.
+**Reading** never waits for writers, never sees half a write and never one that a power loss could take back. A read
+that starts after a write has returned, in any process, sees that write or a later one; that holds for ``items`` as
+well. Reading goes on where nothing can be written.
 
 **History.** In a collection with history every superseded value can be read by its version. The newest versions all
 stay, up to a number; of older ones the last of each hour, then the last of each day, then none (see Retention). A
-deletion is a version too. Versions count from 1 per key, go on after a deletion and never repeat. A collection without
-history forgets, and starts again at 1 after a deletion.
+deletion is a version too. Versions count from 1 per key, go on after a deletion and never repeat. A collection
+without history forgets, and starts again at 1 after a deletion.
 
 **Errors.** StorageFull for a full disk or quota, DamagedItem for an item that cannot be read (it is never taken for
-empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do not get out;
-they are the cause.
+empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do not get
+out; they are the cause.
 """
 
 from abc import ABC, abstractmethod
@@ -125,7 +125,9 @@ class Storage(ABC):
         """Return the current Item, or None."""
 
     @abstractmethod
-    def write(self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False) -> Item | None:
+    def write(
+        self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
+    ) -> Item | None:
         """Store what ``change`` returns and return the new Item, None after a deletion."""
 
     @abstractmethod

@@ -8,8 +8,15 @@ from flask_login import current_user
 
 from ..accounts.service import Role
 from ..documents.precondition import Precondition
+from ..documents.service import Item
 from ..errors import (
-    BadRequest, BodyTooLarge, DeploymetricsError, MalformedBody, PreconditionFailed, ReservedTag, StorageError,
+    BadRequest,
+    BodyTooLarge,
+    DeploymetricsError,
+    MalformedBody,
+    PreconditionFailed,
+    ReservedTag,
+    StorageError,
 )
 from ..formats import rawjson
 from ..http import error_handlers
@@ -99,7 +106,7 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
     text, etag = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
+        item: Item | None = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
     except PreconditionFailed as error:
         item = services().service.find(tag)
         if not _is_done(item, metrics):
@@ -134,12 +141,12 @@ def conflict(tag: str, text: str, metrics: bytes, current: Any) -> str:
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
         "web/conflict.html", tag=tag, text=text, current=current, comparison=compare(theirs, metrics),
-        theirs=rawjson.indented(theirs) if current else "", limit=form_limit(),
+        theirs=rawjson.indented(theirs) if theirs else "", limit=form_limit(),
     )
 
 
 def condition_of(etag: str) -> Precondition:
-    """Return the Precondition that the document is still the one with this etag; an empty one stands for no document."""
+    """Return the Precondition that the document still has this etag; an empty one stands for no document."""
     return Precondition(match=frozenset({etag})) if etag else Precondition(none_match="*")
 
 

@@ -61,7 +61,8 @@ def bring_back(tag: str, version: str) -> ResponseReturnValue:
     """Store an earlier version as the newest, unless somebody else wrote in between."""
     item, etag = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
-        saved = services().service.save(tag, metrics_of(item), current_user.name, condition_of(etag), by_person=True)
+        metrics = bytes(item.record.metrics)
+        saved = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
     except PreconditionFailed as error:
         return version_page(item, moved=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")

@@ -151,7 +151,7 @@ def make_row(item: Any, seconds: int | None, now: datetime) -> Row:
     if item.deleted:
         return Row(item, url, DELETED, "", None)
     found = state(item.changed_at, seconds, now)
-    late = f"{span((now - found.due).total_seconds())} late" if found.name == "stale" else ""
+    late = f"{span((now - found.due).total_seconds())} late" if found.due and found.name == "stale" else ""
     return Row(item, url, found.name, late, current_app.extensions[_SPARKLINES].of(item))
 
 

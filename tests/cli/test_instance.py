@@ -92,7 +92,7 @@ def test_elsewhere_it_outlives_the_package(monkeypatch, tmp_path, uid, data, fol
     if data:
         monkeypatch.setenv("XDG_DATA_HOME", data)
     assert instances.find_instance() == Path(folder).expanduser()
-    assert not Path(sys.prefix) in instances.find_instance().parents
+    assert Path(sys.prefix) not in instances.find_instance().parents
 
 
 # --- root on the instance of another account

@@ -5,8 +5,21 @@ import threading
 
 import pytest
 from storekit import (
-    BACKENDS, PLAIN, THINGS, VOLATILE, OtherProcess, in_processes, in_threads, increment, increment_often, metrics, past, put,
-    remove, value, versions,
+    BACKENDS,
+    PLAIN,
+    THINGS,
+    VOLATILE,
+    OtherProcess,
+    in_processes,
+    in_threads,
+    increment,
+    increment_often,
+    metrics,
+    past,
+    put,
+    remove,
+    value,
+    versions,
 )
 
 from deploymetrics.clock import as_precise

@@ -8,8 +8,19 @@ import stat
 
 import pytest
 from storekit import (
-    PLAIN, THINGS, VOLATILE, OtherProcess, Thing, files_below, in_processes, metrics, open_files, past, put, remove,
-    value, versions,
+    PLAIN,
+    THINGS,
+    VOLATILE,
+    Thing,
+    files_below,
+    in_processes,
+    metrics,
+    open_files,
+    past,
+    put,
+    remove,
+    value,
+    versions,
 )
 
 from deploymetrics.errors import SettingError, StorageError

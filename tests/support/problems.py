@@ -30,7 +30,7 @@ def assert_problem(answer, status, code=None, form="json", **members):
     if status == 401:
         offered = answer.headers["WWW-Authenticate"]
         assert offered.startswith('Basic realm="BigFix Server", charset="UTF-8"')
-        assert offered.endswith('"UTF-8"') or offered.endswith('", Bearer realm="BigFix Server", error="invalid_token"')
+        assert offered.endswith(('"UTF-8"', '", Bearer realm="BigFix Server", error="invalid_token"'))
     return problem
 
 

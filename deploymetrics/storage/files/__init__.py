@@ -3,7 +3,7 @@
     data/deploymentmetrics/custom/   the versions of the document custom, see log.py; this is the truth
     data/deploymentmetrics/.changes  which keys were written lately, see listing.py
     data/format.json                 the format of all this, see format.py
-    deploymentmetrics/custom.json    a copy of the current document for people and other programs; never read for an answer
+    deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
     locks/                           a fixed number of lock files
 
 A write takes the lock of its key, asks ``change``, adds a line to the log, writes the copy, and thins out old versions
@@ -110,7 +110,9 @@ class FileStorage(Storage):
 
     # Writing
 
-    def write(self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False) -> Item | None:
+    def write(
+        self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
+    ) -> Item | None:
         with self.locked(collection, key):
             newest = self._newest(collection, key)
             now = self.clock.now()

@@ -206,7 +206,7 @@ def make_one_folder(path: str) -> None:
 
 
 def give_to_owner(fd: int, path: str) -> None:
-    """Let the account that has the folder of ``path`` have the open file too, where root made it, if that can be done."""
+    """Let the account that has the folder of ``path`` have the open file too, where root made it, if it can be done."""
     if os.geteuid() == 0:
         with suppress(OSError):
             stat = os.stat(os.path.dirname(path))

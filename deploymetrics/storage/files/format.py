@@ -25,7 +25,8 @@ def prepare(root: str) -> None:
         raise SettingError(f"{path} does not say which format the instance has: {error}") from error
     if found != FORMAT:
         raise SettingError(
-            f"The instance folder {root} has the format {found}; this release reads {FORMAT}. Use the release that wrote it."
+            f"The instance folder {root} has the format {found}, and this release reads {FORMAT}."
+            " Use the release that wrote it."
         )
 
 

@@ -1,8 +1,8 @@
 """All items of a collection, kept in memory and brought up to date by what changed since.
 
-Every writer locks the file that it writes, adds the name of its key to the file ``.changes`` of the collection, and then
-writes. So a list looks at nothing but the names that were added since, and again at those that were still locked then. Where
-the file is another one than before, everything is looked at.
+Every writer locks the file that it writes, adds the name of its key to the file ``.changes`` of the collection, and
+then writes. So a list looks at nothing but the names that were added since, and again at those that were still locked
+then. Where the file is another one than before, everything is looked at.
 """
 
 import errno
@@ -47,7 +47,7 @@ class Changes:
                 is_there = _inode_at(self.path) == stat.st_ino
                 if is_there and stat.st_size > max(CHANGES_BYTES, len(entry)):
                     os.unlink(self.path)
-                    is_there = False  # begin another one at once: where there is none, readers take it that nobody wrote
+                    is_there = False  # begin another one at once: where there is none nobody has written
 
     def new(self) -> set[str] | None:
         """Return the names that were added since the last call, or None where everything has to be looked at."""
@@ -68,7 +68,8 @@ class Changes:
         start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
         data = os.pread(fd, max(stat.st_size - start, 0), start)
         whole = data[:data.rfind(b"\n") + 1]
-        self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, ((end if goes_on else b"") + whole)[-_END_BYTES:])
+        end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
+        self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
         names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
         return names - {""} if goes_on else None
 

@@ -5,12 +5,12 @@
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
 A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, tells lists, adds the line, syncs it and then adds the newline. So no reader sees what a power loss could take back. A
-crash leaves at most a last line without its newline, in a file that nobody has locked: that line counts if it is whole,
-and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
+locks the file, tells lists, adds the line, syncs it and then adds the newline. So no reader sees what a power loss
+could take back. A crash leaves at most a last line without its newline, in a file that nobody has locked: that line
+counts if it is whole, and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
 
-Without history each version gets a file of its own, and the one before is removed. The first one is named by the time, and
-each other one by the next number: so no name comes again, also where the versions start again at 1.
+Without history each version gets a file of its own, and the one before is removed. The first one is named by the
+time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
 """
 
 import fcntl
@@ -118,8 +118,8 @@ class Log:
                     return self._left_by_a_crash(fd)
                 finally:
                     fcntl.flock(fd, fcntl.LOCK_UN)
-            # A writer ends or cuts off what a crash left before it locks the file, so this is what it is writing, unless
-            # it locked the file only after the look at it.
+            # A writer ends or cuts off what a crash left before it locks the file, so this is what it is writing,
+            # unless it locked the file only after the look at it.
             if _read_tail(fd).end == tail.end:
                 return tail._replace(is_pending=True)
 

@@ -1,8 +1,8 @@
 """The newest versions of keys, kept in memory while two looks at the disk tell that they still are.
 
-The newest version is the last line of the last file of a log. It still is while that file has the same size and there is
-no file that begins with the next version. Files only grow, so neither sign can be fooled by the grain of a clock or by
-the number of an inode that is used again.
+The newest version is the last line of the last file of a log. It still is while that file has the same size and there
+is no file that begins with the next version. Files only grow, so neither sign can be fooled by the grain of a clock
+or by the number of an inode that is used again.
 """
 
 import os

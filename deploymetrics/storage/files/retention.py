@@ -1,9 +1,9 @@
 """Thinning out old versions, a file at a time.
 
-What is older than the newest versions goes to the hourly tier: of each hour the last version, and those that are kept.
-What is older there goes to the daily tier, of each day the last, and what is older there is removed. A version is added
-to its next tier before the file that has it is removed, and that only in a later write: so nothing is lost by a crash, or
-in a copy that is made meanwhile.
+What is older than the newest versions goes to the hourly tier: of each hour the last version, and those that are
+kept. What is older there goes to the daily tier, of each day the last, and what is older there is removed. A version
+is added to its next tier before the file that has it is removed, and that only in a later write: so nothing is lost
+by a crash, or in a copy that is made meanwhile.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def _stays(line: bytes, following: bytes, tier: str) -> bool:
 
 
 def _lines_after(log: Log, newest: Newest, tier: str, start: int, found: list[bytes]) -> list[bytes]:
-    """Return the lines of the file that goes on after a file; none while what was added to it is in a newer tier too."""
+    """Return the lines of the file that follows; none while what was added to it is in a newer tier too."""
     newer = [(later, of) for of in _NEWER[tier] for later in log.starts(of)[:1]]
     if found and any(later <= version_of(found[-1]) for later, _ in newer):
         return []

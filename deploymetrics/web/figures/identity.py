@@ -73,7 +73,8 @@ def survey(values: Iterable[object]) -> Shape:
         opened = [(root, value)]
         while opened:
             shape, found = opened.pop()
-            children = [] if not isinstance(found, list) else found if type(found) is rawjson.Pairs else enumerate(found)
+            is_object = type(found) is rawjson.Pairs
+            children: Any = found if is_object else enumerate(found) if isinstance(found, list) else ()
             if type(found) is list:
                 shape.see(found)
             for key, child in children:

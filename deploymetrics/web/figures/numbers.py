@@ -3,6 +3,7 @@
 import re
 import sys
 from decimal import Decimal, InvalidOperation
+
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LARGEST = sys.float_info.max
 _SHORT = 15
