@@ -106,11 +106,12 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
     text, etag = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item: Item | None = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
+        item = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
     except PreconditionFailed as error:
-        item = services().service.find(tag)
-        if not _is_done(item, metrics):
-            return conflict(tag, text, metrics, item), error.status
+        current = services().service.find(tag)
+        if current is None or not _is_done(current, metrics):
+            return conflict(tag, text, metrics, current), error.status
+        item = current
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
         return form(tag, text, etag, new, _refusal(error, text)), error.status
     except StorageError as error:
@@ -150,9 +151,9 @@ def condition_of(etag: str) -> Precondition:
     return Precondition(match=frozenset({etag})) if etag else Precondition(none_match="*")
 
 
-def _is_done(item: Any, metrics: bytes) -> bool:
-    """Return True if the Item, or None, is what is to be stored, by the same person: a button was pressed twice."""
-    return item is not None and bytes(item.record.metrics) == metrics and item.changed_by == current_user.name
+def _is_done(item: Item, metrics: bytes) -> bool:
+    """Return True if the Item is what is to be stored, by the same person: a button was pressed twice."""
+    return bytes(item.record.metrics) == metrics and item.changed_by == current_user.name
 
 
 def _refusal(error: DeploymetricsError, text: str) -> Refusal:

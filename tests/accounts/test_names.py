@@ -23,7 +23,8 @@ def test_a_name_that_is_refused(name, services):
 
 
 TAKEN = [
-    "admin", "server-2", "collectors", "jörg", "müller & söhne", "Алиса", "Ελένη", "田中さん", "한국", "علي", "a.b@c.example",
+    "admin", "server-2", "collectors", "jörg", "müller & söhne", "Алиса", "Ελένη", "田中さん", "한국",
+    "علي", "a.b@c.example",
 ]
 
 

@@ -187,7 +187,8 @@ def test_a_tag_that_is_not_utf8_is_400(master, raw):
 # --- The tag that belongs to the server
 
 SPELLINGS = [
-    "platform", "PLATFORM", "Platform", "ｐｌａｔｆｏｒｍ", "ＰＬＡＴＦＯＲＭ", "%70latform", "%70%6C%61%74%66%6F%72%6D",
+    "platform", "PLATFORM", "Platform", "ｐｌａｔｆｏｒｍ", "ＰＬＡＴＦＯＲＭ",
+    "%70latform", "%70%6C%61%74%66%6F%72%6D",
     "%2570latform",
     "plat\u00adform", "plat\u200bform", "platform\u200d", "\ufeffplatform", "рlatform", "plаtfоrm", "ρlatform",
     "platfοrm",

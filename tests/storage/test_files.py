@@ -360,7 +360,8 @@ def test_processes_that_begin_the_file_of_changes_anew_miss_nothing(store, folde
 
 
 @pytest.mark.parametrize("harm", [
-    lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"%FF\n%zz 3\n\xff\n"),
+    lambda path: path.unlink(), lambda path: path.write_bytes(b""),
+    lambda path: path.write_bytes(b"%FF\n%zz 3\n\xff\n"),
     lambda path: path.write_bytes(path.read_bytes()[:-4]), lambda path: path.write_bytes(path.read_bytes() + b"b"),
     lambda path: path.write_bytes(b"x" * len(path.read_bytes())), lambda path: os.truncate(path, 3),
 ], ids=["removed", "emptied", "garbage", "half-line", "begun-line", "other-bytes", "cut"])

@@ -29,7 +29,7 @@ class Refused(Exception):
 
 
 def client(folder, report, stale):
-    """The body of a process: threads read, list and write; what they are about to do, and what they saw, goes to a file.
+    """The body of a process: threads read, list and write; what they are about to do and what they saw goes to a file.
 
     It may be killed at any time. It ends by itself after a while, and the next one begins with an empty memory.
     """
@@ -123,7 +123,7 @@ def by_key(reports):
     for report in reports.iterdir():
         for key, *operation in map(json.loads, report.read_bytes().splitlines()):
             one = Seen(*operation)
-            seen[key][len(seen[key]) if one.kind == "read" else one.value] = one  # of a write the answer, if there is one
+            seen[key][len(seen[key]) if one.kind == "read" else one.value] = one  # a write's answer, if any
     return {key: [one for one in seen[key].values() if one.kind != "refused"] for key in KEYS}
 
 

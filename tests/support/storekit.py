@@ -120,7 +120,8 @@ def write_on_demand(backend, folder, collection, pipe):
     store = BACKENDS[backend](folder)
     pipe.send("ready")
     for key, text in iter(pipe.recv, None):
-        item = store.write(COLLECTIONS[collection], key, "alice", lambda current, now, text=text: text and value(key, text))
+        new = text and value(key, text)
+        item = store.write(COLLECTIONS[collection], key, "alice", lambda current, now, new=new: new)
         pipe.send(item and item.revision)
 
 

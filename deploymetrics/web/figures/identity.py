@@ -9,6 +9,7 @@ together. Elements that nothing tells apart are told apart by their place among 
 import re
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
 from ...formats import rawjson
 from .numbers import is_number
