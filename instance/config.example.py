@@ -45,7 +45,7 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How long a worker remembers that a credential was right; 0 checks the password on each request.
 # CREDENTIAL_CACHE_SECONDS = 60
 
-# Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Old hashes change at the next login.
+# Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Others change at login.
 # PASSWORD_HASH = 'scrypt:32768:8:3'
 
 # Wrong passwords that an account takes from one address before answers are delayed with 429.
@@ -57,11 +57,14 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The longest delay after wrong credentials; delays start at one second and double up to it.
 # GUESS_DELAY_SECONDS = 900
 
-# How many superseded versions of a document are kept.
+# How many of the newest versions of a document all stay.
 # HISTORY_VERSIONS = 1000
 
-# How many days a superseded version is kept.
-# HISTORY_DAYS = 400
+# For how many days the last version of each hour stays, beyond those.
+# HISTORY_HOURLY_DAYS = 60
+
+# For how many days the last version of each day stays, beyond those.
+# HISTORY_DAYS = 800
 
 # How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto, -Host and -Prefix.
 # PROXIES = 0

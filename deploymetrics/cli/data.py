@@ -190,9 +190,10 @@ def import_documents(file: BinaryIO, dry_run: bool) -> None:
     Each document is imported wholly or not at all. One that has other versions here is left alone and named; then the
     exit status is 1.
     """
+    store = services().service.store
     counts = dict.fromkeys((transfer.IMPORTED, transfer.THERE, transfer.REFUSED), 0)
     with _progress(file, "Importing") as lines:
-        for _, outcome, sentence in transfer.import_lines(services().service.store, lines, dry_run=dry_run):
+        for _, outcome, sentence in transfer.import_lines(store, lines, services().clock, dry_run=dry_run):
             counts[outcome] += 1
             if sentence:
                 click.echo(escaped(sentence), err=True)

@@ -124,7 +124,7 @@ SETTINGS = (
     Setting("CREDENTIAL_CACHE_SECONDS", _whole(0, 3600), 60,
             "How long a worker remembers that a credential was right; 0 checks the password on each request."),
     Setting("PASSWORD_HASH", fields.String(validate=validate.OneOf(PASSWORD_HASHES)), PASSWORD_HASHES[0],
-            "Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Others change at a login."),
+            "Hashes passwords; or scrypt:65536:8:2, scrypt:131072:8:1, pbkdf2:sha256:600000. Others change at login."),
     Setting("GUESSES", _whole(1, 1000), 5,
             "Wrong passwords that an account takes from one address before answers are delayed with 429."),
     Setting("GUESSES_PER_ADDRESS", _whole(1, 100_000), 50,

@@ -5,13 +5,14 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import chain, groupby, pairwise
 from typing import NamedTuple
 
 import msgspec
 from marshmallow import EXCLUDE, ValidationError
 
-from ..clock import as_precise, from_precise
+from ..clock import Clock, as_precise, from_precise
 from ..errors import BadRequest, DeploymetricsError
 from ..formats import rawjson
 from ..storage import Item, Storage
@@ -59,14 +60,16 @@ def export_expectations(store: Storage) -> list[bytes]:
 
 
 def import_lines(
-    store: Storage, lines: Iterable[bytes], *, dry_run: bool = False
+    store: Storage, lines: Iterable[bytes], clock: Clock, *, dry_run: bool = False
 ) -> Iterator[tuple[str | None, str, str]]:
     """Store what was exported, a tag at a time, each wholly or not at all.
 
     Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag and each expectation. A line that cannot be
     read refuses its tag; where it does not say its tag, those beside it of which it may be a version. Lines of a tag
-    that do not stand with those before are refused. ``dry_run`` stores nothing.
+    that do not stand with those before are refused, and so are times more than a day ahead of ``clock``. ``dry_run``
+    stores nothing.
     """
+    latest = as_precise(clock.now() + timedelta(days=1))
     before: str | None = ""
     seen: set[str] = set()
     for (tag, rows), (after, _) in pairwise(chain(_by_tag(lines), [("", [])])):
@@ -76,7 +79,7 @@ def import_lines(
         torn_beside = (before is None and rows[0].version > 1) or after is None
         before = tag
         problem = next((row.problem for row in rows if row.problem), None)
-        error = problem or _mistake(tag, rows, torn_beside, tag in seen)
+        error = problem or _mistake(tag, rows, torn_beside, tag in seen, latest)
         if error or tag is None:
             yield tag, REFUSED, error or ""
         else:
@@ -91,12 +94,12 @@ def _by_tag(lines: Iterable[bytes]) -> Iterator[tuple[str | None, list[_Line]]]:
         yield tag, list(rows)
 
 
-def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: bool) -> str | None:
+def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: bool, latest: str) -> str | None:
     """Return the sentence on what keeps the versions of a tag from being imported, or None."""
     number = rows[0].number
     if torn_beside:
         return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
-    mistake = "they do not stand with the others" if is_seen else _wrong_order(rows)
+    mistake = "they do not stand with the others" if is_seen else _wrong_order(rows) or _from_the_future(rows, latest)
     if tag and tag != RESERVED_TAG and is_reserved(tag):
         mistake = f"only the server writes what reads as {RESERVED_TAG}"
     return mistake and f"line {number}: the versions of {tag!r} were not imported: {mistake}"
@@ -107,6 +110,11 @@ def _wrong_order(rows: list[_Line]) -> str | None:
         if newer.version <= older.version:
             return "they are not in order"
     return None
+
+
+def _from_the_future(rows: list[_Line], latest: str) -> str | None:
+    ahead = next((row.item for row in rows if row.item and row.item.changed_at > latest), None)
+    return ahead and f"version {ahead.version} is of {ahead.changed_at}, which is more than a day ahead"
 
 
 def _import_tag(store: Storage, tag: str, rows: list[_Line], dry_run: bool) -> tuple[str, str]:

@@ -35,7 +35,8 @@ def all_commands(group, *path):
 
 ARGUMENTS = {
     "history": ["x"], "export": ["-"], "import": [os.devnull], "set-password": ["x"], "disable": ["x"], "enable": ["x"],
-    "remove": ["x"], "set-role": ["x", "--role", "operator"],
+    "remove": ["x"], "set-role": ["x", "--role", "operator"], "drop-old-secret": ["x"],
+    "put": ["x", os.devnull], "purge": ["x"],
 }
 OTHERS = [path for command, path in all_commands(main) if command not in MAKE_INSTANCE]
 
