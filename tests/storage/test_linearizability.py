@@ -146,7 +146,7 @@ def test_what_the_clients_saw_can_have_happened_in_order(on_disk, reports):
         assert sorted(written) == list(range(1, len(written) + 1))
         made = {one.version: one.value for one in found if one.version}
         assert made.items() <= written.items()
-        assert len(made) > OPERATIONS // 20
+        assert len(made) > OPERATIONS // 50
     lost = sum(one.version is None for found in seen.values() for one in found)
     print(f"{sum(map(len, seen.values()))} operations, {kills} kills, {lost} writes without an answer")
 

@@ -2,7 +2,8 @@
 
 Every writer locks the file that it writes, adds the name of its key to the file ``.changes`` of the collection, and
 then writes. So a list looks at nothing but the names that were added since, and again at those that were still locked
-then. Where the file is another one than before, everything is looked at.
+then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place under
+a running server. Where the file is another one than before, everything is looked at.
 """
 
 import errno
@@ -11,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -22,6 +24,9 @@ from .log import Newest
 _log = logging.getLogger(__name__)
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
 CHANGES_BYTES = 2**22
+#: How often a list looks for what somebody put in place, or took away, beside the server.
+RECHECK_SECONDS = 10.0
+_SETTLED_NS = 2 * 10**9
 _PIECE_ITEMS = 256
 # Longer than the longest entry, so that at least one, with its version, is compared.
 _END_BYTES = 512
@@ -103,6 +108,8 @@ class FolderListing:
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
+        self._times: dict[str, int] = {}  # by name, when a file was made or removed there; 0 where that may happen again
+        self._looked = 0.0
         self._is_outdated = False  # the list is not that of the items
         self._again: set[str] = set()  # names to be looked at whatever changed
         self._items: dict[str, Item] = {}  # by key; a damaged one has no value
@@ -116,9 +123,11 @@ class FolderListing:
             changed = self._changes.new()
             # What raises in here may leave the list half looked at; then the rest is looked at the next time.
             if changed is None or not self._is_known:
-                self._is_known = False
-                changed = self._all()
+                self._is_known, self._times = False, {}
+                changed = {lines.name_of(key) for key in self._items} | self._moved()
                 self._is_known = True
+            elif time.monotonic() - self._looked > RECHECK_SECONDS:
+                changed |= self._moved()
             self._again |= changed
             if self._again:
                 self._look_at(self._again)
@@ -127,11 +136,17 @@ class FolderListing:
                 self._is_outdated = False
             return self._listing
 
-    def _all(self) -> set[str]:
-        try:
-            return {lines.name_of(key) for key in self._items} | set(os.listdir(self.folder))
-        except FileNotFoundError:
-            return {lines.name_of(key) for key in self._items}
+    def _moved(self) -> set[str]:
+        """Return the names of the folders in which a file was made or removed since the last call."""
+        before, now = self._times, dict[str, int]()
+        is_settled = time.time_ns() - _SETTLED_NS
+        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    moved = entry.stat(follow_symlinks=False).st_mtime_ns
+                    now[entry.name] = moved if moved < is_settled else 0
+        self._times, self._looked = now, time.monotonic()
+        return {name for name in before | now if not now.get(name) or before.get(name) != now[name]}
 
     def _look_at(self, names: set[str]) -> None:
         """Read the newest versions under these names."""
