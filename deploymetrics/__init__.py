@@ -30,9 +30,15 @@ __version__ = VERSION
 
 
 class Application(Flask):
-    """Flask, spared one thing per request: no view or hook here is a coroutine, so none is asked."""
+    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host."""
 
     request_class = Request
+
+    def create_url_adapter(self, request):
+        """Return what finds the view of a request, by its path alone."""
+        if request is None or self.config["TRUSTED_HOSTS"] is not None:
+            return super().create_url_adapter(request)
+        return urls.adapter(self.url_map, request.environ)
 
     def ensure_sync(self, func):
         """The function as it is."""
