@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import flask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from . import api, cli, web
 from .accounts.authentication import Credentials
@@ -34,9 +36,15 @@ __version__ = VERSION
 
 
 class Application(Flask):
-    """Flask, spared one thing per request: no view or hook here is a coroutine, so none is asked."""
+    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host."""
 
     request_class = Request
+
+    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
+        """Return what finds the view of a request, by its path alone."""
+        if request is None or self.config["TRUSTED_HOSTS"] is not None:
+            return super().create_url_adapter(request)
+        return urls.adapter(self.url_map, request.environ)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""

@@ -56,13 +56,6 @@ class BadRequest(DeploymetricsError):
     code = "bad-request"
 
 
-class InvalidHost(BadRequest):
-    """A Host header that cannot stand in an address."""
-
-    code = "invalid-host"
-    detail = "The Host header is not valid."
-
-
 class MalformedBody(BadRequest):
     """A body that its parser refuses; ``line`` and ``column`` (both from 1) say where, where that is known."""
 

@@ -4,7 +4,7 @@ import secrets
 from contextlib import suppress
 
 from flask import Flask, current_app, make_response, render_template, request
-from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from .. import errors
@@ -36,8 +36,6 @@ def answer_http_exception(error: HTTPException) -> HTTPException | Response:
         return error
     if isinstance(error, RequestEntityTooLarge):
         return _answer(errors.BodyTooLarge(current_app.config["MAX_BODY_BYTES"]))
-    if isinstance(error, BadHost):
-        return _answer(errors.InvalidHost())
     known = _KNOWN.get(error.code)
     ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
     ours.status = error.code

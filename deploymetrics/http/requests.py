@@ -12,7 +12,7 @@ from flask import current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..documents.precondition import Precondition
-from ..errors import BadRequest, BodyTooLarge, InvalidHost, NotAcceptable
+from ..errors import BadRequest, BodyTooLarge, NotAcceptable
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
@@ -64,7 +64,7 @@ class Request(flask.Request):
     def root(self) -> str:
         """The URL of the server as the client names it, with a slash at its end; raises BadRequest."""
         if not self.authority:
-            raise InvalidHost()
+            raise BadRequest("The Host header is not valid.", code="invalid-host")
         return f"{self.scheme}://{self.authority}{quote(self.root_path.rstrip('/'))}/"
 
     def check_answerable(self) -> None:

@@ -3,9 +3,11 @@
 werkzeug decodes the path, and two things get lost on the way.
 """
 
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import request
+from werkzeug.routing import Map, MapAdapter
 
 from ..errors import BadRequest
 
@@ -15,6 +17,18 @@ _TAGS = "/api/deploymentmetrics/"
 def in_api() -> bool:
     """Return True if the current request is for the API, not for a page."""
     return request.path == "/api" or request.path.startswith("/api/")
+
+
+def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
+    """Return what finds the route of a request, by its path alone: the Host header is not even looked at."""
+    script_name, path, query = (
+        environ.get(name, "").encode("latin-1").decode(errors="replace")
+        for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
+    )
+    return url_map.bind(
+        "", script_name, url_scheme=environ["wsgi.url_scheme"], default_method=environ["REQUEST_METHOD"],
+        path_info=path, query_args=query,
+    )
 
 
 def check_path() -> None:

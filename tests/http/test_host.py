@@ -9,7 +9,7 @@ XML = {"output": "xml"}
 BAD = [
     'evil"<>', "two words", "two\twords", "user@host", "user:secret@host", "host/path", "host?query",
     "host#fragment", "host\\path", "host:port", "host:0", "host:65536", "host:-1", "host:81:82", ":80", "",
-    ".".join(["h" * 50] * 6),
+    "h" * 256, "h" * 8000,
     "[::1", "[::1]x", "[]", "[host]", "::1", "%6host", "h\u00f6st",
 ]
 
@@ -47,7 +47,7 @@ def test_nothing_is_stored_where_the_answer_cannot_be_given(master, services, ho
         ("192.0.2.1:8080", "192.0.2.1:8080"), ("[::1]", "[::1]"), ("[2001:db8::1]:52311", "[2001:db8::1]:52311"),
         ("xn--hst-sna.example", "xn--hst-sna.example"), ("bigfix_srv01:52311", "bigfix_srv01:52311"), ("host:", "host"),
         ("it's", "it's"), ("a!$&()*+,;=~b", "a!$&amp;()*+,;=~b"), ("%68ost", "%68ost"),
-        (".".join(["h" * 50] * 5), ".".join(["h" * 50] * 5)),
+        ("h" * 255, "h" * 255), ("a..b", "a..b"),
     ],
 )
 def test_a_host_is_part_of_the_address(master, host, shown):
@@ -67,8 +67,3 @@ def test_a_name_with_an_underscore_is_a_host_everywhere(master, browser):
         for host in ("bigfix_srv01", "bigfix_srv02")
     )
     assert (own.status_code, other.status_code) == (302, 403)
-
-
-@pytest.mark.parametrize("host", ["h" * 64, "a..b", "h" * 8000])
-def test_a_host_that_no_name_server_has_is_refused(master, host):
-    assert_problem(master.get(LIST, headers={"Host": host}), 400, "invalid-host")

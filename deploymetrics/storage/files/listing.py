@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
 CHANGES_BYTES = 2**22
 #: How often a list looks for what somebody put in place, or took away, beside the server.
-RECHECK_SECONDS = 10.0
+RECHECK_SECONDS = 30.0
 _SETTLED_NS = 2 * 10**9
 _PIECE_ITEMS = 256
 # Longer than the longest entry, so that at least one, with its version, is compared.
