@@ -73,12 +73,12 @@ def survey(values: Iterable[object]) -> Shape:
         opened = [(root, value)]
         while opened:
             shape, found = opened.pop()
-            children = [] if not isinstance(found, list) else found if type(found) is rawjson.Pairs else enumerate(found)
             if type(found) is list:
                 shape.see(found)
-            for key, child in children:
-                if isinstance(child, list) and child:
-                    opened.append((shape.at(key if isinstance(key, str) else None), child))
+            for child in found if isinstance(found, list) else ():
+                key, value = child if type(found) is rawjson.Pairs else (None, child)
+                if isinstance(value, list) and value:
+                    opened.append((shape.at(key), value))
     return root
 
 
