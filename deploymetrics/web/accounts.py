@@ -67,7 +67,9 @@ def disable_account() -> ResponseReturnValue:
     return changed(lambda name: services().accounts.disable(name, current_user.name), "is disabled")
 
 
-@bp.get("/accounts/<any(secret, disable, remove):change>")
+@bp.get("/accounts/secret", defaults={"change": "secret"})
+@bp.get("/accounts/disable", defaults={"change": "disable"})
+@bp.get("/accounts/remove", defaults={"change": "remove"})
 @require_role(Role.MASTER_OPERATOR)
 def ask_to_change(change: str) -> ResponseReturnValue:
     """Ask whether to change an account, before a click does what cannot be taken back."""

@@ -9,7 +9,6 @@ together. Elements that nothing tells apart are told apart by their place among 
 import re
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
 from ...formats import rawjson
 from .numbers import is_number
@@ -74,13 +73,12 @@ def survey(values: Iterable[object]) -> Shape:
         opened = [(root, value)]
         while opened:
             shape, found = opened.pop()
-            is_object = type(found) is rawjson.Pairs
-            children: Any = found if is_object else enumerate(found) if isinstance(found, list) else ()
             if type(found) is list:
                 shape.see(found)
-            for key, child in children:
-                if isinstance(child, list) and child:
-                    opened.append((shape.at(key if isinstance(key, str) else None), child))
+            for child in found if isinstance(found, list) else ():
+                key, value = child if type(found) is rawjson.Pairs else (None, child)
+                if isinstance(value, list) and value:
+                    opened.append((shape.at(key), value))
     return root
 
 
