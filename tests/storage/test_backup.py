@@ -1,4 +1,4 @@
-"""Copies of the instance folder that are made file by file while others write, and put in place under a running server."""
+"""Copies of the instance folder, made file by file while others write, and put in place under a running server."""
 
 import os
 import random

@@ -2,8 +2,8 @@
 
 Every writer locks the file that it writes, adds the name of its key to the file ``.changes`` of the collection, and
 then writes. So a list looks at nothing but the names that were added since, and again at those that were still locked
-then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place under
-a running server. Where the file is another one than before, everything is looked at.
+then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place
+under a running server. Where the file is another one than before, everything is looked at.
 """
 
 import errno
@@ -108,7 +108,7 @@ class FolderListing:
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
-        self._times: dict[str, int] = {}  # by name, when a file was made or removed there; 0 where that may happen again
+        self._times: dict[str, int] = {}  # by name, when a file was made or removed there; 0: just now
         self._looked = 0.0
         self._is_outdated = False  # the list is not that of the items
         self._again: set[str] = set()  # names to be looked at whatever changed
