@@ -1,6 +1,7 @@
 """The XML of the API: the one parser of bodies and the writer of answers; their schema is ``static/BESAPI.xsd``."""
 
 import re
+from array import array
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,13 +26,13 @@ _LATE_DECLARATION = "The XML declaration must be the very first thing in the bod
 
 
 class _Reader:
-    """Builds the elements of a body, and remembers where each starts.
+    """Builds the elements of a body, and remembers where each starts, in their order.
 
     The parser calls it as it reads, so what is forbidden ends the reading before it can do anything.
     """
 
     def __init__(self) -> None:
-        self.places: dict[Element, tuple[int, int]] = {}
+        self.starts = array("q")  # the offsets of the start tags, which takes less than a place for each element
         self._depth = 0
         self._builder = TreeBuilder()
         self._parser = expat.ParserCreate("utf-8", namespace_separator="}")
@@ -74,9 +75,9 @@ class _Reader:
         if self._depth >= _MAX_XML_DEPTH:
             self.refuse(TOO_DEEP, "too-deep")
         self._depth += 1
+        self.starts.append(self._parser.CurrentByteIndex)
         names = map(_qualified, attributes[::2])
-        element = self._builder.start(_qualified(name), dict(zip(names, attributes[1::2])))
-        self.places[element] = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+        self._builder.start(_qualified(name), dict(zip(names, attributes[1::2])))
 
     def _end(self, name: str) -> None:
         self._depth -= 1
@@ -130,11 +131,13 @@ def read_document(body: bytes, tag: str) -> bytes:
     if "\0" in text:  # the parser would take it for UTF-16
         raise rawjson.malformed(text, text.index("\0"), "The body has a NUL character.", "malformed-xml")
     reader = _Reader()
+    root = reader.read(body)
     try:
-        return rawjson.compact(_read_envelope(reader.read(body), tag).encode())
+        return rawjson.compact(_read_envelope(root, tag).encode())
     except ElementError as error:
-        line, column = reader.places[error.element]
-        raise MalformedBody(error.detail, code=error.code, line=line, column=column) from None
+        number = next(number for number, element in enumerate(root.iter()) if element is error.element)
+        offset = len(body[:reader.starts[number]].decode())
+        raise rawjson.malformed(text, offset, error.detail, error.code) from None
 
 
 @dataclass(slots=True, kw_only=True)
