@@ -397,6 +397,28 @@ def test_a_list_that_broke_off_is_right_afterwards(store, other, folder, monkeyp
         assert [one.revision for one in other.items(THINGS).items] == [item.revision for item in items]
 
 
+@pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
+@pytest.mark.parametrize("step", ["pwrite", "fdatasync", "rename", "write"])
+def test_a_list_that_looks_during_a_write_looks_again(store, other, monkeypatch, collection, step):
+    """At each system call of the writer, before and after it."""
+    put(store, "a", "1", collection=collection)
+    other.items(collection)
+    real = getattr(os, step)
+
+    def look(*args):
+        other.items(collection)
+        result = real(*args)
+        other.items(collection)
+        return result
+
+    for write in (lambda: put(store, "a", "2", collection=collection), lambda: remove(store, "a", collection=collection),
+                  lambda: put(store, "a", "3", collection=collection)):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, step, look)
+            item = write()
+        assert [one.revision for one in other.items(collection).items] == ([item.revision] if item else [])
+
+
 def test_a_version_whose_writer_was_killed_is_in_the_list_once_it_was_read(store, other, monkeypatch):
     put(store, "a", "1")
     other.items(THINGS)

@@ -192,7 +192,8 @@ def test_a_history_that_is_being_read_misses_nothing_that_is_thinned_meanwhile(
     for _ in range(500):
         clock.forward(minutes=20)
         oracle.write()
-    reading = reopen().history(QUICK, "a", oldest_first=oldest_first)
+    before = None if already_read == 1 else 10**17
+    reading = reopen().history(QUICK, "a", before, oldest_first=oldest_first)
     found = [next(reading).version for _ in range(already_read)]
     for _ in range(200):
         clock.forward(minutes=20)
@@ -201,3 +202,16 @@ def test_a_history_that_is_being_read_misses_nothing_that_is_thinned_meanwhile(
     assert found == sorted(set(found), reverse=not oldest_first)
     assert max(found) <= 500
     assert {version for version in oracle.expected() if version <= 500} - set(found) == set()
+
+
+def test_a_version_is_purged_wherever_thinning_put_it(oracle, reopen, clock):
+    for _ in range(700):
+        clock.forward(hours=1)
+        oracle.write()
+    found = versions(oracle.store, "a", QUICK)
+    for version in found[-1], found[-6], found[60], found[41], found[1]:
+        assert oracle.store.purge(QUICK, "a", "alice", version) == 1
+        for reader in oracle.store, reopen():
+            assert reader.version(QUICK, "a", version) is None
+        found.remove(version)
+        assert versions(oracle.store, "a", QUICK) == found
