@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
-from ...errors import AlreadyThere, StorageError
+from ...errors import AlreadyThere, StorageError, StorageFull
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .listing import Changes, FolderListing
@@ -128,8 +128,7 @@ class FileStorage(Storage):
         """Make an Item the newest version; it, or None for a deletion."""
         log, announce = self.log(collection, item.key), self._announce(collection, item.key)
         if item.deleted and not collection.history:
-            log.remove()
-            announce()
+            log.remove(announce)
             return None
         if newest.item is None:
             disk.make_folder(self.folder(collection))
@@ -168,11 +167,12 @@ class FileStorage(Storage):
             if newest.item is not None:
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
+                if not dry_run:
+                    self._announce(collection, key)()  # who restored them may have been killed before that
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
-                log.restore(items)
-                self._announce(collection, key)()
+                log.restore(items, self._announce(collection, key))
                 self._update_copy(collection, key)
             return True
 
@@ -180,6 +180,12 @@ class FileStorage(Storage):
         newest = self._newest(collection, key)
         if newest.current and version in (None, newest.version):
             self.write(collection, key, author, lambda current, now: None)
+        try:
+            return self._purge(collection, key, author, version)
+        except StorageFull as error:  # which would say that nothing was done
+            raise StorageError(log=error.log) from error.__cause__
+
+    def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
         with self.locked(collection, key), disk.storage_errors("purge"):
             log, newest = self.log(collection, key), self._newest(collection, key)
             versions = [item.version for item in log.history(newest, newest.version)]
@@ -188,7 +194,9 @@ class FileStorage(Storage):
                 retention.keep_last_line(log, newest)
             elif gone:
                 log.remove_version(version, newest)
+            log.remove_drafts()
             self._update_copy(collection, key)
+            copies.sync(self.root, collection, key)
             _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
             return len(gone)
 

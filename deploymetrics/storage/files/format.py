@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import suppress
+from pathlib import Path
 
 from ...errors import SettingError
 from . import disk
@@ -33,6 +34,9 @@ def _make(root: str) -> int:
     data = f"{root}/data"
     try:
         disk.make_folder(data)
+        for folder in Path(data).parents:  # who made one of them may have been killed before its name was durable
+            with suppress(OSError):
+                disk.sync_folder(os.fspath(folder))
         disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
     except OSError as error:
         if error.errno not in disk.READ_ONLY:

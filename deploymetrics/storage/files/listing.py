@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
 CHANGES_BYTES = 2**22
 _PIECE_ITEMS = 256
+_LAST_BYTES = 16
 _LONG_SECONDS = 1.0
 
 
@@ -32,10 +33,12 @@ class Changes:
         self.path = f"{folder}/.changes"
         self._fd: int | None = None
         self._read = 0
+        self._last = b""  # what stands before that place
 
     def add(self, name: str) -> None:
         """Add a name, so that every reader that looks from now on finds it."""
-        entry = f"\n{name}\n".encode()  # a newline before it too: what stands there may be half of one
+        # A newline before it too: what stands there may be half of one. The number makes each entry another one.
+        entry = b"\n%s %s\n" % (name.encode(), os.urandom(4).hex().encode())
         is_there = False
         while not is_there:
             with disk.opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
@@ -53,25 +56,29 @@ class Changes:
             return self._lose()
         if self._fd is None or size < self._read or not _is_at(self._fd, self.path):
             return self._begin()
-        if size == self._read:
-            return set()
-        data = os.pread(self._fd, size - self._read, self._read)
+        data = os.pread(self._fd, len(self._last) + size - self._read, self._read - len(self._last))
+        if not data.startswith(self._last):  # a disk that was gone may have lost a part, and others added more since
+            return self._begin()
         end = data.rfind(b"\n") + 1
-        self._read += end
-        return set(data[:end].decode(errors="replace").split("\n")) - {""}
+        added = data[len(self._last):end]
+        if added:
+            self._read += len(added)
+            self._last = added[-_LAST_BYTES:]
+        return {entry.split(" ")[0] for entry in added.decode(errors="replace").split("\n")} - {""}
 
     def _begin(self) -> None:
         self._lose()
         with disk.opened(self.path) as fd:
             self._fd = os.dup(fd)
             self._read = os.fstat(fd).st_size
+            self._last = os.pread(fd, _LAST_BYTES, max(self._read - _LAST_BYTES, 0))
 
     def _lose(self) -> set[str] | None:
         """Return None where there was a file until now; where there is none nobody has written."""
         if self._fd is None:
             return set()
-        os.close(self._fd)
-        self._fd = None
+        fd, self._fd = self._fd, None
+        os.close(fd)
         return None
 
 
@@ -95,6 +102,7 @@ class FolderListing:
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
+        self._is_changed = False
         self._again: set[str] = set()  # names to be looked at whatever changed
         self._items: dict[str, Item] = {}  # by key; a damaged one has no value
         self._keys: list[str] = []
@@ -106,10 +114,13 @@ class FolderListing:
         with self._lock:
             changed = self._changes.new()
             if changed is None or not self._is_known:
+                self._is_known = False
                 changed = self._all()
             names = self._again = self._again | changed
-            if names and self._look_at(names):
+            self._look_at(names)
+            if self._is_changed:
                 self._listing = self._build()
+                self._is_changed = False
             self._is_known = True
             return self._listing
 
@@ -119,24 +130,22 @@ class FolderListing:
         except FileNotFoundError:
             return {lines.name_of(key) for key in self._items}
 
-    def _look_at(self, names: set[str]) -> bool:
-        """Read the newest versions under these names; True where something is not as it was."""
+    def _look_at(self, names: set[str]) -> None:
+        """Read the newest versions under these names."""
         began = time.monotonic()
-        changed = False
         for name in list(names):
             key = lines.key_of(name)
             item, is_settled = self._item(key) if key else (None, True)
             if is_settled:
                 self._again.discard(name)
             if key and self._items.get(key) != item:
-                changed = True
+                self._is_changed = True  # also for the next time, where the next item cannot be looked at now
                 if item is None:
                     del self._items[key]
                 else:
                     self._items[key] = item
         if (seconds := time.monotonic() - began) > _LONG_SECONDS:
             _log.info("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
-        return changed
 
     def _item(self, key: str) -> tuple[Item | None, bool]:
         """Return the current Item, without its record, and True unless it has to be looked at again."""

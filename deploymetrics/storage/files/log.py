@@ -76,9 +76,11 @@ class Log:
     def starts(self, tier: str = NEWEST) -> list[int]:
         """Return the versions that the files begin with, in order."""
         try:
-            names = os.listdir(self.folder)
+            names = disk.list_folder(self.folder)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._as_unreadable(error) from error
         return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)) and match[2] == tier)
 
     # Reading
@@ -97,7 +99,12 @@ class Log:
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
                     continue  # its first version is being written, or never was
-                item = lines.decode(self.collection, self.key, tail.line)
+                try:
+                    item = lines.decode(self.collection, self.key, tail.line)
+                except DamagedItem:
+                    if self.collection.durable:
+                        raise
+                    continue  # a power loss may leave anything of what was not synced
                 return Newest(item, start, tail.end, tail.is_ended, is_pending, _signature(fd, tail, is_pending))
         return Newest(None, is_pending=is_pending)
 
@@ -119,15 +126,30 @@ class Log:
 
     def _left_by_a_crash(self, fd: int) -> "_Tail":
         tail = _read_tail(fd)
-        try:
-            lines.decode(self.collection, self.key, tail.rest)
-        except DamagedItem:
+        line = self._whole_line(tail.rest)
+        if line is None:
             return tail
         self._sync(fd, new_file=tail.end == 0, new_folder=True)
-        return _Tail(tail.rest, tail.end + len(tail.rest), tail.rest, is_ended=False)
+        return _Tail(line, tail.end + len(line), tail.rest, is_ended=False)
+
+    def _whole_line(self, rest: bytes) -> bytes | None:
+        """Return the line that a crash left without its newline, if it is whole.
+
+        Zeros may stand in the place of the newline, and of what was written after it.
+        """
+        line = rest.partition(b"\0")[0]
+        try:
+            lines.decode(self.collection, self.key, line)
+        except DamagedItem:
+            return None
+        return line
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
         """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
+        if not self.collection.history:
+            if newest.current and (below is None or newest.version < below):
+                yield newest.current
+            return
         tiers = [self._lines_of(tier, newest, below, oldest_first) for tier in _TIERS]
         last = None
         for line in merge(*tiers, key=self._version, reverse=not oldest_first):
@@ -161,8 +183,11 @@ class Log:
                 data = disk.read_from(fd, 0)
         except FileNotFoundError:
             return []
-        end = newest.end if tier == NEWEST and start == newest.start else data.rfind(b"\n") + 1
-        return data[:end].removesuffix(b"\n").split(b"\n") if end else []
+        if tier == NEWEST and start == newest.start:
+            return data[:newest.end].removesuffix(b"\n").split(b"\n") if newest.end else []
+        *found, rest = data.split(b"\n")
+        last = self._whole_line(rest) if rest else None  # its newline was lost after the next file had been begun
+        return found if last is None else [*found, last]
 
     def _version(self, line: bytes) -> int:
         try:
@@ -177,14 +202,15 @@ class Log:
             with disk.opened(self.path(start, tier)) as fd:
                 yield fd
         except OSError as error:
-            if error.errno in disk.UNREADABLE:
-                raise lines.unreadable(self.collection, self.key, error) from error
-            raise
+            raise self._as_unreadable(error) from error
+
+    def _as_unreadable(self, error: OSError) -> Exception:
+        return lines.unreadable(self.collection, self.key, error) if error.errno in disk.UNREADABLE else error
 
     # Writing
 
     def append(self, newest: Newest, item: Item, announce: Callable[[], None]) -> Newest:
-        """Add a version, durably; ``announce`` is called just before it counts.
+        """Add a version, durably; ``announce`` is called before it counts.
 
         Raises OSError where nothing was added, and StorageError where that is not known.
         """
@@ -204,7 +230,8 @@ class Log:
                 added = Newest(item._replace(revision=lines.revision_of(line)), start, end)
                 return added._replace(signature=_signature(fd, _Tail(line, end), False))
             finally:
-                fcntl.flock(fd, fcntl.LOCK_UN)
+                with suppress(OSError):
+                    fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _file_for(self, newest: Newest, version: int) -> int:
         """Return the start of the file that takes a version."""
@@ -225,9 +252,10 @@ class Log:
         try:
             if size > offset:
                 os.ftruncate(fd, offset)  # what a crash left
-            disk.write_at(fd, line, offset)
+            disk.write_at(fd, line[:-1], offset)
+            announce()  # before the line is whole, so that none counts that a list was not told of
+            disk.write_at(fd, line[-1:], offset + len(line) - 1)
             self._sync(fd, new_file=offset == 0, new_folder=new_folder)
-            announce()
             disk.write_at(fd, b"\n", offset + len(line))
         except OSError as error:
             self._undo(fd, offset, error)
@@ -238,8 +266,7 @@ class Log:
             os.ftruncate(fd, offset)
             self._sync(fd)
         except OSError as second:
-            detail = "The storage cannot answer now; it is not known whether this was stored."
-            raise StorageError(detail, log=f"write: {error}, then {second}") from error
+            raise _unknown(error, second) from error
 
     def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
         if self.collection.durable:
@@ -249,18 +276,26 @@ class Log:
             if new_file and new_folder:
                 disk.sync_folder(os.path.dirname(self.folder))
 
-    def remove(self) -> None:
+    def remove(self, announce: Callable[[], None]) -> None:
         """Remove all versions at once, durably; raises OSError where they are still there."""
         draft = disk.draft_of(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
-        os.rename(self.folder, draft)
-        try:
-            if self.collection.durable:
-                disk.sync_folder(os.path.dirname(self.folder))
-        except OSError:
-            os.rename(draft, self.folder)
-            raise
+        self._rename(self.folder, draft, announce)
         shutil.rmtree(draft, ignore_errors=True)
+
+    def _rename(self, old: str, new: str, announce: Callable[[], None]) -> None:
+        os.rename(old, new)
+        try:
+            announce()
+            if self.collection.durable:
+                disk.sync_folder(os.path.dirname(old))
+        except OSError as error:
+            try:
+                os.rename(new, old)
+                announce()
+            except OSError as second:
+                raise _unknown(error, second) from error
+            raise
 
     def remove_file(self, start: int, tier: str = NEWEST) -> None:
         """Remove a file whose versions are not wanted any more, if it is there."""
@@ -279,23 +314,30 @@ class Log:
                 else:
                     self.remove_file(start, tier)
 
+    def remove_drafts(self) -> None:
+        """Remove what operations left that broke off; durably, and all that was removed before too."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(disk.draft_of(self.folder))
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.folder):
+                if name.startswith("."):
+                    os.unlink(f"{self.folder}/{name}")
+            disk.sync_folder(self.folder)
+            disk.sync_folder(os.path.dirname(self.folder))
+
     def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
         """Put these lines in the place of a file's content, durably, all or nothing."""
         disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
 
     def add_thinned(self, tier: str, added: list[bytes]) -> None:
-        """Add lines to a tier, durably; what a crash left there is cut off before."""
+        """Add lines to a tier, durably, all or nothing."""
         starts = self.starts(tier)
         start, there = (starts[-1], self.lines(starts[-1], tier, Newest(None))) if starts else (0, [])
-        end = sum(len(line) + 1 for line in there)
-        if not there or len(there) >= self.file_versions or end >= FILE_BYTES:
-            start, end = self._version(added[0]), 0
-        with disk.opened(self.path(start, tier), os.O_RDWR | os.O_CREAT) as fd:
-            os.ftruncate(fd, end)
-            disk.write_at(fd, b"".join(line + b"\n" for line in added), end)
-            self._sync(fd, new_file=end == 0)
+        if not there or len(there) >= self.file_versions or sum(map(len, there)) >= FILE_BYTES:
+            start, there = self._version(added[0]), []
+        self.rewrite(start, tier, there + added)
 
-    def restore(self, items: Iterable[Item]) -> None:
+    def restore(self, items: Iterable[Item], announce: Callable[[], None]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
         draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions)
         shutil.rmtree(draft.folder, ignore_errors=True)
@@ -307,11 +349,10 @@ class Log:
                     os.fsync(fd)
             disk.sync_folder(draft.folder)
             shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
-            os.rename(draft.folder, self.folder)
+            self._rename(draft.folder, self.folder, announce)
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
-        disk.sync_folder(os.path.dirname(self.folder))
 
     def _files_of(self, items: Iterable[Item]) -> Iterator[tuple[int, bytes]]:
         """Yield the start and the content of each file that Items make."""
@@ -324,6 +365,11 @@ class Log:
             part.append(lines.encode(item) + b"\n")
             size += len(part[-1])
         yield start, b"".join(part)
+
+
+def _unknown(error: OSError, second: OSError) -> StorageError:
+    detail = "The storage cannot answer now; it is not known whether this was stored."
+    return StorageError(detail, log=f"write: {error}, then {second}")
 
 
 class _Tail(NamedTuple):
