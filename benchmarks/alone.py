@@ -1,4 +1,4 @@
-"""What one client alone waits for the list, what a worker weighs, and what the first process after a boot does."""
+"""What one client alone waits for the list, what a worker weighs, and what a new process does first."""
 
 import http.client
 import statistics
@@ -6,7 +6,7 @@ import time
 
 from deploymetrics.clock import Clock
 from deploymetrics.documents.service import DOCUMENTS
-from deploymetrics.storage import open_storage
+from deploymetrics.storage import Retention, open_storage
 
 from . import load, servers
 from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill
@@ -33,13 +33,14 @@ def list_times(port, rounds=11):
     return statistics.median(times[False]), statistics.median(times[True])
 
 
-def recovery_time(instance):
-    """Milliseconds that the first process after a boot takes to compare every document with its history."""
-    (instance / "locks" / f"{DOCUMENTS.name}.boot").unlink()
-    store = open_storage("files:", instance, Clock(), history_versions=1000, history_days=400)
+def first_uses(instance):
+    """(milliseconds that a new process takes to read one document, and then the whole list)."""
+    store = open_storage("files:", str(instance), Clock(), Retention())
     start = time.perf_counter()
     store.read(DOCUMENTS, "tag00000")
-    return (time.perf_counter() - start) * 1000
+    between = time.perf_counter()
+    store.items(DOCUMENTS)
+    return (between - start) * 1000, (time.perf_counter() - between) * 1000
 
 
 def empty_memory(instance):

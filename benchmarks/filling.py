@@ -21,18 +21,19 @@ ALL = "/api/deploymentmetrics"
 @contextmanager
 def one_sync():
     """Sync everything once at the end, not each file: for making what is measured afterwards."""
-    fsync, os.fsync = os.fsync, lambda fd: None
+    fsync, fdatasync = os.fsync, os.fdatasync
+    os.fsync = os.fdatasync = lambda fd: None
     try:
         yield
     finally:
-        os.fsync = fsync
+        os.fsync, os.fdatasync = fsync, fdatasync
         os.sync()
 
 
 @one_sync()
 def fill(instance, documents, full=0):
     """Make an instance with an account and documents of 1 KB, the first ``full`` of them with all the earlier versions
-    that are kept. Returns the bytes of one document and of the list, and the etag of the list."""
+    that are kept. Returns the bytes of one document and of the list, and the revision of the list."""
     app = create_app(instance)
     services = app.extensions["deploymetrics"]
     services.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
@@ -42,7 +43,7 @@ def fill(instance, documents, full=0):
         services.service.save(f"tag{number:05d}", METRICS, NAME)
     listing = services.service.list()
     one = services.service.get("tag00000").value if documents else b""
-    return one, b"".join(listing.pieces), listing.etag
+    return one, b"".join(listing.pieces), listing.revision
 
 
 def restore(service, tag, versions):

@@ -23,6 +23,7 @@ from .http.session_cookie import LoginCookie
 from .services import NAME, Services
 from .storage import Retention, open_storage
 from .storage.files.disk import make_folder
+from .upgrade import upgrade
 from .version import VERSION
 
 __version__ = VERSION
@@ -79,6 +80,7 @@ def _make_instance(folder):
 
 
 def _assemble(folder, settings, clock):
+    upgrade(folder, clock)
     store = open_storage(
         settings["STORAGE"],
         folder,
@@ -86,7 +88,7 @@ def _assemble(folder, settings, clock):
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
     )
     accounts = Accounts(store)
-    sessions = Sessions(store, clock, accounts)
+    sessions = Sessions(store, clock, accounts, settings["SECRET_KEY"])
     throttle = Throttle(
         store,
         clock,

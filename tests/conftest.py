@@ -45,7 +45,6 @@ def fast_password_hashes(monkeypatch):
         return generate_password_hash(password, "pbkdf2:sha256:1")
 
     monkeypatch.setattr(passwords, "generate_password_hash", quick)
-    monkeypatch.setattr(passwords, "_NOBODY", quick("nobody"))
 
 
 @pytest.fixture

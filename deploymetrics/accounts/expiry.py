@@ -1,33 +1,55 @@
-"""Items that are worth nothing after a time, and their removal now and then."""
+"""Items that are worth nothing after a time, and their removal a few at a time."""
 
 import threading
+from contextlib import suppress
+
+from ..clock import Clock
+from ..errors import DamagedItem, StorageError
+from ..storage import Change, Collection, Storage
+
+_AT_ONCE = 24
+_ROUND_SECONDS = 300
 
 
 class Sweeper:
-    """Removes items of a kind once their record's ``expires`` (seconds since 1970) has passed, each ``interval``."""
+    """Removes items of a collection once their record's ``expires`` (seconds since 1970) has passed.
 
-    def __init__(self, store, clock, kind, interval=300):
+    Each call looks at a few items and the next one goes on from there, so however many have expired, no caller pays for
+    all of them. A new round begins no sooner than five minutes after the last one began.
+    """
+
+    def __init__(self, store: Storage, clock: Clock, collection: Collection) -> None:
         self.store = store
         self.clock = clock
-        self.kind = kind
-        self.interval = interval
-        self._next = 0.0
+        self.collection = collection
+        self._keys: list[str] = []
+        self._next_round = 0.0
         self._lock = threading.Lock()
 
-    def sweep_if_due(self):
-        """Called where such items are made, so that what is never used again does not pile up."""
-        now = self.clock.timestamp()
-        with self._lock:
-            if now < self._next:
-                return
-            self._next = now + self.interval
-        for item in self.store.items(self.kind).items:
-            if self.kind.decode(item.value).expires <= now:
-                self.store.write(self.kind, item.key, "server", _unless_renewed(now))
+    def sweep(self) -> None:
+        """Look at the next few items; for wherever such items are made. What cannot be removed now stays."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            with suppress(StorageError):
+                self._look_at_some(self.clock.timestamp())
+        finally:
+            self._lock.release()
+
+    def _look_at_some(self, now: float) -> None:
+        # A round that is farther away than a round takes was set under a clock that was ahead.
+        if not self._keys and not 0 < self._next_round - now <= _ROUND_SECONDS:
+            self._next_round = now + _ROUND_SECONDS
+            self._keys = self.store.keys(self.collection)[::-1]
+        for _ in range(min(_AT_ONCE, len(self._keys))):
+            with suppress(DamagedItem):
+                self._remove_if_expired(self._keys.pop(), now)
+
+    def _remove_if_expired(self, key: str, now: float) -> None:
+        item = self.store.read(self.collection, key)
+        if item is not None and item.record.expires <= now:
+            self.store.write(self.collection, key, "server", _unless_renewed(now))
 
 
-def _unless_renewed(now):
-    def delete(current, at):
-        return current.value if current and current.record.expires > now else None
-
-    return delete
+def _unless_renewed(now: float) -> Change:
+    return lambda current, at: current.value if current and current.record.expires > now else None

@@ -1,15 +1,22 @@
-"""Accounts and their roles. No Flask in here."""
+"""Accounts and their roles. No Flask in here.
 
-import hmac
+All accounts are one item of the storage. So what holds for all of them together, such as that a master operator stays,
+is checked within the one write that could break it. There are some dozens, and each change writes all of them anew.
+"""
+
 import secrets
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
-from ..errors import AccountError
-from ..storage import Collection
-from .passwords import hash_password, hash_secret
+from ..errors import AccountError, DamagedItem
+from ..storage import Collection, Item, Storage
+from .passwords import hash_password, hash_secret, secret_matches
+
+_COMMAND_LINE = "command line"
 
 
 class Role(StrEnum):
@@ -21,34 +28,43 @@ class Role(StrEnum):
 
 
 class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An account as it is stored. ``epoch`` changes with the password and with every disabling: sessions name the
-    epoch they began in, and end with it."""
+    """An account as it is stored.
+
+    ``password`` is a hash. ``epoch`` changes with whatever ends the account's sessions: they name the epoch they began
+    in. ``old_secret`` is the hash of a WebUI application's secret that goes on working beside the new one.
+    """
 
     name: str
     role: Role
     password: str
     epoch: str
     enabled: bool = True
+    old_secret: str = ""
 
-    def key(self):
-        return self.name
+    @property
+    def is_enabled_master(self) -> bool:
+        """Return True if this account may do everything."""
+        return self.enabled and self.role is Role.MASTER_OPERATOR
 
-
-class LeavingRecord(msgspec.Struct, frozen=True):
-    """Who is being disabled or removed at this moment: by attempt, the account's name, and the time (seconds since
-    1970) up to which it does not count as one that stays."""
-
-    id: str
-    attempts: dict[str, tuple[str, float]]
-
-    def key(self):
-        return self.id
+    def has_secret(self, secret: str) -> bool:
+        """Return True if this is an enabled WebUI application and the secret one of its own."""
+        if not self.enabled or self.role is not Role.WEBUI_APP:
+            return False
+        return secret_matches(self.password, secret) or secret_matches(self.old_secret, secret)
 
 
-ACCOUNTS = Collection("accounts", AccountRecord)
-LEAVING = Collection("leaving", LeavingRecord)
-_ONE_LOCK = "accounts"
-_LEAVE_SECONDS = 30
+class AccountsRecord(msgspec.Struct, frozen=True):
+    """All accounts by name, as they are stored."""
+
+    accounts: dict[str, AccountRecord]
+
+    def key(self) -> str:
+        """Return the key of the one item."""
+        return _KEY
+
+
+_KEY = "accounts"
+ACCOUNTS = Collection("accounts", AccountsRecord)
 
 
 class Account:
@@ -58,143 +74,152 @@ class Account:
     is_active = True
     is_anonymous = False
 
-    def __init__(self, record, session_id=None):
+    def __init__(self, record: AccountRecord, session_id: str | None = None) -> None:
+        self.record = record
         self.name = record.name
         self.role = record.role
         self.epoch = record.epoch
         self.session_id = session_id
 
-    def get_id(self):
-        """What the login cookie holds: the token of a session, never the name of an account."""
+    def get_id(self) -> str | None:
+        """Return what the login cookie holds: the token of a session, never the name of an account."""
         return self.session_id
 
 
 class Accounts:
     """The accounts of a storage."""
 
-    def __init__(self, store):
+    def __init__(self, store: Storage) -> None:
         self.store = store
 
-    def find(self, name):
-        """The AccountRecord of that name, enabled or not, or None."""
-        item = self.store.read(ACCOUNTS, name)
-        if item is None:
-            self.check_storage()
-        return item and item.record
+    def find(self, name: str) -> AccountRecord | None:
+        """Return the AccountRecord of that name, enabled or not, or None."""
+        return self._all().get(name)
 
-    def check_storage(self):
-        """Raise StorageError where no account can be read at all, as when the folder is gone: nobody is to be told then
-        that a right password is wrong, or a session over."""
-        self.store.items(ACCOUNTS)
+    def find_by_secret(self, secret: str) -> AccountRecord | None:
+        """Return the enabled WebUI application that has this secret, or None."""
+        return next((record for record in self._all().values() if record.has_secret(secret)), None)
 
-    def find_by_secret(self, secret):
-        """The enabled WebUI application that has this secret, or None."""
-        wanted = hash_secret(secret)
-        matches = [record for record in self.list() if hmac.compare_digest(record.password, wanted)]
-        return next((record for record in matches if record.enabled), None)
+    def list(self) -> list[AccountRecord]:
+        """Return every AccountRecord, ordered by name."""
+        accounts = self._all()
+        return [accounts[name] for name in sorted(accounts)]
 
-    def list(self):
-        """Every AccountRecord, ordered by name."""
-        return [ACCOUNTS.decode(item.value) for item in self.store.items(ACCOUNTS).items]
+    def exist(self) -> bool:
+        """Return True if there are accounts, also where they are damaged and nobody can log in."""
+        try:
+            return bool(self._all())
+        except DamagedItem:
+            return True
 
-    def damaged(self):
-        """The names of accounts whose files cannot be read."""
-        return list(self.store.items(ACCOUNTS).damaged)
-
-    def add(self, name, role, password, by="command line"):
+    def add(self, name: str, role: Role, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""
+        record = AccountRecord(name, role, _hashed(role, password), _new_epoch())
 
-        def create(current, at):
-            if current is not None:
+        def change(accounts: dict[str, AccountRecord]) -> None:
+            if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
-            return msgspec.json.encode(AccountRecord(name, role, _hashed(role, password), secrets.token_hex(8)))
+            accounts[name] = record
 
-        return self.store.write(ACCOUNTS, name, by, create).record
+        self._write(by, change)
+        return record
 
-    def set_password(self, name, password, by="command line"):
-        """Give an account another password or secret; its sessions end."""
-        return self._change(name, by, lambda record: {"password": _hashed(record.role, password)})
+    def set_password(self, name: str, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
+        """Give an account another password or secret, which is the only one then; its sessions end."""
+        record = self._existing(name)
+        hashed = _hashed(record.role, password)
+        return self._change(name, by, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
 
-    def enable(self, name, by="command line"):
+    def add_secret(self, name: str, secret: str, by: str = _COMMAND_LINE) -> AccountRecord:
+        """Give a WebUI application a second secret; the one it has goes on working until ``drop_old_secret``.
+
+        Raises AccountError for another account, and where there are two already: a program may still use either.
+        """
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            if record.role is not Role.WEBUI_APP:
+                raise AccountError(f"{name} is no WebUI application; only those have two secrets.")
+            if record.old_secret:
+                raise AccountError(f"{name} has two secrets already; drop the old one first.")
+            return {"password": hash_secret(secret), "old_secret": record.password}
+
+        return self._change(name, by, fields)
+
+    def drop_old_secret(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
+        """End the older one of a WebUI application's two secrets; its sessions end."""
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            if not record.old_secret:
+                raise AccountError(f"{name} has no old secret.")
+            return {"old_secret": "", "epoch": _new_epoch()}
+
+        return self._change(name, by, fields)
+
+    def enable(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Enable an account; its sessions end."""
-        return self._change(name, by, lambda record: {"enabled": True})
+        return self._change(name, by, lambda record: {"enabled": True, "epoch": _new_epoch()})
 
-    def disable(self, name, by="command line"):
+    def disable(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
         """Disable an account; its sessions end. The last enabled master operator stays: AccountError."""
-        with self._leaving(name, by) as check:
-            return self._change(name, by, lambda record: {"enabled": False}, check)
+        return self._change(name, by, lambda record: {"enabled": False, "epoch": _new_epoch()})
 
-    def remove(self, name, by="command line"):
+    def remove(self, name: str, by: str = _COMMAND_LINE) -> None:
         """Remove an account; its sessions end. The last enabled master operator stays: AccountError."""
 
-        def delete(current, at):
-            check(at)
-            _existing(current, name)
+        def change(accounts: dict[str, AccountRecord]) -> None:
+            _known(accounts, name)
+            del accounts[name]
 
-        with self._leaving(name, by) as check:
-            self.store.write(ACCOUNTS, name, by, delete)
+        self._write(by, change)
 
-    @contextmanager
-    def _leaving(self, name, by):
-        """Hold off all others who disable or remove accounts from relying on this one; AccountError where it is the
-        last enabled master operator that stays. Gives what checks, within the write, that this still holds.
+    def _all(self) -> dict[str, AccountRecord]:
+        item = self.store.read(ACCOUNTS, _KEY)
+        if item is None:
+            # Where the whole folder is gone, nobody is to be told that a right password is wrong.
+            self.store.check()
+            return {}
+        accounts: dict[str, AccountRecord] = item.record.accounts
+        return accounts
 
-        All accounts share one item for it, so of two that rely on each other only one can go.
-        """
-        attempt, deadline = secrets.token_hex(8), []
+    def _existing(self, name: str) -> AccountRecord:
+        return _known(self._all(), name)
 
-        def enter(current, at):
-            now = at.timestamp()
-            others = {key: found for key, found in _attempts(current).items() if found[1] > now}
-            leaving = {name, *(other for other, _ in others.values())}
-            if self._is_enabled_master(name) and not self._has_master_without(leaving):
-                raise AccountError(f"{name} is the last enabled master operator.", code="last-master-operator")
-            deadline[:] = [now + _LEAVE_SECONDS]
-            return msgspec.json.encode(LeavingRecord(_ONE_LOCK, {**others, attempt: (name, now + 3 * _LEAVE_SECONDS)}))
+    def _change(self, name: str, by: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
+        def change(accounts: dict[str, AccountRecord]) -> None:
+            record = _known(accounts, name)
+            accounts[name] = msgspec.structs.replace(record, **fields(record))
 
-        def check(at):
-            if at.timestamp() > deadline[0]:
-                raise AccountError("This took too long; try again.")
+        return self._write(by, change)[name]
 
-        def leave(current, at):
-            others = {key: found for key, found in _attempts(current).items() if key != attempt}
-            return msgspec.json.encode(LeavingRecord(_ONE_LOCK, others))
+    def _write(self, by: str, change: Callable[[dict[str, AccountRecord]], None]) -> dict[str, AccountRecord]:
+        def write(current: Item | None, now: datetime) -> bytes:
+            before = current.record.accounts if current else {}
+            after = dict(before)
+            change(after)
+            _check_a_master_stays(before, after)
+            return msgspec.json.encode(AccountsRecord(after))
 
-        self.store.write(LEAVING, _ONE_LOCK, by, enter)
-        try:
-            yield check
-        finally:
-            self.store.write(LEAVING, _ONE_LOCK, by, leave)
-
-    def _has_master_without(self, names):
-        return any(_is_enabled_master(record) and record.name not in names for record in self.list())
-
-    def _is_enabled_master(self, name):
-        record = self.find(name)
-        return record is not None and _is_enabled_master(record)
-
-    def _change(self, name, by, fields, check=lambda at: None):
-        def change(current, at):
-            check(at)
-            record = _existing(current, name)
-            return msgspec.json.encode(msgspec.structs.replace(record, epoch=secrets.token_hex(8), **fields(record)))
-
-        return self.store.write(ACCOUNTS, name, by, change).record
+        item = self.store.write(ACCOUNTS, _KEY, by, write)
+        assert item is not None
+        accounts: dict[str, AccountRecord] = item.record.accounts
+        return accounts
 
 
-def _is_enabled_master(record):
-    return record.enabled and record.role is Role.MASTER_OPERATOR
+def _check_a_master_stays(before: dict[str, AccountRecord], after: dict[str, AccountRecord]) -> None:
+    masters = [record.name for record in before.values() if record.is_enabled_master]
+    if masters and not any(record.is_enabled_master for record in after.values()):
+        raise AccountError(f"{masters[0]} is the last enabled master operator.", code="last-master-operator")
 
 
-def _attempts(current):
-    return current.record.attempts if current else {}
-
-
-def _existing(current, name):
-    if current is None:
+def _known(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:
+    if name not in accounts:
         raise AccountError(f"There is no account {name}.")
-    return current.record
+    return accounts[name]
 
 
-def _hashed(role, password):
+def _hashed(role: Role, password: str) -> str:
     return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password)
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(8)

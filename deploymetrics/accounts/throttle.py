@@ -1,40 +1,70 @@
-"""Slowing down those who guess passwords, the same on every worker. No Flask in here."""
+"""Slowing down those who guess passwords, the same on every worker. No Flask in here.
+
+Failures are counted for an account from an address, for the address, and for the account wherever they come from. Past a
+limit the next try has to wait, one second and then twice as long with each further failure.
+
+Nobody else has to wait for a program that goes on sending one wrong password: its failures past the limit count for its
+own account and address only. An account is not locked out where it logged in lately: there only the first count holds.
+"""
 
 import hashlib
-import ipaddress
 import math
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
+from ..clock import Clock
 from ..errors import DamagedItem, StorageError, TooManyAttempts
-from ..storage import Collection
+from ..storage import Collection, Item, Storage
+from .addresses import network_of
 from .expiry import Sweeper
+from .passwords import hash_secret
 
 _UNSTORED = 10_000
+_LATELY_SECONDS = 30 * 86400
 
 
-class FailureRecord(msgspec.Struct, frozen=True):
-    """Failures under one key: how many, until when (seconds since 1970) no more are taken, when they are forgotten."""
+class FailureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The failures under one key. All times are seconds since 1970.
+
+    ``failures`` in a row; no tries are taken before ``until``; they do not count any more from ``forgotten`` on. A right
+    password counts as one of lately before ``right``.
+    """
 
     id: str
-    failures: int
-    until: float
-    expires: float
+    failures: int = 0
+    until: float = 0.0
+    forgotten: float = 0.0
+    right: float = 0.0
 
-    def key(self):
+    def key(self) -> str:
+        """Return the key of the item."""
         return self.id
+
+    @property
+    def expires(self) -> float:
+        """Return when nothing of it counts any more."""
+        return max(self.forgotten, self.right)
+
+    def was_right_lately(self, now: float) -> bool:
+        """Return True where a right password came not long ago; a later time is that of a clock that was ahead."""
+        return 0 < self.right - now <= _LATELY_SECONDS
+
+    def wait(self, now: float, longest: float) -> float:
+        """Return how many seconds the next try has to wait; more than ``longest`` is of a clock that was ahead."""
+        return self.until - now if 0 < self.until - now <= longest else 0.0
 
 
 FAILURES = Collection("failures", FailureRecord, durable=False)
 
 
 class Throttle:
-    """Counts failures for an account from an address, and for an address; past a limit the next try has to wait, one
-    second and then twice as long with each further failure, up to ``longest`` seconds, after which all is forgotten."""
+    """Counts failures. ``per_account`` of an account from an address are free, twice as many of it from everywhere,
+    and ``per_address`` of an address; the wait grows up to ``longest`` seconds, after which all is forgotten."""
 
-    def __init__(self, store, clock, *, per_account, per_address, longest):
+    def __init__(self, store: Storage, clock: Clock, *, per_account: int, per_address: int, longest: int) -> None:
         self.store = store
         self.clock = clock
         self.per_account = per_account
@@ -42,77 +72,91 @@ class Throttle:
         self.longest = longest
         self._sweeper = Sweeper(store, clock, FAILURES)
         self._lock = threading.Lock()
-        self._unstored = {}  # what a storage that is full did not take; of this process only
+        self._unstored: dict[str, FailureRecord] = {}  # what the storage did not take; of this process only
 
-    def check(self, name, address):
-        """Raise TooManyAttempts while a try for this account (None: a token without a name) has to wait.
+    def check(self, name: str, address: str) -> None:
+        """Raise TooManyAttempts while a try for this account from this address has to wait.
 
         Asked before a password is checked, and again before a right one counts: of many tries at the same time, those
         that end after the limit was reached are told nothing.
         """
         now = self.clock.timestamp()
-        self._refuse(max(self._wait(self._read(key, now), now) for key, _ in self._keys(name, address)))
+        own = self._read(_key(name, address))
+        shared = [] if own.was_right_lately(now) else [self._read(key) for key, _ in self._shared(name, address)]
+        _refuse(max(record.wait(now, self.longest) for record in (own, *shared)))
 
-    def failed(self, name, address):
+    def failed(self, name: str, address: str) -> None:
         """Count a failure; raises TooManyAttempts, and does not count it, where others have used up the limit since
         ``check``."""
-        for key, limit in self._keys(name, address):
-            try:
-                self._sweeper.sweep_if_due()
-                self.store.write(FAILURES, key, "server", lambda current, at: self._encoded(current, key, limit))
-            except StorageError:
-                with self._lock:
-                    if len(self._unstored) >= _UNSTORED:
-                        self._unstored.clear()
-                    self._unstored[key] = self._counted(self._unstored.get(key), key, limit)
+        own = self._count(_key(name, address), self.per_account)
+        if own.failures <= self.per_account and not own.was_right_lately(self.clock.timestamp()):
+            for key, limit in self._shared(name, address):
+                self._count(key, limit)
 
-    def succeeded(self, name, address):
-        """Forget the failures of this account from this address; those of the address stay."""
-        key = _id(name, address)
-        self._unstored.pop(key, None)
-        with suppress(StorageError):
-            if self.store.read(FAILURES, key):
-                self.store.write(FAILURES, key, "server", lambda current, at: None)
+    def failed_secret(self, secret: str, address: str) -> None:
+        """Count a wrong secret; raises TooManyAttempts after too many.
 
-    def _keys(self, name, address):
-        keys = [(_id(None, address), self.per_address)]
-        return keys if name is None else [(_id(name, address), self.per_account), *keys]
+        It is held against the secret, and nobody else at the address has to wait: nobody guesses 256 random bits, so
+        this only slows down who goes on sending an old one. Secrets share 256 counts, so a stranger cannot make more.
+        """
+        self._count(_key(f":{hash_secret(secret)[-2:]}", address), self.per_account)
 
-    def _read(self, key, now):
+    def succeeded(self, name: str, address: str) -> None:
+        """Forget the failures of this account from this address, and remember that it was right there."""
+        key, now = _key(name, address), self.clock.timestamp()
+        own = self._read(key)
+        if own.failures or own.right - now < _LATELY_SECONDS / 2 or not own.was_right_lately(now):
+            self._store(key, lambda record: FailureRecord(key, right=now + _LATELY_SECONDS))
+
+    def _shared(self, name: str, address: str) -> list[tuple[str, int]]:
+        return [(_key(None, address), self.per_address), (_key(name, None), 2 * self.per_account)]
+
+    def _read(self, key: str) -> FailureRecord:
+        if record := self._unstored.get(key):
+            return record
         try:
             item = self.store.read(FAILURES, key)
         except DamagedItem:
             item = None
-        record = self._unstored.get(key) or (item and item.record)
-        return record if record and record.expires > now else None
+        return item.record if item else FailureRecord(key)
 
-    def _wait(self, record, now):
-        """How many seconds the next try has to wait."""
-        wait = record.until - now if record else 0
-        # A longer wait than there is was written under a clock that was ahead.
-        return wait if 0 < wait <= self.longest else 0
+    def _count(self, key: str, limit: int) -> FailureRecord:
+        def add(record: FailureRecord) -> FailureRecord:
+            now = self.clock.timestamp()
+            _refuse(record.wait(now, self.longest))
+            failures = 1 + (record.failures if record.forgotten > now else 0)
+            over = failures - limit
+            delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
+            return FailureRecord(key, failures, now + delay, now + self.longest, record.right)
 
-    @staticmethod
-    def _refuse(wait):
-        if wait:
-            raise TooManyAttempts(math.ceil(wait))
+        return self._store(key, add)
 
-    def _encoded(self, current, key, limit):
-        return msgspec.json.encode(self._counted(current and current.record, key, limit))
+    def _store(self, key: str, make: Callable[[FailureRecord], FailureRecord]) -> FailureRecord:
+        """Store what ``make`` returns for the record there is; where the storage does not take it, in memory."""
+        self._sweeper.sweep()
 
-    def _counted(self, record, key, limit):
-        now = self.clock.timestamp()
-        self._refuse(self._wait(record, now))
-        failures = 1 + (record.failures if record and record.expires > now else 0)
-        over = failures - limit
-        delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
-        return FailureRecord(key, failures, now + delay, now + max(delay, self.longest))
+        def change(current: Item | None, at: datetime) -> bytes:
+            stored = current.record if current else FailureRecord(key)
+            return msgspec.json.encode(make(self._unstored.get(key) or stored))
+
+        try:
+            item = self.store.write(FAILURES, key, "server", change)
+            self._unstored.pop(key, None)
+            return item.record if item else FailureRecord(key)
+        except StorageError:
+            with self._lock:
+                if len(self._unstored) >= _UNSTORED:
+                    self._unstored.clear()
+                self._unstored[key] = record = make(self._read(key))
+                return record
 
 
-def _id(name, address):
-    """A key of fixed size for the account and address; an IPv6 customer has at least a /64, which counts as one."""
-    try:
-        network = str(ipaddress.ip_network(f"{address}/64" if ":" in address else address, strict=False))
-    except ValueError:
-        network = address
-    return hashlib.sha256(repr((name, network)).encode()).hexdigest()
+def _refuse(wait: float) -> None:
+    if wait:
+        raise TooManyAttempts(math.ceil(wait))
+
+
+def _key(name: str | None, address: str | None) -> str:
+    """Return a key of fixed size for the account (None: all of them) and the client's network (None: everywhere)."""
+    network = None if address is None else network_of(address)
+    return hashlib.sha256(repr((name, network)).encode("utf-8", "surrogatepass")).hexdigest()

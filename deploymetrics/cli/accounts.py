@@ -39,12 +39,26 @@ def add_account(name, role, password_stdin):
 @account.command("set-password")
 @_name
 @_from_stdin
+@click.option("--keep-old", is_flag=True, help="Let the old secret of a WebUI application go on working.")
 @with_appcontext
-def set_password(name, password_stdin):
-    """Give an account another password, or a WebUI application another secret; its sessions end."""
-    record = services().accounts.find(name)
+def set_password(name, password_stdin, keep_old):
+    """Give an account another password, or a WebUI application another secret; its sessions end.
+
+    With --keep-old a WebUI application has two secrets until drop-old-secret ends the old one.
+    """
+    accounts = services().accounts
+    record = accounts.find(name)
     role = record.role if record else Role.OPERATOR
-    with_secret(role, password_stdin, lambda password: services().accounts.set_password(name, password))
+    change = accounts.add_secret if keep_old else accounts.set_password
+    with_secret(role, password_stdin, lambda password: change(name, password))
+
+
+@account.command("drop-old-secret")
+@_name
+@with_appcontext
+def drop_old_secret(name):
+    """End the older one of a WebUI application's two secrets; its sessions end."""
+    services().accounts.drop_old_secret(name)
 
 
 def with_secret(role, password_stdin, use):
@@ -69,8 +83,6 @@ def list_accounts():
     """List the accounts: name, role, and whether they are enabled, separated by tabs."""
     for record in services().accounts.list():
         click.echo(f"{record.name}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
-    if damaged := services().accounts.damaged():
-        raise click.ClickException(f"These accounts are damaged, and nobody can use them: {', '.join(damaged)}")
 
 
 @account.command("disable")

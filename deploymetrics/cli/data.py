@@ -5,7 +5,7 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from ..accounts.service import ACCOUNTS, LEAVING
+from ..accounts.service import ACCOUNTS
 from ..accounts.sessions import SESSIONS
 from ..accounts.throttle import FAILURES
 from ..collector.task import COLLECTOR
@@ -16,7 +16,7 @@ from ..errors import StorageError
 from ..services import services
 from ..sources.server import STARTS
 
-KINDS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, LEAVING, SESSIONS, FAILURES, COLLECTOR, STARTS)
+KINDS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS)
 
 
 @click.command()

@@ -96,7 +96,7 @@ def run(options, instance):
 
 def check_first_start(accounts, bind):
     """Refuse to serve without an account, except on a loopback address, where ``make_first_account`` makes one."""
-    if not is_loopback(bind) and not _has_any(accounts):
+    if not is_loopback(bind) and not accounts.exist():
         raise click.ClickException(
             f"There is no account yet, and {bind} is not a loopback address. Make one first:\n"
             f"    deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
@@ -106,7 +106,7 @@ def check_first_start(accounts, bind):
 def make_first_account(accounts, bind, *, tls=False):
     """With no account yet, make the master operator ``admin`` and print its password. For when the server listens:
     a start that fails must not have shown a password that nobody saw."""
-    if _has_any(accounts):
+    if accounts.exist():
         return
     password = generate_secret()
     accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, by="first start")
@@ -117,10 +117,6 @@ def make_first_account(accounts, bind, *, tls=False):
         f"    curl {insecure}-u {FIRST_ACCOUNT}:{password} -d '[{{\"bla\": \"3\"}}]'"
         f" {scheme}://{bind}/api/deploymentmetrics/custom"
     )
-
-
-def _has_any(accounts):
-    return bool(accounts.list() or accounts.damaged())
 
 
 def is_loopback(bind):

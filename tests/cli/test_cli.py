@@ -116,6 +116,18 @@ def test_a_new_secret_of_a_webui_application(run, instance):
     assert (login(instance, "", first, "Bearer"), login(instance, "", second, "Bearer")) == (401, 200)
 
 
+def test_a_secret_that_is_rotated_without_a_gap(run, instance):
+    first = secret_of(run(*ADD, "app", "--role", "webui-app"))
+    second = secret_of(run("account", "set-password", "app", "--keep-old"))
+    assert [login(instance, "", secret, "Bearer") for secret in (first, second)] == [200, 200]
+    assert_error(run("account", "set-password", "app", "--keep-old", code=1), "two secrets already")
+    assert run("account", "drop-old-secret", "app").output == ""
+    assert [login(instance, "", secret, "Bearer") for secret in (first, second)] == [401, 200]
+    assert_error(run("account", "drop-old-secret", "app", code=1), "no old secret")
+    run(*ADD, "alice", "--role", "operator")
+    assert_error(run("account", "set-password", "alice", "--keep-old", code=1), "no WebUI application")
+
+
 def test_a_name_that_is_taken(run, instance):
     secret = secret_of(run(*ADD, "Jörg", "--role", "operator"))
     assert_error(run(*ADD, "Jo\u0308rg", "--role", "master-operator", code=1), "There is an account Jörg already.")

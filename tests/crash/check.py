@@ -331,5 +331,3 @@ def kill_beside_another(work, step, kill_at):
 def changes(work):
     """Return how many changes a Work takes."""
     return record(work).counted
-
-

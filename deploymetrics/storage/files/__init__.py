@@ -126,7 +126,7 @@ class FileStorage(Storage):
 
     def _store(self, collection: Collection, newest: Newest, item: Item) -> Item | None:
         """Make an Item the newest version; it, or None for a deletion."""
-        log, announce = self.log(collection, item.key), self._announce(collection, item.key)
+        log, announce = self.log(collection, item.key), self._announce(collection, item.key, item.version)
         if item.deleted and not collection.history:
             log.remove(announce)
             return None
@@ -140,11 +140,11 @@ class FileStorage(Storage):
             self._after_new_file(log, newest, added)
         return added.current
 
-    def _announce(self, collection: Collection, key: str) -> partial[None]:
+    def _announce(self, collection: Collection, key: str, version: int) -> partial[None]:
         changes = self._changes.get(collection.name)
         if changes is None:
             changes = self._changes.setdefault(collection.name, Changes(self.folder(collection)))
-        return partial(changes.add, lines.name_of(key))
+        return partial(changes.add, lines.name_of(key), version)
 
     def _after_new_file(self, log: Log, before: Newest, newest: Newest) -> None:
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
@@ -168,11 +168,11 @@ class FileStorage(Storage):
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
                 if not dry_run:
-                    self._announce(collection, key)()  # who restored them may have been killed before that
+                    self._announce(collection, key, newest.version)()  # who restored them may have been killed before that
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
-                log.restore(items, self._announce(collection, key))
+                log.restore(items, lambda version: self._announce(collection, key, version)())
                 self._update_copy(collection, key)
             return True
 

@@ -26,7 +26,7 @@ FILE_LIMIT = 2**30
 #: How long a writer waits for another one, and after what time no more than one of a process does.
 LOCK_SECONDS = 10.0
 STUCK_SECONDS = 1.0
-_LONGEST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.001
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -74,8 +74,7 @@ class Lock:
                 # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
                 with suppress(OSError):
                     fcntl.flock(fd, fcntl.LOCK_UN)
-                with suppress(OSError):
-                    os.close(fd)
+                _close(fd)
         finally:
             self._threads.release()
 
@@ -130,8 +129,13 @@ def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
             raise OSError(errno.EOVERFLOW, "too large")
         yield fd
     finally:
-        with suppress(OSError):  # what has to be durable was synced before
-            os.close(fd)
+        _close(fd)
+
+
+def _close(fd: int) -> None:
+    """Close a file. That it could not be closed well means nothing: what has to be durable was synced before."""
+    with suppress(OSError):
+        os.close(fd)
 
 
 def list_folder(path: str) -> list[str]:
@@ -140,22 +144,13 @@ def list_folder(path: str) -> list[str]:
     try:
         return os.listdir(fd)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def read_file(path: str) -> bytes:
     """Return the bytes of a file."""
-    with opened(path) as fd:
-        return read_from(fd, 0)
-
-
-def read_from(fd: int, offset: int) -> bytes:
-    """Return what an open file has from ``offset`` to its end."""
-    parts = []
-    while part := os.pread(fd, max(os.fstat(fd).st_size - offset, 0) + 1, offset):
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
+    with opened(path) as fd, open(fd, "rb", closefd=False) as file:
+        return file.read()
 
 
 def write_at(fd: int, data: bytes, offset: int) -> None:
@@ -193,7 +188,7 @@ def sync_folder(path: str) -> None:
     try:
         os.fsync(fd)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def make_folder(path: str) -> None:
@@ -202,15 +197,10 @@ def make_folder(path: str) -> None:
     Its name is made durable also where it was there: who made it may have been killed before that.
     """
     parent = os.path.dirname(path)
-    try:
-        make_one_folder(path)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        if os.path.isdir(parent):
-            raise
+    if not os.path.isdir(parent):
         make_folder(parent)
-        return make_folder(path)
+    with suppress(FileExistsError):
+        make_one_folder(path)
     with suppress(PermissionError):  # a parent that this account may not read was made by another one
         sync_folder(parent)
 
@@ -222,7 +212,7 @@ def make_one_folder(path: str) -> None:
     try:
         give_to_owner(fd, path)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def give_to_owner(fd: int, path: str) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import NamedTuple
 
 from ...errors import DamagedItem
 from .. import Collection, Item, Listing
@@ -22,7 +23,8 @@ _log = logging.getLogger(__name__)
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
 CHANGES_BYTES = 2**22
 _PIECE_ITEMS = 256
-_LAST_BYTES = 16
+# Longer than the longest entry, so that at least one, with its version, is compared.
+_END_BYTES = 512
 _LONG_SECONDS = 1.0
 
 
@@ -31,62 +33,58 @@ class Changes:
 
     def __init__(self, folder: str) -> None:
         self.path = f"{folder}/.changes"
-        self._fd: int | None = None
-        self._read = 0
-        self._last = b""  # what stands before that place
+        self._seen = _Seen()
 
-    def add(self, name: str) -> None:
-        """Add a name, so that every reader that looks from now on finds it."""
-        # A newline before it too: what stands there may be half of one. The number makes each entry another one.
-        entry = b"\n%s %s\n" % (name.encode(), os.urandom(4).hex().encode())
+    def add(self, name: str, version: int) -> None:
+        """Add a name and the version that it gets, so that every reader that looks from now on finds it."""
+        entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
         is_there = False
         while not is_there:
             with disk.opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
                 if os.write(fd, entry) < len(entry):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                is_there = _is_at(fd, self.path)
-                if is_there and os.fstat(fd).st_size > CHANGES_BYTES:
+                stat = os.fstat(fd)
+                is_there = _inode_at(self.path) == stat.st_ino
+                if is_there and stat.st_size > CHANGES_BYTES:
                     os.unlink(self.path)  # readers notice, and the next writer makes another one
 
     def new(self) -> set[str] | None:
         """Return the names that were added since the last call, or None where everything has to be looked at."""
         try:
-            size = os.stat(self.path).st_size
+            stat = os.stat(self.path)
+            if (stat.st_ino, stat.st_size) == self._seen[:2]:
+                return set()
+            with disk.opened(self.path) as fd:
+                return self._read(fd)
         except FileNotFoundError:
-            return self._lose()
-        if self._fd is None or size < self._read or not _is_at(self._fd, self.path):
-            return self._begin()
-        data = os.pread(self._fd, len(self._last) + size - self._read, self._read - len(self._last))
-        if not data.startswith(self._last):  # a disk that was gone may have lost a part, and others added more since
-            return self._begin()
-        end = data.rfind(b"\n") + 1
-        added = data[len(self._last):end]
-        if added:
-            self._read += len(added)
-            self._last = added[-_LAST_BYTES:]
-        return {entry.split(" ")[0] for entry in added.decode(errors="replace").split("\n")} - {""}
+            before, self._seen = self._seen, _Seen()
+            return None if before.inode else set()  # where there was no file nobody has written
 
-    def _begin(self) -> None:
-        self._lose()
-        with disk.opened(self.path) as fd:
-            self._fd = os.dup(fd)
-            self._read = os.fstat(fd).st_size
-            self._last = os.pread(fd, _LAST_BYTES, max(self._read - _LAST_BYTES, 0))
-
-    def _lose(self) -> set[str] | None:
-        """Return None where there was a file until now; where there is none nobody has written."""
-        if self._fd is None:
-            return set()
-        fd, self._fd = self._fd, None
-        os.close(fd)
-        return None
+    def _read(self, fd: int) -> set[str] | None:
+        stat, (inode, size, end) = os.fstat(fd), self._seen
+        # What was read before must still stand there: a disk that failed may come back without it.
+        goes_on = stat.st_ino == inode and os.pread(fd, len(end), size - len(end)) == end
+        start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
+        data = os.pread(fd, max(stat.st_size - start, 0), start)
+        whole = data[:data.rfind(b"\n") + 1]
+        self._seen = _Seen(stat.st_ino, start + len(whole), ((end if goes_on else b"") + whole)[-_END_BYTES:])
+        names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
+        return names - {""} if goes_on else None
 
 
-def _is_at(fd: int, path: str) -> bool:
+class _Seen(NamedTuple):
+    """How far a file was read: its inode, up to which size, and what stands before that."""
+
+    inode: int = 0
+    size: int = 0
+    end: bytes = b""
+
+
+def _inode_at(path: str) -> int | None:
     try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
+        return os.stat(path).st_ino
     except FileNotFoundError:
-        return False
+        return None
 
 
 class FolderListing:

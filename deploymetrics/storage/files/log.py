@@ -63,10 +63,13 @@ class Newest(NamedTuple):
 class Log:
     """The versions of ``key``. Readers need no lock; whoever changes something holds the lock of the key."""
 
-    def __init__(self, collection: Collection, key: str, folder: str, file_versions: int = FILE_VERSIONS) -> None:
+    def __init__(
+        self, collection: Collection, key: str, folder: str, file_versions: int, is_durable: bool | None = None
+    ) -> None:
         self.collection = collection
         self.key = key
         self.folder = folder
+        self.is_durable = collection.durable if is_durable is None else is_durable
         self.file_versions = file_versions if collection.history else 1
 
     def path(self, start: int, tier: str = NEWEST) -> str:
@@ -179,8 +182,8 @@ class Log:
         if tier == NEWEST and start > newest.start:
             return []
         try:
-            with self._readable(start, tier) as fd:
-                data = disk.read_from(fd, 0)
+            with self._readable(start, tier) as fd, open(fd, "rb", closefd=False) as file:
+                data = file.read()
         except FileNotFoundError:
             return []
         if tier == NEWEST and start == newest.start:
@@ -269,7 +272,7 @@ class Log:
             raise _unknown(error, second) from error
 
     def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
-        if self.collection.durable:
+        if self.is_durable:
             os.fdatasync(fd)
             if new_file:
                 disk.sync_folder(self.folder)
@@ -287,7 +290,7 @@ class Log:
         os.rename(old, new)
         try:
             announce()
-            if self.collection.durable:
+            if self.is_durable:
                 disk.sync_folder(os.path.dirname(old))
         except OSError as error:
             try:
@@ -337,34 +340,23 @@ class Log:
             start, there = self._version(added[0]), []
         self.rewrite(start, tier, there + added)
 
-    def restore(self, items: Iterable[Item], announce: Callable[[], None]) -> None:
+    def restore(self, items: Iterable[Item], announce: Callable[[int], None]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
-        draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions)
+        draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions, is_durable=False)
         shutil.rmtree(draft.folder, ignore_errors=True)
         try:
-            disk.make_folder(draft.folder)
-            for start, data in self._files_of(items):
-                with disk.opened(draft.path(start), os.O_WRONLY | os.O_CREAT) as fd:
-                    disk.write_at(fd, data, 0)
+            newest = Newest(None)
+            for item in items:
+                newest = draft.append(newest, item, lambda: None)
+            for start in draft.starts():
+                with disk.opened(draft.path(start)) as fd:
                     os.fsync(fd)
             disk.sync_folder(draft.folder)
             shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
-            self._rename(draft.folder, self.folder, announce)
+            self._rename(draft.folder, self.folder, lambda: announce(newest.version))
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
-
-    def _files_of(self, items: Iterable[Item]) -> Iterator[tuple[int, bytes]]:
-        """Yield the start and the content of each file that Items make."""
-        start, part, size = 0, list[bytes](), 0
-        for item in items:
-            if part and (len(part) >= self.file_versions or size >= FILE_BYTES):
-                yield start, b"".join(part)
-                part, size = [], 0
-            start = start if part else item.version
-            part.append(lines.encode(item) + b"\n")
-            size += len(part[-1])
-        yield start, b"".join(part)
 
 
 def _unknown(error: OSError, second: OSError) -> StorageError:

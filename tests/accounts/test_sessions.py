@@ -1,0 +1,165 @@
+"""Sessions: how many there are, what a login costs, and logins while the storage takes nothing."""
+
+import os
+
+import pytest
+from accesskit import LIST, token_of
+from conftest import PASSWORD
+
+from deploymetrics.accounts import sessions as module
+from deploymetrics.accounts.expiry import Sweeper
+from deploymetrics.accounts.service import Account, Role
+from deploymetrics.accounts.sessions import MAX_SESSIONS, SESSIONS
+from deploymetrics.accounts.throttle import FAILURES
+from deploymetrics.errors import StorageError, StorageFull
+
+
+@pytest.fixture
+def account(services, master):
+    """The Account of the master operator."""
+    return Account(services.accounts.find("master-operator"))
+
+
+@pytest.fixture(params=[StorageFull, StorageError])
+def disk(request, services, monkeypatch):
+    """Let the storage of this process take nothing, or everything again."""
+    storage = type(services.accounts.store)
+    write = storage.write
+
+    def fail(*args, **kwargs):
+        raise request.param()
+
+    return lambda *, full: monkeypatch.setattr(storage, "write", fail if full else write)
+
+
+def statuses(workers, headers):
+    """The status of a request on each worker."""
+    return [worker.get(LIST, headers=headers).status_code for worker in workers]
+
+
+def signed_token(worker):
+    """The token of a login while nothing can be stored."""
+    token = worker.get("/api/login", auth=("master-operator", PASSWORD)).headers["SessionToken"]
+    assert "." in token
+    return {"SessionToken": token}
+
+
+def test_logins_go_on_while_nothing_can_be_stored(workers, master, services, clock, disk):
+    disk(full=True)
+    headers = signed_token(workers[0])
+    assert statuses(workers, headers) == [200, 200]
+    clock.forward(seconds=299)
+    assert statuses(workers, headers) == [200, 200]
+    clock.forward(seconds=1)
+    assert statuses(workers, headers) == [401, 401]
+    disk(full=False)
+    assert "." not in token_of(master)
+
+
+def test_a_browser_logs_in_and_out_while_nothing_can_be_stored(app, master, workers, disk):
+    disk(full=True)
+    client = app.test_client()
+    assert client.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
+    assert client.get(LIST).status_code == 200
+    cookie = {"Cookie": f"deploymetrics={client.get_cookie('deploymetrics').value}"}
+    assert client.post("/logout").status_code == 302
+    assert workers[0].get(LIST, headers=cookie).status_code == 401
+
+
+def test_a_signed_token_ends_with_a_change_of_the_account(workers, master, services, disk):
+    disk(full=True)
+    headers = signed_token(workers[0])
+    disk(full=False)
+    assert statuses(workers, headers) == [200, 200]
+    services.accounts.set_password("master-operator", "another password")
+    assert statuses(workers, headers) == [401, 401]
+
+
+def test_a_logout_is_stored_as_soon_as_it_can_be(workers, master, clock, disk):
+    disk(full=True)
+    tokens = [signed_token(workers[0]) for _ in range(2)]
+    assert workers[0].post("/logout", headers=tokens[0]).status_code == 302
+    assert statuses(workers, tokens[0]) == [401, 200]
+    disk(full=False)
+    clock.forward(seconds=6)
+    assert statuses(workers, tokens[1]) == [200, 200]  # any request has the worker try again
+    assert statuses(workers, tokens[0]) == [401, 401]
+
+
+def test_a_stored_session_ends_as_soon_as_it_can(workers, master, clock, disk):
+    headers = {"SessionToken": token_of(master)}
+    disk(full=True)
+    assert workers[0].post("/logout", headers=headers).status_code == 302
+    assert workers[0].get(LIST, headers=headers).status_code == 401
+    disk(full=False)
+    clock.forward(seconds=6)
+    assert statuses(workers, headers) == [401, 401]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda token: token + "x", lambda token: "x" + token, lambda token: token[:-9] + "A" * 9]
+)
+def test_a_signed_token_cannot_be_changed(workers, master, disk, change):
+    disk(full=True)
+    token = signed_token(workers[0])["SessionToken"]
+    assert statuses(workers, {"SessionToken": change(token)}) == [401, 401]
+
+
+def test_an_account_has_so_many_sessions_and_the_others_end_first(services, account, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SESSIONS", 5)
+    browser = services.sessions.start(account, 8 * 3600)
+    tokens = [services.sessions.start(account, 300) for _ in range(10)]
+    assert [services.sessions.resume(token) is not None for token in tokens] == [False] * 6 + [True] * 4
+    assert services.sessions.resume(browser) and MAX_SESSIONS == 500
+
+
+def test_expired_sessions_go_with_the_next_login(services, account, clock):
+    for _ in range(20):
+        services.sessions.start(account, 300)
+    clock.forward(seconds=301)
+    services.sessions.start(account, 300)
+    (item,) = services.sessions.store.items(SESSIONS).items
+    assert len(SESSIONS.decode(item.value).sessions) == 1
+
+
+def test_each_call_looks_at_a_few_expired_items(services, clock, monkeypatch):
+    throttle = services.credentials.throttle
+    for number in range(100):
+        throttle.failed_secret("wrong", f"192.0.2.{number}")
+    store, looked = throttle.store, []
+    clock.forward(days=1)
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda *args: looked.append(args) or read(*args))
+    sweeper = Sweeper(store, clock, FAILURES)
+    for call in range(1, 4):
+        sweeper.sweep()
+        assert len(looked) == 24 * call
+        assert len(store.keys(FAILURES)) == 100 - 24 * call
+    sweeper.sweep()
+    sweeper.sweep()
+    assert store.keys(FAILURES) == []
+
+
+def test_what_cannot_be_swept_holds_up_no_login(services, account, clock, disk):
+    services.sessions.start(account, 300)
+    clock.forward(days=1)
+    disk(full=True)
+    services.credentials.throttle._sweeper.sweep()
+    services.sessions._sweeper.sweep()
+
+
+def test_logins_and_wrong_passwords_sync_nothing(master, nobody, services, monkeypatch):
+    def log_in_and_out():
+        nobody.get("/api/login", auth=("master-operator", "wrong"))
+        token = {"SessionToken": token_of(master)}
+        nobody.post("/login", data={"name": "master-operator", "password": PASSWORD})
+        assert nobody.post("/logout", headers=token).status_code == 302
+
+    log_in_and_out()
+    synced = []
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    log_in_and_out()
+    assert synced == []
+    services.accounts.add("another", Role.OPERATOR, PASSWORD)
+    assert synced
