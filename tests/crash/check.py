@@ -1,147 +1,333 @@
-"""Record writes, rebuild every state that a crash may leave of them, and check what the storage makes of it."""
+"""Record operations of the storage, rebuild every state that a crash may leave of them, and check what it makes of it."""
 
+import itertools
 import os
 import shutil
-from collections import defaultdict
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
 
 from conftest import HeldClock
-from storekit import THINGS, files_below, metrics, open_files, past, put, remove, value
+from storekit import THINGS, open_files, put, remove, value
 
-from deploymetrics.storage import Item, durable
+from deploymetrics.storage import Collection, Item
 
-from .disk import MODIFIED_AT, Disk, materialise
-from .record import Killed, PassedOn, Recorder
+from .disk import Disk, materialise
+from .record import Killed, Recorder, tree
 
-VERSIONS = 4
-BY_HAND = "by hand "
+#: Enough versions that three are in a file.
+LIMITS = {"versions": 24}
 
 
 class Violation(AssertionError):
     """A state in which the contract does not hold."""
 
 
-def open_store(folder):
-    # With a clock that stands still, equal writes leave equal files, whose states need to be checked only once.
-    return open_files(folder, HeldClock(), versions=VERSIONS, days=36_500)
+class Work(NamedTuple):
+    """Operations on a collection of an instance folder ``below`` an empty one, under the limits of a Retention.
 
-
-def record(folder, writes, *, below="instance", skip=None, kill_at=None):
-    """The Recorder of ``writes``, pairs of a key and the metrics (None deletes), in a new instance folder ``below``.
-
-    A list of metrics is put there as all the versions of a key; "by hand 0" puts 0 there, in a file that says no
-    version. With ``kill_at`` the process that makes the writes is killed once, before the operation of that number, and
-    another one goes on with the next write.
+    A step is (key, text) for a write, None as the text deletes; (key, [texts]) for a restore; (key, number) purges a
+    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged after a crash, in the end.
     """
-    recorder = Recorder(folder, skip)
-    recorder.below = below
-    recorder.kill_at = kill_at
-    views = defaultdict(list)
-    with recorder.in_place():
-        store = None
-        for key, text in writes:
-            try:
-                store = store or open_store(folder / below)
-                recorder.note("maybe", key, _after(views[key], text))
-                write(store, key, text)
-                views[key] = past(store, key)
-                recorder.note("surely", key, views[key])
-            except Killed:
-                recorder.kill_at = store = None
-                recorder.note("killed")
-                with suppress(Killed):
-                    views[key] = past(open_store(folder / below), key)
-                    recorder.note("maybe", key, views[key])
-    return recorder
+
+    steps: list
+    collection: Collection = THINGS
+    limits: dict = LIMITS
+    below: str = "instance"
+    is_purged: bool = False
 
 
-def write(store, key, text):
-    if text is None:
-        return remove(store, key)
-    if isinstance(text, list):
-        return store.restore(THINGS, key, [_version(key, *one) for one in enumerate(text, 1)])
-    if text and text.startswith(BY_HAND):
-        # As a person does it who knows how: a synced file, renamed into its place.
-        store._prepare(THINGS)
-        data = f'{{"tag": "{key}", "metrics": {text.removeprefix(BY_HAND)}}}\n'
-        durable.replace_file(store.path(THINGS, key), data.encode(), None)
-        os.utime(store.path(THINGS, key), (MODIFIED_AT, MODIFIED_AT))
-        return None
-    return put(store, key, text)
+class Promise:
+    """What may be found of a key: ``newest`` maps each newest (version, metrics) that may be to what must be there then.
+
+    ``may`` is all that may be there.
+    """
+
+    def __init__(self):
+        self.newest = {None: frozenset()}
+        self.may = set()
+        self.purged = set()
+
+    def begin(self, newest, must):
+        """Expect an operation that may be there from now on, and is there wholly then."""
+        kept = {old: there & must | {old} - {None} if old == newest else there for old, there in self.newest.items()}
+        self.newest = {newest: must} | kept
+        self.may |= must
+
+    def end(self, found):
+        """Expect nothing but this; what was thinned out may be there again."""
+        self.newest = {_newest(found): frozenset(found)}
+        self.may |= set(found)
+
+    def allows(self, found):
+        must = self.newest.get(_newest(found))
+        return must is not None and must <= set(found) <= self.may
+
+    def purge(self, found):
+        """Expect nothing of what is not in ``found``, anywhere."""
+        self.purged |= {f'"metrics":{text}}}'.encode() for _, text in self.may - set(found) if text}
+        self.may = set(found)
 
 
-def _version(key, number, text):
+def _newest(found):
+    return max(found, default=None)
+
+
+def record(work, *, skip=None, kill_at=None, is_looked_at=True):
+    """Return the Recorder of a Work. With ``kill_at`` the process is killed once, before the change of that number.
+
+    Another one goes on with the next step then, after it read the key, or without that if not ``is_looked_at``.
+    """
+    with folder() as root:
+        recorder = Recorder(root, skip, kill_at)
+        with recorder.in_place():
+            _carry_out(work, recorder, root, is_looked_at)
+        recorder.assert_complete()
+        close_below(root)
+        return recorder
+
+
+def _carry_out(work, recorder, root, is_looked_at):
+    store, clock, is_known = None, HeldClock(), True
+
+    def see():
+        return view(store, work.collection, key)
+
+    for key, what in work.steps:
+        if key is None:
+            clock.at += what
+            continue
+        after = {}  # filled in when it is known
+        recorder.note("begin", key, what, after)
+        try:
+            store = store or open_files(root / work.below, clock, **work.limits)
+            if is_known:
+                after["is"] = intended(see(), what, work.collection)
+            carry_out(store, work.collection, key, what)
+            after["is"] = see()
+            recorder.note("end", key, what, after["is"])
+            is_known = True
+        except Killed:
+            recorder.kill_at = store = None
+            recorder.note("killed")
+            close_below(root)
+            is_known = is_looked_at
+            if is_looked_at:
+                store = open_files(root / work.below, clock, **work.limits)
+                recorder.note("end", key, "read", see())
+
+
+def carry_out(store, collection, key, what):
+    """Carry out a step; what it returns."""
+    if isinstance(what, list):
+        return store.restore(collection, key, [_item(key, *one) for one in enumerate(what, 1)])
+    if isinstance(what, int):
+        return store.purge(collection, key, "alice", what or None)
+    return remove(store, key, collection=collection) if what is None else put(store, key, what, collection=collection)
+
+
+def _item(key, number, text):
     data = None if text is None else value(key, text)
     return Item(key, data, None, number, f"2018-01-12T12:00:{number:02d}.000000Z", "alice", "", text is None)
 
 
-def _after(view, text):
-    """The history that a write makes of ``view``."""
-    if isinstance(text, list):
-        return list(enumerate(text, 1))[::-1][:VERSIONS + 1]
-    version = view[0][0] + 1 if view else 1
-    text = text and text.removeprefix(BY_HAND)
-    return [(number, old) for number, old in [(version, text), *view] if number >= version - VERSIONS]
+def intended(before, what, collection):
+    """Return the history that a step makes of ``before``, apart from what is thinned out."""
+    version = max(before)[0] if before else 0
+    if isinstance(what, list):
+        return before or list(enumerate(what, 1))[::-1]
+    if isinstance(what, int):
+        is_current = bool(before) and before[0][1] is not None and what in (0, version)
+        kept = [one for one in before if what and one[0] != what or one[1] is None and one == before[0]]
+        return [*([(version + 1, None)] if is_current else ()), *kept]
+    if what is None and not (before and before[0][1] is not None):
+        return before
+    if not collection.history:
+        return [] if what is None else [(version + 1, what)]
+    return [(version + 1, what), *before]
 
 
-def check(recorder, folder, seen):
-    """Check every state that is not in ``seen``, where a process was killed those from then on. Raises Violation."""
-    disk = Disk()
-    killed = ("killed",) not in recorder.operations
-    allowed = defaultdict(lambda: [[]])
-    for operation in recorder.operations:
-        kind, *args = operation
-        if kind == "killed":
-            killed = True
-        elif kind == "maybe":
-            allowed[args[0]].append(args[1])
-        elif kind == "surely":
-            allowed[args[0]] = [args[1]]
-        else:
-            disk.apply(*operation)
-        promised = repr(sorted(allowed.items()))
-        for state in disk.states() if killed else ():
-            identity = hash((promised, frozenset(state.items())))
-            if identity not in seen:
-                seen.add(identity)
-                check_state(state, allowed, folder, recorder.below)
-
-
-def check_state(state, allowed, folder, below):
-    """Open the storage on one state, and see that every key has one of its allowed histories, and goes on well."""
-    materialise(state, folder)
-    try:
-        with PassedOn().in_place():
-            store = open_store(folder / below)
-            for key, histories in allowed.items():
-                _check_key(store, key, histories, state)
-            if any(name.endswith(durable.DRAFT_SUFFIX) for name in files_below(folder)):
-                raise Violation("a temporary file is left", state)
-    finally:
-        for path in folder.iterdir():
-            shutil.rmtree(path)
-
-
-def _check_key(store, key, histories, state):
-    found = _seen(store, key, state)
-    if found not in histories:
-        raise Violation(key, found, histories, state)
-    for text in ("1000", None, "1001") if found and found[0][1] is not None else ("1000",):
-        write(store, key, text)
-        found = _after(found, text)
-    if _seen(store, key, state) != found:
-        raise Violation("going on", key, found, past(store, key), state)
-
-
-def _seen(store, key, state):
-    """The history, once it is sure that all ways of reading say the same."""
-    try:
-        found = past(store, key)
-        current = store.read(THINGS, key)
-        listed = {item.key: metrics(item) for item in store.items(THINGS).items}.get(key)
-    except Exception as error:
-        raise Violation("cannot be read", error, state) from error
+def view(store, collection, key):
+    """Return the history as (version, metrics) pairs, once it is sure that all ways of reading say the same."""
+    found = history(store, collection, key)
+    current, listing = store.read(collection, key), store.items(collection)
+    listed = {item.key: text_of(item) for item in listing.items}.get(key)
     shown = found[0][1] if found else None
-    if (current and metrics(current)) != shown or listed != shown or store.items(THINGS).damaged:
-        raise Violation("readers disagree", found, current, listed, state)
+    if (current and text_of(current)) != shown or listed != shown or listing.damaged:
+        raise Violation("readers disagree", key, found, current, listed, listing.damaged)
     return found
+
+
+def history(store, collection, key):
+    """Return the history as (version, metrics) pairs, newest first."""
+    return [(item.version, text_of(item)) for item in store.history(collection, key)]
+
+
+def text_of(item):
+    return None if item.deleted else bytes(THINGS.decode(item.value).metrics).decode()
+
+
+def check(work, recorder, seen, *, only_last=False):
+    """Check every state that is not in ``seen``, where a process was killed those from then on. Raises Violation.
+
+    ``only_last``: check only those that a power loss after the last operation leaves.
+    """
+    disk, promises, key = Disk(), {}, None
+    is_on = ("killed",) not in recorder.operations
+    last = len(recorder.operations) - 1
+    with folder() as root:
+        for number, operation in enumerate(recorder.operations):
+            kind, *args = operation
+            if kind == "killed":
+                is_on = True
+            elif kind == "begin":
+                key, what, after = args
+                disk.grow_old()
+                promise = promises.setdefault(key, Promise())
+                if "is" in after:
+                    must = frozenset(after["is"])
+                    promise.begin(_newest(must), must)
+            elif kind == "end":
+                key, what, found = args
+                promises[key].end(found)
+                if what == 0 or what and isinstance(what, int):
+                    promises[key].purge(found)
+            else:
+                disk.apply(*operation)
+            if is_on and (number == last or not only_last):
+                _check_states(work, disk, promises, key, root, seen)
+
+
+def _check_states(work, disk, promises, key, root, seen):
+    promised = repr([
+        (key, sorted((repr(newest), sorted(map(repr, must))) for newest, must in promise.newest.items()),
+         sorted(map(repr, promise.may)))
+        for key, promise in sorted(promises.items())
+    ])
+    for state in disk.states():
+        identity = hash((promised, frozenset(state.items())))
+        if identity not in seen:
+            seen.add(identity)
+            purged = itertools.chain.from_iterable(promise.purged for promise in promises.values())
+            for text, data in itertools.product(purged, state.values()):
+                if data and text in data:
+                    seen.discard(identity)
+                    raise Violation("purged, and there", text, state)
+            materialise(state, root)
+            try:
+                check_folder(work, promises, key, root)
+            except Violation as error:
+                seen.discard(identity)
+                error.args = *error.args, state
+                raise
+            finally:
+                close_below(root)
+                for path in root.iterdir():
+                    shutil.rmtree(path)
+
+
+def check_folder(work, promises, last, root):
+    """Open the storage on a folder, and see that every key has what was promised, and that ``last`` goes on well."""
+    clock = HeldClock()
+    clock.forward(days=30)
+    instance, limits = root / work.below, work.limits
+    try:
+        store = open_files(instance, clock, **limits)
+        for key, promise in promises.items():
+            found = view(store, work.collection, key)
+            if not (promise.allows(found) if work.collection.durable else set(found) <= promise.may):
+                raise Violation(key, found, promise.newest, promise.may)
+        go_on(store, work.collection, last, instance)
+        if any(key == last for key, sentence in store.verify(work.collection)):
+            raise Violation("verify", list(store.verify(work.collection)))
+        if work.is_purged:
+            _purge_all(store, work, promises, root)
+    except Violation:
+        raise
+    except Exception as error:
+        raise Violation("an error", repr(error), getattr(error, "log", "")) from error
+
+
+def go_on(store, collection, key, instance):
+    """Write, delete and write again, and see what comes of it."""
+    expected = view(store, collection, key)
+    for text in ("1000", None, '"%s"' % ("y" * 5000)):
+        before, expected = expected, intended(expected, text, collection)
+        carry_out(store, collection, key, text)
+        found = view(store, collection, key)
+        if found[:1] != expected[:1] or not set(found) <= set(expected):
+            raise Violation("going on", key, text, found, before)
+        expected = found
+        if collection.copies:
+            _check_copy(instance / collection.name / f"{key}.json", text and value(key, text))
+
+
+def _check_copy(path, expected):
+    with suppress(FileNotFoundError):
+        data = path.read_bytes()
+        if data != expected:
+            raise Violation("the copy is not right", path.name, data)
+        return
+    if expected is not None:
+        raise Violation("there is no copy", path.name)
+
+
+def _purge_all(store, work, promises, root):
+    """See that nothing has anything of a key that is purged, also of what a crash left."""
+    for key in promises:
+        store.purge(work.collection, key, "alice")
+    left = [path for path, data in tree(root).items() if data and b'"metrics"' in data]
+    if left:
+        raise Violation("purged, and there", left)
+
+
+@contextmanager
+def folder():
+    """Give an empty folder, in memory where there is such a place: nothing in here needs a real disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as path:
+        yield Path(os.path.realpath(path))
+
+
+def close_below(root):
+    """Close all files below a folder, as the end of the process would that has them open."""
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith(f"{root}/"):
+                os.close(int(fd))
+
+
+def run(work, seen=None, **options):
+    """Record and check; (the Recorder, how many states there were until now)."""
+    seen = set() if seen is None else seen
+    recorder = record(work, **options)
+    check(work, recorder, seen)
+    return recorder, len(seen)
+
+
+def kill_beside_another(work, step, kill_at):
+    """See that readers in a process that lives on agree after the one is killed that carries out a Work."""
+    with folder() as root:
+        recorder = Recorder(root, kill_at=kill_at)
+        if step:
+            first = open_files(root / work.below, HeldClock(), **work.limits)
+            for key, what in work.steps[:step]:
+                if key:
+                    carry_out(first, work.collection, key, what)
+        recorder.counted = changes(work._replace(steps=work.steps[:step]))
+        key, what = work.steps[step]
+        other = open_files(root / work.below, HeldClock(), **work.limits) if step else None
+        before = view(other, work.collection, key) if other else []
+        with recorder.in_place(), suppress(Killed):
+            carry_out(open_files(root / work.below, HeldClock(), **work.limits), work.collection, key, what)
+        other = other or open_files(root / work.below, HeldClock(), **work.limits)
+        found = view(other, work.collection, key)
+        after = intended(before, what, work.collection)
+        assert set(found) <= {*before, *after} and found[:1] in (before[:1], after[:1])
+        go_on(other, work.collection, key, root / work.below)
+        close_below(root)
+
+
+def changes(work):
+    """Return how many changes a Work takes."""
+    return record(work).counted

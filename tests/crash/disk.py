@@ -9,7 +9,7 @@ from collections import defaultdict
 
 BLOCK = 4096
 ROOT = 0
-#: The time of all files; those made by hand get it as well, since it counts for them.
+#: The time of all files, so that nothing can be told from it.
 MODIFIED_AT = 1_515_758_403
 
 
@@ -21,9 +21,11 @@ class Disk:
         self.contents = {}  # number of a file → bytes, as it is durable
         self.names = []  # pending (folder, operation…), in their order
         self.data = defaultdict(list)  # number of a file → pending (offset, bytes) and (size, None)
+        # How many of the names, and which files, are pending for long; which files may be so next.
+        self.old_names, self.old_files, self.next_old = 0, set(), set()
 
     def apply(self, operation, *args):
-        """Carry out one operation: mkdir, create, unlink, rename, exchange, write, truncate or sync."""
+        """Carry out one operation: mkdir, create, unlink (also of a folder), rename, write, truncate or sync."""
         getattr(self, operation)(*args)
 
     def mkdir(self, parent, name, number):
@@ -40,56 +42,77 @@ class Disk:
     def rename(self, parent, name, new_name, number):
         self.names.append((parent, "rename", name, new_name, number))
 
-    def exchange(self, parent, name, other):
-        self.names.append((parent, "exchange", name, other))
-
     def write(self, number, offset, data):
+        self.old_files.discard(number)
+        self.next_old.discard(number)
         self.data[number].append((offset, data))
 
     def truncate(self, number, size):
+        self.old_files.discard(number)
+        self.next_old.discard(number)
         self.data[number].append((size, None))
 
-    def sync(self, number):
+    def sync(self, number, site=None):
         if number in self.folders:
             _rename_all(self.folders, [change for change in self.names if change[0] == number])
+            self.old_names -= sum(change[0] == number for change in self.names[:self.old_names])
             self.names = [change for change in self.names if change[0] != number]
         elif number in self.data:
             self.contents[number] = _whole(self.contents[number], self.data.pop(number))
 
+    def grow_old(self):
+        """Let what is pending now be there or not, but no longer in every mixture: there are too many."""
+        self.old_names, self.old_files, self.next_old = len(self.names), self.next_old, set(self.data)
+
+    def is_idle(self, number):
+        """Return True if a sync of this file or folder would make nothing durable."""
+        return number not in self.data and all(change[0] != number for change in self.names)
+
+    def whole(self):
+        """Return the state without a power loss."""
+        folders = {number: dict(entries) for number, entries in self.folders.items()}
+        _rename_all(folders, self.names)
+        contents = {number: _whole(self.contents[number], pending) for number, pending in self.data.items()}
+        return dict(_walk(folders, self.contents | contents, ROOT, ""))
+
+    def synced(self):
+        """Return the state in which only that is there which was synced."""
+        return dict(_walk(self.folders, self.contents, ROOT, ""))
+
     def states(self):
-        """Every state, as a dict of path → bytes, or None for a folder."""
-        for names in _subsets(self.names):
+        """Yield every state, as a dict of path → bytes, or None for a folder.
+
+        Names are mixed with contents that are there, lost or blank; torn contents are under the names that there would be.
+        """
+        for names in self._subsets():
             folders = {number: dict(entries) for number, entries in self.folders.items()}
             _rename_all(folders, names)
-            for contents in self._contents():
+            for contents in self._contents(VARIANTS if len(names) == len(self.names) else VARIANTS[:2]):
                 yield dict(_walk(folders, contents, ROOT, ""))
 
-    def _contents(self):
+    def _subsets(self):
+        """Yield the changes of names that reached the disk: in their order up to a point, or all but one."""
+        for count in (0, *range(self.old_names, len(self.names) + 1)):
+            yield self.names[:count]
+        for lost in range(len(self.names) - 1):
+            yield self.names[:lost] + self.names[lost + 1:]
+
+    def _contents(self, variants):
         whole = {number: _whole(self.contents[number], pending) for number, pending in self.data.items()}
-        for variant in VARIANTS:
-            changed = {number: variant(self.contents[number], pending) for number, pending in self.data.items()}
-            yield self.contents | changed
-            if len(changed) > 1:
-                for number in changed:
-                    yield self.contents | whole | {number: changed[number]}
-            if not changed:
-                return
-
-
-def _subsets(names):
-    """The pending changes of names that reached the disk: in their order up to a point, or all but one."""
-    for count in range(len(names) + 1):
-        yield names[:count]
-    for lost in range(len(names) - 1):
-        yield names[:lost] + names[lost + 1:]
+        yield self.contents | whole
+        for variant in variants if whole else ():
+            changed = {
+                number: variant(self.contents[number], pending)
+                for number, pending in self.data.items() if variant is _lost or number not in self.old_files
+            }
+            yield self.contents | whole | changed
+            for number in changed if variant in VARIANTS[:2] else ():
+                yield self.contents | whole | {number: changed[number]}
 
 
 def _rename_all(folders, changes):
     for parent, kind, name, *more in changes:
         entries = folders[parent]
-        if kind == "exchange":
-            _exchange(entries, name, more[0])
-            continue
         if kind == "link":
             entries[name] = more[0]
         else:
@@ -98,15 +121,9 @@ def _rename_all(folders, changes):
             entries[more[0]] = more[1]
 
 
-def _exchange(entries, name, other):
-    """Where the creation of one of the two is lost, so is the exchange: a name cannot stand for a file without it."""
-    if name in entries and other in entries:
-        entries[name], entries[other] = entries[other], entries[name]
-
-
 def _walk(folders, contents, number, path):
     for name, child in folders[number].items():
-        below = os.path.join(path, name)
+        below = f"{path}/{name}" if path else name
         if child in folders:
             yield below, None
             yield from _walk(folders, contents, child, below)
@@ -146,6 +163,12 @@ def _zeroed(blank):
     return variant
 
 
+def _all_but_the_last_blank(content, pending):
+    """The last write reached the disk before the others, which are in other blocks."""
+    blank = [(offset, data and bytes(len(data))) for offset, data in pending[:-1]]
+    return _whole(content, [*blank, *pending[-1:]])
+
+
 def _first_block_blank(offset, data):
     missing = min(len(data), BLOCK - offset % BLOCK)
     return bytes(missing) + data[missing:]
@@ -157,15 +180,17 @@ def _last_block_blank(offset, data):
 
 
 VARIANTS = (
-    _whole,
     _lost,
+    _zeroed(lambda offset, data: bytes(len(data))),
+    lambda content, pending: _whole(content, pending[:-1]),
+    lambda content, pending: _whole(content, pending[:len(pending) // 2]),
     _torn(lambda data: 1),
     _torn(lambda data: len(data) // 2),
     _torn(lambda data: data.find(b"\n") + 1),
     _torn(lambda data: len(data) - 1),
-    _zeroed(lambda offset, data: bytes(len(data))),
     _zeroed(_first_block_blank),
     _zeroed(_last_block_blank),
+    _all_but_the_last_blank,
 )
 
 

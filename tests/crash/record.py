@@ -1,20 +1,27 @@
-"""A stand-in for the module ``os`` that records what the storage does to its files, fails, or kills it."""
+"""Stands between the storage and the system: records what is done to files, lets calls fail, and kills the process.
 
-import fcntl
+Functions of the module ``os`` are replaced, whoever calls them, so no name of the storage is known here. At the end the
+record is compared with what the folder really has: a change that came another way is found.
+"""
+
+import errno
 import itertools
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from deploymetrics.storage import durable, exchange, restoring, segments, superseding
+import deploymetrics.storage
 
-from .disk import ROOT
+from .disk import ROOT, Disk
 
-CHANGES = ("open", "write", "fsync", "rename", "unlink", "mkdir", "ftruncate", "exchange")
-MODULES = durable, exchange, restoring, segments, superseding
-_exchange = exchange.exchange
+#: Calls that change something on the disk, or make it durable.
+CHANGES = ("pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")
+READS = ("pread", "read", "stat", "lstat", "fstat", "listdir", "scandir", "dup", "close")
+_REAL = {name: getattr(os, name) for name in ("open", "access", *CHANGES, *READS)}
+_PACKAGE = os.path.dirname(deploymetrics.storage.__file__)
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class Killed(BaseException):
@@ -32,176 +39,224 @@ def killed_at(monkeypatch, place, name, work):
         work()
 
 
-class PassedOn:
-    """The module ``os`` but for what a subclass does first in ``before(name, args)``; syncs cost no time."""
+class Calls:
+    """The calls below the folder ``root`` while ``in_place``, but for those to locks, which a power loss may take.
 
-    def __init__(self):
-        self.files = {}  # open file → path
+    ``before`` sees each first."""
 
-    def __getattr__(self, name):
-        function = getattr(os, name)
-        if name not in CHANGES and name != "close":
-            return function
+    def __init__(self, root):
+        self.root = f"{os.path.realpath(root)}/"
 
-        def call(*args):
-            path = self.files.get(args[0], args[0])
-            if isinstance(path, int) or "/locks" in str(path):
-                return function(*args)
-            return self.change(name, function, path, args)
+    def before(self, name, path, is_change):
+        """Do what a subclass does before a call; what it raises is what the call raises."""
 
-        return call
-
-    def change(self, name, function, path, args):
-        """Call the function, keeping track of which open file has which path."""
-        if name == "fsync":
-            return None
-        result = function(*args)
-        if name == "open":
-            self.files[result] = path
-        elif name == "close":
-            self.files.pop(args[0], None)
-        return result
+    def after(self, name, path, args, result, existed):
+        """Do what a subclass does after a call that changed something."""
 
     @contextmanager
     def in_place(self):
-        """Let the storage use this instead of ``os``."""
-        try:
-            for module in MODULES:
-                module.os = self
-            exchange.exchange = self.exchange
+        """Let everybody use this."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, function in _REAL.items():
+                patch.setattr(os, name, self._instead_of(name, function))
             yield self
-        finally:
-            for module in MODULES:
-                module.os = os
-            exchange.exchange = _exchange
 
-    def exchange(self, one, other):
-        """Take the place of the function of that name."""
-        return self.change("exchange", _exchange, one, (one, other))
+    def _instead_of(self, name, function):
+        def call(*args, **options):
+            path = _path_of(args[0] if args else ".", options.get("dir_fd"))
+            if not f"{path}/".startswith(self.root) or "/locks/" in f"{path}/":
+                return function(*args, **options)
+            is_change = name in CHANGES or (name == "open" and bool(args[1] & _WRITING))
+            if name == "close":
+                function(*args)  # whatever it says, the file is closed
+            try:
+                self.before(name, path, is_change)
+            except OSError:
+                if name == "access":
+                    return False
+                raise
+            if name == "close":
+                return None
+            if name == "pwrite":
+                args = args[0], self.taken(args[1]), *args[2:]
+            existed = is_change and name == "open" and _exists(path)
+            result = function(*args, **options)
+            if is_change:
+                self.after(name, path, args, result, existed)
+            return result
+
+        return call
+
+    def taken(self, data):
+        """Return the part of ``data`` that one call takes."""
+        return data
 
 
-class Recorder(PassedOn):
-    """Records the operations below ``root`` as the Disk takes them, among whatever ``note`` puts between them.
+def _path_of(path, dir_fd):
+    """Return the path that a call is about, which may be an open file, or relative to an open folder."""
+    if isinstance(path, int):
+        with suppress(OSError):
+            return os.readlink(f"/proc/self/fd/{path}").removesuffix(" (deleted)")
+        return ""
+    path = os.fspath(path)
+    if isinstance(path, bytes):
+        return ""
+    return os.path.join(_path_of(dir_fd, None), path) if dir_fd is not None else os.path.abspath(path)
 
-    ``skip`` names a sync that is left out, as ``site`` names it. With ``kill_at`` the process ends before its
-    operation of that number, and does nothing more.
+
+def _exists(path):
+    with suppress(OSError):
+        return bool(_REAL["lstat"](path))
+    return False
+
+
+class Recorder(Calls):
+    """Records changes below ``root``, which has to be empty, as the Disk takes them.
+
+    ``skip`` is a sync that is left out, as ``sites`` names it. With ``kill_at`` the process ends before its change of that
+    number, and does nothing more. ``counted`` is the number of changes.
     """
 
-    def __init__(self, root, skip=None):
-        super().__init__()
-        self.root = str(root)
+    def __init__(self, root, skip=None, kill_at=None):
+        super().__init__(root)
         self.skip = skip
-        self.kill_at = None
+        self.kill_at = kill_at
         self.counted = 0
         self.operations = []
-        self.sites = set()
-        self._numbers = {self.root: ROOT}
+        self._numbers = {_REAL["stat"](root).st_ino: ROOT}
         self._next = itertools.count(1)
 
     def note(self, kind, *args):
         """Put a line of one's own into the record."""
         self.operations.append((kind, *args))
 
-    def change(self, name, function, path, args):
-        if name != "close":
-            self._count_down()
-        existed = name == "open" and os.path.exists(path)
-        offset = offset_of(args[0]) if name == "write" else None
-        result = super().change(name, function, path, args)
-        record = getattr(self, f"_{name}", None)
-        if record:
-            record(str(path), args, existed=existed, offset=offset, result=result)
-        return result
-
-    def _count_down(self):
-        if self.kill_at is not None and self.counted >= self.kill_at:
+    def before(self, name, path, is_change):
+        if is_change and self.kill_at is not None and self.counted >= self.kill_at:
             raise Killed
-        self.counted += 1
+        self.counted += is_change
 
-    def _open(self, path, args, existed, **_):
+    def after(self, name, path, args, result, existed):
+        place = os.path.split(path)
+        if name == "open":
+            self._opened(place, args, result, existed)
+        elif name in ("write", "pwrite"):
+            offset = args[2] if name == "pwrite" else _REAL["fstat"](args[0]).st_size - result  # only ever appended
+            self.note("write", self._number(args[0]), offset, bytes(args[1])[:result])
+        elif name == "ftruncate":
+            self.note("truncate", self._number(args[0]), args[1])
+        elif name in ("fsync", "fdatasync"):
+            site = _site()
+            if site != self.skip:
+                self.note("sync", self._number(args[0]), site)
+        elif name == "mkdir":
+            self.note("mkdir", self._number(place[0]), place[1], self._new(path))
+        elif name in ("rename", "replace"):
+            there = os.path.split(os.path.abspath(args[1]))
+            assert place[0] == there[0], "the model knows no other"
+            self.note("rename", self._number(place[0]), place[1], there[1], self._number(args[1]))
+        else:
+            self.note("unlink", self._number(place[0]), place[1])
+
+    def _opened(self, place, args, result, existed):
         if args[1] & os.O_CREAT and not existed:
-            self.note("create", *self._place(path), self._new(path))
+            self.note("create", self._number(place[0]), place[1], self._new(result))
         elif args[1] & os.O_TRUNC:
-            self.note("truncate", self._numbers[path], 0)
+            self.note("truncate", self._number(result), 0)
 
-    def _write(self, path, args, offset, result, **_):
-        self.note("write", self._numbers[path], offset, bytes(args[1])[:result])
-
-    def _ftruncate(self, path, args, **_):
-        self.note("truncate", self._numbers[path], args[1])
-
-    def _fsync(self, path, args, **_):
-        self.sites.add(site())
-        if site() != self.skip:
-            self.note("sync", self._numbers[path])
-
-    def _mkdir(self, path, args, **_):
-        self.note("mkdir", *self._place(path), self._new(path))
-
-    def _unlink(self, path, args, **_):
-        self.note("unlink", *self._place(path))
-        del self._numbers[path]
-
-    def _rename(self, path, args, **_):
-        number = self._numbers.pop(path)
-        below = [old for old in self._numbers if old.startswith(f"{path}/")]
-        self._numbers |= {args[1]: number} | {args[1] + old[len(path):]: self._numbers.pop(old) for old in below}
-        self.note("rename", *self._place(path), os.path.basename(args[1]), number)
-
-    def _exchange(self, path, args, result, **_):
-        if result:
-            numbers = self._numbers
-            numbers[path], numbers[args[1]] = numbers[args[1]], numbers[path]
-            self.note("exchange", *self._place(path), os.path.basename(args[1]))
-
-    def _place(self, path):
-        return self._numbers[os.path.dirname(path)], os.path.basename(path)
+    def _number(self, path):
+        return self._numbers[_REAL["stat"](path).st_ino]
 
     def _new(self, path):
-        self._numbers[path] = number = next(self._next)
+        self._numbers[_REAL["stat"](path).st_ino] = number = next(self._next)
         return number
 
+    def sites(self):
+        """Return the places of all syncs that made something durable."""
+        disk, sites = Disk(), set()
+        for kind, *args in self.operations:
+            if kind == "sync" and not disk.is_idle(args[0]):
+                sites.add(args[1])
+            if hasattr(disk, kind):
+                disk.apply(kind, *args)
+        return sites
 
-def offset_of(fd):
-    """Where the next write goes."""
-    appends = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND
-    return os.lseek(fd, 0, os.SEEK_END if appends else os.SEEK_CUR)
+    def disk(self):
+        """Return the Disk after all that was recorded."""
+        disk = Disk()
+        for kind, *args in self.operations:
+            if hasattr(disk, kind):
+                disk.apply(kind, *args)
+        return disk
+
+    def assert_complete(self):
+        """See that the record makes what the folder has."""
+        there = {path: data for path, data in tree(self.root).items() if "locks" not in path}
+        made = {path: data for path, data in self.disk().whole().items() if "locks" not in path}
+        assert made == there
 
 
-def site():
-    """The functions of the storage that led to this call, innermost first: ``sync_folder<replace_file``."""
-    frame, names = sys._getframe(1), []
-    while frame:
-        if any(frame.f_globals is vars(module) for module in MODULES):
-            names.append(frame.f_code.co_name)
+def tree(root):
+    """Return what is below a folder: a dict of path → bytes, or None for a folder."""
+    found = {}
+    for at, folders, files in os.walk(root):
+        found |= {os.path.relpath(os.path.join(at, name), root): None for name in folders}
+        for name in files:
+            with open(os.path.join(at, name), "rb") as file:
+                found[os.path.relpath(os.path.join(at, name), root)] = file.read()
+    return found
+
+
+def _site():
+    """Return the line of the storage that makes this call, and the one that calls the function around it."""
+    frame, places = sys._getframe(1), []
+    while frame and len(places) < 2:
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            places.append(f"{os.path.relpath(frame.f_code.co_filename, _PACKAGE)}:{frame.f_lineno}")
         frame = frame.f_back
-    return "<".join(names)
+    return " < ".join(places)
 
 
-class Failing(PassedOn):
-    """Fails the call of number ``at`` among those that change something, with ``error``; the calls go to ``seen``.
+#: Which calls an error is about, as a test of (name, is_change).
+CONCERNS = {
+    errno.ENOSPC: lambda name, is_change: name == "close" or (is_change and name not in ("unlink", "remove", "rmdir")),
+    errno.EIO: lambda name, is_change: True,
+    errno.EROFS: lambda name, is_change: is_change,
+    errno.EMFILE: lambda name, is_change: name in ("open", "dup", "listdir", "scandir"),
+    errno.EACCES: lambda name, is_change: name in (
+        "open", "mkdir", "rename", "replace", "unlink", "rmdir", "listdir", "scandir", "stat", "lstat", "access"
+    ),
+}
 
-    ``short`` lets writes take one byte less than given, as long as that is more than nothing. ``often``: all calls
-    of the same name after that one fail as well.
+
+class Failing(Recorder):
+    """Lets the call of number ``at`` among those that ``error`` concerns fail, and with ``lasts`` all after it.
+
+    ``failed`` has the names of those calls. ``is_short``: ``pwrite`` takes one byte less than it is given.
     """
 
-    def __init__(self, at=None, error=None, *, short=False, often=False):
-        super().__init__()
+    def __init__(self, root, at=None, error=None, *, lasts=False, is_short=False):
+        super().__init__(root)
         self.at = at
         self.error = error
-        self.short = short
-        self.often = often
-        self.seen = []
+        self.lasts = lasts
+        self.is_short = is_short
+        self.failed = []
+        self._count = itertools.count()
 
-    def change(self, name, function, path, args):
-        if name != "close" and not (name == "open" and not args[1] & os.O_CREAT):
-            self.seen.append(name)
-            if self.at is not None and self._fails(name):
-                raise OSError(self.error, os.strerror(self.error))
-        if name == "write" and self.short and len(args[1]) > 1:
-            args = args[0], args[1][:-1]
-        return super().change(name, function, path, args)
+    def before(self, name, path, is_change):
+        if self.error is not None and self.at is not None and CONCERNS[self.error](name, is_change):
+            number = next(self._count)
+            if number == self.at or (self.lasts and number > self.at):
+                self.failed.append(name)
+                raise OSError(self.error, os.strerror(self.error), path)
 
-    def _fails(self, name):
-        number = len(self.seen) - 1
-        return number == self.at or (self.often and number > self.at and name == self.seen[self.at])
+    def taken(self, data):
+        return data[:-1] if self.is_short and len(data) > 1 else data
+
+    def begin(self, at, error, *, lasts):
+        """Fail from now on."""
+        self.at, self.error, self.lasts, self.failed, self._count = at, error, lasts, [], itertools.count()
+
+    def end(self):
+        """Fail no more."""
+        self.at = None

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
-from ...errors import AlreadyThere, StorageError
+from ...errors import AlreadyThere, StorageError, StorageFull
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .listing import Changes, FolderListing
@@ -77,7 +77,7 @@ class FileStorage(Storage):
 
     def _listed(self, collection: Collection, key: str) -> Newest:
         """Return the Newest of a key for a list, which has a memory of its own."""
-        return self.log(collection, key).newest(for_list=True)
+        return self.log(collection, key).newest()
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
@@ -131,7 +131,7 @@ class FileStorage(Storage):
         """Make an Item the newest version; it, or None for a deletion."""
         log, announce = self.log(collection, item.key), self._announce(collection, item.key, item.version)
         if item.deleted and not collection.history:
-            log.remove(newest, announce)
+            log.remove(announce)
             return None
         if newest.item is None and (collection.durable or not os.path.isdir(self.folder(collection))):
             disk.make_folder(self.folder(collection))
@@ -168,11 +168,12 @@ class FileStorage(Storage):
             if newest.item is not None:
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
+                if not dry_run:
+                    self._announce(collection, key, newest.version)()  # who restored them may have been killed before that
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
-                log.restore(items)
-                self._announce(collection, key, log.newest().version)()
+                log.restore(items, lambda version: self._announce(collection, key, version)())
                 self._update_copy(collection, key)
             return True
 
@@ -183,6 +184,12 @@ class FileStorage(Storage):
             if not collection.history:
                 _log.warning("%s/%s was purged by %s", collection.name, key, author)
                 return 1
+        try:
+            return self._purge(collection, key, author, version)
+        except StorageFull as error:  # which would say that nothing was done
+            raise StorageError(log=error.log) from error.__cause__
+
+    def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
         with self.locked(collection, key), disk.storage_errors("purge"):
             log, newest = self.log(collection, key), self._newest(collection, key)
             versions = [item.version for item in log.history(newest, newest.version)]
@@ -191,9 +198,11 @@ class FileStorage(Storage):
                 retention.keep_last_line(log, newest)
             elif gone:
                 log.remove_version(version, newest)
+            log.remove_drafts()
             if gone:
                 disk.sync_folder(log.folder)
             self._update_copy(collection, key)
+            copies.sync(self.root, collection, key)
             _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
             return len(gone)
 

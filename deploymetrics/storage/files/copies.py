@@ -38,12 +38,21 @@ def update(root: str, collection: Collection, item: Item) -> None:
                 os.unlink(path)
             return
         if not os.path.isdir(os.path.dirname(path)):
-            disk.make_folder(os.path.dirname(path))
+            disk.make_one_folder(os.path.dirname(path))
         with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
             disk.write_at(fd, item.value, 0)
             os.ftruncate(fd, len(item.value))
     except OSError as error:
         _log.warning("the copy %s was not written: %s", path, error)
+
+
+def sync(root: str, collection: Collection, key: str) -> None:
+    """Make the copy of a key durable, or that it was removed."""
+    path = path_of(root, collection, key)
+    with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), disk.opened(path) as fd:
+            os.fsync(fd)
+        disk.sync_folder(os.path.dirname(path))
 
 
 def is_right(root: str, collection: Collection, key: str, item: Item | None) -> bool:

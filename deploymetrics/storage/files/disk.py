@@ -5,7 +5,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from stat import S_ISREG
 
@@ -54,42 +54,37 @@ class Lock:
     def __init__(self, path: str) -> None:
         self.path = path
         self._threads = threading.Lock()
-        self._is_stuck = False
+        self._since = 0.0  # when the thread began that has it, or waits for another process
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock; raises StorageError after LOCK_SECONDS."""
         deadline = time.monotonic() + LOCK_SECONDS
         while not self._threads.acquire(timeout=0.1):
-            if self._is_stuck or time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - self._since > STUCK_SECONDS or now > deadline:
                 raise _busy(self.path)
+        self._since = time.monotonic()
         try:
             fd = open_lock(self.path)
             try:
-                wait_for_lock(fd, self.path, self._note)
+                wait_for_lock(fd, self.path)
                 yield
             finally:
                 # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
                 with suppress(OSError):
                     fcntl.flock(fd, fcntl.LOCK_UN)
-                with suppress(OSError):
-                    os.close(fd)
+                _close(fd)
         finally:
-            self._is_stuck = False
             self._threads.release()
 
-    def _note(self, seconds: float) -> None:
-        self._is_stuck = seconds > STUCK_SECONDS
 
-
-def wait_for_lock(fd: int, path: str, waiting: Callable[[float], None] = lambda seconds: None) -> None:
-    """Lock an open file; raises StorageError after LOCK_SECONDS. ``waiting`` is told how many seconds it has been."""
+def wait_for_lock(fd: int, path: str) -> None:
+    """Lock an open file; raises StorageError after LOCK_SECONDS."""
     with storage_errors("lock"):
         pause, began = 0.0001, time.monotonic()
         while not try_lock(fd, fcntl.LOCK_EX):
-            seconds = time.monotonic() - began
-            waiting(seconds)
-            if seconds > LOCK_SECONDS:
+            if time.monotonic() - began > LOCK_SECONDS:
                 raise _busy(path)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -105,7 +100,7 @@ def open_lock(path: str) -> int:
         with suppress(FileNotFoundError):
             return os.open(path, os.O_RDWR | _FLAGS)
         with suppress(FileExistsError):
-            make_one_folder(os.path.dirname(path))
+            make_one_folder(os.path.dirname(path))  # only that: an instance that was moved away is not made anew
         fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
         give_to_owner(fd, path)
         return fd
@@ -134,7 +129,22 @@ def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
             raise OSError(errno.EOVERFLOW, "too large")
         yield fd
     finally:
+        _close(fd)
+
+
+def _close(fd: int) -> None:
+    """Close a file. That it could not be closed well means nothing: what has to be durable was synced before."""
+    with suppress(OSError):
         os.close(fd)
+
+
+def list_folder(path: str) -> list[str]:
+    """Return the names in a folder; raises OSError for a link to one."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    try:
+        return os.listdir(fd)
+    finally:
+        _close(fd)
 
 
 def read_file(path: str) -> bytes:
@@ -178,7 +188,7 @@ def sync_folder(path: str) -> None:
     try:
         os.fsync(fd)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def make_folder(path: str) -> None:
@@ -202,7 +212,7 @@ def make_one_folder(path: str) -> None:
     try:
         give_to_owner(fd, path)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def give_to_owner(fd: int, path: str) -> None:

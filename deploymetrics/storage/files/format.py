@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+from contextlib import suppress
+from pathlib import Path
 
 from ...errors import SettingError
 from . import disk
@@ -34,6 +36,9 @@ def _make(root: str) -> int:
     data = f"{root}/data"
     try:
         disk.make_folder(data)
+        for folder in Path(data).parents:  # who made one of them may have been killed before its name was durable
+            with suppress(OSError):
+                disk.sync_folder(os.fspath(folder))
         _write(data)
     except OSError as error:
         if error.errno not in disk.READ_ONLY:

@@ -5,8 +5,8 @@
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
 A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, tells lists, adds the line, syncs it and then adds the newline. So no reader sees what a power loss
-could take back. A crash leaves at most a last line without its newline, in a file that nobody has locked: that line
+locks the file, adds the line, syncs it and then adds the newline; before the line is whole it tells lists (listing.py).
+So no reader sees what a power loss could take back. A crash leaves at most a last line without its newline, in a file that nobody has locked: that line
 counts if it is whole, and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
 
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
@@ -82,36 +82,43 @@ class Log:
     def starts(self, tier: str = NEWEST) -> list[int]:
         """Return the versions that the files begin with, in order."""
         try:
-            names = os.listdir(self.folder)
+            names = disk.list_folder(self.folder)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._as_unreadable(error) from error
         return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)) and match[2] == tier)
 
     # Reading
 
-    def newest(self, *, for_list: bool = False) -> Newest:
-        """Return the Newest; raises DamagedItem. ``for_list`` calls it pending from the moment that lists are told."""
+    def newest(self) -> Newest:
+        """Return the Newest; raises DamagedItem."""
         while True:
             with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
-                return self._newest(for_list)
+                return self._newest()
 
-    def _newest(self, for_list: bool) -> Newest:
+    def _newest(self) -> Newest:
         is_pending = False
         for start in reversed(self.starts()):
             with self._readable(start) as fd:
-                tail = self._tail(fd, for_list)
+                tail = self._tail(fd)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
                     continue  # its first version is being written, or never was
-                item = lines.decode(self.collection, self.key, tail.line)
+                try:
+                    item = lines.decode(self.collection, self.key, tail.line)
+                except DamagedItem:
+                    if self.collection.durable:
+                        raise
+                    continue  # a power loss may leave anything of what was not synced
                 return Newest(item, start, tail.end, tail.is_ended, is_pending, _signature(fd, tail, is_pending))
         return Newest(None, is_pending=is_pending)
 
-    def _tail(self, fd: int, for_list: bool) -> "_Tail":
+    def _tail(self, fd: int) -> "_Tail":
         """Return what the last line of a file is that counts."""
         while True:
             tail = _read_tail(fd)
-            if not tail.rest and not for_list:
+            if not tail.rest:
                 return tail
             if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
                 try:
@@ -125,12 +132,23 @@ class Log:
 
     def _left_by_a_crash(self, fd: int) -> "_Tail":
         tail = _read_tail(fd)
-        try:
-            lines.decode(self.collection, self.key, tail.rest)
-        except DamagedItem:
+        line = self._whole_line(tail.rest)
+        if line is None:
             return tail
         self._sync(fd, new_file=tail.end == 0, new_folder=True)
-        return _Tail(tail.rest, tail.end + len(tail.rest), tail.rest, is_ended=False)
+        return _Tail(line, tail.end + len(line), tail.rest, is_ended=False)
+
+    def _whole_line(self, rest: bytes) -> bytes | None:
+        """Return the line that a crash left without its newline, if it is whole.
+
+        Zeros may stand in the place of the newline, and of what was written after it.
+        """
+        line = rest.partition(b"\0")[0]
+        try:
+            lines.decode(self.collection, self.key, line)
+        except DamagedItem:
+            return None
+        return line
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
         """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
@@ -171,8 +189,11 @@ class Log:
                 data = file.read()
         except FileNotFoundError:
             return []
-        end = newest.end if tier == NEWEST and start == newest.start else data.rfind(b"\n") + 1
-        return data[:end].removesuffix(b"\n").split(b"\n") if end else []
+        if tier == NEWEST and start == newest.start:
+            return data[:newest.end].removesuffix(b"\n").split(b"\n") if newest.end else []
+        *found, rest = data.split(b"\n")
+        last = self._whole_line(rest) if rest else None  # its newline was lost after the next file had been begun
+        return found if last is None else [*found, last]
 
     def _version(self, line: bytes) -> int:
         try:
@@ -187,14 +208,15 @@ class Log:
             with disk.opened(self.path(start, tier)) as fd:
                 yield fd
         except OSError as error:
-            if error.errno in disk.UNREADABLE:
-                raise lines.unreadable(self.collection, self.key, error) from error
-            raise
+            raise self._as_unreadable(error) from error
+
+    def _as_unreadable(self, error: OSError) -> Exception:
+        return lines.unreadable(self.collection, self.key, error) if error.errno in disk.UNREADABLE else error
 
     # Writing
 
     def append(self, newest: Newest, item: Item, announce: Callable[[], None]) -> Newest:
-        """Add a version, durably; ``announce`` is called before, while the file is locked.
+        """Add a version, durably; ``announce`` is called before it counts.
 
         Raises OSError where nothing was added, and StorageError where that is not known.
         """
@@ -214,13 +236,14 @@ class Log:
 
     @contextmanager
     def _locked(self, start: int) -> Iterator[int]:
-        """Open the file that begins with ``start`` for writing; a list that looks meanwhile looks again."""
+        """Open the file that begins with ``start`` for writing, locked."""
         with disk.opened(self.path(start), os.O_RDWR | os.O_CREAT) as fd:
             disk.wait_for_lock(fd, self.path(start))
             try:
                 yield fd
             finally:
-                fcntl.flock(fd, fcntl.LOCK_UN)
+                with suppress(OSError):
+                    fcntl.flock(fd, fcntl.LOCK_UN)
 
     def _file_for(self, newest: Newest, version: int) -> int:
         """Return the start of the file that takes a version."""
@@ -247,8 +270,9 @@ class Log:
         try:
             if size > offset:
                 os.ftruncate(fd, offset)  # what a crash left
-            announce()
-            disk.write_at(fd, line, offset)
+            disk.write_at(fd, line[:-1], offset)
+            announce()  # before the line is whole, so that none counts that a list was not told of
+            disk.write_at(fd, line[-1:], offset + len(line) - 1)
             self._sync(fd, new_file=offset == 0, new_folder=new_folder)
             disk.write_at(fd, b"\n", offset + len(line))
         except OSError as error:
@@ -260,8 +284,7 @@ class Log:
             os.ftruncate(fd, offset)
             self._sync(fd)
         except OSError as second:
-            detail = "The storage cannot answer now; it is not known whether this was stored."
-            raise StorageError(detail, log=f"write: {error}, then {second}") from error
+            raise _unknown(error, second) from error
 
     def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
         if self.is_durable:
@@ -271,20 +294,26 @@ class Log:
             if new_file and new_folder:
                 disk.sync_folder(os.path.dirname(self.folder))
 
-    def remove(self, newest: Newest, announce: Callable[[], None]) -> None:
+    def remove(self, announce: Callable[[], None]) -> None:
         """Remove all versions at once, durably; raises OSError where they are still there."""
         draft = disk.draft_of(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
-        with self._locked(newest.start):
-            announce()
-            os.rename(self.folder, draft)
-            try:
-                if self.is_durable:
-                    disk.sync_folder(os.path.dirname(self.folder))
-            except OSError:
-                os.rename(draft, self.folder)
-                raise
+        self._rename(self.folder, draft, announce)
         shutil.rmtree(draft, ignore_errors=True)
+
+    def _rename(self, old: str, new: str, announce: Callable[[], None]) -> None:
+        os.rename(old, new)
+        try:
+            announce()
+            if self.is_durable:
+                disk.sync_folder(os.path.dirname(old))
+        except OSError as error:
+            try:
+                os.rename(new, old)
+                announce()
+            except OSError as second:
+                raise _unknown(error, second) from error
+            raise
 
     def remove_file(self, start: int, tier: str = NEWEST) -> None:
         """Remove a file whose versions are not wanted any more, if it is there."""
@@ -303,23 +332,30 @@ class Log:
                 else:
                     self.remove_file(start, tier)
 
+    def remove_drafts(self) -> None:
+        """Remove what operations left that broke off; durably, and all that was removed before too."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(disk.draft_of(self.folder))
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.folder):
+                if name.startswith("."):
+                    os.unlink(f"{self.folder}/{name}")
+            disk.sync_folder(self.folder)
+            disk.sync_folder(os.path.dirname(self.folder))
+
     def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
         """Put these lines in the place of a file's content, durably, all or nothing."""
         disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
 
     def add_thinned(self, tier: str, added: list[bytes]) -> None:
-        """Add lines to a tier, durably; what a crash left there is cut off before."""
+        """Add lines to a tier, durably, all or nothing."""
         starts = self.starts(tier)
         start, there = (starts[-1], self.lines(starts[-1], tier, Newest(None))) if starts else (0, [])
-        end = sum(len(line) + 1 for line in there)
-        if not there or len(there) >= self.file_versions or end >= FILE_BYTES:
-            start, end = self._version(added[0]), 0
-        with disk.opened(self.path(start, tier), os.O_RDWR | os.O_CREAT) as fd:
-            os.ftruncate(fd, end)
-            disk.write_at(fd, b"".join(line + b"\n" for line in added), end)
-            self._sync(fd, new_file=end == 0)
+        if not there or len(there) >= self.file_versions or sum(map(len, there)) >= FILE_BYTES:
+            start, there = self._version(added[0]), []
+        self.rewrite(start, tier, there + added)
 
-    def restore(self, items: Iterable[Item]) -> None:
+    def restore(self, items: Iterable[Item], announce: Callable[[int], None]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
         draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions, is_durable=False)
         shutil.rmtree(draft.folder, ignore_errors=True)
@@ -332,11 +368,15 @@ class Log:
                     os.fsync(fd)
             disk.sync_folder(draft.folder)
             shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
-            os.rename(draft.folder, self.folder)
+            self._rename(draft.folder, self.folder, lambda: announce(newest.version))
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
-        disk.sync_folder(os.path.dirname(self.folder))
+
+
+def _unknown(error: OSError, second: OSError) -> StorageError:
+    detail = "The storage cannot answer now; it is not known whether this was stored."
+    return StorageError(detail, log=f"write: {error}, then {second}")
 
 
 class _Tail(NamedTuple):

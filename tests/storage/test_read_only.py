@@ -1,0 +1,174 @@
+"""Reading goes on where nothing can be written, also in a new process; what cannot be read is not taken for empty."""
+
+import errno
+import os
+import shutil
+
+import pytest
+from crash import check
+from crash.record import Failing
+from storekit import THINGS, metrics, open_files, past, put, remove
+
+from deploymetrics.errors import DamagedItem, StorageError
+
+
+@pytest.fixture
+def root():
+    with check.folder() as path:
+        yield path
+
+
+@pytest.fixture
+def instance(root):
+    """An instance with a, b and the deleted d."""
+    store = open_files(root / "instance")
+    for text in "12":
+        put(store, "a", text)
+    put(store, "b")
+    put(store, "d")
+    remove(store, "d")
+    return root / "instance"
+
+
+def read_only(root, error):
+    failing = Failing(root)
+    failing.begin(0, error, lasts=True)
+    failing.before = lambda name, path, is_change: is_change and Failing.before(failing, name, path, is_change)
+    return failing.in_place()
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.ENOSPC], ids=errno.errorcode.get)
+def test_reading_goes_on_where_nothing_can_be_written(root, instance, error):
+    store = open_files(instance)
+    store.items(THINGS)
+    with read_only(root, error):
+        for one in (store, open_files(instance)):
+            assert check.view(one, THINGS, "a") == [(2, "2"), (1, "1")]
+            assert check.view(one, THINGS, "d") == [(2, None), (1, "1")]
+            assert one.keys(THINGS) == ["a", "b", "d"]
+            assert metrics(one.version(THINGS, "a", 1)) == "1"
+            assert list(one.verify(THINGS)) == []
+            for attempt in (put, remove):
+                with pytest.raises(StorageError):
+                    attempt(one, "a")
+    assert put(store, "a", "3").version == 3
+
+
+def test_reading_goes_on_where_there_are_no_locks_and_writing_makes_them(root, instance):
+    shutil.rmtree(instance / "locks")
+    with read_only(root, errno.EROFS):
+        assert past(open_files(instance), "a") == [(2, "2"), (1, "1")]
+    assert put(open_files(instance), "a", "3").version == 3
+
+
+def test_an_instance_without_permission_to_write(root, instance):
+    """As another account, where that can be tried."""
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    for at, folders, files in os.walk(instance):
+        os.chmod(at, 0o500)
+    try:
+        assert past(open_files(instance), "a") == [(2, "2"), (1, "1")]
+        with pytest.raises(StorageError):
+            put(open_files(instance), "a")
+    finally:
+        for at, folders, files in os.walk(instance):
+            os.chmod(at, 0o700)
+
+
+class Unreadable(Failing):
+    """Nothing below ``part`` can be read."""
+
+    def __init__(self, root, part, error):
+        super().__init__(root)
+        self.part = part
+        self.error = error
+
+    def before(self, name, path, is_change):
+        if self.part in path and name in ("open", "pread", "read", "listdir", "scandir"):
+            raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EACCES], ids=errno.errorcode.get)
+@pytest.mark.parametrize("part", ["/a/0", "/things/a"], ids=["file", "folder"])
+@pytest.mark.parametrize("is_new", [False, True], ids=["used", "new"])
+def test_what_cannot_be_read_is_an_error_until_it_can(root, instance, part, error, is_new):
+    store = open_files(instance)
+    if not is_new:
+        store.items(THINGS)
+    put(open_files(instance), "a", "3")
+    with Unreadable(root, part, error).in_place():
+        for attempt in (
+            lambda: store.read(THINGS, "a"), lambda: past(store, "a"), lambda: store.version(THINGS, "a", 1),
+            lambda: put(store, "a", "4"), lambda: remove(store, "a"), lambda: store.purge(THINGS, "a", "alice"),
+        ):
+            with pytest.raises(DamagedItem):
+                attempt()
+        assert metrics(store.read(THINGS, "b")) == "1"
+        assert (store.items(THINGS).damaged, [item.key for item in store.items(THINGS).items]) == (("a",), ["b"])
+        assert "a" in dict(store.verify(THINGS))
+    assert check.view(store, THINGS, "a") == [(3, "3"), (2, "2"), (1, "1")]
+    assert put(store, "a", "4").version == 4
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_symbolic_links_are_not_followed(root, instance, what):
+    """Else an account that may write in the folder reads and writes with the rights of whoever starts a command."""
+    elsewhere = root / "elsewhere"
+    put(open_files(instance), "c", "7")
+    path = instance / "data/things/c"
+    if what == "file":
+        path /= f"{1:017d}.jsonl"
+    os.rename(path, elsewhere)
+    os.symlink(elsewhere, path)
+    store = open_files(instance)
+    for attempt in (lambda: store.read(THINGS, "c"), lambda: put(store, "c"), lambda: remove(store, "c")):
+        with pytest.raises(DamagedItem):
+            attempt()
+    assert store.items(THINGS).damaged == ("c",)
+    assert metrics(store.read(THINGS, "a")) == "2"
+
+
+def test_a_copy_is_not_written_through_a_link(root, instance):
+    (root / "elsewhere").write_text("precious")
+    (instance / "things/a.json").unlink()
+    os.symlink(root / "elsewhere", instance / "things/a.json")
+    assert put(open_files(instance), "a", "3").version == 3
+    assert (root / "elsewhere").read_text() == "precious"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_damaged_and_not_waited_for(instance, make):
+    store = open_files(instance)
+    make(instance / f"data/things/a/{3:017d}.jsonl")
+    for attempt in (lambda: store.read(THINGS, "a"), lambda: put(store, "a")):
+        with pytest.raises(DamagedItem):
+            attempt()
+    assert store.items(THINGS).damaged == ("a",)
+
+
+def test_a_file_in_the_place_of_a_folder_is_damaged(instance):
+    shutil.rmtree(instance / "data/things/a")
+    (instance / "data/things/a").touch()
+    store = open_files(instance)
+    for attempt in (lambda: store.read(THINGS, "a"), lambda: put(store, "a")):
+        with pytest.raises(DamagedItem):
+            attempt()
+    assert store.items(THINGS).damaged == ("a",)
+
+
+def test_an_instance_that_was_moved_away_is_not_made_anew(root, instance):
+    store, fresh = open_files(instance), open_files(instance)
+    put(store, "a", "3")
+    os.rename(instance, root / "away")
+    for one in (store, fresh):
+        for attempt in (
+            lambda: one.read(THINGS, "a"), lambda: one.items(THINGS), lambda: past(one, "a"), lambda: put(one, "a"),
+            lambda: put(one, "new"), lambda: remove(one, "a"), one.check, lambda: one.keys(THINGS),
+        ):
+            with pytest.raises(StorageError):
+                attempt()
+    assert os.listdir(root) == ["away"]
+    os.rename(root / "away", instance)
+    assert put(fresh, "a", "4").version == 4
+    assert check.view(store, THINGS, "a")[0] == (4, "4")
