@@ -22,7 +22,7 @@ test: $(TEST)  ## Install what the tests need, and pass all of them.
 	$(PYTEST)
 
 test-fast: $(TEST)  ## Pass the tests that start no processes and take no seconds.
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -n 2 -m 'not slow'
 
 coverage: $(TEST)  ## Pass all tests and show the lines that none ran, in processes that they start too.
 	$(PYTEST) --cov
