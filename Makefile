@@ -22,7 +22,7 @@ test: $(TEST)  ## Install what the tests need, and pass all of them.
 	$(PYTEST)
 
 test-fast: $(TEST)  ## Pass the tests that start no processes and take no seconds.
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -n 2 -m 'not slow'
 
 kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
 	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
