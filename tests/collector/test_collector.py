@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import sys
 
 import msgspec
 import pytest
+from storekit import newest_file
 
 from deploymetrics.collector.isolation import Outcome, Stop
 from deploymetrics.collector.task import COLLECTOR, DeploymentMetricsCollectorTask, SourceState, Timing, read_states
@@ -393,9 +395,8 @@ def test_what_a_full_disk_refuses_is_remembered(deployment, monkeypatch):
 
 def damage(deployment, kind, name):
     """Damage the file of an item; its path."""
-    path = os.path.join(deployment.store.root, kind, f"{name}.json")
-    with open(path, "w") as file:
-        file.write("{")
+    path = newest_file(deployment.store.root, kind, name)
+    path.write_text("{\n")
     return path
 
 
@@ -408,7 +409,7 @@ def damaged(deployment):
     deployment.two.answer = {"number_of_tags": 2, "number_of_versions": 3}
     yield path
     with open(path) as file:
-        assert file.read() == "{"
+        assert file.read() == "{\n"
 
 
 def test_a_damaged_record_is_named_and_stops_its_source_only(deployment, damaged, caplog):
@@ -457,13 +458,13 @@ def test_a_damaged_document_is_not_overwritten(deployment):
     with pytest.raises(DamagedItem):
         deployment.run(first=True)
     with open(path) as file:
-        assert file.read() == "{"
+        assert file.read() == "{\n"
     assert deployment.state().values == {"number_of_endpoints": "6"}
 
 
 def test_a_document_that_is_gone_is_written_again(deployment):
     deployment.run()
-    os.remove(os.path.join(deployment.store.root, "deploymentmetrics", "platform.json"))
+    shutil.rmtree(os.path.join(deployment.store.root, "data", "deploymentmetrics", "platform"))
     deployment.run(first=True)
     assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "1"}]
 

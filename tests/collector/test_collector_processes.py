@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from storekit import newest_file
 
 from deploymetrics.collector.isolation import Stop
 from deploymetrics.collector.process import CollectorProcess, RunnerLock
@@ -182,12 +184,12 @@ def test_status_of_a_deployment_that_never_collected(deployment):
 def test_status_tells_of_a_damaged_document_and_a_damaged_record(deployment):
     deployment.run("collect")
     assert deployment.run("collect", "--status").returncode == 0
-    (deployment.instance / "deploymentmetrics" / "platform.json").write_text("{")
+    newest_file(deployment.instance, "deploymentmetrics", "platform").write_text("{\n")
     status = deployment.run("collect", "--status")
     assert status.returncode == 1
     assert "document: The stored item 'platform' of deploymentmetrics is damaged" in status.stdout
-    (deployment.instance / "deploymentmetrics" / "platform.json").unlink()
-    (deployment.instance / "collector" / "probe.json").write_text("{")
+    shutil.rmtree(deployment.instance / "data" / "deploymentmetrics" / "platform")
+    newest_file(deployment.instance, "collector", "probe").write_text("{\n")
     status = deployment.run("collect", "--status")
     assert status.returncode == 1
     assert "document: last written never" in status.stdout and "probe: damaged, and not asked\n" in status.stdout
@@ -196,7 +198,7 @@ def test_status_tells_of_a_damaged_document_and_a_damaged_record(deployment):
 def test_status_tells_of_a_collector_that_is_overdue(deployment):
     deployment.environment["DEPLOYMETRICS_COLLECT_TIMEOUT_SECONDS"] = "20"
     deployment.run("collect")
-    path = deployment.instance / "collector" / "server.json"
+    path = newest_file(deployment.instance, "collector", "server")
     next_attempt = re.search(r'"nextAttempt":([0-9.]+)', path.read_text())[1]
     path.write_text(path.read_text().replace(next_attempt, str(float(next_attempt) - 100)))
     status = deployment.run("collect", "--status")

@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import os
 import threading
+from pathlib import Path
 
 import msgspec
 
@@ -146,6 +147,11 @@ class OtherProcess:
         self.pipe.send(None)
         self.process.join()
         self.pipe.close()
+
+
+def newest_file(instance, collection, key):
+    """The file with the newest version of a key, for damaging it."""
+    return max(Path(instance, "data", collection, key).glob("*.jsonl"))
 
 
 def files_below(folder):

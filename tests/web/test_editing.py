@@ -20,7 +20,7 @@ MARKED = "1 │ {&#34;a&#34;: 1,\n2 │  &#34;b&#34;: }\n  │       ^"
 ])
 def test_the_check_says_where(pages, save, text, words):
     item = save("custom", b"1")
-    answer = pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.etag))
+    answer = pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision))
     assert answer.status_code in (400, 413)
     assert [word for word in words if word not in answer.text] == [] and 'aria-invalid="true"' in answer.text
 
@@ -35,7 +35,7 @@ def test_tags_that_cannot_be(pages, services, tag):
 def test_a_document_of_the_largest_size_is_edited(pages, save, services):
     item = save("custom", b"1")
     text = '["' + "é" * 524_286 + '"]'
-    assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.etag)).status_code == 302
+    assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)).status_code == 302
     assert bytes(services.service.get("custom").record.metrics).decode() == text
 
 
@@ -49,11 +49,11 @@ def test_nothing_is_created_over_what_is_there(pages, save, services):
 def test_deleted_in_between(pages, save, services):
     item = save("custom", b"1")
     services.service.delete("custom", "bob")
-    page = text_of(pages.post("/tags/custom/edit", data={"metrics": "2", "etag": item.etag}), 412)
+    page = text_of(pages.post("/tags/custom/edit", data={"metrics": "2", "etag": item.revision}), 412)
     assert "The document was deleted while you were editing" in page
     item = save("custom", b"1")
     save("custom", b"2")
-    page = text_of(pages.post("/tags/custom/delete", data={"etag": item.etag}), 412)
+    page = text_of(pages.post("/tags/custom/delete", data={"etag": item.revision}), 412)
     assert "It is not deleted" in page and services.service.get("custom").version == 4
 
 
@@ -70,10 +70,10 @@ def test_the_platform_is_shown_and_not_edited(pages, services):
 def test_a_form_that_is_sent_twice_is_stored_once(pages, save, services):
     item = save("custom", b"1")
     for _ in range(2):
-        assert pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.etag}).status_code == 302
+        assert pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision}).status_code == 302
     assert "Saved as version 2." in text_of(pages.get("/tags/custom")) and services.service.get("custom").version == 2
     save("custom", b"[2]")
-    assert "Differences" in text_of(pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.etag}), 412)
+    assert "Differences" in text_of(pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision}), 412)
 
 
 def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):
@@ -82,14 +82,14 @@ def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):
     item = save("custom", metrics)
     text = rawjson.indented(metrics).replace("\n", "\r\n")
     assert len(text) > 2 * 2**20
-    assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.etag)).status_code == 302
+    assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)).status_code == 302
     assert bytes(services.service.get("custom").record.metrics) == metrics
 
 
 def test_a_text_that_is_far_too_long_comes_back(app, pages, save):
     item = save("custom", b"1")
     text = '"' + "x" * 7 * 2**20 + '"'
-    page = text_of(pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.etag)), 413)
+    page = text_of(pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)), 413)
     assert "x" * 7 * 2**20 in page
     page = text_of(app.test_client().post("/tags/custom/edit", **multipart(metrics=text), headers=OWN), 401)
     assert "x" * 7 * 2**20 in page
@@ -102,7 +102,7 @@ def test_a_full_disk_loses_nothing_typed(pages, save, services, monkeypatch, cap
         raise StorageFull(log="no space in /srv")
 
     monkeypatch.setattr(services.service, "save", full)
-    answer = pages.post("/tags/custom/edit", data={"metrics": "[1, 2]", "etag": item.etag})
+    answer = pages.post("/tags/custom/edit", data={"metrics": "[1, 2]", "etag": item.revision})
     page = text_of(answer, 507)
     assert ">\n[1, 2]</textarea>" in page and "Request id: " in page and "/srv" not in page
     assert "no space in /srv" in caplog.text and answer.headers["Retry-After"] == "5"
@@ -111,11 +111,11 @@ def test_a_full_disk_loses_nothing_typed(pages, save, services, monkeypatch, cap
 def test_what_was_typed_survives_the_end_of_a_session(app, master, save):
     item = save("custom", b"[1]")
     client = app.test_client()
-    typed = {"metrics": "[1,\n</textarea><b>2", "etag": item.etag, "new-password": "a secret"}
+    typed = {"metrics": "[1,\n</textarea><b>2", "etag": item.revision, "new-password": "a secret"}
     page = text_of(client.post("/tags/custom/edit", data=typed, headers=OWN), 401)
     assert "[1,\n&lt;/textarea&gt;&lt;b&gt;2</textarea>" in page and "a secret" not in page
     form = {"name": "master-operator", "password": PASSWORD, "next": "/tags/custom/edit",
-            "kept.metrics": typed["metrics"], "kept.etag": item.etag}
+            "kept.metrics": typed["metrics"], "kept.etag": item.revision}
     page = text_of(client.post("/login", data=form, headers=OWN))
     assert 'action="/tags/custom/edit"' in page and 'name="metrics">\n[1,\n&lt;/textarea&gt;' in page
 

@@ -7,6 +7,7 @@ import re
 import pytest
 from conftest import PASSWORD
 from problems import assert_problem
+from storekit import newest_file
 
 from deploymetrics import create_app
 from deploymetrics.errors import StorageError, StorageFull
@@ -208,9 +209,8 @@ def test_a_storage_that_fails_when_it_asks_who_is_there(logged_in, services, mon
 def test_a_damaged_document_is_named_and_the_others_go_on(master, tmp_path):
     for tag in ("good", "bad"):
         master.post(f"{LIST}/{tag}", data="1")
-    (tmp_path / "instance" / "deploymetrics").mkdir(exist_ok=True)
-    file = next((tmp_path / "instance").glob("deploymentmetrics/bad.json"))
-    file.write_bytes(b'{"tag": "bad", "met')
+    file = newest_file(tmp_path / "instance", "deploymentmetrics", "bad")
+    file.write_bytes(b'{"tag": "bad", "met\n')
     damaged = assert_problem(master.get(f"{LIST}/bad"), 503, "damaged-item")
     assert "bad" in damaged["detail"] and ".json" not in damaged["detail"]
     assert_problem(master.post(f"{LIST}/bad", data="2"), 503, "damaged-item")

@@ -9,6 +9,7 @@ import pytest
 from conftest import PASSWORD, Person
 from pagekit import text_of
 from problems import assert_problem
+from storekit import newest_file
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
@@ -125,7 +126,7 @@ def test_deleted_documents_are_found(pages, save, services, clock):
 def test_a_deleted_document_with_a_damaged_history_is_named(pages, save, services, tmp_path):
     save("bad", b"1")
     services.service.delete("bad", "carol")
-    file = next((tmp_path / "instance" / "history" / "deploymentmetrics" / "bad").iterdir())
+    file = newest_file(tmp_path / "instance", "deploymentmetrics", "bad")
     file.write_bytes(b"X" + file.read_bytes()[:-5])
     assert "1 stored document cannot be read" in text_of(pages.get("/?state=deleted"))
 
@@ -175,7 +176,7 @@ def test_fresh_quiet_and_stale(master, save, services, clock):
 def test_a_damaged_document_is_named(pages, save, tmp_path):
     save("good", b"1")
     save("bad", b"1")
-    (tmp_path / "instance" / "deploymentmetrics" / "bad.json").write_bytes(b"{")
+    newest_file(tmp_path / "instance", "deploymentmetrics", "bad").write_bytes(b"{\n")
     page = pages.get("/")
     assert tags_of(page) == ["good"] and "1 stored document cannot be read" in page.text
 
@@ -191,7 +192,7 @@ def test_a_damaged_history_harms_its_own_page_only(pages, save, tmp_path):
     for number in range(3):
         save("bad", b"%d" % number)
         save("good", b"%d" % number)
-    file = next((tmp_path / "instance" / "history" / "deploymentmetrics" / "bad").iterdir())
+    file = newest_file(tmp_path / "instance", "deploymentmetrics", "bad")
     file.write_bytes(b"X" + file.read_bytes())
     assert tags_of(pages.get("/")) == ["bad", "good"]
     page = text_of(pages.get("/tags/bad"))
@@ -298,7 +299,7 @@ def test_hostile_tags_and_values(pages, save, services):
         assert page.count("<script") == 1 and "<img" not in page and "\u202e</bdi></h1>" not in page
     assert "⟨U+202E⟩" in text_of(pages.get(f"/tags/{tag}"))
     item = services.service.get(HOSTILE)
-    pages.post(f"/tags/{tag}/delete", data={"etag": item.etag})
+    pages.post(f"/tags/{tag}/delete", data={"etag": item.revision})
     assert "\u202e is deleted" not in text_of(pages.get("/"))
 
 
@@ -328,8 +329,8 @@ def test_history_compared_and_brought_back(pages, save, services):
     assert "<del><bdi>1.10</bdi></del>" in page and "<ins><bdi>&#34;1.10&#34;</bdi></ins>" in page
     assert "1 value is the same" in page
     page = text_of(pages.post("/tags/custom/versions/1/restore", data={"etag": "old"}), 412)
-    assert "Nothing is brought back" in page and f'name="etag" value="{item.etag}"' in page
-    assert pages.post("/tags/custom/versions/1/restore", data={"etag": item.etag}).status_code == 302
+    assert "Nothing is brought back" in page and f'name="etag" value="{item.revision}"' in page
+    assert pages.post("/tags/custom/versions/1/restore", data={"etag": item.revision}).status_code == 302
     assert bytes(services.service.get("custom").record.metrics) == b'{"a":1.10,"b":"x"}'
 
 
