@@ -214,7 +214,7 @@ def test_a_damaged_document_is_named_and_the_others_go_on(master, tmp_path):
     damaged = assert_problem(master.get(f"{LIST}/bad"), 503, "damaged-item")
     assert "bad" in damaged["detail"] and ".json" not in damaged["detail"]
     assert_problem(master.post(f"{LIST}/bad", data="2"), 503, "damaged-item")
-    assert file.read_bytes() == b'{"tag": "bad", "met'
+    assert file.read_bytes() == b'{"tag": "bad", "met\n'
     answer = master.get(LIST)
     assert [document["tag"] for document in answer.json] == ["good"]
     assert (answer.headers["Deploymetrics-Damaged"], answer.headers["Deploymetrics-Damaged-Count"]) == ("bad", "1")
