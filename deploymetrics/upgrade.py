@@ -140,7 +140,7 @@ class OldFiles:
         """Return the value of the current item of a key, and what the storage said of it; None without one."""
         path = f"{self.root}/{name}/{lines.name_of(key)}{copies.SUFFIX}"
         try:
-            fields = _decode_fields(rawjson.compact(disk.read_file(path)))
+            fields = _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
         except FileNotFoundError:
             return None
         except (ValueError, msgspec.MsgspecError, DeploymetricsError) as error:

@@ -185,6 +185,12 @@ def test_a_file_behind_its_history_gives_way(folder, clock):
     assert b".99" in services.service.get("custom").value
 
 
+def test_the_deepest_metrics_are_brought_over(folder, clock):
+    value = b'{"tag":"deep","metrics":%s,"lastChanged":"12 Jan 2018 12:00"}' % (b"[" * 512 + b"]" * 512)
+    (folder / "deploymentmetrics/deep.json").write_bytes(value)
+    assert start(folder, clock).service.get("deep").value == value
+
+
 def test_a_file_that_was_removed_stays_removed(folder, clock):
     os.unlink(folder / "deploymentmetrics/custom.json")
     services = start(folder, clock)

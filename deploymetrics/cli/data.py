@@ -65,7 +65,8 @@ def purge(tag: str, version: int | None) -> None:
     Where the current version goes, the document is deleted. Backups and exports have it still.
     """
     author = f"{AUTHOR} ({getpass.getuser()})"
-    click.echo(f"{services().service.purge(tag, author, version)} versions removed")
+    number = services().service.purge(tag, author, version)
+    click.echo(f"{number} version{'s' * (number != 1)} removed")
 
 
 @click.command()

@@ -140,7 +140,7 @@ def _import_expectation(store: Storage, record: ExpectationRecord, number: int, 
 def _read(number: int, line: bytes) -> _Line:
     tag = None
     try:
-        members = _decode(rawjson.compact(line.strip()))
+        members = _decode(rawjson.compact(line.strip(), rawjson.AROUND_METRICS))
         if "expectation" in members:
             record = _expectation(members["expectation"])
             return _Line(number, record.tag, expectation=record)

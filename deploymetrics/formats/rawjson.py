@@ -1,7 +1,7 @@
 """JSON as text: checked, compacted and taken apart without any number ever becoming a float.
 
 A document comes back digit for digit, so its text is what is stored. ``compact`` is the gate: whatever it returns is
-strict RFC 8259, at most ``MAX_DEPTH`` deep, and can be parsed by everything else in the project.
+strict RFC 8259, not too deep, and can be parsed by everything else in the project.
 """
 
 import json
@@ -15,6 +15,8 @@ from ..errors import MalformedBody
 
 #: How deep arrays and objects may nest. Well under Python's recursion limit, whatever called us.
 MAX_DEPTH = 512
+#: How deep an object may nest that holds metrics, such as a whole document.
+AROUND_METRICS = MAX_DEPTH + 1
 
 _WHITE = " \t\r\n"
 _BOM = "\ufeff"
@@ -69,14 +71,15 @@ def decode(body: bytes, code: str) -> str:
     return text
 
 
-def compact(body: bytes) -> bytes:
+def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
     """Return the same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
 
     Raises ``MalformedBody`` with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
-    surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``MAX_DEPTH``.
+    surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``max_depth``, which is
+    ``AROUND_METRICS`` for a text that has metrics as a member.
     """
     text = decode(body, "malformed-json")
-    _check_depth(body, text)
+    _check_depth(body, text, max_depth)
     try:
         return msgspec.json.format(body, indent=-1)
     except msgspec.DecodeError as error:
@@ -108,17 +111,17 @@ def quote(string: str) -> str:
     return _ENCODER.encode(string)
 
 
-def _check_depth(body: bytes, text: str) -> None:
-    """Raise MalformedBody at the bracket that goes over ``MAX_DEPTH``."""
+def _check_depth(body: bytes, text: str, max_depth: int) -> None:
+    """Raise MalformedBody at the bracket that goes over ``max_depth``."""
     # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") <= max_depth:
         return
     brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
     for number, depth in enumerate(accumulate(map(_STEP.__getitem__, brackets)), 1):
-        if depth > MAX_DEPTH:
+        if depth > max_depth:
             found = (match for match in _STRING_OR_BRACKET.finditer(body) if match[0][0] in _STEP)
             offset = len(body[: next(islice(found, number - 1, None)).start()].decode())
-            raise malformed(text, offset, f"The body is nested deeper than {MAX_DEPTH} levels.", "too-deep")
+            raise malformed(text, offset, f"The body is nested deeper than {max_depth} levels.", "too-deep")
 
 
 def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:

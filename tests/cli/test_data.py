@@ -66,6 +66,13 @@ def test_history_prints_the_versions(service, invoke):
     assert invoke("history", "never").exit_code != 0
 
 
+@pytest.mark.parametrize(("writes", "said"), [(1, "1 version removed\n"), (3, "3 versions removed\n")])
+def test_purge_says_how_many_went(service, invoke, writes, said):
+    for _ in range(writes):
+        service.save("custom", b"1", "alice")
+    assert invoke("purge", "custom").stdout == said
+
+
 def test_verify_knows_every_collection():
     collections = [one for one in gc.get_objects() if isinstance(one, Collection)]
     ours = {one.name for one in collections if one.record.__module__.startswith("deploymetrics.")}

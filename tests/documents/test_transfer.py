@@ -30,6 +30,15 @@ def outcomes(store, lines):
     return [outcome for _, outcome, _ in done]
 
 
+def test_the_deepest_metrics_come_back(services, folder, clock):
+    services.service.save("x", b"[" * 512 + b"]" * 512, "a")
+    lines = list(transfer.export_tag(services.service.store, "x"))
+    there = open_files(folder / "elsewhere", clock)
+    assert outcomes(there, lines) == [IMPORTED]
+    assert list(transfer.export_tag(there, "x")) == lines
+    assert outcomes(there, [lines[0].replace(b"[", b"[[", 1).replace(b"]", b"]]", 1)]) == [REFUSED]
+
+
 def test_an_export_is_there_also_where_trimming_is_behind(folder, clock):
     store = open_files(folder, clock, versions=3)
     for number in range(10):

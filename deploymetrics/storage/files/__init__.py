@@ -203,7 +203,8 @@ class FileStorage(Storage):
                 disk.sync_folder(log.folder)
             self._update_copy(collection, key)
             copies.sync(self.root, collection, key)
-            _log.warning("%s/%s: %d versions were purged by %s", collection.name, key, len(gone), author)
+            if gone:
+                _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, len(gone))
             return len(gone)
 
     def trim(self, collection: Collection, key: str) -> int:

@@ -45,5 +45,5 @@ def _copies(storage: "FileStorage", collection: Collection, *, repair: bool) -> 
     for key in sorted(keys):
         with suppress(DamagedItem):  # told above
             if not storage.has_right_copy(collection, key, repair=repair):
-                done = "was written again" if repair else "is not that of the current version"
+                done = "was put right" if repair else "is not that of the current version"
                 yield key, f"the copy {collection.name}/{lines.name_of(key)}{copies.SUFFIX} {done}"
