@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from ..config import INSTANCE
 from ..errors import DeploymetricsError
@@ -16,6 +17,12 @@ from .task import DeploymentMetricsCollectorTask
 
 STOP_SECONDS = 1
 LONGEST_PAUSE = 60
+#: The folder with this package, and a program that runs it from there.
+_HOME = str(Path(__file__).parents[2])
+_MAIN = (
+    "import sys; home = sys.argv.pop(1); sys.path[:0] = [] if home in sys.path else [home];"
+    " from deploymetrics.cli import main; main(prog_name='deploymetrics')"
+)
 log = logging.getLogger(__name__)
 
 
@@ -103,7 +110,8 @@ class CollectorProcess:
         lasted = now - self._not_before > LONGEST_PAUSE
         self._pause = 1 if lasted else min(2 * self._pause, LONGEST_PAUSE)
         self._not_before = now + self._pause
-        command = [sys.executable, "-m", "deploymetrics", "collect", "--forever", "--until-stdin-ends"]
+        # Not with -m, which would take a package of our name in the current folder, such as an older checkout.
+        command = [sys.executable, "-P", "-c", _MAIN, _HOME, "collect", "--forever", "--until-stdin-ends"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
 
     def restart(self) -> None:

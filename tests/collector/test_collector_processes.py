@@ -331,6 +331,19 @@ def test_a_collector_that_cannot_start_is_not_started_all_the_time(tmp_path, mon
     assert 5 < len(started) < 15
 
 
+def test_the_collector_is_of_this_package_whatever_the_current_folder_has(tmp_path, monkeypatch):
+    commands = []
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", lambda command, **kwargs: commands.append(command) or Dead())
+        CollectorProcess(tmp_path).ensure()
+    (tmp_path / "deploymetrics").mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (tmp_path / "deploymetrics" / name).write_text("raise SystemExit('another deploymetrics')\n")
+    done = subprocess.run([*commands[0], "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert "--forever" in done.stdout
+
+
 class Dead:
     """A process that ended at once."""
 
