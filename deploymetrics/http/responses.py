@@ -4,6 +4,7 @@ Each function answers the current request. Those for reading evaluate its precon
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,7 +18,7 @@ from ..documents.precondition import ANY, is_unmodified
 from ..documents.service import DOCUMENTS, Item, Listing, Page, version_json
 from ..errors import DeploymetricsError, PreconditionFailed
 from ..formats import besxml
-from .negotiation import JSON, XML
+from .negotiation import JSON, XML, choose_format
 from .preconditions import etag_of
 from .requests import Request, current_request
 
@@ -143,10 +144,10 @@ def empty_response() -> Response:
 def problem_response(error: DeploymetricsError, *, request_id: str | None = None) -> Response:
     """Return a DeploymetricsError as RFC 9457 says, in the format that was asked for, JSON where that is unclear."""
     request = current_request()
-    try:
+    form = JSON
+    with suppress(DeploymetricsError):
+        form = choose_format(request.environ.get("HTTP_ACCEPT"), None)
         form = request.format
-    except DeploymetricsError:
-        form = JSON
     problem = error.problem(request_id)
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
     headers = {**_NO_STORE, **error.headers}

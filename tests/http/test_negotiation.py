@@ -101,6 +101,8 @@ def test_another_output_is_400(master, output):
     assert master.get(LIST).data == b"[]"
     master.post(URL, data="1")
     assert_problem(master.get(URL, query_string={"output": output}), 400, "invalid-fields")
+    answer = master.get(LIST, query_string={"output": output}, headers={"Accept": "application/xml"})
+    assert_problem(answer, 400, "invalid-fields", "xml")
 
 
 @pytest.mark.parametrize("method", ["post", "put"])
