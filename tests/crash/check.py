@@ -1,4 +1,4 @@
-"""Record operations of the storage, rebuild every state that a crash may leave of them, and check what it makes of it."""
+"""Record operations of the storage, rebuild every state that a crash may leave, and check what it makes of it."""
 
 import itertools
 import os
@@ -28,7 +28,7 @@ class Work(NamedTuple):
     """Operations on a collection of an instance folder ``below`` an empty one, under the limits of a Retention.
 
     A step is (key, text) for a write, None as the text deletes; (key, [texts]) for a restore; (key, number) purges a
-    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged after a crash, in the end.
+    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged in the end.
     """
 
     steps: list
@@ -39,7 +39,7 @@ class Work(NamedTuple):
 
 
 class Promise:
-    """What may be found of a key: ``newest`` maps each newest (version, metrics) that may be to what must be there then.
+    """What may be found of a key: ``newest`` maps each newest (version, metrics) to what must be there then.
 
     ``may`` is all that may be there.
     """

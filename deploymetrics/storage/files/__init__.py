@@ -169,7 +169,7 @@ class FileStorage(Storage):
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
                 if not dry_run:
-                    self._announce(collection, key, newest.version)()  # who restored them may have been killed before that
+                    self._announce(collection, key, newest.version)()  # who restored them may have been killed
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
@@ -207,6 +207,8 @@ class FileStorage(Storage):
             return len(gone)
 
     def trim(self, collection: Collection, key: str) -> int:
+        if collection.copies:
+            self.has_right_copy(collection, key, repair=True)
         with self.locked(collection, key), disk.storage_errors("trim"):
             log, newest, now = self.log(collection, key), self._newest(collection, key), self.clock.now()
             if newest.item is None or not collection.history:
