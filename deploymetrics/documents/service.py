@@ -25,7 +25,6 @@ from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
 
-
 _log = logging.getLogger(__name__)
 
 

@@ -115,7 +115,7 @@ def _exists(path):
 class Recorder(Calls):
     """Records changes below ``root``, which has to be empty, as the Disk takes them.
 
-    ``skip`` is a sync that is left out, as ``sites`` names it. With ``kill_at`` the process ends before its change of that
+    ``skip`` is a sync that is left out, as ``sites`` names it. With ``kill_at`` the process ends before its change of
     number, and does nothing more. ``counted`` is the number of changes.
     """
 
