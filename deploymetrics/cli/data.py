@@ -73,8 +73,8 @@ def purge(tag: str, version: int | None) -> None:
 def trim() -> None:
     """Remove what is past HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS, for every document.
 
-    Writes do the same a little at a time, and the collector once a day; this is for lowered limits, and where no collector
-    runs.
+    Writes do the same a little at a time, and the collector once a day; this is for lowered limits, and where there is
+    no collector.
     """
     files = services().service.tidy(lambda: False)
     click.echo(f"{files} files of old versions removed or shortened")
