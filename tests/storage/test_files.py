@@ -8,7 +8,7 @@ import stat
 
 import pytest
 from storekit import (
-    PLAIN, THINGS, VOLATILE, OtherProcess, Thing, files_below, in_processes, metrics, open_files, past, put, remove,
+    PLAIN, THINGS, VOLATILE, Thing, files_below, in_processes, metrics, open_files, past, put, remove,
     value, versions,
 )
 
