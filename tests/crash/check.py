@@ -112,10 +112,16 @@ def _carry_out(work, recorder, root, is_looked_at):
             recorder.kill_at = store = None
             recorder.note("killed")
             close_below(root)
-            is_known = is_looked_at
-            if is_looked_at:
+            # Readers cannot know of a rename of a whole log that is not durable yet; the next write makes it so.
+            is_known = is_looked_at and not is_rename(work.collection, what)
+            if is_known:
                 store = open_files(root / work.below, clock, **work.limits)
                 recorder.note("end", key, "read", see())
+
+
+def is_rename(collection, what):
+    """Return True for a step that is done by the rename of a folder."""
+    return isinstance(what, list) or (what is None and not collection.history)
 
 
 def carry_out(store, collection, key, what):
@@ -327,7 +333,7 @@ def kill_beside_another(work, step, kill_at):
             carry_out(open_files(root / work.below, HeldClock(), **work.limits), work.collection, key, what)
         other = other or open_files(root / work.below, HeldClock(), **work.limits)
         # A whole log comes and goes by a rename; a list that was not told of it is told by the next write of the key.
-        is_renamed = isinstance(what, list) or (what is None and not work.collection.history)
+        is_renamed = is_rename(work.collection, what)
         found = (history if is_renamed else view)(other, work.collection, key)
         if is_renamed:
             carry_out(other, work.collection, key, "0")

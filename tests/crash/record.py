@@ -17,7 +17,9 @@ import deploymetrics.storage
 from .disk import ROOT, Disk
 
 #: Calls that change something on the disk, or make it durable.
-CHANGES = ("pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")
+CHANGES = (
+    "pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir",
+)
 READS = ("pread", "read", "stat", "lstat", "fstat", "listdir", "scandir", "dup", "close")
 _REAL = {name: getattr(os, name) for name in ("open", "access", *CHANGES, *READS)}
 _PACKAGE = os.path.dirname(deploymetrics.storage.__file__)
