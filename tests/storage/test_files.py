@@ -411,8 +411,11 @@ def test_a_list_that_looks_during_a_write_looks_again(store, other, monkeypatch,
         other.items(collection)
         return result
 
-    for write in (lambda: put(store, "a", "2", collection=collection), lambda: remove(store, "a", collection=collection),
-                  lambda: put(store, "a", "3", collection=collection)):
+    for write in (
+        lambda: put(store, "a", "2", collection=collection),
+        lambda: remove(store, "a", collection=collection),
+        lambda: put(store, "a", "3", collection=collection),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(os, step, look)
             item = write()

@@ -1,8 +1,9 @@
 """All items of a collection, kept in memory and brought up to date by what changed since.
 
-Every writer adds the name of its key to the file ``.changes`` of the collection, just before its line is whole. So a list
-looks at nothing but the names that were added since, and again at those whose line was still being written then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place
-under a running server. Where the file is another one than before, everything is looked at.
+Every writer adds the name of its key to the file ``.changes`` of the collection, just before its line is whole. So a
+list looks at nothing but the names that were added since, and again at those whose line was still being written then.
+Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place under a
+running server. Where the file is another one than before, everything is looked at.
 """
 
 import errno

@@ -5,9 +5,10 @@
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
 A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, adds the line, syncs it and then adds the newline; before the line is whole it tells lists (listing.py).
-So no reader sees what a power loss could take back. A crash leaves at most a last line without its newline, in a file that nobody has locked: that line
-counts if it is whole, and whoever meets it syncs it first; the next writer ends it, or cuts off what is not whole.
+locks the file, adds the line, syncs it and then adds the newline; before the line is whole it tells lists
+(listing.py). So no reader sees what a power loss could take back. A crash leaves at most a last line without its
+newline, in a file that nobody has locked: that line counts if it is whole, and whoever meets it syncs it first; the
+next writer ends it, or cuts off what is not whole.
 
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
 time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
@@ -341,6 +342,7 @@ class Log:
                 if name.startswith("."):
                     os.unlink(f"{self.folder}/{name}")
             disk.sync_folder(self.folder)
+        with suppress(FileNotFoundError):
             disk.sync_folder(os.path.dirname(self.folder))
 
     def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
