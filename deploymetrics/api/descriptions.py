@@ -22,4 +22,6 @@ def openapi_document() -> Response:
 @public
 def xml_schema(name: str) -> Response:
     """Return a schema of the XML, at the address where BigFix has its own."""
-    return current_app.send_static_file(f"{name}.xsd")
+    response = current_app.send_static_file(f"{name}.xsd")
+    response.headers["Content-Type"] = "application/xml"  # as all XML here, without a charset
+    return response
