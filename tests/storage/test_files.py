@@ -25,7 +25,7 @@ from storekit import (
 
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import copies, disk, listing, log, remembered
+from deploymetrics.storage.files import changes, copies, disk, log, remembered
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -335,7 +335,7 @@ def look_at_all(store, other, number, *keys):
 
 @pytest.mark.parametrize("limit", [1, 20, 50, 1000])
 def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other, folder, monkeypatch, limit):
-    monkeypatch.setattr(listing, "CHANGES_BYTES", limit)
+    monkeypatch.setattr(changes, "CHANGES_BYTES", limit)
     assert other.items(THINGS).items == ()
     look_at_all(store, other, 60, "a", "b", "c")
     for turn in range(60):  # begun anew more than once since the last look
@@ -349,7 +349,7 @@ def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other
 
 def rotate_and_look(folder, number, keys):
     """The body of a process; keys of its own that it must see in the list at once."""
-    listing.CHANGES_BYTES = 100
+    changes.CHANGES_BYTES = 100
     store = open_files(folder)
     look_at_all(store, store, number, *(f"{os.getpid()}-{key}" for key in keys))
 
@@ -381,7 +381,7 @@ def test_a_list_that_broke_off_is_right_afterwards(store, other, folder, monkeyp
     for count in range(1, 9):
         items = [put(store, keys[0], str(count)), *items[1:]]
         for key in keys:
-            listing.Changes(folder / "data/things").add(key, 1)  # as writers that then broke off
+            changes.add(f"{folder}/data/things/{key}", 1)  # as writers that then broke off
         left, opened = [count], disk.opened
 
         def fail_later(path, how=os.O_RDONLY, left=left, opened=opened):
@@ -423,7 +423,7 @@ def test_a_version_whose_writer_was_killed_is_in_the_list_once_it_was_read(store
     put(store, "a", "1")
     other.items(THINGS)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(listing.Changes, "add", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(changes, "add", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         put(store, "a", "2")
     read = other.read(THINGS, "a")
     assert [item.revision for item in other.items(THINGS).items] == [read.revision]

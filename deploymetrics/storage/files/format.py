@@ -27,7 +27,7 @@ def prepare(root: str) -> None:
         raise SettingError(f"{path} does not say which format the instance has: {error}") from error
     if found != FORMAT:
         raise SettingError(
-            f"The instance folder {root} has the format {found}, and this release reads {FORMAT}."
+            f"The instance folder {root} has the format {found}; this release reads {FORMAT}."
             " Use the release that wrote it."
         )
 
@@ -48,10 +48,7 @@ def _make(root: str) -> int:
 
 def _write(data: str) -> None:
     """Write the file unless another process, which starts at the same time, has done so."""
-    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with disk.opened(f"{data}/.", os.O_DIRECTORY) as folder:
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not os.path.exists(f"{data}/format.json"):
             disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
-    finally:
-        os.close(folder)

@@ -87,22 +87,7 @@ def forget_deleted(log: Log, newest: Newest, retention: Retention, now: datetime
     item = newest.item
     if item is None or not item.deleted or item.changed_at >= as_precise(now - timedelta(days=retention.daily_days)):
         return 0
-    return keep_last_line(log, newest)
-
-
-def keep_last_line(log: Log, newest: Newest) -> int:
-    """Remove every version but the newest; how many files were removed or became shorter."""
-    files = [(start, tier) for tier in (NEWEST, HOURLY, DAILY) for start in log.starts(tier)]
-    changed = 0
-    for start, tier in files:
-        if (start, tier) != (newest.start, NEWEST):
-            log.remove_file(start, tier)
-            changed += 1
-    found = log.lines(newest.start, NEWEST, newest)
-    if len(found) > 1:
-        log.rewrite(newest.start, NEWEST, found[-1:])
-        changed += 1
-    return changed
+    return log.remove_versions(newest)
 
 
 def _last_version(log: Log, newest: Newest, tier: str) -> int:

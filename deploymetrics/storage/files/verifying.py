@@ -1,7 +1,7 @@
 """Reading all that the files of a collection say, and telling what is not right."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,10 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
         yield from _copies(storage, collection, repair=repair)
 
 
-def _strangers(folder: str, title: str, key_of: object) -> Iterator[tuple[str, str]]:
+def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(folder)):
-            if not name.startswith(".") and key_of(name) is None:  # type: ignore[operator]
+            if not name.startswith(".") and key_of(name) is None:
                 yield name, f"{title}/{name} is not the name of an item, and is not served"
 
 
