@@ -73,11 +73,10 @@ def purge(tag: str, version: int | None) -> None:
 def trim() -> None:
     """Remove what is past HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS, for every document.
 
-    Writes do the same a little at a time; this is for lowered limits, and for what nobody writes any more.
+    Writes do the same a little at a time, and the collector once a day; this is for lowered limits, and where there is
+    no collector.
     """
-    store = services().service.store
-    with _progress(store.keys(DOCUMENTS), "Trimming") as tags:
-        files = sum(store.trim(DOCUMENTS, tag) for tag in tags)
+    files = services().service.tidy(lambda: False)
     click.echo(f"{files} files of old versions removed or shortened")
 
 

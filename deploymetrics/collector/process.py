@@ -15,6 +15,8 @@ from .isolation import Stop
 from .task import DeploymentMetricsCollectorTask
 
 STOP_SECONDS = 1
+#: The one process of a deployment that is no worker also looks after old versions, so often.
+TIDY_SECONDS = 86400.0
 LONGEST_PAUSE = 60
 log = logging.getLogger(__name__)
 
@@ -145,9 +147,12 @@ def collect_forever(task: DeploymentMetricsCollectorTask, lock: RunnerLock, stop
             stop.wait(1)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
-        first = True
+        first, tidied_at = True, time.monotonic() - TIDY_SECONDS
         while not stop.wait(_round(task, lock, stop, first)):
             first = False
+            if time.monotonic() - tidied_at > TIDY_SECONDS:
+                tidied_at = time.monotonic()
+                task.service.tidy(lambda: stop.wait(0))
     lock.release()
 
 

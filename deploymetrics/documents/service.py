@@ -4,8 +4,9 @@ The API, the pages and the collector read and write documents only through this;
 storage directly.
 """
 
+import logging
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..clock import as_last_changed
-from ..errors import DamagedItem, NotFound, ReservedTag
+from ..errors import DamagedItem, NotFound, ReservedTag, StorageError
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
 from ..storage import Collection, Storage
@@ -23,6 +24,8 @@ from ..storage import Listing as Listing
 from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
+
+_log = logging.getLogger(__name__)
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -154,6 +157,21 @@ class Service:
         if not number:
             raise NotFound("There is no such version of this tag.", code="no-such-version")
         return number
+
+    def tidy(self, is_stopped: Callable[[], bool]) -> int:
+        """Thin out the history of every document, and make copies right that a crash left behind; how many files went.
+
+        It ends early when ``is_stopped`` says so. A document that cannot be tidied is logged.
+        """
+        files = 0
+        for tag in self.store.keys(DOCUMENTS):
+            if is_stopped():
+                break
+            try:
+                files += self.store.trim(DOCUMENTS, tag)
+            except StorageError as error:
+                _log.warning("the history of a document was not thinned out: %s", error.log or error.detail)
+        return files
 
     def changed_before(self, item: Item) -> str:
         """Return when the version before an Item was written, empty for the first one.

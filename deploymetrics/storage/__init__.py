@@ -171,6 +171,7 @@ class Storage(ABC):
         """Remove the versions of a key that are past the Retention; return how many files or rows went.
 
         Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
+        A copy that a crash left behind is made right, too.
         """
 
     @abstractmethod

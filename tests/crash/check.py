@@ -1,4 +1,4 @@
-"""Record operations of the storage, rebuild every state that a crash may leave of them, and check what it makes of it."""
+"""Record operations of the storage, rebuild every state that a crash may leave, and check what it makes of it."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ from storekit import THINGS, open_files, put, remove, value
 from deploymetrics.storage import Collection, Item
 
 from .disk import Disk, materialise
-from .record import Killed, Recorder, tree
+from .record import Killed, Killing, Recorder, tree
 
 #: Enough versions that three are in a file.
 LIMITS = {"versions": 24}
@@ -28,7 +28,7 @@ class Work(NamedTuple):
     """Operations on a collection of an instance folder ``below`` an empty one, under the limits of a Retention.
 
     A step is (key, text) for a write, None as the text deletes; (key, [texts]) for a restore; (key, number) purges a
-    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged after a crash, in the end.
+    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged in the end.
     """
 
     steps: list
@@ -39,7 +39,7 @@ class Work(NamedTuple):
 
 
 class Promise:
-    """What may be found of a key: ``newest`` maps each newest (version, metrics) that may be to what must be there then.
+    """What may be found of a key: ``newest`` maps each newest (version, metrics) to what must be there then.
 
     ``may`` is all that may be there.
     """
@@ -112,10 +112,16 @@ def _carry_out(work, recorder, root, is_looked_at):
             recorder.kill_at = store = None
             recorder.note("killed")
             close_below(root)
-            is_known = is_looked_at
-            if is_looked_at:
+            # Readers cannot know of a rename of a whole log that is not durable yet; the next write makes it so.
+            is_known = is_looked_at and not is_rename(work.collection, what)
+            if is_known:
                 store = open_files(root / work.below, clock, **work.limits)
                 recorder.note("end", key, "read", see())
+
+
+def is_rename(collection, what):
+    """Return True for a step that is done by the rename of a folder."""
+    return isinstance(what, list) or (what is None and not collection.history)
 
 
 def carry_out(store, collection, key, what):
@@ -206,7 +212,7 @@ def _check_states(work, disk, promises, key, root, seen):
         for key, promise in sorted(promises.items())
     ])
     for state in disk.states():
-        identity = hash((promised, frozenset(state.items())))
+        identity = hash((promised, frozenset(_relevant(work, state))))
         if identity not in seen:
             seen.add(identity)
             purged = itertools.chain.from_iterable(promise.purged for promise in promises.values())
@@ -225,6 +231,12 @@ def _check_states(work, disk, promises, key, root, seen):
                 close_below(root)
                 for path in root.iterdir():
                     shutil.rmtree(path)
+
+
+def _relevant(work, state):
+    """Return what tells states apart: not the copies nor what tells lists of changes, unless nothing may be in them."""
+    copies, changes = f"{work.below}/{work.collection.name}/", f"{work.below}/data/{work.collection.name}/.changes"
+    return [item for item in state.items() if work.is_purged or not item[0].startswith((copies, changes))]
 
 
 def check_folder(work, promises, last, root):
@@ -308,20 +320,23 @@ def run(work, seen=None, **options):
 def kill_beside_another(work, step, kill_at):
     """See that readers in a process that lives on agree after the one is killed that carries out a Work."""
     with folder() as root:
-        recorder = Recorder(root, kill_at=kill_at)
+        killing = Killing(root, kill_at, changes(work._replace(steps=work.steps[:step])))
         if step:
             first = open_files(root / work.below, HeldClock(), **work.limits)
             for key, what in work.steps[:step]:
                 if key:
                     carry_out(first, work.collection, key, what)
-        recorder.counted = changes(work._replace(steps=work.steps[:step]))
         key, what = work.steps[step]
         other = open_files(root / work.below, HeldClock(), **work.limits) if step else None
         before = view(other, work.collection, key) if other else []
-        with recorder.in_place(), suppress(Killed):
+        with killing.in_place(), suppress(Killed):
             carry_out(open_files(root / work.below, HeldClock(), **work.limits), work.collection, key, what)
         other = other or open_files(root / work.below, HeldClock(), **work.limits)
-        found = view(other, work.collection, key)
+        # A whole log comes and goes by a rename; a list that was not told of it is told by the next write of the key.
+        is_renamed = is_rename(work.collection, what)
+        found = (history if is_renamed else view)(other, work.collection, key)
+        if is_renamed:
+            carry_out(other, work.collection, key, "0")
         after = intended(before, what, work.collection)
         assert set(found) <= {*before, *after} and found[:1] in (before[:1], after[:1])
         go_on(other, work.collection, key, root / work.below)

@@ -82,7 +82,7 @@ class Disk:
     def states(self):
         """Yield every state, as a dict of path → bytes, or None for a folder.
 
-        Names are mixed with contents that are there, lost or blank; torn contents are under the names that there would be.
+        Names are mixed with contents that are there, lost or blank; torn contents are under the names of then.
         """
         for names in self._subsets():
             folders = {number: dict(entries) for number, entries in self.folders.items()}

@@ -17,7 +17,9 @@ import deploymetrics.storage
 from .disk import ROOT, Disk
 
 #: Calls that change something on the disk, or make it durable.
-CHANGES = ("pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir")
+CHANGES = (
+    "pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir",
+)
 READS = ("pread", "read", "stat", "lstat", "fstat", "listdir", "scandir", "dup", "close")
 _REAL = {name: getattr(os, name) for name in ("open", "access", *CHANGES, *READS)}
 _PACKAGE = os.path.dirname(deploymetrics.storage.__file__)
@@ -110,18 +112,29 @@ def _exists(path):
     return False
 
 
-class Recorder(Calls):
+class Killing(Calls):
+    """Ends the process before its change of the number ``kill_at``, if given; ``counted`` is the number of changes."""
+
+    def __init__(self, root, kill_at=None, counted=0):
+        super().__init__(root)
+        self.kill_at = kill_at
+        self.counted = counted
+
+    def before(self, name, path, is_change):
+        if is_change and self.kill_at is not None and self.counted >= self.kill_at:
+            raise Killed
+        self.counted += is_change
+
+
+class Recorder(Killing):
     """Records changes below ``root``, which has to be empty, as the Disk takes them.
 
-    ``skip`` is a sync that is left out, as ``sites`` names it. With ``kill_at`` the process ends before its change of that
-    number, and does nothing more. ``counted`` is the number of changes.
+    ``skip`` is a sync that is left out, as ``sites`` names it.
     """
 
     def __init__(self, root, skip=None, kill_at=None):
-        super().__init__(root)
+        super().__init__(root, kill_at)
         self.skip = skip
-        self.kill_at = kill_at
-        self.counted = 0
         self.operations = []
         self._numbers = {_REAL["stat"](root).st_ino: ROOT}
         self._next = itertools.count(1)
@@ -129,11 +142,6 @@ class Recorder(Calls):
     def note(self, kind, *args):
         """Put a line of one's own into the record."""
         self.operations.append((kind, *args))
-
-    def before(self, name, path, is_change):
-        if is_change and self.kill_at is not None and self.counted >= self.kill_at:
-            raise Killed
-        self.counted += is_change
 
     def after(self, name, path, args, result, existed):
         place = os.path.split(path)

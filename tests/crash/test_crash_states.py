@@ -49,7 +49,7 @@ KILLED = {
     "write without history": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], PLAIN)),
     "write that is not durable": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], VOLATILE)),
     "restore": (0, Work([("a", ["1", None, "3"]), ("a", ["1", None, "3"]), ("a", "5")])),
-    "restore, then purge": (1, Work([("b", "1"), ("a", [*"12"]), ("a", 0)], is_purged=True)),
+    "restore, then purge": (1, Work([("b", "77"), ("a", [*"12"]), ("a", 0)], is_purged=True)),
     "purge of one version": (2, Work([("a", "7"), ("a", "8"), ("a", 1), ("a", 1)], is_purged=True)),
     "purge": (1, Work([("a", "7"), ("a", 0), ("a", 0)], is_purged=True)),
 }

@@ -16,7 +16,12 @@ from .check import Work, carry_out, intended, view
 from .record import Failing
 
 LONG = '"%s"' % ("x" * 20_000)
-ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE, errno.EACCES]
+#: Errors, and whether they last.
+FAULTS = [
+    (errno.ENOSPC, False), (errno.EIO, False), (errno.ENOSPC, True), (errno.EIO, True), (errno.EROFS, True),
+    (errno.EMFILE, True), (errno.EACCES, True),
+]
+IDS = [f"{errno.errorcode[error]}-{'lasting' if lasts else 'once'}" for error, lasts in FAULTS]
 MANY = [("a", str(number)) for number in range(1, 5)]
 #: What is there before, and the operation that meets the fault, which is the last step.
 CASES = {
@@ -109,8 +114,7 @@ def open_files_below(root):
     return found
 
 
-@pytest.mark.parametrize("lasts", [False, True], ids=["once", "lasting"])
-@pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("error, lasts", FAULTS, ids=IDS)
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_that_fails(name, error, lasts, caplog):
     caplog.set_level(logging.INFO)

@@ -270,7 +270,13 @@ def looks(monkeypatch):
 
     def patch(name):
         real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda path, *args, **options: paths.append(path) or real(path, *args, **options))
+
+        def look(path, *args, **options):
+            if isinstance(path, str):  # not what is open already
+                paths.append(path.removesuffix("/."))
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(os, name, look)
 
     for name in ("open", "listdir"):
         patch(name)
@@ -411,8 +417,11 @@ def test_a_list_that_looks_during_a_write_looks_again(store, other, monkeypatch,
         other.items(collection)
         return result
 
-    for write in (lambda: put(store, "a", "2", collection=collection), lambda: remove(store, "a", collection=collection),
-                  lambda: put(store, "a", "3", collection=collection)):
+    for write in (
+        lambda: put(store, "a", "2", collection=collection),
+        lambda: remove(store, "a", collection=collection),
+        lambda: put(store, "a", "3", collection=collection),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(os, step, look)
             item = write()

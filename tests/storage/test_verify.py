@@ -73,3 +73,10 @@ def test_all_copies_can_be_made_again(store, folder):
     shutil.rmtree(folder / "things")
     assert set(found(store, repair=True)) == {"a"}
     assert found(store) == {}
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"\0" * 30, b"x" * 10_000])
+def test_a_copy_that_a_crash_left_is_right_after_the_next_write(store, folder, left):
+    (folder / "things/a.json").write_bytes(left)
+    item = put(store, "a", "71")
+    assert (folder / "things/a.json").read_bytes() == item.value

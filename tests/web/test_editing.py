@@ -73,7 +73,8 @@ def test_a_form_that_is_sent_twice_is_stored_once(pages, save, services):
         assert pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision}).status_code == 302
     assert "Saved as version 2." in text_of(pages.get("/tags/custom")) and services.service.get("custom").version == 2
     save("custom", b"[2]")
-    assert "Differences" in text_of(pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision}), 412)
+    answer = pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision})
+    assert "Differences" in text_of(answer, 412)
 
 
 def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):

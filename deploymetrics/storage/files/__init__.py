@@ -138,8 +138,9 @@ class FileStorage(Storage):
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
         try:
             if not log.collection.history:
-                for start in log.starts()[:-1]:
-                    log.remove_file(start)
+                for start in log.starts():
+                    if start != newest.start:  # a later one may be empty, after a power loss
+                        log.remove_file(start)
             elif before.item is not None:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
@@ -153,8 +154,9 @@ class FileStorage(Storage):
             if newest.item is not None:
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
-                if not dry_run:
-                    log.announce(newest.version)  # who restored them may have been killed before that
+                if not dry_run:  # who restored them may have been killed before that
+                    log.announce(newest.version)
+                    disk.sync_folder(self.folder(collection))
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
@@ -189,6 +191,8 @@ class FileStorage(Storage):
             return len(gone)
 
     def trim(self, collection: Collection, key: str) -> int:
+        if collection.copies:
+            self.has_right_copy(collection, key, repair=True)
         with self.locked(collection, key), disk.storage_errors("trim"):
             log, newest, now = self.log(collection, key), self._newest(collection, key), self.clock.now()
             if newest.item is None or not collection.history:

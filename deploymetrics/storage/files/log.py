@@ -317,6 +317,7 @@ class Log:
                 if name.startswith("."):
                     os.unlink(f"{self.folder}/{name}")
             disk.sync_folder(self.folder)
+        with suppress(FileNotFoundError):
             disk.sync_folder(os.path.dirname(self.folder))
 
     def _rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
