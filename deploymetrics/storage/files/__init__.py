@@ -14,6 +14,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
@@ -21,7 +22,7 @@ from ...errors import AlreadyThere, StorageError, StorageFull
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .listing import FolderListing
-from .log import FILE_VERSIONS, Log, Newest
+from .log import FILE_VERSIONS, NEWEST, Log, Newest
 from .remembered import Remembered
 
 _log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ class FileStorage(Storage):
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
         try:
             if not log.collection.history:
-                for start in log.starts():
+                for start in log.files()[NEWEST]:
                     if start != newest.start:  # a later one may be empty, after a power loss
                         log.remove_file(start)
             elif before.item is not None:
@@ -197,7 +198,9 @@ class FileStorage(Storage):
             log, newest, now = self.log(collection, key), self._newest(collection, key), self.clock.now()
             if newest.item is None or not collection.history:
                 return 0
-            steps = retention.forget_deleted(log, newest, self.limits, now)
+            steps, oldest = 0, as_precise(now - timedelta(days=self.limits.daily_days))
+            if newest.item.deleted and newest.item.changed_at < oldest:  # of it stays only that it was deleted
+                steps = log.remove_versions(newest)
             while step := retention.thin(log, newest, self.limits, now):
                 steps += step
             return steps

@@ -36,6 +36,7 @@ NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
 _TIERS = (NEWEST, HOURLY, DAILY)
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
 _TAIL_BYTES = 2**12
+Files = dict[str, list[int]]
 
 
 class Newest(NamedTuple):
@@ -84,14 +85,13 @@ class Log:
         """Return the file that begins with the version ``start``."""
         return f"{self.folder}/{start:017d}{tier}.jsonl"
 
-    def starts(self, tier: str = NEWEST) -> list[int]:
-        """Return the versions that the files begin with, in order."""
-        try:
-            with self._reading():
-                names = disk.list_folder(self.folder)
-        except FileNotFoundError:
-            return []
-        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)) and match[2] == tier)
+    def files(self) -> Files:
+        """Return for each tier the versions that its files begin with, in order."""
+        found: Files = {tier: [] for tier in _TIERS}
+        with suppress(FileNotFoundError), self._reading():
+            for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
+                found[match[2]].append(int(match[1]))
+        return found
 
     # Reading
 
@@ -103,7 +103,7 @@ class Log:
 
     def _newest(self) -> Newest:
         is_pending = False
-        for start in reversed(self.starts()):
+        for start in reversed(self.files()[NEWEST]):
             with self._reading(), disk.opened(self.path(start)) as fd:
                 tail = self._tail(fd)
                 is_pending = is_pending or tail.is_pending
@@ -163,7 +163,7 @@ class Log:
 
     def _lines_of(self, tier: str, newest: Newest, end: int, oldest_first: bool) -> Iterator[bytes]:
         """Yield the lines of a tier with a version below ``end``."""
-        starts = [start for start in self.starts(tier) if start < end]
+        starts = [start for start in self.files()[tier] if start < end]
         files = list(pairwise([*starts, end]))
         for start, next_start in files if oldest_first else reversed(files):
             found = [line for line in self.lines(start, tier, newest) if self._version(line) < end]
@@ -298,7 +298,7 @@ class Log:
     def remove_versions(self, newest: Newest, only: int | None = None) -> int:
         """Remove all versions but the newest, or only one, from every file; return how many files were changed."""
         changed = 0
-        for start, tier in [(first, where) for where in _TIERS for first in self.starts(where)]:
+        for start, tier in [(start, tier) for tier, starts in self.files().items() for start in starts]:
             found = self.lines(start, tier, newest)
             kept = [line for line in found if self._version(line) not in ((only,) if only else range(newest.version))]
             if found and not kept:
@@ -323,10 +323,10 @@ class Log:
     def _rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
         disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
 
-    def add_thinned(self, tier: str, added: list[bytes]) -> None:
-        """Add lines to a tier, durably, all or nothing."""
-        starts = self.starts(tier)
-        start, there = (starts[-1], self.lines(starts[-1], tier, Newest(None))) if starts else (0, [])
+    def add_thinned(self, tier: str, starts: list[int], added: list[bytes]) -> None:
+        """Add lines to a tier whose files begin with ``starts``, durably, all or nothing."""
+        start = starts[-1] if starts else 0
+        there = self.lines(start, tier, Newest(None))
         if not there or len(there) >= self.file_versions or sum(map(len, there)) >= FILE_BYTES:
             start, there = self._version(added[0]), []
         self._rewrite(start, tier, there + added)
@@ -339,7 +339,7 @@ class Log:
             newest = Newest(None)
             for item in items:
                 newest = draft.append(newest, item)
-            for start in draft.starts():
+            for start in draft.files()[NEWEST]:
                 with disk.opened(draft.path(start)) as fd:
                     os.fsync(fd)
             disk.sync_folder(draft.folder)
