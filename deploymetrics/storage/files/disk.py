@@ -37,8 +37,8 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = StorageFull if error.errno in FULL else StorageError
-        raise kind(log=f"{what}: {error}") from error
+        error_class = StorageFull if error.errno in FULL else StorageError
+        raise error_class(log=f"{what}: {error}") from error
 
 
 Held = AbstractContextManager[None]
