@@ -236,12 +236,12 @@ class FileStorage(Storage):
         return self._locks[zlib.crc32(f"{collection.name}/{key}".encode()) % LOCKS].held()
 
 
-def _are_the_last(there: Iterator[Item], items: Iterable[Item]) -> bool:
-    """Return True if the versions ``there`` end with all of these."""
+def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:
+    """Return True if the existing versions end with all of these."""
     wanted = iter(items)
     first = next(wanted, None)
     if first is None:
         return True
-    there = (item for item in there if item.version >= first.version)
-    pairs = zip_longest(there, chain([first], wanted))
+    existing = (item for item in existing if item.version >= first.version)
+    pairs = zip_longest(existing, chain([first], wanted))
     return all(one is not None and two is not None and lines.encode(one) == lines.encode(two) for one, two in pairs)

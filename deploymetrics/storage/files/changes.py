@@ -30,17 +30,17 @@ def add(folder: str, version: int) -> None:
     """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
     path, name = f"{os.path.dirname(folder)}/.changes", os.path.basename(folder)
     entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
-    is_there = False
-    while not is_there:
+    is_current = False
+    while not is_current:
         with disk.opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
             if os.write(fd, entry) < len(entry):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             stat = os.fstat(fd)
             with suppress(FileNotFoundError):
-                is_there = os.stat(path).st_ino == stat.st_ino
-            if is_there and stat.st_size > max(CHANGES_BYTES, len(entry)):
+                is_current = os.stat(path).st_ino == stat.st_ino
+            if is_current and stat.st_size > max(CHANGES_BYTES, len(entry)):
                 os.unlink(path)
-                is_there = False  # begin another one at once: where there is none nobody has written
+                is_current = False  # begin another one at once: where there is none nobody has written
 
 
 class Changes:

@@ -326,10 +326,10 @@ class Log:
     def add_thinned(self, tier: str, starts: list[int], added: list[bytes]) -> None:
         """Add lines to a tier whose files begin with ``starts``, durably, all or nothing."""
         start = starts[-1] if starts else 0
-        there = self.lines(start, tier, Newest(None))
-        if not there or len(there) >= self.file_versions or sum(map(len, there)) >= FILE_BYTES:
-            start, there = self._version(added[0]), []
-        self._rewrite(start, tier, there + added)
+        existing = self.lines(start, tier, Newest(None))
+        if not existing or len(existing) >= self.file_versions or sum(map(len, existing)) >= FILE_BYTES:
+            start, existing = self._version(added[0]), []
+        self._rewrite(start, tier, existing + added)
 
     def restore(self, items: Iterable[Item]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""

@@ -27,9 +27,9 @@ def thin(log: Log, newest: Newest, retention: Retention, now: datetime) -> int:
     oldest = newest.version - retention.versions + 1
     hourly, daily = (as_precise(now - timedelta(days=days)) for days in (retention.hourly_days, retention.daily_days))
     return (
-        _thin_tier(log, newest, NEWEST, lambda found, after: version_of(after[0]) <= oldest)
-        + _thin_tier(log, newest, HOURLY, lambda found, after: _are_before(hourly, found, after))
-        + _thin_tier(log, newest, DAILY, lambda found, after: _are_before(daily, found, after))
+        _thin_tier(log, newest, NEWEST, lambda lines, next_lines: version_of(next_lines[0]) <= oldest)
+        + _thin_tier(log, newest, HOURLY, lambda lines, next_lines: _are_before(hourly, lines, next_lines))
+        + _thin_tier(log, newest, DAILY, lambda lines, next_lines: _are_before(daily, lines, next_lines))
     )
 
 
@@ -40,25 +40,25 @@ def _thin_tier(log: Log, newest: Newest, tier: str, is_past: Callable[[list[byte
     """
     files, steps = log.files(), 0
     for start in files[tier][:2]:
-        found = log.lines(start, tier, newest)
-        after = _lines_after(log, newest, files, tier, start, found)
-        if not after or not is_past(found, after):
+        lines = log.lines(start, tier, newest)
+        next_lines = _next_lines(log, newest, files, tier, start, lines)
+        if not next_lines or not is_past(lines, next_lines):
             break
         steps += 1
-        if missing := _missing(log, newest, files, tier, [*found, after[0]]):
+        if missing := _missing(log, newest, files, tier, [*lines, next_lines[0]]):
             log.add_thinned(_NEXT[tier], files[_NEXT[tier]], missing)
             break
         log.remove_file(start, tier)
     return steps
 
 
-def _missing(log: Log, newest: Newest, files: Files, tier: str, found: list[bytes]) -> list[bytes]:
+def _missing(log: Log, newest: Newest, files: Files, tier: str, lines: list[bytes]) -> list[bytes]:
     """Return the lines, without the last one, that stay and are not in the next tier yet."""
     if tier == DAILY:
         return []
-    there = [line for start in files[_NEXT[tier]][-1:] for line in log.lines(start, _NEXT[tier], newest)]
-    last = version_of(there[-1]) if there else 0
-    return [line for line, next_line in pairwise(found) if version_of(line) > last and _stays(line, next_line, tier)]
+    existing = [line for start in files[_NEXT[tier]][-1:] for line in log.lines(start, _NEXT[tier], newest)]
+    last = version_of(existing[-1]) if existing else 0
+    return [line for line, next_line in pairwise(lines) if version_of(line) > last and _stays(line, next_line, tier)]
 
 
 def _stays(line: bytes, next_line: bytes, tier: str) -> bool:
@@ -68,16 +68,16 @@ def _stays(line: bytes, next_line: bytes, tier: str) -> bool:
     return time_of(line)[:length] != time_of(next_line)[:length]
 
 
-def _lines_after(log: Log, newest: Newest, files: Files, tier: str, start: int, found: list[bytes]) -> list[bytes]:
+def _next_lines(log: Log, newest: Newest, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
     """Return the lines of the file that follows; none while what was added to it is in a newer tier too."""
     newer = [(later, of) for of in _NEWER[tier] for later in files[of][:1]]
-    if found and any(later <= version_of(found[-1]) for later, _ in newer):
+    if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
     following = [(later, tier) for later in files[tier] if later > start] + newer
     return log.lines(*following[0], newest) if following else []
 
 
-def _are_before(limit: str, found: list[bytes], after: list[bytes]) -> bool:
+def _are_before(limit: str, lines: list[bytes], next_lines: list[bytes]) -> bool:
     """Return True if these versions are older than ``limit``; but for one, since the clock may have been ahead once."""
-    times = sorted([*map(time_of, found), max(map(time_of, after))])
+    times = sorted([*map(time_of, lines), max(map(time_of, next_lines))])
     return len(times) < 2 or times[-2] < limit
