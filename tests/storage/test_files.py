@@ -174,6 +174,22 @@ def test_a_copy_is_exactly_the_document(store, folder):
     assert findings(store) == []
 
 
+def test_a_purge_fails_where_the_copy_cannot_be_removed(store, folder, monkeypatch):
+    put(store, "a", '"secret"')
+    real = os.unlink
+
+    def fail(path, *args, **options):
+        if os.fspath(path).endswith("/a.json"):
+            raise OSError(errno.EIO, "no")
+        return real(path, *args, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(os, "unlink", fail)
+        store.purge(THINGS, "a", "admin")
+    store.purge(THINGS, "a", "admin")
+    assert not (folder / "things/a.json").exists()
+
+
 def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):
     seen, update = [], copies.update
 
