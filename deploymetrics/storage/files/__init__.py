@@ -88,8 +88,11 @@ class FileStorage(Storage):
                 yield newest.item
 
     def version(self, collection: Collection, key: str, version: int) -> Item | None:
-        item = next(self.history(collection, key, version + 1), None)
-        return item if item and item.version == version else None
+        newest = self._newest(collection, key)
+        if newest.version == version or not collection.history:
+            return newest.item if newest.version == version else None
+        with disk.storage_errors("history"):
+            return self.log(collection, key).find(version, newest)
 
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from stat import S_ISREG
 
 from ...errors import StorageError, StorageFull
@@ -79,24 +79,29 @@ def locked(path: str) -> Iterator[int]:
     The file and its folder are made where they are missing, and nothing above it: an instance that was moved away is
     not made anew.
     """
-    with ExitStack() as stack:
+    with storage_errors("lock"):
+        try:
+            fd = os.open(path, os.O_RDWR | _FLAGS)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                make_one_folder(os.path.dirname(path))
+            with opened(path, os.O_RDWR | os.O_CREAT):
+                fd = os.open(path, os.O_RDWR | _FLAGS)
+    try:
         with storage_errors("lock"):
-            if not os.path.isdir(folder := os.path.dirname(path)):
-                with suppress(FileExistsError):
-                    make_one_folder(folder)
-            fd = stack.enter_context(opened(path, os.O_RDWR | os.O_CREAT))
             pause, began = 0.0001, time.monotonic()
             while not try_lock(fd, fcntl.LOCK_EX):
                 if time.monotonic() - began > LOCK_SECONDS:
                     raise _busy(path)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-        try:
-            yield fd
-        finally:
-            # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)
+        yield fd
+    finally:
+        # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _busy(path: str) -> StorageError:

@@ -172,6 +172,15 @@ class Log:
                 found = [line for line in thinned if self._version(line) >= start]
             yield from found if oldest_first else reversed(found)
 
+    def find(self, version: int, newest: Newest) -> Item | None:
+        """Return the Item of a version up to ``newest``, or None."""
+        for tier in _TIERS:
+            for start in [start for start in self.files()[tier] if start <= version][-1:]:
+                for line in self.lines(start, tier, newest):
+                    if self._version(line) == version:
+                        return lines.decode(self.collection, self.key, line)
+        return None
+
     def lines(self, start: int, tier: str, newest: Newest) -> list[bytes]:
         """Return the lines of a file, oldest first, none of them after ``newest``; none where it was removed."""
         if tier == NEWEST and start > newest.start:
