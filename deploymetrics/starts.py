@@ -27,7 +27,7 @@ STARTS = Collection("starts", StartRecord)
 def record_start(store: Any, clock: Any) -> None:
     """Note that the server starts now."""
     record = StartRecord(_KEY, as_precise(clock.now()))
-    store.write(STARTS, _KEY, "server", lambda current, at: msgspec.json.encode(record))
+    store.write(STARTS, _KEY, "server", lambda current, now: msgspec.json.encode(record))
 
 
 def last_start(store: Any) -> str:

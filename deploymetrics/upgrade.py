@@ -45,14 +45,9 @@ def upgrade(root: str, clock: Clock) -> bool:
     if not _is_old(root) and not os.path.isdir(f"{root}/{_DRAFT}"):
         return False
     try:
-        fd = disk.open_lock(f"{root}/locks/upgrade")
-        try:
-            disk.wait_for_lock(fd, f"{root}/locks/upgrade")
+        with disk.locked(f"{root}/locks/upgrade"):
             _refuse_where_a_server_runs(root)
             return _upgrade(root, clock)
-        finally:
-            fcntl.flock(fd, fcntl.LOCK_UN)
-            os.close(fd)
     except SettingError:
         raise
     except (OSError, ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
@@ -74,12 +69,9 @@ def _refuse_where_a_server_runs(root: str) -> None:
     """Raise SettingError where the collector of a server holds its lock: it would go on with the old files."""
     if not _is_old(root):
         return
-    fd = disk.open_lock(f"{root}/locks/collector")
-    try:
+    with disk.opened(f"{root}/locks/collector", os.O_RDWR | os.O_CREAT) as fd:
         if not disk.try_lock(fd, fcntl.LOCK_SH):
             raise SettingError(f"A server of an earlier release is running on {root}; stop it first.")
-    finally:
-        os.close(fd)
 
 
 def _is_old(root: str) -> bool:

@@ -119,7 +119,7 @@ class Accounts:
         except DamagedItem:
             return True
 
-    def add(self, name: str, role: Role, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def add(self, name: str, role: Role, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""
         record = AccountRecord(name, role, self._hashed(role, password), _new_epoch())
 
@@ -130,16 +130,16 @@ class Accounts:
                 raise AccountError(f"That name reads as the one of the account {like}.")
             accounts[name] = record
 
-        self._write(by, change)
+        self._write(author, change)
         return record
 
-    def set_password(self, name: str, password: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def set_password(self, name: str, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Give an account another password or secret, which is the only one then; its sessions end."""
         record = self._existing(name)
         hashed = self._hashed(record.role, password)
-        return self._change(name, by, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
+        return self._change(name, author, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
 
-    def add_secret(self, name: str, secret: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def add_secret(self, name: str, secret: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Give a WebUI application a second secret; the one it has goes on working until ``drop_old_secret``.
 
         Raises AccountError for another account, and where there are two already: a program may still use either.
@@ -152,9 +152,9 @@ class Accounts:
                 raise AccountError(f"{name} has two secrets already; drop the old one first.")
             return {"password": hash_secret(secret), "old_secret": record.password}
 
-        return self._change(name, by, fields)
+        return self._change(name, author, fields)
 
-    def drop_old_secret(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def drop_old_secret(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """End the older one of a WebUI application's two secrets; its sessions end."""
 
         def fields(record: AccountRecord) -> dict[str, Any]:
@@ -162,9 +162,9 @@ class Accounts:
                 raise AccountError(f"{name} has no old secret.")
             return {"old_secret": "", "epoch": _new_epoch()}
 
-        return self._change(name, by, fields)
+        return self._change(name, author, fields)
 
-    def set_role(self, name: str, role: Role, by: str = _COMMAND_LINE) -> AccountRecord:
+    def set_role(self, name: str, role: Role, author: str = _COMMAND_LINE) -> AccountRecord:
         """Give a person's account another role; its sessions end.
 
         The last enabled master operator stays, and a WebUI application, which has a secret: AccountError.
@@ -175,24 +175,24 @@ class Accounts:
                 raise AccountError("A WebUI application has a secret, not a password: remove the account and add it.")
             return {"role": role, "epoch": _new_epoch()}
 
-        return self._change(name, by, fields)
+        return self._change(name, author, fields)
 
-    def enable(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def enable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Enable an account; its sessions end."""
-        return self._change(name, by, lambda record: {"enabled": True, "epoch": _new_epoch()})
+        return self._change(name, author, lambda record: {"enabled": True, "epoch": _new_epoch()})
 
-    def disable(self, name: str, by: str = _COMMAND_LINE) -> AccountRecord:
+    def disable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Disable an account; its sessions end. The last enabled master operator stays: AccountError."""
-        return self._change(name, by, lambda record: {"enabled": False, "epoch": _new_epoch()})
+        return self._change(name, author, lambda record: {"enabled": False, "epoch": _new_epoch()})
 
-    def remove(self, name: str, by: str = _COMMAND_LINE) -> None:
+    def remove(self, name: str, author: str = _COMMAND_LINE) -> None:
         """Remove an account; its sessions end. The last enabled master operator stays: AccountError."""
 
         def change(accounts: dict[str, AccountRecord]) -> None:
             _known(accounts, name)
             del accounts[name]
 
-        self._write(by, change)
+        self._write(author, change)
 
     def rehashed(self, record: AccountRecord, password: str) -> AccountRecord:
         """Return the record of a person whose password was right, hashed by the method of now; sessions go on."""
@@ -223,14 +223,14 @@ class Accounts:
     def _existing(self, name: str) -> AccountRecord:
         return _known(self._all(), name)
 
-    def _change(self, name: str, by: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
+    def _change(self, name: str, author: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
         def change(accounts: dict[str, AccountRecord]) -> None:
             record = _known(accounts, name)
             accounts[name] = msgspec.structs.replace(record, **fields(record))
 
-        return self._write(by, change)[name]
+        return self._write(author, change)[name]
 
-    def _write(self, by: str, change: Callable[[dict[str, AccountRecord]], None]) -> dict[str, AccountRecord]:
+    def _write(self, author: str, change: Callable[[dict[str, AccountRecord]], None]) -> dict[str, AccountRecord]:
         def write(current: Item | None, now: datetime) -> bytes:
             before = current.record.accounts if current else {}
             after = dict(before)
@@ -238,7 +238,7 @@ class Accounts:
             _check_a_master_stays(before, after)
             return msgspec.json.encode(AccountsRecord(after))
 
-        item = self.store.write(ACCOUNTS, _KEY, by, write)
+        item = self.store.write(ACCOUNTS, _KEY, author, write)
         assert item is not None
         accounts: dict[str, AccountRecord] = item.record.accounts
         return accounts

@@ -12,7 +12,7 @@ from ..documents.reserved import RESERVED_TAG
 if TYPE_CHECKING:
     from .task import SourceState
 
-BY = "collector"
+AUTHOR = "collector"
 #: A document whose values stay the same is written again after this time.
 REFRESH_SECONDS = 86400
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def write_platform(service: Any, clock: Any, states: Sequence["SourceState"]) ->
     values = _composed(states, item)
     metrics = msgspec.json.encode([values])
     if values and not (item and bytes(item.record.metrics) == metrics and _age(item, clock) < REFRESH_SECONDS):
-        service.save_platform(metrics, BY)
+        service.save_platform(metrics, AUTHOR)
 
 
 def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:

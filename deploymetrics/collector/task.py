@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ import msgspec
 from ..clock import as_precise
 from ..errors import DamagedItem, StorageError
 from ..sources import Context, Rendered, Round, Source, load_sources
-from ..storage import Collection
-from .document import BY, ordered, write_platform
+from ..storage import Collection, Item
+from .document import AUTHOR, ordered, write_platform
 from .isolation import Outcome, Stop, ask
 
 log = logging.getLogger(__name__)
@@ -162,12 +163,12 @@ class DeploymentMetricsCollectorTask:
     def retry_soon(self) -> None:
         """Make every source that waits after a failure due, with all its metrics, for the process that collects."""
 
-        def change(current: Any, at: Any) -> bytes | None:
+        def change(current: Item | None, now: datetime) -> bytes | None:
             return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0, asked={}))
 
         for state in self.states():
             if state.failures and not state.damaged:
-                self.store.write(COLLECTOR, state.name, BY, change)
+                self.store.write(COLLECTOR, state.name, AUTHOR, change)
 
     def delay(self) -> float:
         """Return the seconds until the next source is due, at most the interval."""
@@ -212,7 +213,7 @@ class DeploymentMetricsCollectorTask:
         for name, state in list(self._unsaved.items()):
             value = msgspec.json.encode(state)
             with suppress(DamagedItem):  # by now; the next run says so
-                self.store.write(COLLECTOR, name, BY, lambda current, at, value=value: value)
+                self.store.write(COLLECTOR, name, AUTHOR, lambda current, now, value=value: value)
             del self._unsaved[name]
 
     def _success(self, before: SourceState, outcome: Outcome) -> SourceState:

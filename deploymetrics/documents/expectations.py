@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from marshmallow import Schema, fields
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..storage import Collection, Item
+from ..storage import Collection, Item, Storage
 from .schemas import check_tag
 
 MIN_SECONDS = 60
@@ -48,16 +48,16 @@ class State(NamedTuple):
 class Expectations:
     """The expectations of a storage. They stay with the tag when its document is deleted."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Storage) -> None:
         self.store = store
         self._read: tuple[str | None, dict[str, int]] = None, {}
 
     def all(self) -> dict[str, int]:
         """Return seconds by tag, for every tag that has an expectation."""
         listing = self.store.items(EXPECTATIONS)
-        etag, found = self._read
-        if etag != listing.revision:
-            records = (EXPECTATIONS.decode(item.value) for item in listing.items)
+        revision, found = self._read
+        if revision != listing.revision:
+            records = (EXPECTATIONS.decode(item.value or b"") for item in listing.items)
             found = {record.tag: record.everySeconds for record in records}
             self._read = listing.revision, found
         return found

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -42,17 +42,18 @@ class Document(msgspec.Struct, frozen=True):
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.
 PAGE_BYTES = 2**23
+Place = TypeVar("Place", str, int)
 DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[Place]):
     """Some Items, and the tag or version after which the next page begins; None on the last one."""
 
     items: Sequence[Item]
-    next: Any
+    next: Place | None
 
 
-def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> Page:
+def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> Page[str]:
     """Return the Page of a Listing with at most ``limit`` documents, those after the tag ``after``."""
     start = 0 if after is None else bisect_right(listing.items, after, key=attrgetter("key"))
     end = len(listing.items) if limit is None else start + limit
@@ -73,8 +74,8 @@ class Service:
     def deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
         """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
         there = {*(item.key for item in listing.items), *listing.damaged}
-        deletions: Any = []
-        damaged: Any = []
+        deletions: list[Item] = []
+        damaged: list[str] = []
         for tag in self.store.keys(DOCUMENTS):
             if tag not in there:
                 try:
@@ -124,7 +125,7 @@ class Service:
 
         self.store.write(DOCUMENTS, tag, author, change)
 
-    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page:
+    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page[int]:
         """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one."""
         versions = self.store.history(DOCUMENTS, check_tag(tag), before)
         items: list[Item] = []

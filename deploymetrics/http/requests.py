@@ -45,7 +45,7 @@ class Request(flask.Request):
 
     @cached_property
     def precondition(self) -> Precondition:
-        """What the headers ask of the current state; raises BadRequest."""
+        """The precondition that the headers make; raises BadRequest."""
         return read_precondition(self.environ, self.format if self.method in SAFE_METHODS else None)
 
     @cached_property

@@ -78,7 +78,7 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
     return _described(request, _whole(body, "application/xml", headers))
 
 
-def list_response(listing: Listing, page: Page | None = None) -> Response:
+def list_response(listing: Listing, page: Page[str] | None = None) -> Response:
     """Return all documents of a Listing, or a Page of them; 304 where the client has it. Raises PreconditionFailed."""
     request = current_request()
     headers = _headers(request, listing.revision, listing.changed_at)
@@ -95,7 +95,7 @@ def list_response(listing: Listing, page: Page | None = None) -> Response:
     return _json_list(headers, listing.pieces if page is None else _json_array(item.value or b"" for item in items))
 
 
-def history_response(page: Page) -> Response:
+def history_response(page: Page[int]) -> Response:
     """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
     request = current_request()
     revision = blake2b("\n".join(item.revision for item in page.items).encode(), digest_size=12).hexdigest()

@@ -22,14 +22,14 @@ def check_first_start(accounts: Accounts, bind: str) -> None:
 
 
 def make_first_account(accounts: Accounts, bind: str, *, tls: bool = False) -> None:
-    """With no account yet, make the master operator ``admin`` and print its password.
+    """Make the master operator ``admin`` where there is no account yet, and print its password.
 
     For when the server listens: a start that fails must not have shown a password that nobody saw.
     """
     if accounts.exist():
         return
     password = generate_secret()
-    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, by="first start")
+    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
     options, root = _curl(bind, tls)
     click.echo(
         f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"

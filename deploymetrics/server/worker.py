@@ -140,7 +140,7 @@ class FairThreadWorker(ThreadWorker):
             self._end_lingering(self.lingering[0])
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """When the worker stops, wait no longer for new connections than for kept ones."""
+        """Wait no longer for new connections than for kept ones when the worker stops."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)

@@ -14,7 +14,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, TypeAlias
 
+from ..accounts.service import Accounts
+from ..documents.service import Service
 from ..errors import DeploymetricsError, SettingError
+from ..storage import Storage
 
 GROUP = "deploymetrics.sources"
 BUILT_IN = (
@@ -67,9 +70,9 @@ class Context(NamedTuple):
 
     settings: dict[str, Any]
     instance: str
-    store: Any
-    service: Any
-    accounts: Any
+    store: Storage
+    service: Service
+    accounts: Accounts
 
 
 class Round(NamedTuple):

@@ -33,7 +33,7 @@ def add_account() -> ResponseReturnValue:
     try:
         loaded = load(NewAccount(), typed)
         secret = generate_secret()
-        services().accounts.add(**loaded, password=secret, by=current_user.name)
+        services().accounts.add(**loaded, password=secret, author=current_user.name)
     except (InvalidFields, AccountError) as error:
         return accounts_page(typed=typed, error=sentence(error)), error.status
     return accounts_page(made=(loaded["name"], secret, loaded["role"]))

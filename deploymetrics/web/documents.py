@@ -15,6 +15,7 @@ from ..clock import as_precise
 from ..collector.task import read_states
 from ..documents.expectations import state
 from ..documents.reserved import RESERVED_TAG
+from ..documents.service import Item
 from ..errors import DamagedItem, NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
@@ -119,10 +120,11 @@ def read_plots(tag: str) -> Plots:
     return Plots(figures, table, notes, span, len(found), page, pages, q)
 
 
-def raw_forms(item: Any) -> list[Raw]:
+def raw_forms(item: Item) -> list[Raw]:
     """Return the Raw texts of the document: JSON laid out in lines, and XML, unless it would be cut."""
-    xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(item.value) <= MAX_RAW else None
-    texts = ("json", rawjson.indented(item.value)), ("xml", xml)
+    value = item.value or b""
+    xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
+    texts = ("json", rawjson.indented(value)), ("xml", xml)
     return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]
 
 
@@ -131,7 +133,7 @@ def curl_line(tag: str) -> str:
     return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag, request.url_root))}"
 
 
-def _figure_table(items: list[Any], shown: list[Series]) -> list[tuple[str, list[str]]]:
+def _figure_table(items: list[Item], shown: list[Series]) -> list[tuple[str, list[str]]]:
     """Return (time, texts) of the newest versions, newest first; a text is empty where a version lacks the number."""
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
     newest = items[:-MAX_FIGURES - 1:-1]

@@ -1,6 +1,6 @@
 """Create, change and delete documents. What somebody else wrote in between is never overwritten unseen."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -81,7 +81,7 @@ def ask_to_delete(tag: str) -> ResponseReturnValue:
 def delete(tag: str) -> ResponseReturnValue:
     """Delete the document, if nobody changed it since the question was asked."""
     try:
-        services().service.delete(tag, current_user.name, condition_of(request.form.get("etag", "")))
+        services().service.delete(tag, current_user.name, precondition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
         return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=True), error.status
     flash(f"The document {visible(tag)} is deleted. It can be brought back: see the filter “deleted”.")
@@ -103,21 +103,21 @@ def expect(tag: str) -> ResponseReturnValue:
 
 def store(tag: str, new: bool = False) -> ResponseReturnValue:
     """Store the text of the form under the tag and go to its page, or show the form again with what is wrong."""
-    text, etag = request.form.get("metrics", ""), request.form.get("etag", "")
+    text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
+        item = services().service.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         current = services().service.find(tag)
         if current is None or not _is_done(current, metrics):
             return conflict(tag, text, metrics, current), error.status
         item = current
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
-        return form(tag, text, etag, new, _refusal(error, text)), error.status
+        return form(tag, text, revision, new, _refusal(error, text)), error.status
     except StorageError as error:
         request_id = error_handlers.log(error, error.log or error.detail)
         wrong = Refusal(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
-        return form(tag, text, etag, new, wrong), error.status, error.headers
+        return form(tag, text, revision, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")
     return redirect(tag_url("document", item.key))
 
@@ -132,12 +132,14 @@ def check(tag: str, text: str) -> bytes:
     return metrics
 
 
-def form(tag: str, text: str, etag: str, new: bool = False, wrong: Refusal | None = None) -> str:
+def form(tag: str, text: str, revision: str, new: bool = False, wrong: Refusal | None = None) -> str:
     """Return the editor's page."""
-    return render_template("web/edit.html", tag=tag, text=text, etag=etag, new=new, wrong=wrong, limit=form_limit())
+    return render_template(
+        "web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong, limit=form_limit()
+    )
 
 
-def conflict(tag: str, text: str, metrics: bytes, current: Any) -> str:
+def conflict(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
     """Return the page with what was typed beside what somebody else stored meanwhile: the ``current`` Item, or None."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
@@ -146,9 +148,9 @@ def conflict(tag: str, text: str, metrics: bytes, current: Any) -> str:
     )
 
 
-def condition_of(etag: str) -> Precondition:
+def precondition_of(revision: str) -> Precondition:
     """Return the Precondition that the document still has this etag; an empty one stands for no document."""
-    return Precondition(match=frozenset({etag})) if etag else Precondition(none_match="*")
+    return Precondition(match=frozenset({revision})) if revision else Precondition(none_match="*")
 
 
 def _is_done(item: Item, metrics: bytes) -> bool:

@@ -1,13 +1,12 @@
 """The versions of a document, any two of them compared, and an earlier one brought back."""
 
-from typing import Any
-
 from flask import flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.service import Role
 from ..documents.reserved import RESERVED_TAG
+from ..documents.service import Item
 from ..errors import PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
@@ -15,7 +14,7 @@ from ..http.arguments import parse_version
 from ..services import services
 from . import bp
 from .documents import MAX_RAW
-from .editing import condition_of
+from .editing import precondition_of
 from .figures.differences import compare
 from .figures.leaves import shorten
 from .figures.presentation import lay_out
@@ -59,19 +58,19 @@ def comparison(tag: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def bring_back(tag: str, version: str) -> ResponseReturnValue:
     """Store an earlier version as the newest, unless somebody else wrote in between."""
-    item, etag = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
+    item, revision = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
         metrics = bytes(item.record.metrics)
-        saved = services().service.save(tag, metrics, current_user.name, condition_of(etag), by_person=True)
+        saved = services().service.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         return version_page(item, moved=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")
     return redirect(tag_url("document", tag))
 
 
-def version_page(item: Any, moved: bool = False) -> str:
+def version_page(item: Item, moved: bool = False) -> str:
     """Return the page of one version, an Item; ``moved`` says that another write kept it from being brought back."""
-    json = rawjson.indented(item.value)
+    json = rawjson.indented(item.value or b"")
     return render_template(
         "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
         json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=services().service.find(item.key),
@@ -79,12 +78,12 @@ def version_page(item: Any, moved: bool = False) -> str:
     )
 
 
-def any_version(tag: str, version: int) -> Any:
+def any_version(tag: str, version: int) -> Item:
     """Return the Item of a version, which may be a deletion; raises NotFound."""
     found = services().service.history(tag, version + 1, 1).items
     return found[0] if found and found[0].version == version else services().service.version(tag, version)
 
 
-def metrics_of(item: Any) -> bytes | None:
+def metrics_of(item: Item) -> bytes | None:
     """Return the metrics of an Item as JSON text, or None for a deletion."""
     return None if item.deleted else bytes(item.record.metrics)

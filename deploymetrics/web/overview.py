@@ -16,6 +16,7 @@ from markupsafe import Markup
 from ..accounts.service import Role
 from ..clock import as_precise, from_precise
 from ..documents.expectations import QUIET_SECONDS, state
+from ..documents.service import Item, Service
 from ..http.access import require_role
 from ..services import NAME, services
 from . import bp
@@ -25,7 +26,7 @@ from .figures.series import spark
 from .filters import page_number, span
 
 PER_PAGE = 100
-ORDERS: dict[str, Callable[[Any], Any]] = {
+ORDERS: dict[str, Callable[[Item], Any]] = {
     "tag": attrgetter("key"),
     "changed": attrgetter("changed_at"),
     "by": lambda item: item.changed_by.casefold(),
@@ -51,7 +52,7 @@ class Spark(NamedTuple):
 class Sparklines:
     """The Sparks of documents, remembered by tag and etag: most have not changed since they were last shown."""
 
-    def __init__(self, service: Any) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._known: dict[str, tuple[str, Spark | None]] = {}
 
@@ -59,17 +60,17 @@ class Sparklines:
         """Draw every plot anew from now on."""
         self._known.clear()
 
-    def of(self, item: Any) -> Spark | None:
+    def of(self, item: Item) -> Spark | None:
         """Return the Spark of an Item, or None where it has no number to plot."""
-        etag, drawn = self._known.get(item.key, ("", None))
-        if etag != item.revision:
+        revision, drawn = self._known.get(item.key, ("", None))
+        if revision != item.revision:
             drawn = self._draw(item)
             if len(self._known) >= MAX_REMEMBERED:
                 self.forget()
             self._known[item.key] = item.revision, drawn
         return drawn
 
-    def _draw(self, item: Any) -> Spark | None:
+    def _draw(self, item: Item) -> Spark | None:
         series = spark(self._service, item)
         if series is None:
             return None
@@ -80,7 +81,7 @@ class Sparklines:
 class Row(NamedTuple):
     """A line of the overview. ``late`` says by how much a stale document is."""
 
-    item: Any
+    item: Item
     url: str
     state: str
     late: str
@@ -116,7 +117,7 @@ class Asked(NamedTuple):
     ``counts`` has how many of those that match the search are in each state.
     """
 
-    items: Sequence[Any]
+    items: Sequence[Item]
     found: int
     total: int
     pages: int
@@ -145,7 +146,7 @@ def index() -> ResponseReturnValue:
     )
 
 
-def make_row(item: Any, seconds: int | None, now: datetime) -> Row:
+def make_row(item: Item, seconds: int | None, now: datetime) -> Row:
     """Return the Row of an Item, whose tag is expected every so many ``seconds``, or None."""
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
@@ -168,7 +169,7 @@ def read_choice() -> Choice:
 
 
 def ask(
-    items: Sequence[Any], gone: Sequence[Any], choice: Choice, expected: dict[str, int], now: datetime
+    items: Sequence[Item], gone: Sequence[Item], choice: Choice, expected: dict[str, int], now: datetime
 ) -> Asked:
     """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
     total = len(items)
@@ -187,7 +188,7 @@ def ask(
     return Asked(items[start:start + PER_PAGE], len(items), total, pages, counts)
 
 
-def _matching(items: Sequence[Any], q: str) -> Sequence[Any]:
+def _matching(items: Sequence[Item], q: str) -> Sequence[Item]:
     word = _folded(q)
     return [item for item in items if word in _folded(item.key) or word in _folded(item.changed_by)]
 
@@ -199,7 +200,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def _ordered(items: Sequence[Any], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Any]:
+def _ordered(items: Sequence[Item], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Item]:
     """Return the items in an order of ORDERS; at first by tag, but what is late on top, the latest first."""
     if order:
         return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
@@ -208,7 +209,7 @@ def _ordered(items: Sequence[Any], order: str, late: set[str], expected: dict[st
     return [*on_top, *(item for item in items if item.key not in late)] if on_top else items
 
 
-def _states(items: Sequence[Any], expected: dict[str, int], now: datetime) -> list[str]:
+def _states(items: Sequence[Item], expected: dict[str, int], now: datetime) -> list[str]:
     """Return the name of the state of each item; times are compared as text, which is quick."""
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}

@@ -51,7 +51,7 @@ def documents(services, clock):
     """Documents of every shape."""
     from msgspec import json
 
-    from deploymetrics.collector.task import BY, COLLECTOR, SourceState
+    from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
 
     save = services.service.save
     for number in range(3):
@@ -64,8 +64,8 @@ def documents(services, clock):
     save("w" * 64, b"[%b]" % (b"1" * 300), "bob")
     save("deleted", b"1", "bob")
     services.service.delete("deleted", "bob")
-    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
-    services.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: json.encode(SourceState(**STATE)))
+    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
+    services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: json.encode(SourceState(**STATE)))
     services.expectations.set("table", 60, "alice")
     clock.forward(days=2)
 

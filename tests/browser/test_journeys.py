@@ -5,7 +5,7 @@ import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.task import BY, COLLECTOR, SourceState
+from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
 
 from .conftest import log_in
 
@@ -222,12 +222,12 @@ def test_a_tree_folds(page, post):
 
 
 def test_what_the_collector_says(page, services):
-    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', BY)
+    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
     state = SourceState(
         name="bigfix", lastSuccess="2018-01-12T11:00:00.000000Z", lastFailure="2018-01-12T12:00:00.000000Z",
         reason="The server did not answer.", failures=2, nextAttempt=1515759000.0,
     )
-    services.accounts.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
     page.get_by_role("link", name="Metrics", exact=True).click()
     page.get_by_role("link", name="platform").click()
     source = page.get_by_role("article").inner_text()

@@ -13,7 +13,7 @@ from storekit import newest_file
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.task import BY, COLLECTOR, SourceState
+from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
 from deploymetrics.web.filters import visible
 from deploymetrics.web.login import landing
 
@@ -370,7 +370,7 @@ def test_history_in_pages(pages, save):
 def test_the_collector_is_shown_before_it_found_anything(pages, services):
     """That is when somebody asks why."""
     state = SourceState(name="bigfix", failures=1, reason="The server did not answer.")
-    services.service.store.write(COLLECTOR, "bigfix", BY, lambda current, at: msgspec.json.encode(state))
+    services.service.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
     assert "The server did not answer." in text_of(pages.get("/tags/platform"), 404)
     assert "never was" in text_of(pages.get("/tags/other"), 404)
 

@@ -1,7 +1,7 @@
 """The storage in files of the instance folder, for one machine.
 
     data/deploymentmetrics/custom/   the versions of the document custom, see log.py; this is the truth
-    data/deploymentmetrics/.changes  which keys were written lately, see listing.py
+    data/deploymentmetrics/.changes  which keys were written lately, see changes.py
     data/format.json                 the format of all this, see format.py
     deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
     locks/                           a fixed number of lock files
@@ -14,15 +14,15 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import partial
+from datetime import timedelta
 from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import AlreadyThere, StorageError, StorageFull
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
-from .listing import Changes, FolderListing
-from .log import FILE_VERSIONS, Log, Newest
+from .listing import FolderListing
+from .log import FILE_VERSIONS, NEWEST, Log, Newest
 from .remembered import Remembered
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,6 @@ class FileStorage(Storage):
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
         self._locks = [disk.Lock(f"{self.root}/locks/{number:02x}") for number in range(LOCKS)]
         self._remembered = Remembered()
-        self._changes: dict[str, Changes] = {}
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
             format.prepare(self.root)
@@ -53,11 +52,11 @@ class FileStorage(Storage):
             raise StorageError(log=f"there is no folder {self.data}")
 
     def read(self, collection: Collection, key: str) -> Item | None:
-        newest = self._remembered.get(collection.name, key)
-        return (newest or self.newest(collection, key)).current
+        return self._newest(collection, key).current
 
-    def newest(self, collection: Collection, key: str) -> Newest:
-        """Return the Newest of a key, from the disk."""
+    def _newest(self, collection: Collection, key: str) -> Newest:
+        if known := self._remembered.get(collection.name, key):
+            return known
         with disk.storage_errors("read"):
             log = self.log(collection, key)
             newest = log.newest()
@@ -71,13 +70,12 @@ class FileStorage(Storage):
             self.check()
             listing = self._listings.get(collection.name)
             if listing is None:
-                made = FolderListing(collection, self.folder(collection), self._listed)
+                # It has a memory of its own.
+                made = FolderListing(
+                    collection.name, self.folder(collection), lambda key: self.log(collection, key).newest()
+                )
                 listing = self._listings.setdefault(collection.name, made)
             return listing.current()
-
-    def _listed(self, collection: Collection, key: str) -> Newest:
-        """Return the Newest of a key for a list, which has a memory of its own."""
-        return self.log(collection, key).newest()
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
@@ -95,9 +93,6 @@ class FileStorage(Storage):
             return newest.item if newest.version == version else None
         with disk.storage_errors("history"):
             return self.log(collection, key).find(version, newest)
-
-    def _newest(self, collection: Collection, key: str) -> Newest:
-        return self._remembered.get(collection.name, key) or self.newest(collection, key)
 
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):
@@ -129,31 +124,25 @@ class FileStorage(Storage):
 
     def _store(self, collection: Collection, newest: Newest, item: Item) -> Item | None:
         """Make an Item the newest version; it, or None for a deletion."""
-        log, announce = self.log(collection, item.key), self._announce(collection, item.key, item.version)
+        log = self.log(collection, item.key)
         if item.deleted and not collection.history:
-            log.remove(announce)
+            log.remove(item.version)
             return None
         if newest.item is None and (collection.durable or not os.path.isdir(self.folder(collection))):
             disk.make_folder(self.folder(collection))
-        added = log.append(newest, item, announce)
+        added = log.append(newest, item)
         self._remembered.put(log, added)
         if collection.copies:
-            copies.update(self.root, collection, item)
+            copies.update(self.root, collection, item.key, item.value)
         if added.start != newest.start:
             self._after_new_file(log, newest, added)
         return added.current
-
-    def _announce(self, collection: Collection, key: str, version: int) -> partial[None]:
-        changes = self._changes.get(collection.name)
-        if changes is None:
-            changes = self._changes.setdefault(collection.name, Changes(self.folder(collection)))
-        return partial(changes.add, lines.name_of(key), version)
 
     def _after_new_file(self, log: Log, before: Newest, newest: Newest) -> None:
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
         try:
             if not log.collection.history:
-                for start in log.starts():
+                for start in log.files()[NEWEST]:
                     if start != newest.start:  # a later one may be empty, after a power loss
                         log.remove_file(start)
             elif before.item is not None:
@@ -170,13 +159,14 @@ class FileStorage(Storage):
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
                 if not dry_run:  # who restored them may have been killed before that
-                    self._announce(collection, key, newest.version)()
+                    log.announce(newest.version)
                     disk.sync_folder(self.folder(collection))
                 return False
             if not dry_run:
                 disk.make_folder(self.folder(collection))
-                log.restore(items, lambda version: self._announce(collection, key, version)())
-                self._update_copy(collection, key)
+                log.restore(items)
+                if collection.copies and (item := self._newest(collection, key).item):
+                    copies.update(self.root, collection, key, item.value)
             return True
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
@@ -196,15 +186,11 @@ class FileStorage(Storage):
             log, newest = self.log(collection, key), self._newest(collection, key)
             versions = [item.version for item in log.history(newest, newest.version)]
             gone = versions if version is None else [number for number in versions if number == version]
-            if version is None:
-                retention.keep_last_line(log, newest)
-            elif gone:
-                log.remove_version(version, newest)
-            log.remove_drafts()
             if gone:
-                disk.sync_folder(log.folder)
-            self._update_copy(collection, key)
-            copies.sync(self.root, collection, key)
+                log.remove_versions(newest, version)
+            log.remove_drafts()
+            if collection.copies and newest.item:
+                copies.update(self.root, collection, key, newest.item.value, durable=True)
             if gone:
                 _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, len(gone))
             return len(gone)
@@ -216,7 +202,9 @@ class FileStorage(Storage):
             log, newest, now = self.log(collection, key), self._newest(collection, key), self.clock.now()
             if newest.item is None or not collection.history:
                 return 0
-            steps = retention.forget_deleted(log, newest, self.limits, now)
+            steps, oldest = 0, as_precise(now - timedelta(days=self.limits.daily_days))
+            if newest.item.deleted and newest.item.changed_at < oldest:  # of it stays only that it was deleted
+                steps = log.remove_versions(newest)
             while step := retention.thin(log, newest, self.limits, now):
                 steps += step
             return steps
@@ -227,19 +215,15 @@ class FileStorage(Storage):
 
     def has_right_copy(self, collection: Collection, key: str, *, repair: bool) -> bool:
         """Return True if the copy of a key is that of its current version; ``repair`` writes another one again."""
-        if copies.is_right(self.root, collection, key, self.read(collection, key)):
+        item = self.read(collection, key)
+        if copies.is_right(self.root, collection, key, item and item.value):
             return True
         with self.locked(collection, key):  # a writer may be about to write it
-            item = self._newest(collection, key).item
-            is_right = copies.is_right(self.root, collection, key, item and (None if item.deleted else item))
+            item = self.read(collection, key)
+            is_right = copies.is_right(self.root, collection, key, item and item.value)
             if repair and not is_right:
-                copies.update(self.root, collection, item or Item(key, None, None, 0, "", "", "", deleted=True))
+                copies.update(self.root, collection, key, item and item.value)
             return is_right
-
-    def _update_copy(self, collection: Collection, key: str) -> None:
-        newest = self._newest(collection, key)
-        if collection.copies and newest.item is not None:
-            copies.update(self.root, collection, newest.item)
 
     # Where things are
 
@@ -256,12 +240,12 @@ class FileStorage(Storage):
         return self._locks[zlib.crc32(f"{collection.name}/{key}".encode()) % LOCKS].held()
 
 
-def _are_the_last(there: Iterator[Item], items: Iterable[Item]) -> bool:
-    """Return True if the versions ``there`` end with all of these."""
+def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:
+    """Return True if the existing versions end with all of these."""
     wanted = iter(items)
     first = next(wanted, None)
     if first is None:
         return True
-    there = (item for item in there if item.version >= first.version)
-    pairs = zip_longest(there, chain([first], wanted))
+    existing = (item for item in existing if item.version >= first.version)
+    pairs = zip_longest(existing, chain([first], wanted))
     return all(one is not None and two is not None and lines.encode(one) == lines.encode(two) for one, two in pairs)

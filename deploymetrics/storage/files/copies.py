@@ -9,7 +9,7 @@ import logging
 import os
 from contextlib import suppress
 
-from .. import Collection, Item
+from .. import Collection
 from . import disk, lines
 
 SUFFIX = ".json"
@@ -26,40 +26,38 @@ def key_of(name: str) -> str | None:
     return lines.key_of(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
 
 
-def update(root: str, collection: Collection, item: Item) -> None:
-    """Make the copy that of ``item``, or remove it for a deletion. The caller holds the key's lock.
+def update(root: str, collection: Collection, key: str, value: bytes | None, *, durable: bool = False) -> None:
+    """Write the copy of a key, or remove it where the value is None. The caller holds the key's lock.
 
-    What cannot be done is logged: the version itself is stored.
+    What cannot be done is logged, since the version itself is stored; with ``durable`` it raises OSError.
     """
-    path = path_of(root, collection, item.key)
+    path = path_of(root, collection, key)
+    folder = os.path.dirname(path)
     try:
-        if item.value is None:
+        if value is None:
             with suppress(FileNotFoundError):
                 os.unlink(path)
-            return
-        if not os.path.isdir(os.path.dirname(path)):
-            disk.make_one_folder(os.path.dirname(path))
-        with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
-            disk.write_at(fd, item.value, 0)
-            os.ftruncate(fd, len(item.value))
+        else:
+            if not os.path.isdir(folder):
+                disk.make_one_folder(folder)
+            with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
+                disk.write_at(fd, value, 0)
+                os.ftruncate(fd, len(value))
+                if durable:
+                    os.fsync(fd)
+        if durable and os.path.isdir(folder):
+            disk.sync_folder(folder)
     except OSError as error:
+        if durable:
+            raise
         _log.warning("the copy %s was not written: %s", path, error)
 
 
-def sync(root: str, collection: Collection, key: str) -> None:
-    """Make the copy of a key durable, or that it was removed."""
-    path = path_of(root, collection, key)
-    with suppress(FileNotFoundError):
-        with suppress(FileNotFoundError), disk.opened(path) as fd:
-            os.fsync(fd)
-        disk.sync_folder(os.path.dirname(path))
-
-
-def is_right(root: str, collection: Collection, key: str, item: Item | None) -> bool:
-    """Return True if the copy of a key is that of its current Item, or missing where there is none."""
+def is_right(root: str, collection: Collection, key: str, value: bytes | None) -> bool:
+    """Return True if the copy of a key has this value, or is missing where that is None."""
     try:
-        return disk.read_file(path_of(root, collection, key)) == (item and item.value)
+        return disk.read_file(path_of(root, collection, key)) == value
     except FileNotFoundError:
-        return item is None
+        return value is None
     except OSError:
         return False

@@ -37,8 +37,8 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = StorageFull if error.errno in FULL else StorageError
-        raise kind(log=f"{what}: {error}") from error
+        error_class = StorageFull if error.errno in FULL else StorageError
+        raise error_class(log=f"{what}: {error}") from error
 
 
 Held = AbstractContextManager[None]
@@ -66,44 +66,46 @@ class Lock:
                 raise _busy(self.path)
         self._since = time.monotonic()
         try:
-            fd = open_lock(self.path)
-            try:
-                wait_for_lock(fd, self.path)
+            with locked(self.path):
                 yield
-            finally:
-                # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
-                with suppress(OSError):
-                    fcntl.flock(fd, fcntl.LOCK_UN)
-                _close(fd)
         finally:
             self._threads.release()
 
 
-def wait_for_lock(fd: int, path: str) -> None:
-    """Lock an open file; raises StorageError after LOCK_SECONDS."""
+@contextmanager
+def locked(path: str) -> Iterator[int]:
+    """Open a file for writing and lock it; raises StorageError, after LOCK_SECONDS at the latest.
+
+    The file and its folder are made where they are missing, and nothing above it: an instance that was moved away is
+    not made anew.
+    """
     with storage_errors("lock"):
-        pause, began = 0.0001, time.monotonic()
-        while not try_lock(fd, fcntl.LOCK_EX):
-            if time.monotonic() - began > LOCK_SECONDS:
-                raise _busy(path)
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            fd = os.open(path, os.O_RDWR | _FLAGS)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                make_one_folder(os.path.dirname(path))
+            with opened(path, os.O_RDWR | os.O_CREAT):
+                fd = os.open(path, os.O_RDWR | _FLAGS)
+    try:
+        with storage_errors("lock"):
+            pause, began = 0.0001, time.monotonic()
+            while not try_lock(fd, fcntl.LOCK_EX):
+                if time.monotonic() - began > LOCK_SECONDS:
+                    raise _busy(path)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        yield fd
+    finally:
+        # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _busy(path: str) -> StorageError:
     return StorageError("Others have been writing this for too long; try again.", log=f"lock: {path} is held")
-
-
-def open_lock(path: str) -> int:
-    """Return the lock file, open; it and its folder are made where they are missing. Raises StorageError."""
-    with storage_errors("lock"):
-        with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | _FLAGS)
-        with suppress(FileExistsError):
-            make_one_folder(os.path.dirname(path))  # only that: an instance that was moved away is not made anew
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
-        give_to_owner(fd, path)
-        return fd
 
 
 def try_lock(fd: int, how: int) -> bool:
@@ -117,34 +119,26 @@ def try_lock(fd: int, how: int) -> bool:
 
 @contextmanager
 def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
-    """Open a file, give its descriptor and close it; raises OSError for what is no file, or absurdly large."""
+    """Open a file, or a folder with O_DIRECTORY, and close it; raises OSError for other things and absurd sizes."""
     fd = os.open(path, how | _FLAGS, FILE_MODE)
     try:
         stat = os.fstat(fd)
         if how & os.O_CREAT and not stat.st_size:
             give_to_owner(fd, path)
-        if not S_ISREG(stat.st_mode):
+        if not how & os.O_DIRECTORY and not S_ISREG(stat.st_mode):
             raise OSError(errno.ENXIO, "not a file")
         if stat.st_size > FILE_LIMIT:
             raise OSError(errno.EOVERFLOW, "too large")
         yield fd
     finally:
-        _close(fd)
-
-
-def _close(fd: int) -> None:
-    """Close a file. That it could not be closed well means nothing: what has to be durable was synced before."""
-    with suppress(OSError):
-        os.close(fd)
+        with suppress(OSError):  # what has to be durable was synced before
+            os.close(fd)
 
 
 def list_folder(path: str) -> list[str]:
     """Return the names in a folder; raises OSError for a link to one."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
-    try:
+    with opened(path, os.O_DIRECTORY) as fd:
         return os.listdir(fd)
-    finally:
-        _close(fd)
 
 
 def read_file(path: str) -> bytes:
@@ -184,11 +178,8 @@ def draft_of(path: str) -> str:
 
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with opened(f"{path}/.", os.O_DIRECTORY) as fd:  # the dot follows a link: the folder may be on another disk
         os.fsync(fd)
-    finally:
-        _close(fd)
 
 
 def make_folder(path: str) -> None:
@@ -208,11 +199,8 @@ def make_folder(path: str) -> None:
 def make_one_folder(path: str) -> None:
     """Make a private folder in one that is there."""
     os.mkdir(path, FOLDER_MODE)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
-    try:
+    with opened(path, os.O_DIRECTORY) as fd:
         give_to_owner(fd, path)
-    finally:
-        _close(fd)
 
 
 def give_to_owner(fd: int, path: str) -> None:

@@ -22,36 +22,26 @@ def prepare(root: str) -> None:
     try:
         found = json.loads(disk.read_file(path))["format"]
     except FileNotFoundError:
-        found = _make(root)
+        return _make(f"{root}/data", path)
     except (ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{path} does not say which format the instance has: {error}") from error
     if found != FORMAT:
         raise SettingError(
-            f"The instance folder {root} has the format {found}, and this release reads {FORMAT}."
+            f"The instance folder {root} has the format {found}; this release reads {FORMAT}."
             " Use the release that wrote it."
         )
 
 
-def _make(root: str) -> int:
-    data = f"{root}/data"
+def _make(data: str, path: str) -> None:
     try:
         disk.make_folder(data)
         for folder in Path(data).parents:  # who made one of them may have been killed before its name was durable
             with suppress(OSError):
                 disk.sync_folder(os.fspath(folder))
-        _write(data)
+        with disk.opened(f"{data}/.", os.O_DIRECTORY) as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if not os.path.exists(path):  # else another process, which starts at the same time, has made it
+                disk.replace_file(path, json.dumps({"format": FORMAT}).encode() + b"\n")
     except OSError as error:
         if error.errno not in disk.READ_ONLY:
             raise
-    return FORMAT
-
-
-def _write(data: str) -> None:
-    """Write the file unless another process, which starts at the same time, has done so."""
-    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if not os.path.exists(f"{data}/format.json"):
-            disk.replace_file(f"{data}/format.json", json.dumps({"format": FORMAT}).encode() + b"\n")
-    finally:
-        os.close(folder)

@@ -102,21 +102,14 @@ def decode(collection: Collection, key: str, line: bytes) -> Item:
                 raise ValueError(f"the line says {record.key()!r}")
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise damaged(collection, key, error) from error
-    by, at = head.changedBy, head.changedAt
-    return Item(key, value, record, head.version, at, by, revision_of(line), head.deleted, head.kept)
+    facts = head.version, head.changedAt, head.changedBy, revision_of(line), head.deleted, head.kept
+    return Item(key, value, record, *facts)
 
 
 def damaged(collection: Collection, key: str, error: object) -> DamagedItem:
-    """Return the DamagedItem for a log that says what it should not."""
-    return DamagedItem(
-        f"The stored item {key!r} of {collection.name} is damaged; an administrator has to restore it from a backup.",
-        log=f"{collection.name}/{name_of(key)}: {error}",
-    )
-
-
-def unreadable(collection: Collection, key: str, error: OSError) -> DamagedItem:
-    """Return the DamagedItem for a log that may be well and cannot be read now."""
-    return DamagedItem(
-        f"The stored item {key!r} of {collection.name} cannot be read now; the server's log says why.",
-        log=f"{collection.name}/{name_of(key)}: {error}",
-    )
+    """Return the DamagedItem for a log that says what it should not, or that cannot be read: an OSError."""
+    what = "is damaged; an administrator has to restore it from a backup."
+    if isinstance(error, OSError):
+        what = "cannot be read now; the server's log says why."
+    log = f"{collection.name}/{name_of(key)}: {error}"
+    return DamagedItem(f"The stored item {key!r} of {collection.name} {what}", log=log)

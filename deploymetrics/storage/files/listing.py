@@ -1,12 +1,10 @@
 """All items of a collection, kept in memory and brought up to date by what changed since.
 
-Every writer adds the name of its key to the file ``.changes`` of the collection, just before its line is whole. So a
-list looks at nothing but the names that were added since, and again at those whose line was still being written then.
-Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in place under a
-running server. Where the file is another one than before, everything is looked at.
+A list looks at the names that writers noted since (see changes.py), and again at those whose line was still being
+written then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in
+place under a running server.
 """
 
-import errno
 import logging
 import os
 import threading
@@ -14,95 +12,29 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
-from typing import NamedTuple
 
 from ...errors import DamagedItem
-from .. import Collection, Item, Listing
-from . import disk, lines
+from .. import Item, Listing
+from . import lines
+from .changes import Changes
 from .log import Newest
 
 _log = logging.getLogger(__name__)
-#: The size at which the file begins anew. Every list is then looked at as a whole once.
-CHANGES_BYTES = 2**22
 #: How often a list looks for what somebody put in place, or took away, beside the server.
 RECHECK_SECONDS = 30.0
 _SETTLED_NS = 2 * 10**9
 _PIECE_ITEMS = 256
-# Longer than the longest entry, so that at least one, with its version, is compared.
-_END_BYTES = 512
 _LONG_SECONDS = 1.0
-
-
-class Changes:
-    """The file ``.changes`` of a collection, and how far this process has read it."""
-
-    def __init__(self, folder: str) -> None:
-        self.path = f"{folder}/.changes"
-        self._seen = _Seen()
-
-    def add(self, name: str, version: int) -> None:
-        """Add a name and the version that it gets, so that every reader that looks from now on finds it."""
-        entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
-        is_there = False
-        while not is_there:
-            with disk.opened(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-                if os.write(fd, entry) < len(entry):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                stat = os.fstat(fd)
-                is_there = _inode_at(self.path) == stat.st_ino
-                if is_there and stat.st_size > max(CHANGES_BYTES, len(entry)):
-                    os.unlink(self.path)
-                    is_there = False  # begin another one at once: where there is none nobody has written
-
-    def new(self) -> set[str] | None:
-        """Return the names that were added since the last call, or None where everything has to be looked at."""
-        try:
-            stat = os.stat(self.path)
-            if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen[:3]:
-                return set()
-            with disk.opened(self.path) as fd:
-                return self._read(fd)
-        except FileNotFoundError:
-            before, self._seen = self._seen, _Seen()
-            return None if before.inode else set()  # where there was no file nobody has written
-
-    def _read(self, fd: int) -> set[str] | None:
-        stat, (inode, size, _, end) = os.fstat(fd), self._seen
-        # What was read before must still stand there: a disk that failed may come back without it.
-        goes_on = stat.st_ino == inode and os.pread(fd, len(end), size - len(end)) == end
-        start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
-        data = os.pread(fd, max(stat.st_size - start, 0), start)
-        whole = data[:data.rfind(b"\n") + 1]
-        end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
-        self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
-        names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
-        return names - {""} if goes_on else None
-
-
-class _Seen(NamedTuple):
-    """How far a file was read: its inode, up to which size, its time then, and what stands before that."""
-
-    inode: int = 0
-    size: int = 0
-    mtime: int = 0
-    end: bytes = b""
-
-
-def _inode_at(path: str) -> int | None:
-    try:
-        return os.stat(path).st_ino
-    except FileNotFoundError:
-        return None
 
 
 class FolderListing:
     """Answers ``current()`` for one collection; one per process, shared by its threads.
 
-    ``newest`` is a function that gives the Newest of a key.
+    ``title`` names it in the log; ``newest`` is a function that gives the Newest of a key.
     """
 
-    def __init__(self, collection: Collection, folder: str, newest: Callable[[Collection, str], Newest]) -> None:
-        self.collection = collection
+    def __init__(self, title: str, folder: str, newest: Callable[[str], Newest]) -> None:
+        self.title = title
         self.folder = folder
         self.newest = newest
         self._changes = Changes(folder)
@@ -158,17 +90,15 @@ class FolderListing:
                 self._again.discard(name)
             if key and self._items.get(key) != item:
                 self._is_outdated = True
-                if item is None:
-                    del self._items[key]
-                else:
-                    self._items[key] = item
+                self._items.pop(key, None)
+                self._items |= {key: item} if item else {}
         if (seconds := time.monotonic() - began) > _LONG_SECONDS:
-            _log.info("looking at %d items of %s took %.1f s", count, self.collection.name, seconds)
+            _log.info("looking at %d items of %s took %.1f s", count, self.title, seconds)
 
     def _item(self, key: str) -> tuple[Item | None, bool]:
         """Return the current Item, without its record, and True unless it has to be looked at again."""
         try:
-            newest = self.newest(self.collection, key)
+            newest = self.newest(key)
         except DamagedItem as error:
             return Item(key, None, None, 0, "", "", f"damaged {error.log}"), False
         return newest.current and newest.current._replace(record=None), not newest.is_pending

@@ -5,10 +5,10 @@
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
 A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, adds the line, syncs it and then adds the newline; before the line is whole it tells lists
-(listing.py). So no reader sees what a power loss could take back. A crash leaves at most a last line without its
-newline, in a file that nobody has locked: that line counts if it is whole, and whoever meets it syncs it first; the
-next writer ends it, or cuts off what is not whole.
+locks the file, adds the line, syncs it and then adds the newline; before the line is whole it tells lists (changes.py).
+So no reader sees what a power loss could take back. A crash leaves at most a last line without its newline, in a file
+that nobody has locked: that line counts if it is whole, and whoever meets it syncs it first; the next writer ends it,
+or cuts off what is not whole.
 
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
 time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import pairwise
@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from ...errors import DamagedItem, StorageError
 from .. import Collection, Item
-from . import disk, lines
+from . import changes, disk, lines
 
 #: A file that has so many versions, or bytes, is full. Readers do not depend on these numbers.
 FILE_VERSIONS = 64
@@ -36,6 +36,7 @@ NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
 _TIERS = (NEWEST, HOURLY, DAILY)
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
 _TAIL_BYTES = 2**12
+Files = dict[str, list[int]]
 
 
 class Newest(NamedTuple):
@@ -43,7 +44,7 @@ class Newest(NamedTuple):
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
     that a newline ends it. ``is_pending``: another version is being written. ``signature`` tells that the file is still
-    the same; it is None where that cannot be relied on.
+    the same, if its size is ``end``; it is None where that cannot be relied on.
     """
 
     item: Item | None
@@ -65,30 +66,32 @@ class Newest(NamedTuple):
 
 
 class Log:
-    """The versions of ``key``. Readers need no lock; whoever changes something holds the lock of the key."""
+    """The versions of ``key``. Readers need no lock; whoever changes something holds the lock of the key.
+
+    A draft, which is renamed when all is in it, is neither synced nor noted for lists.
+    """
 
     def __init__(
-        self, collection: Collection, key: str, folder: str, file_versions: int, is_durable: bool | None = None
+        self, collection: Collection, key: str, folder: str, file_versions: int, *, is_draft: bool = False
     ) -> None:
         self.collection = collection
         self.key = key
         self.folder = folder
-        self.is_durable = collection.durable if is_durable is None else is_durable
+        self.is_draft = is_draft
+        self.is_durable = collection.durable and not is_draft
         self.file_versions = file_versions if collection.history else 1
 
     def path(self, start: int, tier: str = NEWEST) -> str:
         """Return the file that begins with the version ``start``."""
         return f"{self.folder}/{start:017d}{tier}.jsonl"
 
-    def starts(self, tier: str = NEWEST) -> list[int]:
-        """Return the versions that the files begin with, in order."""
-        try:
-            names = disk.list_folder(self.folder)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise self._as_unreadable(error) from error
-        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)) and match[2] == tier)
+    def files(self) -> Files:
+        """Return for each tier the versions that its files begin with, in order."""
+        found: Files = {tier: [] for tier in _TIERS}
+        with suppress(FileNotFoundError), self._reading():
+            for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
+                found[match[2]].append(int(match[1]))
+        return found
 
     # Reading
 
@@ -100,8 +103,8 @@ class Log:
 
     def _newest(self) -> Newest:
         is_pending = False
-        for start in reversed(self.starts()):
-            with self._readable(start) as fd:
+        for start in reversed(self.files()[NEWEST]):
+            with self._reading(), disk.opened(self.path(start)) as fd:
                 tail = self._tail(fd)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
@@ -112,7 +115,8 @@ class Log:
                     if self.collection.durable:
                         raise
                     continue  # a power loss may leave anything of what was not synced
-                return Newest(item, start, tail.end, tail.is_ended, is_pending, _signature(fd, tail, is_pending))
+                signature = signature_of(os.fstat(fd)) if tail.is_ended and not is_pending else None
+                return Newest(item, start, tail.end, tail.is_ended, is_pending, signature)
         return Newest(None, is_pending=is_pending)
 
     def _tail(self, fd: int) -> "_Tail":
@@ -123,21 +127,17 @@ class Log:
                 return tail
             if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
                 try:
-                    return self._left_by_a_crash(fd)
+                    tail = _read_tail(fd)
+                    if (line := self._whole_line(tail.rest)) is None:
+                        return tail
+                    self._sync(fd, new_file=tail.end == 0, new_folder=True)
+                    return _Tail(line, tail.end + len(line), tail.rest, is_ended=False)
                 finally:
                     fcntl.flock(fd, fcntl.LOCK_UN)
             # A writer ends or cuts off what a crash left before it locks the file, so this is what it is writing,
             # unless it locked the file only after the look at it.
             if _read_tail(fd).end == tail.end:
                 return tail._replace(is_pending=True)
-
-    def _left_by_a_crash(self, fd: int) -> "_Tail":
-        tail = _read_tail(fd)
-        line = self._whole_line(tail.rest)
-        if line is None:
-            return tail
-        self._sync(fd, new_file=tail.end == 0, new_folder=True)
-        return _Tail(line, tail.end + len(line), tail.rest, is_ended=False)
 
     def _whole_line(self, rest: bytes) -> bytes | None:
         """Return the line that a crash left without its newline, if it is whole.
@@ -163,7 +163,7 @@ class Log:
 
     def _lines_of(self, tier: str, newest: Newest, end: int, oldest_first: bool) -> Iterator[bytes]:
         """Yield the lines of a tier with a version below ``end``."""
-        starts = [start for start in self.starts(tier) if start < end]
+        starts = [start for start in self.files()[tier] if start < end]
         files = list(pairwise([*starts, end]))
         for start, next_start in files if oldest_first else reversed(files):
             found = [line for line in self.lines(start, tier, newest) if self._version(line) < end]
@@ -175,10 +175,10 @@ class Log:
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return the Item of a version up to ``newest``, or None."""
         for tier in _TIERS:
-            start = max((start for start in self.starts(tier) if start <= version), default=None)
-            for line in self.lines(start, tier, newest) if start else ():
-                if self._version(line) == version:
-                    return lines.decode(self.collection, self.key, line)
+            for start in [start for start in self.files()[tier] if start <= version][-1:]:
+                for line in self.lines(start, tier, newest):
+                    if self._version(line) == version:
+                        return lines.decode(self.collection, self.key, line)
         return None
 
     def lines(self, start: int, tier: str, newest: Newest) -> list[bytes]:
@@ -186,8 +186,8 @@ class Log:
         if tier == NEWEST and start > newest.start:
             return []
         try:
-            with self._readable(start, tier) as fd, open(fd, "rb", closefd=False) as file:
-                data = file.read()
+            with self._reading():
+                data = disk.read_file(self.path(start, tier))
         except FileNotFoundError:
             return []
         if tier == NEWEST and start == newest.start:
@@ -203,48 +203,35 @@ class Log:
             raise lines.damaged(self.collection, self.key, error) from error
 
     @contextmanager
-    def _readable(self, start: int, tier: str = NEWEST) -> Iterator[int]:
-        """Open a file for reading; what cannot be read is a DamagedItem."""
+    def _reading(self) -> Iterator[None]:
+        """Raise DamagedItem where something cannot be read."""
         try:
-            with disk.opened(self.path(start, tier)) as fd:
-                yield fd
+            yield
         except OSError as error:
-            raise self._as_unreadable(error) from error
-
-    def _as_unreadable(self, error: OSError) -> Exception:
-        return lines.unreadable(self.collection, self.key, error) if error.errno in disk.UNREADABLE else error
+            if error.errno in disk.UNREADABLE:
+                raise lines.damaged(self.collection, self.key, error) from error
+            raise
 
     # Writing
 
-    def append(self, newest: Newest, item: Item, announce: Callable[[], None]) -> Newest:
-        """Add a version, durably; ``announce`` is called before it counts.
+    def announce(self, version: int) -> None:
+        """Let lists look at this key; ``version`` is the one that it gets, or has."""
+        if not self.is_draft:
+            changes.add(self.folder, version)
 
-        Raises OSError where nothing was added, and StorageError where that is not known.
-        """
+    def append(self, newest: Newest, item: Item) -> Newest:
+        """Add a version, durably. Raises OSError where nothing was added, and StorageError where that is not known."""
         if not newest.is_ended:
-            newest = self._end_line(newest)
+            with disk.opened(self.path(newest.start), os.O_RDWR) as fd:
+                disk.write_at(fd, b"\n", newest.end)
+            newest = newest._replace(end=newest.end + 1, is_ended=True)
         start = self._file_for(newest, item.version)
         offset = newest.end if start == newest.start and newest.item else 0
-        if not offset:
-            with suppress(FileExistsError):
-                disk.make_one_folder(self.folder)
-        with self._locked(start) as fd:
+        with disk.locked(self.path(start)) as fd:
             line = lines.encode(item)
-            self._commit(fd, offset, line, announce, new_folder=newest.item is None)
-            end = offset + len(line) + 1
-            added = Newest(item._replace(revision=lines.revision_of(line)), start, end)
-            return added._replace(signature=_signature(fd, _Tail(line, end), False))
-
-    @contextmanager
-    def _locked(self, start: int) -> Iterator[int]:
-        """Open the file that begins with ``start`` for writing, locked."""
-        with disk.opened(self.path(start), os.O_RDWR | os.O_CREAT) as fd:
-            disk.wait_for_lock(fd, self.path(start))
-            try:
-                yield fd
-            finally:
-                with suppress(OSError):
-                    fcntl.flock(fd, fcntl.LOCK_UN)
+            self._commit(fd, offset, line, item.version, new_folder=newest.item is None)
+            item = item._replace(revision=lines.revision_of(line))
+            return Newest(item, start, offset + len(line) + 1, signature=signature_of(os.fstat(fd)))
 
     def _file_for(self, newest: Newest, version: int) -> int:
         """Return the start of the file that takes a version."""
@@ -259,12 +246,8 @@ class Log:
         """Return the start of the next file, if the next version begins one."""
         return newest.version + 1 if self.collection.history else newest.start + 1
 
-    def _end_line(self, newest: Newest) -> Newest:
-        with disk.opened(self.path(newest.start), os.O_RDWR) as fd:
-            disk.write_at(fd, b"\n", newest.end)
-        return newest._replace(end=newest.end + 1, is_ended=True)
-
-    def _commit(self, fd: int, offset: int, line: bytes, announce: Callable[[], None], *, new_folder: bool) -> None:
+    def _commit(self, fd: int, offset: int, line: bytes, version: int, *, new_folder: bool) -> None:
+        """Write a line at ``offset`` and its newline after the sync; what fails is undone."""
         size = os.fstat(fd).st_size
         if size < offset:
             raise lines.damaged(self.collection, self.key, "a file that was cut off meanwhile")
@@ -272,20 +255,17 @@ class Log:
             if size > offset:
                 os.ftruncate(fd, offset)  # what a crash left
             disk.write_at(fd, line[:-1], offset)
-            announce()  # before the line is whole, so that none counts that a list was not told of
+            self.announce(version)  # before the line is whole, so that none counts that a list was not told of
             disk.write_at(fd, line[-1:], offset + len(line) - 1)
             self._sync(fd, new_file=offset == 0, new_folder=new_folder)
             disk.write_at(fd, b"\n", offset + len(line))
         except OSError as error:
-            self._undo(fd, offset, error)
+            try:
+                os.ftruncate(fd, offset)
+                self._sync(fd)
+            except OSError as second:
+                raise _unknown(error, second) from error
             raise
-
-    def _undo(self, fd: int, offset: int, error: OSError) -> None:
-        try:
-            os.ftruncate(fd, offset)
-            self._sync(fd)
-        except OSError as second:
-            raise _unknown(error, second) from error
 
     def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
         if self.is_durable:
@@ -295,23 +275,26 @@ class Log:
             if new_file and new_folder:
                 disk.sync_folder(os.path.dirname(self.folder))
 
-    def remove(self, announce: Callable[[], None]) -> None:
-        """Remove all versions at once, durably; raises OSError where they are still there."""
+    def remove(self, version: int) -> None:
+        """Remove all versions at once, durably; raises OSError where they are still there.
+
+        ``version`` is that of the deletion, for lists.
+        """
         draft = disk.draft_of(self.folder)
         shutil.rmtree(draft, ignore_errors=True)
-        self._rename(self.folder, draft, announce)
+        self._rename(self.folder, draft, version)
         shutil.rmtree(draft, ignore_errors=True)
 
-    def _rename(self, old: str, new: str, announce: Callable[[], None]) -> None:
+    def _rename(self, old: str, new: str, version: int) -> None:
         os.rename(old, new)
         try:
-            announce()
+            self.announce(version)
             if self.is_durable:
                 disk.sync_folder(os.path.dirname(old))
         except OSError as error:
             try:
                 os.rename(new, old)
-                announce()
+                self.announce(version)
             except OSError as second:
                 raise _unknown(error, second) from error
             raise
@@ -321,17 +304,18 @@ class Log:
         with suppress(FileNotFoundError):
             os.unlink(self.path(start, tier))
 
-    def remove_version(self, version: int, newest: Newest) -> None:
-        """Remove one version, which is not the newest, from every file that has it."""
-        for tier in _TIERS:
-            start = max((start for start in self.starts(tier) if start <= version), default=None)
-            if start is not None:
-                found = self.lines(start, tier, newest)
-                kept = [line for line in found if self._version(line) != version]
-                if kept:
-                    self.rewrite(start, tier, kept)
-                else:
-                    self.remove_file(start, tier)
+    def remove_versions(self, newest: Newest, only: int | None = None) -> int:
+        """Remove all versions but the newest, or only one, from every file; return how many files were changed."""
+        changed = 0
+        for start, tier in [(start, tier) for tier, starts in self.files().items() for start in starts]:
+            found = self.lines(start, tier, newest)
+            kept = [line for line in found if self._version(line) not in ((only,) if only else range(newest.version))]
+            if found and not kept:
+                self.remove_file(start, tier)
+            elif len(kept) < len(found):
+                self._rewrite(start, tier, kept)
+            changed += len(kept) < len(found)
+        return changed
 
     def remove_drafts(self) -> None:
         """Remove what operations left that broke off; durably, and all that was removed before too."""
@@ -345,32 +329,31 @@ class Log:
         with suppress(FileNotFoundError):
             disk.sync_folder(os.path.dirname(self.folder))
 
-    def rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
-        """Put these lines in the place of a file's content, durably, all or nothing."""
+    def _rewrite(self, start: int, tier: str, kept: list[bytes]) -> None:
         disk.replace_file(self.path(start, tier), b"".join(line + b"\n" for line in kept))
 
-    def add_thinned(self, tier: str, added: list[bytes]) -> None:
-        """Add lines to a tier, durably, all or nothing."""
-        starts = self.starts(tier)
-        start, there = (starts[-1], self.lines(starts[-1], tier, Newest(None))) if starts else (0, [])
-        if not there or len(there) >= self.file_versions or sum(map(len, there)) >= FILE_BYTES:
-            start, there = self._version(added[0]), []
-        self.rewrite(start, tier, there + added)
+    def add_thinned(self, tier: str, starts: list[int], added: list[bytes]) -> None:
+        """Add lines to a tier whose files begin with ``starts``, durably, all or nothing."""
+        start = starts[-1] if starts else 0
+        existing = self.lines(start, tier, Newest(None))
+        if not existing or len(existing) >= self.file_versions or sum(map(len, existing)) >= FILE_BYTES:
+            start, existing = self._version(added[0]), []
+        self._rewrite(start, tier, existing + added)
 
-    def restore(self, items: Iterable[Item], announce: Callable[[int], None]) -> None:
+    def restore(self, items: Iterable[Item]) -> None:
         """Become a log of these Items, oldest first, wholly or not at all, where there is no version yet."""
-        draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions, is_durable=False)
+        draft = Log(self.collection, self.key, disk.draft_of(self.folder), self.file_versions, is_draft=True)
         shutil.rmtree(draft.folder, ignore_errors=True)
         try:
             newest = Newest(None)
             for item in items:
-                newest = draft.append(newest, item, lambda: None)
-            for start in draft.starts():
+                newest = draft.append(newest, item)
+            for start in draft.files()[NEWEST]:
                 with disk.opened(draft.path(start)) as fd:
                     os.fsync(fd)
             disk.sync_folder(draft.folder)
             shutil.rmtree(self.folder, ignore_errors=True)  # what a creation left that broke off
-            self._rename(draft.folder, self.folder, lambda: announce(newest.version))
+            self._rename(draft.folder, self.folder, newest.version)
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
@@ -402,11 +385,6 @@ def _read_tail(fd: int) -> _Tail:
         if before >= 0 or begin == 0:
             return _Tail(data[before + 1:end] if end >= 0 else None, begin + end + 1, data[end + 1:])
         length *= 16
-
-
-def _signature(fd: int, tail: _Tail, is_pending: bool) -> tuple[int, ...] | None:
-    signature = signature_of(os.fstat(fd))
-    return signature if tail.is_ended and not is_pending and signature[0] == tail.end else None
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:

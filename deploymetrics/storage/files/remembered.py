@@ -16,7 +16,6 @@ ALL_BYTES = 2**24
 _OVERHEAD = 2**10
 
 
-
 class _Entry(NamedTuple):
     newest: Newest
     path: str
@@ -49,9 +48,9 @@ class Remembered:
         before = self._entries.pop(name, None)
         self._bytes -= before.size if before else 0
         item = newest.item
-        if newest.signature is None or item is None or len(item.value or b"") > ITEM_BYTES:
+        size = len(item.value or b"") + _OVERHEAD if item else 0
+        if not size or size > ITEM_BYTES + _OVERHEAD or not newest.signature or newest.signature[0] != newest.end:
             return
-        size = len(item.value or b"") + _OVERHEAD
         if self._bytes + size > ALL_BYTES:
             self._entries.clear()
             self._bytes = 0

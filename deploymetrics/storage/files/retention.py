@@ -8,11 +8,12 @@ by a crash, or in a copy that is made meanwhile.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ...clock import as_precise
 from .. import Retention
 from .lines import is_kept, time_of, version_of
-from .log import DAILY, HOURLY, NEWEST, Log, Newest
+from .log import DAILY, HOURLY, NEWEST, Files, Log, Newest
 
 # How much of a precise time two versions of one hour, or of one day, have in common.
 _HOUR = len("2018-01-12T12")
@@ -26,9 +27,9 @@ def thin(log: Log, newest: Newest, retention: Retention, now: datetime) -> int:
     oldest = newest.version - retention.versions + 1
     hourly, daily = (as_precise(now - timedelta(days=days)) for days in (retention.hourly_days, retention.daily_days))
     return (
-        _thin_tier(log, newest, NEWEST, lambda found, after: version_of(after[0]) <= oldest)
-        + _thin_tier(log, newest, HOURLY, lambda found, after: _are_before(hourly, found, after))
-        + _thin_tier(log, newest, DAILY, lambda found, after: _are_before(daily, found, after))
+        _thin_tier(log, newest, NEWEST, lambda lines, next_lines: version_of(next_lines[0]) <= oldest)
+        + _thin_tier(log, newest, HOURLY, lambda lines, next_lines: _are_before(hourly, lines, next_lines))
+        + _thin_tier(log, newest, DAILY, lambda lines, next_lines: _are_before(daily, lines, next_lines))
     )
 
 
@@ -37,74 +38,46 @@ def _thin_tier(log: Log, newest: Newest, tier: str, is_past: Callable[[list[byte
 
     ``is_past`` is asked with the lines of a file, and with those of the file after it.
     """
-    steps = 0
-    for start in log.starts(tier)[:2]:
-        found = log.lines(start, tier, newest)
-        after = _lines_after(log, newest, tier, start, found)
-        if not after or not is_past(found, after):
+    files, steps = log.files(), 0
+    for start in files[tier][:2]:
+        lines = log.lines(start, tier, newest)
+        next_lines = _next_lines(log, newest, files, tier, start, lines)
+        if not next_lines or not is_past(lines, next_lines):
             break
         steps += 1
-        if missing := _missing(log, newest, tier, found, after):
-            log.add_thinned(_NEXT[tier], missing)
+        if missing := _missing(log, newest, files, tier, [*lines, next_lines[0]]):
+            log.add_thinned(_NEXT[tier], files[_NEXT[tier]], missing)
             break
         log.remove_file(start, tier)
     return steps
 
 
-def _missing(log: Log, newest: Newest, tier: str, found: list[bytes], after: list[bytes]) -> list[bytes]:
-    """Return the lines that stay and are not in the next tier yet."""
+def _missing(log: Log, newest: Newest, files: Files, tier: str, lines: list[bytes]) -> list[bytes]:
+    """Return the lines, without the last one, that stay and are not in the next tier yet."""
     if tier == DAILY:
         return []
-    there = _last_version(log, newest, _NEXT[tier])
-    pairs = zip(found, [*found[1:], after[0]], strict=False)
-    return [line for line, following in pairs if version_of(line) > there and _stays(line, following, tier)]
+    existing = [line for start in files[_NEXT[tier]][-1:] for line in log.lines(start, _NEXT[tier], newest)]
+    last = version_of(existing[-1]) if existing else 0
+    return [line for line, next_line in pairwise(lines) if version_of(line) > last and _stays(line, next_line, tier)]
 
 
-def _stays(line: bytes, following: bytes, tier: str) -> bool:
+def _stays(line: bytes, next_line: bytes, tier: str) -> bool:
     if tier == NEWEST and is_kept(line):
         return True
     length = _HOUR if tier == NEWEST else _DAY
-    return time_of(line)[:length] != time_of(following)[:length]
+    return time_of(line)[:length] != time_of(next_line)[:length]
 
 
-def _lines_after(log: Log, newest: Newest, tier: str, start: int, found: list[bytes]) -> list[bytes]:
+def _next_lines(log: Log, newest: Newest, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
     """Return the lines of the file that follows; none while what was added to it is in a newer tier too."""
-    newer = [(later, of) for of in _NEWER[tier] for later in log.starts(of)[:1]]
-    if found and any(later <= version_of(found[-1]) for later, _ in newer):
+    newer = [(later, of) for of in _NEWER[tier] for later in files[of][:1]]
+    if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
-    files = [(later, tier) for later in log.starts(tier) if later > start] + newer
-    return log.lines(*files[0], newest) if files else []
+    following = [(later, tier) for later in files[tier] if later > start] + newer
+    return log.lines(*following[0], newest) if following else []
 
 
-def _are_before(limit: str, found: list[bytes], after: list[bytes]) -> bool:
+def _are_before(limit: str, lines: list[bytes], next_lines: list[bytes]) -> bool:
     """Return True if these versions are older than ``limit``; but for one, since the clock may have been ahead once."""
-    times = sorted([*map(time_of, found), max(map(time_of, after))])
+    times = sorted([*map(time_of, lines), max(map(time_of, next_lines))])
     return len(times) < 2 or times[-2] < limit
-
-
-def forget_deleted(log: Log, newest: Newest, retention: Retention, now: datetime) -> int:
-    """Keep of a key that was deleted longer ago than anything is kept only that it was; how many files went."""
-    item = newest.item
-    if item is None or not item.deleted or item.changed_at >= as_precise(now - timedelta(days=retention.daily_days)):
-        return 0
-    return keep_last_line(log, newest)
-
-
-def keep_last_line(log: Log, newest: Newest) -> int:
-    """Remove every version but the newest; how many files were removed or became shorter."""
-    files = [(start, tier) for tier in (NEWEST, HOURLY, DAILY) for start in log.starts(tier)]
-    changed = 0
-    for start, tier in files:
-        if (start, tier) != (newest.start, NEWEST):
-            log.remove_file(start, tier)
-            changed += 1
-    found = log.lines(newest.start, NEWEST, newest)
-    if len(found) > 1:
-        log.rewrite(newest.start, NEWEST, found[-1:])
-        changed += 1
-    return changed
-
-
-def _last_version(log: Log, newest: Newest, tier: str) -> int:
-    found = [log.lines(start, tier, newest) for start in log.starts(tier)[-1:]]
-    return version_of(found[0][-1]) if found and found[0] else 0

@@ -1,7 +1,7 @@
 """Reading all that the files of a collection say, and telling what is not right."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> Iterator[tuple[str, str]]:
     """Yield (key or name, sentence) for each finding; ``repair`` writes wrong copies again."""
-    yield from _strangers(storage.folder(collection), collection.name, lines.key_of)
-    for key in storage.keys(collection):
+    name, keys = collection.name, storage.keys(collection)
+    yield from _strangers(storage.folder(collection), name, lines.key_of)
+    for key in keys:
         try:
             before = 0
             for item in storage.history(collection, key, oldest_first=True):
@@ -26,24 +27,23 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
         except DamagedItem as error:
             yield key, error.log or error.detail
     if collection.copies:
-        yield from _copies(storage, collection, repair=repair)
+        folder = f"{storage.root}/{name}"
+        yield from _strangers(folder, f"copies in {name}", copies.key_of)
+        for key in sorted({*keys, *filter(None, map(copies.key_of, _names(folder)))}):
+            with suppress(DamagedItem):  # told above
+                if not storage.has_right_copy(collection, key, repair=repair):
+                    done = "was put right" if repair else "is not that of the current version"
+                    yield key, f"the copy {name}/{lines.name_of(key)}{copies.SUFFIX} {done}"
 
 
-def _strangers(folder: str, title: str, key_of: object) -> Iterator[tuple[str, str]]:
+def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
+    """Yield a finding for each name that is no key's."""
+    for name in sorted(_names(folder)):
+        if not name.startswith(".") and key_of(name) is None:
+            yield name, f"{title}/{name} is not the name of an item, and is not served"
+
+
+def _names(folder: str) -> list[str]:
     with suppress(FileNotFoundError):
-        for name in sorted(os.listdir(folder)):
-            if not name.startswith(".") and key_of(name) is None:  # type: ignore[operator]
-                yield name, f"{title}/{name} is not the name of an item, and is not served"
-
-
-def _copies(storage: "FileStorage", collection: Collection, *, repair: bool) -> Iterator[tuple[str, str]]:
-    folder = f"{storage.root}/{collection.name}"
-    yield from _strangers(folder, f"copies in {collection.name}", copies.key_of)
-    keys = set(storage.keys(collection))
-    with suppress(FileNotFoundError):
-        keys |= {key for name in os.listdir(folder) if (key := copies.key_of(name)) is not None}
-    for key in sorted(keys):
-        with suppress(DamagedItem):  # told above
-            if not storage.has_right_copy(collection, key, repair=repair):
-                done = "was put right" if repair else "is not that of the current version"
-                yield key, f"the copy {collection.name}/{lines.name_of(key)}{copies.SUFFIX} {done}"
+        return os.listdir(folder)
+    return []

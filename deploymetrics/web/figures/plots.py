@@ -53,7 +53,7 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
     low, high = min(values), max(values)
     across = _Scale(0, max(len(values) - 1, 1), 2, SPARK_WIDTH - 4)
     up = _Scale(low, high, SPARK_HEIGHT - 4, 4)
-    places = [(across.at(at), up.at(value)) for at, value in enumerate(values)]
+    places = [(across.at(index), up.at(value)) for index, value in enumerate(values)]
     line = " ".join(f"{x:g},{y:g}" for x, y in places)
     x, y = places[-1] if len(places) > 1 else (SPARK_WIDTH / 2, SPARK_HEIGHT / 2)
     title = escape(title)
@@ -86,8 +86,8 @@ def thin(points: "list[Point]") -> "list[Point]":
     inner = points[1:-1]
     stretches = (MAX_POINTS - 2) // 2
     kept: set[int] = set()
-    for at in range(stretches):
-        part = range(at * len(inner) // stretches, (at + 1) * len(inner) // stretches)
+    for number in range(stretches):
+        part = range(number * len(inner) // stretches, (number + 1) * len(inner) // stretches)
         if part:
             kept.add(min(part, key=lambda index: inner[index].value))
             kept.add(max(part, key=lambda index: inner[index].value))
@@ -136,7 +136,7 @@ def _value_ticks(low: float, high: float) -> list[float]:
     step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= rough * 0.999)
     first = math.floor(low / step)
     last = math.ceil(high / step)
-    return [at * step for at in range(first, last + 1)] if last - first <= 8 else [low, high]
+    return [index * step for index in range(first, last + 1)] if last - first <= 8 else [low, high]
 
 
 def _value_axis(up: _Scale, ticks: list[float]) -> Iterator[str]:
@@ -187,9 +187,9 @@ def _time_label(moment: datetime, step: timedelta) -> str:
 def _hover(places: list[tuple[float, float]], points: "list[Point]", times: list[datetime]) -> Iterator[str]:
     """Yield for each point the stretch of the plot that is nearest to it, and what shows while the pointer is there."""
     dots = "dots" if len(points) <= 24 else "line"
-    for at, ((x, y), point, time) in enumerate(zip(places, points, times)):
-        left = (places[at - 1][0] + x) / 2 if at else LEFT
-        right = (places[at + 1][0] + x) / 2 if at + 1 < len(places) else WIDTH
+    for index, ((x, y), point, time) in enumerate(zip(places, points, times)):
+        left = (places[index - 1][0] + x) / 2 if index else LEFT
+        right = (places[index + 1][0] + x) / 2 if index + 1 < len(places) else WIDTH
         text = escape(f"{rounded(point.text)} · {as_last_changed(time)}")
         yield (
             f'<g class="{dots}">'

@@ -139,7 +139,7 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
             unfolded = len(nodes) < OPEN_NODES
             nodes.append(Node("open", shorten(key, MAX_CELL), _note(found), unfolded=unfolded))
             named = type(found) is rawjson.Pairs
-            opened.append(iter(found) if named else ((str(at), one) for at, one in enumerate(found)))
+            opened.append(iter(found) if named else ((str(index), one) for index, one in enumerate(found)))
         else:
             nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(found)))
     return nodes, False

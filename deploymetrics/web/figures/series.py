@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ...documents.service import Item, Service
 from ...errors import DamagedItem
 from ...formats import rawjson
 from .identity import survey
@@ -45,7 +46,7 @@ class Series(NamedTuple):
 class Recent(NamedTuple):
     """``items`` are versions of a tag, oldest first and without deletions; ``cut`` says that older ones are missing."""
 
-    items: list[Any]
+    items: list[Item]
     cut: bool
 
 
@@ -56,12 +57,12 @@ class Collected(NamedTuple):
     cut: bool
 
 
-def recent(service: Any, tag: str, since: str = "", versions: int = MAX_VERSIONS, limit: int = MAX_BYTES) -> Recent:
+def recent(service: Service, tag: str, since: str = "", versions: int = MAX_VERSIONS, limit: int = MAX_BYTES) -> Recent:
     """Return the versions of a tag that changed at ``since`` or later; at most so many, and so many bytes in all.
 
     One version always comes, however large. Raises NotFound as ``service.history`` does.
     """
-    items: list[Any] = []
+    items: list[Item] = []
     size, before, step = 0, None, 1
     while step:
         page = service.history(tag, before, step)
@@ -79,7 +80,7 @@ def recent(service: Any, tag: str, since: str = "", versions: int = MAX_VERSIONS
     return Recent(items[::-1], False)
 
 
-def collect(items: list[Any]) -> Collected:
+def collect(items: list[Item]) -> Collected:
     """Return the Series of the numbers in versions that are in their order, the newest last."""
     found: dict[Place, list[Point]] = {}
     every = _numbers(items)
@@ -93,12 +94,12 @@ def collect(items: list[Any]) -> Collected:
     return Collected(series, next(every, None) is not None)
 
 
-def spark(service: Any, item: Any) -> Series | None:
+def spark(service: Service, item: Item) -> Series | None:
     """Return the Series of the first number in an Item of the list, over its last versions.
 
     None where it has no number, is large, or has a history that cannot be read.
     """
-    if len(item.value) > SPARK_BYTES:
+    if len(item.value or b"") > SPARK_BYTES:
         return None
     try:
         items = recent(service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
@@ -115,7 +116,7 @@ def spark(service: Any, item: Any) -> Series | None:
     return Series(chosen.name(), points[::-1], None) if chosen else None
 
 
-def _numbers(items: list[Any]) -> Iterator[tuple[Place, Point]]:
+def _numbers(items: list[Item]) -> Iterator[tuple[Place, Point]]:
     """Yield (Place, Point) of every number, newest version first; duplicates within one have Places of their own."""
     root, shape = Place(), survey(map(_metrics, reversed(items)))
     for item in reversed(items):
@@ -124,7 +125,7 @@ def _numbers(items: list[Any]) -> Iterator[tuple[Place, Point]]:
                 yield place, Point(item.version, item.changed_at, str(value), as_float(str(value)))
 
 
-def _metrics(item: Any) -> object:
+def _metrics(item: Item) -> object:
     return rawjson.parse(bytes(item.record.metrics))
 
 

@@ -1,0 +1,75 @@
+"""Which keys of a collection were written lately, for the lists of all processes.
+
+Every writer adds the name of its key to the file ``.changes`` of the collection, just before its line is whole. Where
+that is another file than before, everything has to be looked at.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from typing import NamedTuple
+
+from . import disk
+
+#: The size at which the file begins anew. Every list is then looked at as a whole once.
+CHANGES_BYTES = 2**22
+# Longer than the longest entry, so that at least one, with its version, is compared.
+_END_BYTES = 512
+
+
+class _Seen(NamedTuple):
+    """How far a file was read: its inode, up to which size, its time then, and what stands before that."""
+
+    inode: int = 0
+    size: int = 0
+    mtime: int = 0
+    end: bytes = b""
+
+
+def add(folder: str, version: int) -> None:
+    """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
+    path, name = f"{os.path.dirname(folder)}/.changes", os.path.basename(folder)
+    entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
+    is_current = False
+    while not is_current:
+        with disk.opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+            if os.write(fd, entry) < len(entry):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            stat = os.fstat(fd)
+            with suppress(FileNotFoundError):
+                is_current = os.stat(path).st_ino == stat.st_ino
+            if is_current and stat.st_size > max(CHANGES_BYTES, len(entry)):
+                os.unlink(path)
+                is_current = False  # begin another one at once: where there is none nobody has written
+
+
+class Changes:
+    """The file ``.changes`` of a collection, and how far this process has read it."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = f"{folder}/.changes"
+        self._seen = _Seen()
+
+    def new(self) -> set[str] | None:
+        """Return the names that were added since the last call, or None where everything has to be looked at."""
+        try:
+            stat = os.stat(self.path)
+            if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen[:3]:
+                return set()
+            with disk.opened(self.path) as fd:
+                return self._read(fd)
+        except FileNotFoundError:
+            before, self._seen = self._seen, _Seen()
+            return None if before.inode else set()  # where there was no file nobody has written
+
+    def _read(self, fd: int) -> set[str] | None:
+        stat, (inode, size, _, end) = os.fstat(fd), self._seen
+        # What was read before must still stand there: a disk that failed may come back without it.
+        goes_on = stat.st_ino == inode and os.pread(fd, len(end), size - len(end)) == end
+        start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
+        data = os.pread(fd, max(stat.st_size - start, 0), start)
+        whole = data[:data.rfind(b"\n") + 1]
+        end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
+        self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
+        names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
+        return names - {""} if goes_on else None
