@@ -66,9 +66,8 @@ class Lock:
                 raise _busy(self.path)
         self._since = time.monotonic()
         try:
-            fd = open_lock(self.path)
+            fd = self._locked()
             try:
-                wait_for_lock(fd, self.path)
                 yield
             finally:
                 # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
@@ -77,6 +76,20 @@ class Lock:
                 _close(fd)
         finally:
             self._threads.release()
+
+    def _locked(self) -> int:
+        """Return the lock file, open and locked."""
+        while True:
+            fd = open_lock(self.path)
+            try:
+                wait_for_lock(fd, self.path)
+                with storage_errors("lock"), suppress(FileNotFoundError):
+                    if os.fstat(fd).st_ino == os.stat(self.path).st_ino:  # else somebody removed it meanwhile
+                        return fd
+            except BaseException:
+                _close(fd)
+                raise
+            _close(fd)
 
 
 def wait_for_lock(fd: int, path: str) -> None:
