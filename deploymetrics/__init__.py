@@ -58,11 +58,14 @@ def create_app(
 ) -> Application:
     """Return the WSGI application on an instance folder, which is made where it is missing.
 
-    ``settings`` go before those of the environment and of ``config.py``; as Settings they are all there are. ``clock``
-    is for tests. Raises SettingError.
+    ``settings`` go before those of the environment and of ``config.py``. As Settings they are all there are, and the
+    folder is one that was opened with them: where it is gone, it is not made anew. ``clock`` is for tests. Raises
+    SettingError.
     """
     folder = Path(os.path.abspath(instance)) if instance else find_instance()
-    _make_instance(folder)
+    is_opened = isinstance(settings, Settings)
+    if not is_opened:
+        _make_instance(folder)
     app = Application(__name__, instance_path=str(folder))
     app.config.update(settings if isinstance(settings, Settings) else load_settings(folder, settings))
     app.config.update(
@@ -75,7 +78,9 @@ def create_app(
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock())
+    app.extensions[NAME] = services = _assemble(
+        app.instance_path, app.config, clock or Clock(), is_opened
+    )
     access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
@@ -100,13 +105,15 @@ def _make_instance(folder: Path) -> None:
     check_owner(folder)
 
 
-def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock) -> Services:
-    upgrade(folder, clock)
+def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened: bool) -> Services:
+    if not is_opened:
+        upgrade(folder, clock)
     store = open_storage(
         settings["STORAGE"],
         folder,
         clock,
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
+        make=not is_opened,
     )
     accounts = Accounts(store, settings["PASSWORD_HASH"])
     sessions = Sessions(

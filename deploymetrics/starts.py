@@ -1,12 +1,15 @@
 """When ``deploymetrics serve`` last started: noted by the command, read by the source ``server``."""
 
+import logging
 from typing import Any
 
 import msgspec
 
 from .clock import as_precise
+from .errors import StorageError
 from .storage import Collection
 
+_log = logging.getLogger(__name__)
 _KEY = "server"
 
 
@@ -25,9 +28,12 @@ STARTS = Collection("starts", StartRecord)
 
 
 def record_start(store: Any, clock: Any) -> None:
-    """Note that the server starts now."""
+    """Note that the server starts now, if that can be stored: a server on a read-only or full disk is read from."""
     record = StartRecord(_KEY, as_precise(clock.now()))
-    store.write(STARTS, _KEY, "server", lambda current, now: msgspec.json.encode(record))
+    try:
+        store.write(STARTS, _KEY, "server", lambda current, now: msgspec.json.encode(record))
+    except StorageError as error:
+        _log.warning("it was not stored when the server started: %s", error.log)
 
 
 def last_start(store: Any) -> str:

@@ -1,12 +1,15 @@
 """The instance folder is moved away below a running application, as when a disk is unmounted, and comes back."""
 
 import os
+from pathlib import Path
 
 import pytest
 from conftest import PASSWORD
 from problems import assert_problem
 
+from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.config import load_settings
 from deploymetrics.errors import StorageError
 
 LIST = "/api/deploymentmetrics"
@@ -47,6 +50,20 @@ def test_a_moved_instance_is_503_and_not_made_anew(nobody, credentials, move, tm
     assert nobody.get(URL, **BASIC).json["metrics"] == 1
     for credential in credentials:
         assert nobody.put(URL, data="3", **credential).status_code == 200
+
+
+@pytest.mark.parametrize("gone", [".", "data"])
+def test_a_worker_that_starts_meanwhile_makes_no_instance_either(app, tmp_path, gone):
+    here, away = os.path.join(app.instance_path, gone), tmp_path / "away"
+    settings = load_settings(Path(app.instance_path))
+    os.rename(os.path.normpath(here), away)
+    services = create_app(app.instance_path, settings).extensions["deploymetrics"]
+    for call in CALLS.values():
+        with pytest.raises(StorageError):
+            call(services)
+    assert not os.path.exists(here)
+    os.rename(away, os.path.normpath(here))
+    CALLS["save"](services)
 
 
 CALLS = {

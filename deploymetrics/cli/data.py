@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from typing import Any, BinaryIO
 
 import click
@@ -35,7 +36,9 @@ COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR,
 @with_appcontext
 def history(tag: str, limit: int) -> None:
     """Show the versions of a document, newest first: version, time, who, size, separated by tabs."""
-    for item in services().service.history(tag, limit=limit).items:
+    service = services().service
+    service.history(tag, limit=1)  # which says so where there is none
+    for item in islice(service.store.history(DOCUMENTS, tag), limit):
         size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
         click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
 

@@ -6,7 +6,8 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import chain, groupby, pairwise
+from itertools import cycle, groupby, pairwise
+from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +24,8 @@ from .service import DOCUMENTS, version_json
 
 IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+#: So many bytes of a tag's versions are kept in memory while they are checked, and the others in a temporary file.
+_MEMORY_BYTES = 2**23
 _HEAD = {"version", "changedAt", "changedBy", "kept", "deleted", "tag", "lastChanged"}
 
 
@@ -30,6 +33,7 @@ class _Line(NamedTuple):
     """A line as it was read.
 
     ``tag`` is None where it does not say it, and ``problem`` a sentence if it is neither a version nor an expectation.
+    The value of ``item`` is in the file of its tag's values, ``size`` bytes long; a deletion has none.
     """
 
     number: int
@@ -37,6 +41,7 @@ class _Line(NamedTuple):
     item: Item | None = None
     expectation: ExpectationRecord | None = None
     problem: str | None = None
+    size: int = 0
 
     @property
     def version(self) -> int:
@@ -72,7 +77,7 @@ def import_lines(
     latest = as_precise(clock.now() + timedelta(days=1))
     before: str | None = ""
     seen: set[str] = set()
-    for (tag, rows), (after, _) in pairwise(chain(_by_tag(lines), [("", [])])):
+    for (tag, rows, values), (after, _, _) in pairwise(_by_tag(lines)):
         if expectation := rows[0].expectation:
             yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
             continue
@@ -84,14 +89,41 @@ def import_lines(
             yield tag, REFUSED, error or ""
         else:
             seen.add(tag)
-            yield tag, *_import_tag(store, tag, rows, dry_run)
+            yield tag, *_import_tag(store, tag, rows, values, dry_run)
 
 
-def _by_tag(lines: Iterable[bytes]) -> Iterator[tuple[str | None, list[_Line]]]:
-    """Yield (tag or None, lines) for versions of one tag after each other, and for each expectation."""
+#: Tag or None, lines, and the values of their items after each other.
+_Group = tuple[str | None, list[_Line], SpooledTemporaryFile[bytes]]
+
+
+def _by_tag(lines: Iterable[bytes]) -> Iterator[_Group]:
+    """Yield a group for versions of one tag after each other, and for each expectation; then an empty one.
+
+    The values of a group are gone when the group after the next one is asked for.
+    """
     read = (_read(number, line) for number, line in enumerate(lines, 1) if line.strip())
-    for (tag, _), rows in groupby(read, key=lambda row: (row.tag, row.expectation)):
-        yield tag, list(rows)
+    with SpooledTemporaryFile[bytes](_MEMORY_BYTES) as one, SpooledTemporaryFile[bytes](_MEMORY_BYTES) as other:
+        files = cycle([one, other])
+        for ((tag, _), rows), values in zip(
+            groupby(read, key=lambda row: (row.tag, row.expectation)), files, strict=False
+        ):
+            values.seek(0)
+            values.truncate()
+            yield tag, [_without_value(row, values) for row in rows], values
+        yield "", [], one
+
+
+def _without_value(row: _Line, values: SpooledTemporaryFile[bytes]) -> _Line:
+    if row.item is None or row.item.value is None:
+        return row
+    return row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
+
+
+def _items(rows: list[_Line], values: SpooledTemporaryFile[bytes]) -> Iterator[Item]:
+    values.seek(0)
+    for row in rows:
+        if row.item:
+            yield row.item._replace(value=values.read(row.size)) if row.size else row.item
 
 
 def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: bool, latest: str) -> str | None:
@@ -117,8 +149,10 @@ def _from_the_future(rows: list[_Line], latest: str) -> str | None:
     return ahead and f"version {ahead.version} is of {ahead.changed_at}, which is more than a day ahead"
 
 
-def _import_tag(store: Storage, tag: str, rows: list[_Line], dry_run: bool) -> tuple[str, str]:
-    items = [row.item for row in rows if row.item]
+def _import_tag(
+    store: Storage, tag: str, rows: list[_Line], values: SpooledTemporaryFile[bytes], dry_run: bool
+) -> tuple[str, str]:
+    items = _items(rows, values)
     try:
         return (IMPORTED if store.restore(DOCUMENTS, tag, items, dry_run=dry_run) else THERE), ""
     except DeploymetricsError as error:

@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
 
 def answer_error(error: errors.DeploymetricsError) -> Response:
-    """Return the answer to one of the project's own errors; those of the server are logged with their cause."""
+    """Return the answer to one of the project's own errors; those of the server are logged with what they say."""
     if error.status < 500:
         return _answer(error)
     request_id = log(error, error.log or error.detail)
@@ -52,9 +52,13 @@ _KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405:
 
 
 def log(error: BaseException, message: str) -> str:
-    """Write the error with its cause to the log, and return the request id under which it is there."""
+    """Write the error to the log, and return the request id under which it is there.
+
+    One of the project's own takes one line, which says its cause: a full disk must not fill the log as well.
+    """
     request_id = secrets.token_hex(8)
-    current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=error)
+    bug = None if isinstance(error, errors.DeploymetricsError) else error
+    current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=bug)
     return request_id
 
 

@@ -182,8 +182,11 @@ class Storage(ABC):
         """
 
 
-def open_storage(url: str, instance: str, clock: "Clock", retention: Retention) -> Storage:
-    """Return the storage that ``url`` names: ``files:`` keeps files of JSON lines in the folder ``instance``."""
+def open_storage(url: str, instance: str, clock: "Clock", retention: Retention, *, make: bool = True) -> Storage:
+    """Return the storage that ``url`` names: ``files:`` keeps files of JSON lines in the folder ``instance``.
+
+    ``make`` makes what is missing; without it a storage that is gone gives StorageError until it is back.
+    """
     from .files import FileStorage
 
-    return FileStorage(instance, clock, retention)
+    return FileStorage(instance, clock, retention, make=make)

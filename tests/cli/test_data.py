@@ -57,6 +57,12 @@ def exported(invoke, tmp_path):
     return tmp_path / "all.ndjson"
 
 
+def test_history_prints_as_many_versions_as_asked_for_however_large(service, invoke):
+    for _ in range(12):
+        service.save("custom", b'"%b"' % (b"x" * 2**20), "alice")
+    assert len(invoke("history", "custom", "--limit", 11).output.splitlines()) == 11
+
+
 def test_history_prints_the_versions(service, invoke):
     service.save("custom", b"1", "alice")
     service.delete("custom", "bob")

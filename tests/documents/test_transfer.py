@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tracemalloc
 
 import pytest
 from conftest import HeldClock
@@ -117,3 +118,17 @@ def test_lines_that_do_not_stand_together_are_refused(store):
     done = list(transfer.import_lines(store, [line(1), line(1, "y"), line(2), line(2, "y")], HeldClock()))
     assert [outcome for _, outcome, _ in done] == [IMPORTED, IMPORTED, REFUSED, REFUSED]
     assert "do not stand with the others" in done[2][2]
+
+
+def test_an_import_of_a_long_history_takes_little_memory(store):
+    text = b'"%b"' % (b"x" * 2**20)
+    lines = (line(1 + number, at=AT % 1).replace(b'"metrics":%d' % (1 + number), b'"metrics":' + text)
+             for number in range(60))
+    tracemalloc.start()
+    try:
+        assert [outcome for _, outcome, _ in transfer.import_lines(store, lines, HeldClock())] == [IMPORTED]
+        assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert store.read(DOCUMENTS, "x").version == 60
+    assert all(len(item.value) > 2**20 for item in store.history(DOCUMENTS, "x"))

@@ -55,6 +55,13 @@ def refused(instance, *options):
     return done.stderr
 
 
+def test_a_start_that_cannot_be_noted_is_one(instance, serve):
+    (instance / "data/starts").touch()  # as on a read-only disk: what is there is served, and nothing can be written
+    server = serve()
+    assert requests.get(server.url + URL, auth=MASTER, timeout=30).status_code == 200
+    assert server.count("it was not stored when the server started") == 1
+
+
 # --- A reload
 
 BAD_CONFIGS = [

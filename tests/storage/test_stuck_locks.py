@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import threading
+from unittest import mock
 
 import pytest
 from storekit import SPAWN, THINGS, in_threads, metrics, open_files, past, put, value
@@ -112,3 +114,30 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
     store = open_files(folder)
     assert put(store, "a").version == 1
     assert metrics(store.read(THINGS, "a")) == "1"
+
+
+# --- Somebody removes the lock files
+
+def test_a_removed_lock_file_makes_nobody_lose_a_write(folder):
+    store, other = open_files(folder), open_files(folder)
+    put(store, "a", "1")
+
+    def change(current, now):
+        shutil.rmtree(folder / "locks")
+        put(other, "a", "2")
+        return value("a", "3")
+
+    with pytest.raises(StorageError):
+        store.write(THINGS, "a", "alice", change)
+    assert past(store, "a") == past(open_files(folder), "a") == [(2, "2"), (1, "1")]
+    assert put(store, "a", "3").version == 3
+
+
+def test_a_lock_file_that_was_removed_while_it_was_waited_for_is_none(folder):
+    path = os.fspath(folder / "lock")
+    removed = disk.open_lock(path)
+    os.unlink(path)
+    there = disk.Lock(path)
+    with there.held(), mock.patch.object(disk, "open_lock", side_effect=[removed, disk.open_lock(path)]):
+        with pytest.raises(StorageError), disk.Lock(path).held():
+            pass

@@ -181,7 +181,7 @@ def test_storage_errors(master, bug, caplog, error, status, code, form):
 @pytest.mark.parametrize(("number", "status", "code"), [
     (errno.ENOSPC, 507, "storage-full"), (errno.EDQUOT, 507, "storage-full"), (errno.EIO, 503, "storage-unavailable"),
 ])
-def test_a_disk_that_fails(master, monkeypatch, number, status, code):
+def test_a_disk_that_fails(master, monkeypatch, caplog, number, status, code):
     master.post(URL, data="1")
     with monkeypatch.context() as patch:
         def fail(*args):
@@ -189,6 +189,8 @@ def test_a_disk_that_fails(master, monkeypatch, number, status, code):
 
         patch.setattr(os, "write", fail)
         assert_problem(master.post(URL, data="2"), status, code)
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.exc_info is None and os.strerror(number) in record.getMessage()  # one line, and no traceback
     assert master.get(URL).json["metrics"] == 1
     assert master.post(URL, data="3").status_code == 200
 

@@ -32,7 +32,7 @@ LOCKS = 256
 class FileStorage(Storage):
     """See the module; ``root`` is the instance folder."""
 
-    def __init__(self, root: str, clock: Clock, limits: Retention) -> None:
+    def __init__(self, root: str, clock: Clock, limits: Retention, *, make: bool = True) -> None:
         self.root = os.path.abspath(root)
         self.data = f"{self.root}/data"
         self.clock = clock
@@ -43,7 +43,7 @@ class FileStorage(Storage):
         self._remembered = Remembered()
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
-            format.prepare(self.root)
+            format.prepare(self.root, make=make)
 
     # Reading
 

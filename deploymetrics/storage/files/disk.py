@@ -80,28 +80,44 @@ def locked(path: str) -> Iterator[int]:
     not made anew.
     """
     with storage_errors("lock"):
-        try:
-            fd = os.open(path, os.O_RDWR | _FLAGS)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                make_one_folder(os.path.dirname(path))
-            with opened(path, os.O_RDWR | os.O_CREAT):
-                fd = os.open(path, os.O_RDWR | _FLAGS)
+        fd = _lock(path)
     try:
-        with storage_errors("lock"):
-            pause, began = 0.0001, time.monotonic()
+        yield fd
+    finally:
+        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        with suppress(OSError):
+            os.close(fd)
+
+
+def _lock(path: str) -> int:
+    """Return the file, open and locked."""
+    pause, began = 0.0001, time.monotonic()
+    while True:
+        fd = _open_for_lock(path)
+        try:
             while not try_lock(fd, fcntl.LOCK_EX):
                 if time.monotonic() - began > LOCK_SECONDS:
                     raise _busy(path)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-        yield fd
-    finally:
-        # Closing alone would leave it to a process that was forked meanwhile and shares the open file.
-        with suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_UN)
-        with suppress(OSError):
+            with suppress(FileNotFoundError):
+                if os.fstat(fd).st_ino == os.stat(path).st_ino:  # else somebody removed it meanwhile
+                    return fd
+        except BaseException:
             os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _open_for_lock(path: str) -> int:
+    with suppress(FileNotFoundError):
+        return os.open(path, os.O_RDWR | _FLAGS)
+    with suppress(FileExistsError):
+        make_one_folder(os.path.dirname(path))
+    with opened(path, os.O_RDWR | os.O_CREAT):
+        return os.open(path, os.O_RDWR | _FLAGS)
 
 
 def _busy(path: str) -> StorageError:

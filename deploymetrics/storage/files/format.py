@@ -13,16 +13,18 @@ from . import disk
 FORMAT = 2
 
 
-def prepare(root: str) -> None:
+def prepare(root: str, *, make: bool = True) -> None:
     """Make ``data`` in the instance folder ``root`` where it is missing; raises SettingError for another format.
 
-    Where nothing can be written the folder is read as it is.
+    Where nothing can be written, or shall be made, the folder is read as it is.
     """
     path = f"{root}/data/format.json"
     try:
         found = json.loads(disk.read_file(path))["format"]
     except FileNotFoundError:
-        return _make(f"{root}/data", path)
+        if make:
+            _make(f"{root}/data", path)
+        return
     except (ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{path} does not say which format the instance has: {error}") from error
     if found != FORMAT:

@@ -253,7 +253,7 @@ class Log:
             raise lines.damaged(self.collection, self.key, "a file that was cut off meanwhile")
         try:
             if size > offset:
-                os.ftruncate(fd, offset)  # what a crash left
+                self._cut_off(fd, offset, size)
             disk.write_at(fd, line[:-1], offset)
             self.announce(version)  # before the line is whole, so that none counts that a list was not told of
             disk.write_at(fd, line[-1:], offset + len(line) - 1)
@@ -266,6 +266,12 @@ class Log:
             except OSError as second:
                 raise _unknown(error, second) from error
             raise
+
+    def _cut_off(self, fd: int, offset: int, size: int) -> None:
+        """Remove what a crash left after ``offset``."""
+        if b"\n" in os.pread(fd, size - offset, offset):  # a version: somebody removed the lock of its writer
+            raise StorageError("Others have been writing this; try again.", log=f"{self.folder}: written meanwhile")
+        os.ftruncate(fd, offset)
 
     def _sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
         if self.is_durable:
