@@ -220,7 +220,7 @@ def test_a_copy_that_is_not_right_answers_nothing_and_is_written_again(store, fo
     if mend == "write":
         item = put(store, "a", "4")
     else:
-        assert findings(store, repair=True) == ["the copy things/a.json was written again"]
+        assert findings(store, repair=True) == ["the copy things/a.json was put right"]
     assert (folder / "things/a.json").read_bytes() == item.value
     assert findings(store) == []
 

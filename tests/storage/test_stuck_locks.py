@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import threading
-from unittest import mock
 
 import pytest
 from storekit import SPAWN, THINGS, in_threads, metrics, open_files, past, put, value
@@ -133,11 +132,19 @@ def test_a_removed_lock_file_makes_nobody_lose_a_write(folder):
     assert put(store, "a", "3").version == 3
 
 
-def test_a_lock_file_that_was_removed_while_it_was_waited_for_is_none(folder):
-    path = os.fspath(folder / "lock")
-    removed = disk.open_lock(path)
-    os.unlink(path)
-    there = disk.Lock(path)
-    with there.held(), mock.patch.object(disk, "open_lock", side_effect=[removed, disk.open_lock(path)]):
-        with pytest.raises(StorageError), disk.Lock(path).held():
-            pass
+def test_a_lock_file_that_was_removed_while_it_was_waited_for_is_none(folder, monkeypatch):
+    path, lock = os.fspath(folder / "lock"), fcntl.flock
+
+    def remove_first(fd, how):
+        """Another process removes the file at that moment, makes another one and holds that."""
+        monkeypatch.setattr(fcntl, "flock", lock)
+        os.unlink(path)
+        others.append(os.open(path, os.O_RDWR | os.O_CREAT))
+        lock(others[0], fcntl.LOCK_EX)
+        lock(fd, how)
+
+    others = []
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with pytest.raises(StorageError), disk.Lock(path).held():
+        pass
+    os.close(others[0])

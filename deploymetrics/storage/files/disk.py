@@ -116,8 +116,8 @@ def _open_for_lock(path: str) -> int:
         return os.open(path, os.O_RDWR | _FLAGS)
     with suppress(FileExistsError):
         make_one_folder(os.path.dirname(path))
-    with opened(path, os.O_RDWR | os.O_CREAT):
-        return os.open(path, os.O_RDWR | _FLAGS)
+    with opened(path, os.O_RDWR | os.O_CREAT) as fd:
+        return os.dup(fd)
 
 
 def _busy(path: str) -> StorageError:
