@@ -162,7 +162,7 @@ class FolderListing:
                 else:
                     self._items[key] = item
         if (seconds := time.monotonic() - began) > _LONG_SECONDS:
-            _log.info("looking at %d items of %s took %.1f s", count, self.collection.name, seconds)
+            _log.warning("looking at %d items of %s took %.1f s", count, self.collection.name, seconds)
 
     def _item(self, key: str) -> tuple[Item | None, bool]:
         """Return the current Item, without its record, and True unless it has to be looked at again."""
