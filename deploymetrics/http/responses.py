@@ -13,7 +13,7 @@ import flask
 import msgspec
 from werkzeug.datastructures import Headers
 
-from ..clock import as_http_date, from_precise
+from ..clock import Clock, as_http_date, as_precise, from_precise
 from ..documents.precondition import ANY, is_unmodified
 from ..documents.service import DOCUMENTS, Item, Listing, Page, version_json
 from ..errors import DeploymetricsError, PreconditionFailed
@@ -30,6 +30,8 @@ _NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING}
 _MAX_DAMAGED_BYTES = 1000
 #: When what has no Last-Modified was changed: RFC 9110 has If-Unmodified-Since ignored there.
 _LONG_AGO = "1970-01-01T00:00:00.000000Z"
+#: The clock of the header Date.
+_DATE = Clock()
 #: What no ETag can name.
 _NO_REVISION = '"'
 _PAGING = ("output", "limit")
@@ -178,7 +180,8 @@ def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]
     form = request.format
     headers = {"ETag": etag_of(revision, form), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
     if changed_at:
-        headers["Last-Modified"] = as_http_date(changed_at)
+        # Never later than Date, also where the clock was ahead at that write (RFC 9110, 8.8.2.1).
+        headers["Last-Modified"] = as_http_date(min(changed_at, as_precise(_DATE.now())))
     return headers
 
 

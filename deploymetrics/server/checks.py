@@ -5,10 +5,13 @@ import os
 import socket
 import ssl
 import stat
+import time
 from pathlib import Path
 
 from ..errors import SettingError
 
+# Workers whose master was killed listen on for about a second.
+_LEAVING_SECONDS = 3.0
 _MEANINGS = {
     errno.EADDRINUSE: "another program listens there already",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
@@ -20,14 +23,24 @@ def check_address(bind: str) -> None:
     """Raise SettingError unless BIND can be listened on now."""
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the sockets are there already, from systemd or from the server that this one replaces
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while (error := _refusal(bind)) and error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if error:
+        meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
+        raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
+
+
+def _refusal(bind: str) -> OSError | None:
+    """Return what keeps an address from being listened on, or None."""
     try:
         if bind.startswith("unix:"):
             _check_socket_path(bind.removeprefix("unix:"))
         else:
             _check_port(bind)
     except OSError as error:
-        meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
-        raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
+        return error
+    return None
 
 
 def _check_port(bind: str) -> None:

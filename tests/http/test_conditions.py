@@ -1,6 +1,8 @@
 """Conditional requests: 304 for what the client has, 412 for what moved, and one winner among many writers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from threading import Barrier
 
 import pytest
@@ -222,6 +224,15 @@ def test_a_412_says_that_there_is_no_document(master):
 
 
 NOW = "Fri, 12 Jan 2018 12:00:03 GMT"
+
+
+@pytest.mark.parametrize("url", [URL, LIST, URL + "/history/1"])
+def test_last_modified_is_never_later_than_date(master, clock, url):
+    clock.forward(days=100 * 366)
+    master.post(URL, data="1")
+    modified = master.get(url).headers["Last-Modified"]
+    assert parsedate_to_datetime(modified) <= datetime.now(UTC)
+    assert master.get(URL, headers={"If-Modified-Since": modified}).status_code == 200
 
 
 @pytest.mark.parametrize("method", WRITES)

@@ -25,7 +25,7 @@ from storekit import (
 
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, copies, disk, log, remembered
+from deploymetrics.storage.files import changes, copies, disk, listing, log, remembered
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -508,3 +508,10 @@ def test_no_write_is_dear_however_long_the_history(folder, clock, calls, length)
     # On average a version is written three times: here, and to the hourly and to the daily tier.
     assert sum(cost["pwrite"] for cost in costs) <= 3 * len(costs) * (length + 120)
     assert len(versions(store, "a", QUICK)) < 250
+
+
+def test_a_look_that_takes_long_is_in_the_log(folder, monkeypatch, caplog):
+    put(open_files(folder), "a")
+    monkeypatch.setattr(listing, "LONG_SECONDS", 0)
+    open_files(folder).items(THINGS)
+    assert "items of things took" in caplog.text  # as a warning: nothing less is logged

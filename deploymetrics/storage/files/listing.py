@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 RECHECK_SECONDS = 30.0
 _SETTLED_NS = 2 * 10**9
 _PIECE_ITEMS = 256
-_LONG_SECONDS = 1.0
+LONG_SECONDS = 1.0
 
 
 class FolderListing:
@@ -92,8 +92,8 @@ class FolderListing:
                 self._is_outdated = True
                 self._items.pop(key, None)
                 self._items |= {key: item} if item else {}
-        if (seconds := time.monotonic() - began) > _LONG_SECONDS:
-            _log.info("looking at %d items of %s took %.1f s", count, self.title, seconds)
+        if (seconds := time.monotonic() - began) > LONG_SECONDS:
+            _log.warning("looking at %d items of %s took %.1f s", count, self.title, seconds)
 
     def _item(self, key: str) -> tuple[Item | None, bool]:
         """Return the current Item, without its record, and True unless it has to be looked at again."""
