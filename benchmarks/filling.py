@@ -50,8 +50,10 @@ def restore(service, tag, versions):
     """Put so many versions of a document into the storage at once, as an import does."""
     start = datetime.now(UTC) - timedelta(minutes=versions)
     value = b'{"tag":"%b","metrics":%b,"lastChanged":"12 Jan 2018 12:00"}' % (tag.encode(), METRICS)
-    items = [Item(tag, value, None, number, as_precise(start + timedelta(minutes=number)), NAME, "")
-             for number in range(1, versions + 1)]
+    items = [
+        Item(tag, value, None, number, as_precise(start + timedelta(minutes=number)), NAME, "")
+        for number in range(1, versions + 1)
+    ]
     service.store.restore(DOCUMENTS, tag, items)
 
 

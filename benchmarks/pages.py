@@ -19,7 +19,12 @@ from .filling import NAME, PASSWORD
 METRICS = b'[{"number_of_endpoints":"%d","server":"bigfix-01"}]'
 OVERVIEW = "/"
 OTHERS = (
-    "/?q=tag0001", "/?order=-changed", "/?page=2", "/tags/tag00000", "/tags/tag00000/history", "/tags/tag00000/edit",
+    "/?q=tag0001",
+    "/?order=-changed",
+    "/?page=2",
+    "/tags/tag00000",
+    "/tags/tag00000/history",
+    "/tags/tag00000/edit",
 )
 
 

@@ -30,14 +30,20 @@ def pushgateway(documents, folder, metrics):
         yield None
         return
     port = servers.free_port()
-    command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}",
-               f"--persistence.file={folder}/pushgateway"]
+    command = [
+        "prometheus-pushgateway",
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--persistence.file={folder}/pushgateway",
+    ]
     with servers.running(command, port, {}):
         _send(port, "POST", [f"/metrics/job/tag{number:05d}" for number in range(documents)], METRIC, {})
-        yield port, {
-            "GET list": dict(path="/api/v1/metrics"),
-            "POST": dict(path="/metrics/job/tag%05d", method="POST", body=METRIC, tags=documents),
-        }
+        yield (
+            port,
+            {
+                "GET list": dict(path="/api/v1/metrics"),
+                "POST": dict(path="/metrics/job/tag%05d", method="POST", body=METRIC, tags=documents),
+            },
+        )
 
 
 @contextmanager
@@ -55,11 +61,14 @@ def kinto(documents, folder, metrics):
     with servers.running([KINTO, "start", "--ini", ini], port, {}):
         _send(port, "PUT", ["/v1/buckets/bench", "/v1/buckets/bench/collections/metrics"], "{}", _JSON)
         _send(port, "PUT", [f"{_RECORDS}/tag{number:05d}" for number in range(documents)], body, _JSON)
-        yield port, {
-            "GET one": dict(path=f"{_RECORDS}/tag%05d", headers=_JSON, tags=documents),
-            "GET list": dict(path=_RECORDS, headers=_JSON),
-            "POST": dict(path=f"{_RECORDS}/tag%05d", method="PUT", body=body, headers=_JSON, tags=documents),
-        }
+        yield (
+            port,
+            {
+                "GET one": dict(path=f"{_RECORDS}/tag%05d", headers=_JSON, tags=documents),
+                "GET list": dict(path=_RECORDS, headers=_JSON),
+                "POST": dict(path=f"{_RECORDS}/tag%05d", method="PUT", body=body, headers=_JSON, tags=documents),
+            },
+        )
 
 
 RIVALS = {"pushgateway": pushgateway, "kinto": kinto}

@@ -25,8 +25,20 @@ def free_port():
 def ours(instance):
     """``deploymetrics serve`` on an instance folder; gives (port, process)."""
     port = free_port()
-    command = [sys.executable, "-m", "flask", "--app", "deploymetrics", "serve", "--bind", f"127.0.0.1:{port}",
-               "--workers", str(WORKERS), "--threads", str(THREADS)]
+    command = [
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "deploymetrics",
+        "serve",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--workers",
+        str(WORKERS),
+        "--threads",
+        str(THREADS),
+    ]
     # The collector would add a document to those that are measured.
     environment = {"DEPLOYMETRICS_INSTANCE": str(instance), "DEPLOYMETRICS_COLLECT": "false"}
     with running(command, port, environment) as process:
@@ -94,7 +106,10 @@ http {
 def running(command, port, environment):
     """A server process that answers on ``port``; it is ended afterwards."""
     process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:

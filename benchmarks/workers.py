@@ -65,15 +65,24 @@ def main():
             results = {side: [] for side in found}
             for number in range(arguments.rounds + 1):
                 for side, port in found.items():
-                    result = load.run(port, ONE, seconds=arguments.seconds, tags=DOCUMENTS,
-                                      headers={"Authorization": AUTHORIZATION}, **options)
+                    result = load.run(
+                        port,
+                        ONE,
+                        seconds=arguments.seconds,
+                        tags=DOCUMENTS,
+                        headers={"Authorization": AUTHORIZATION},
+                        **options,
+                    )
                     if number:  # the first round is for getting warm
                         results[side].append(result)
             for (kind, way), rounds in results.items():
                 rates = [result.rate for result in rounds]
-                print(f"{what:<10}{kind:<10}{way:<16}{statistics.median(rates):>8.0f}/s{min(rates):>8.0f}/s"
-                      f"{statistics.median(result.p50 for result in rounds):>9.2f} ms"
-                      f"{sum(result.errors for result in rounds):>8}", flush=True)
+                print(
+                    f"{what:<10}{kind:<10}{way:<16}{statistics.median(rates):>8.0f}/s{min(rates):>8.0f}/s"
+                    f"{statistics.median(result.p50 for result in rounds):>9.2f} ms"
+                    f"{sum(result.errors for result in rounds):>8}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -78,9 +78,7 @@ def create_app(
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    app.extensions[NAME] = services = _assemble(
-        app.instance_path, app.config, clock or Clock(), is_opened
-    )
+    app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
     access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
     error_handlers.init_app(app)

@@ -24,8 +24,13 @@ class DeploymetricsError(Exception):
     detail: str = "Something went wrong on the server. Its log has more under this request id."
 
     def __init__(
-        self, detail: str | None = None, *, code: str | None = None, headers: Mapping[str, str] | None = None,
-        log: str | None = None, **extra: Any,
+        self,
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        log: str | None = None,
+        **extra: Any,
     ) -> None:
         self.detail = detail or self.detail
         self.code = code or self.code
@@ -44,8 +49,15 @@ class DeploymetricsError(Exception):
 
         ``error`` repeats the sentence: that is where clients of BigFix look for it.
         """
-        members = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail,
-                   "code": self.code, "error": self.detail, **self.extra}
+        members = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "error": self.detail,
+            **self.extra,
+        }
         return {**members, "requestId": request_id} if request_id else members
 
 
@@ -165,9 +177,7 @@ class TooManyAttempts(DeploymetricsError):
     code = "too-many-attempts"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            "Too many failed attempts; try again later.", headers={"Retry-After": str(retry_after)}
-        )
+        super().__init__("Too many failed attempts; try again later.", headers={"Retry-After": str(retry_after)})
 
 
 class StorageError(DeploymetricsError):

@@ -19,8 +19,19 @@ PASSWORD = "correct horse battery"
 SLOW = tuple(
     f"tests/{name}"
     for name in (
-        "browser/", "collector/test_collector_processes", "crash/", "server/", "sources/", "storage/", "test_crash",
-        "test_kill", "test_linearizability", "test_moved_instance", "test_recovery", "test_storage", "test_verify",
+        "browser/",
+        "collector/test_collector_processes",
+        "crash/",
+        "server/",
+        "sources/",
+        "storage/",
+        "test_crash",
+        "test_kill",
+        "test_linearizability",
+        "test_moved_instance",
+        "test_recovery",
+        "test_storage",
+        "test_verify",
         "web/test_pages.py::test_large_documents",
     )
 )

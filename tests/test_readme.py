@@ -22,8 +22,8 @@ NOT_RUN = {
     "make run": "installs into the checkout, and serves for ever",
     "API=http://127.0.0.1:52311/api": "another port here",
     "AUTH=admin:the-password-that-was-printed": "another password here",
-    "deploymetrics serve --bind 0.0.0.0:52311 --workers 2 --threads 4 --certfile server.pem --keyfile server.key":
-        "serves for ever, for everybody",
+    "deploymetrics serve --bind 0.0.0.0:52311 --workers 2 --threads 4 --certfile server.pem"
+    " --keyfile server.key": "serves for ever, for everybody",
 }
 #: How the lines begin that are answered with something else than success.
 OTHER_STATUS = {"curl -u $AUTH -H 'If-Match: \"8e1c\"'": "412"}
@@ -70,11 +70,19 @@ def place(tmp_path):
     wrapper = tmp_path / "bin" / "curl"
     wrapper.write_text(CURL.format(curl=shutil.which("curl")))
     wrapper.chmod(0o755)
-    yield tmp_path, {
-        "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "PS1": "", "TERM": "dumb",
-        "API": f"{server.url}/api", "AUTH": f"admin:{PASSWORD}", "PASSWORD": PASSWORD,
-        "DEPLOYMETRICS_INSTANCE": str(instance),
-    }
+    yield (
+        tmp_path,
+        {
+            "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "PS1": "",
+            "TERM": "dumb",
+            "API": f"{server.url}/api",
+            "AUTH": f"admin:{PASSWORD}",
+            "PASSWORD": PASSWORD,
+            "DEPLOYMETRICS_INSTANCE": str(instance),
+        },
+    )
     server.end()
 
 
@@ -82,12 +90,17 @@ def pasted(shell, folder, environment):
     """(line, what it printed, its exit status) for each line, all in one interactive shell."""
     run = [line for line in lines() if line not in NOT_RUN]
     again = f"{shutil.which('curl')} -s -u $AUTH -d '[1]' $API/deploymentmetrics/custom >/dev/null"
-    script = "".join(
-        f"{again if 'curl ' in line else ':'}\n{line}\nprintf '\\nEXIT %s\\n' $?\n" for line in run
-    )
+    script = "".join(f"{again if 'curl ' in line else ':'}\n{line}\nprintf '\\nEXIT %s\\n' $?\n" for line in run)
     done = subprocess.run(
-        [shell, *SHELLS[shell], "-i"], cwd=folder, env=environment, input=script, text=True, timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        [shell, *SHELLS[shell], "-i"],
+        cwd=folder,
+        env=environment,
+        input=script,
+        text=True,
+        timeout=300,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     printed = re.split(r"^EXIT (\d+)$", done.stdout, flags=re.MULTILINE)
     return zip(run, printed[::2], printed[1::2], strict=False), len(run) - len(printed) // 2

@@ -42,8 +42,11 @@ def start(folder, clock):
 
 
 def everything_in(folder):
-    return {str(path.relative_to(folder)): path.is_file() and path.read_bytes() for path in folder.rglob("*")
-            if "locks" not in path.parts}
+    return {
+        str(path.relative_to(folder)): path.is_file() and path.read_bytes()
+        for path in folder.rglob("*")
+        if "locks" not in path.parts
+    }
 
 
 def test_there_are_folders_of_several_releases():
@@ -76,8 +79,12 @@ def test_the_old_files_are_gone_and_copies_are_there(folder, clock):
     services.service.list()
     assert {path.name for path in folder.iterdir()} <= NEW
     for item in services.service.list().items:
-        name = next(name for name in os.listdir(folder / "deploymentmetrics") if name.lower().replace("%43", "C") in (
-            f"{item.key}.json".replace(" ", "%20"), "%c3%a4_b.json" if item.key == "ä_b" else ""))
+        name = next(
+            name
+            for name in os.listdir(folder / "deploymentmetrics")
+            if name.lower().replace("%43", "C")
+            in (f"{item.key}.json".replace(" ", "%20"), "%c3%a4_b.json" if item.key == "ä_b" else "")
+        )
         assert (folder / "deploymentmetrics" / name).read_bytes() == item.value
     assert list(services.service.store.verify(DOCUMENTS)) == []
 
@@ -141,9 +148,14 @@ def interrupt(patch, number, work):
     return False
 
 
-@pytest.mark.parametrize("name", [
-    "deploymentmetrics/custom.json", "history/deploymentmetrics/custom/000000000001.jsonl", "accounts/admin.json",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deploymentmetrics/custom.json",
+        "history/deploymentmetrics/custom/000000000001.jsonl",
+        "accounts/admin.json",
+    ],
+)
 def test_what_cannot_be_read_stops_it_and_is_named(folder, clock, name):
     (folder / name).write_bytes(b'{"version":1,\n' * 3)
     before = everything_in(folder)

@@ -15,8 +15,12 @@ class AccountName(Schema):
 
     name = fields.String(
         required=True,
-        validate=[from_1_to_64_bytes, no_control_characters, no_outer_space,
-                  validate.ContainsNoneOf(":", error="It has a colon, which Basic authentication cannot carry.")],
+        validate=[
+            from_1_to_64_bytes,
+            no_control_characters,
+            no_outer_space,
+            validate.ContainsNoneOf(":", error="It has a colon, which Basic authentication cannot carry."),
+        ],
     )
 
 

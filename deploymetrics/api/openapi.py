@@ -42,7 +42,11 @@ _HEADERS = {
     "Retry-After": (_NUMBER, "Seconds after which to try again."),
 }
 _ERROR_HEADERS = {
-    401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 429: ("Retry-After",), 503: ("Retry-After",),
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    412: ("ETag",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
     507: ("Retry-After",),
 }
 
@@ -79,8 +83,11 @@ def document(app: Flask, version: str, root: str) -> Json:
         paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, app.view_functions[rule.endpoint])
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Deployment metrics", "version": version,
-                 "description": "Documents of deployment metrics by tag, in JSON and XML."},
+        "info": {
+            "title": "Deployment metrics",
+            "version": version,
+            "description": "Documents of deployment metrics by tag, in JSON and XML.",
+        },
         "servers": [{"url": root or "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(path.split("/")[2] for path in paths)],
         "security": [{"basic": []}, {"bearer": []}, {"sessionToken": []}],
@@ -100,12 +107,20 @@ def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
         "summary": (view.__doc__ or "").strip(),
         "description": f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.",
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": schema, "description": description}
-              for name in sorted(rule.arguments) for schema, description in [_PATH_PARAMETERS[name]]),
-            *({"name": name, "in": "query", "schema": schema, "description": description}
-              for name, schema, description in query),
-            *({"name": name, "in": "header", "schema": schema, "description": description}
-              for name in conditions for schema, description in [_PRECONDITIONS[name]]),
+            *(
+                {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
+                for name in sorted(rule.arguments)
+                for schema, description in [_PATH_PARAMETERS[name]]
+            ),
+            *(
+                {"name": name, "in": "query", "schema": schema, "description": description}
+                for name, schema, description in query
+            ),
+            *(
+                {"name": name, "in": "header", "schema": schema, "description": description}
+                for name in conditions
+                for schema, description in [_PRECONDITIONS[name]]
+            ),
         ],
         "responses": {str(status): _response(status, said) for status in statuses},
     }
@@ -128,7 +143,8 @@ def _response(status: int, said: Operation) -> Json:
     if names:
         response["headers"] = {
             name: {"schema": schema, "description": description}
-            for name in names for schema, description in [_HEADERS[name]]
+            for name in names
+            for schema, description in [_HEADERS[name]]
         }
     if status >= 400:
         response["content"] = {

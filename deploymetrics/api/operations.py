@@ -38,8 +38,12 @@ class Operation(NamedTuple):
 
 
 def answers(
-    schema: Json | None, *statuses: int, xml: bool = False, body: Json | None = None,
-    query: tuple[tuple[str, Json, str], ...] = (), headers: tuple[str, ...] = (),
+    schema: Json | None,
+    *statuses: int,
+    xml: bool = False,
+    body: Json | None = None,
+    query: tuple[tuple[str, Json, str], ...] = (),
+    headers: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """Mark a view with its Operation: ``query`` are arguments as (name, schema, description)."""
 

@@ -51,7 +51,11 @@ def check_output() -> None:
 @bp.get("/deploymentmetrics")
 @require_role(Role.MASTER_OPERATOR)
 @answers(
-    list_of(DOCUMENT), 304, 406, xml=True, query=_LIST_PAGE,
+    list_of(DOCUMENT),
+    304,
+    406,
+    xml=True,
+    query=_LIST_PAGE,
     headers=(*_REVISION, "Deploymetrics-Damaged", "Deploymetrics-Damaged-Count"),
 )
 def list_documents() -> Response:

@@ -257,7 +257,8 @@ class DeploymentMetricsCollectorTask:
 def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
     """Return what stays of ``old``: metrics that failed, or were not asked, and are still there."""
     return {
-        name: value for name, value in old.items()
+        name: value
+        for name, value in old.items()
         if name not in outcome.values and (name in outcome.failed or name in outcome.asked)
     }
 

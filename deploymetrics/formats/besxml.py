@@ -87,7 +87,11 @@ class _Scan:
 def _parse(body: bytes) -> Element:
     """Return the root element of a body that was scanned; no DTD, entities or network, whatever it holds."""
     parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True,
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
         huge_tree=True,  # for JSON nested over 256 deep; size and depth are bounded before
     )
     try:
@@ -146,7 +150,7 @@ def read_document(body: bytes, tag: str) -> bytes:
         return rawjson.compact(_read_envelope(root, tag).encode())
     except ElementError as error:
         number = next(number for number, element in enumerate(root.iter()) if element is error.element)
-        offset = len(body[:scan.starts[number]].decode())
+        offset = len(body[: scan.starts[number]].decode())
         raise rawjson.malformed(text, offset, error.detail, error.code) from None
 
 

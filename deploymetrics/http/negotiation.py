@@ -93,6 +93,7 @@ def check_encoding(content_encoding: str) -> None:
     """Raise UnsupportedMediaType for a body that is encoded; ``identity`` says that it is not."""
     if {coding.strip().lower() for coding in content_encoding.split(",")} - {"", "identity"}:
         raise UnsupportedMediaType(
-            "A body with a Content-Encoding is not read.", code="content-encoding",
+            "A body with a Content-Encoding is not read.",
+            code="content-encoding",
             headers={"Accept-Encoding": "identity"},
         )

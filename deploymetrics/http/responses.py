@@ -158,9 +158,7 @@ def problem_response(error: DeploymetricsError, *, request_id: str | None = None
     return _whole(body, f"application/problem+{form}", headers, error.status)
 
 
-def _client_has(
-    request: Request, revision: str, changed_at: str = "", before: Callable[[], str] | None = None
-) -> bool:
+def _client_has(request: Request, revision: str, changed_at: str = "", before: Callable[[], str] | None = None) -> bool:
     """Return True for 304; raises PreconditionFailed.
 
     ``If-Modified-Since`` counts only where ``before`` says when the version before was written: a deletion leaves no

@@ -26,8 +26,12 @@ def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
         for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
     )
     return url_map.bind(
-        "", script_name, url_scheme=environ["wsgi.url_scheme"], default_method=environ["REQUEST_METHOD"],
-        path_info=path, query_args=query,
+        "",
+        script_name,
+        url_scheme=environ["wsgi.url_scheme"],
+        default_method=environ["REQUEST_METHOD"],
+        path_info=path,
+        query_args=query,
     )
 
 

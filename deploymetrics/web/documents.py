@@ -70,10 +70,18 @@ def document(tag: str) -> ResponseReturnValue:
         return deleted_page(tag, reserved, sources), 404
     seconds = services().expectations.of(tag)
     return render_template(
-        "web/document.html", tag=tag, item=item, every=seconds,
+        "web/document.html",
+        tag=tag,
+        item=item,
+        every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
-        layout=lay_out(rawjson.parse(bytes(item.record.metrics))), plots=read_plots(tag), ranges=RANGES,
-        raws=raw_forms(item), curl=curl_line(tag), reserved=reserved, sources=sources,
+        layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        plots=read_plots(tag),
+        ranges=RANGES,
+        raws=raw_forms(item),
+        curl=curl_line(tag),
+        reserved=reserved,
+        sources=sources,
     )
 
 
@@ -91,7 +99,13 @@ def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
     item = before[0] if before and not before[0].deleted else None
     layout = lay_out(rawjson.parse(bytes(item.record.metrics))) if item else None
     return render_template(
-        "web/deleted.html", tag=tag, deletion=deletion, item=item, layout=layout, reserved=reserved, sources=sources,
+        "web/deleted.html",
+        tag=tag,
+        deletion=deletion,
+        item=item,
+        layout=layout,
+        reserved=reserved,
+        sources=sources,
         current=None,
     )
 
@@ -113,7 +127,7 @@ def read_plots(tag: str) -> Plots:
     pages = max(-(-len(found) // PLOTS_PER_PAGE), 1)
     page = min(page_number("plots"), pages)
     first = (page - 1) * PLOTS_PER_PAGE
-    shown = found[first:first + PLOTS_PER_PAGE]
+    shown = found[first : first + PLOTS_PER_PAGE]
     figures = [(series, plot(series.name or "value", series.points)) for series in shown]
     table = _figure_table(versions.items, shown)
     notes += _notes(versions, collected, shown)
@@ -136,7 +150,7 @@ def curl_line(tag: str) -> str:
 def _figure_table(items: list[Item], shown: list[Series]) -> list[tuple[str, list[str]]]:
     """Return (time, texts) of the newest versions, newest first; a text is empty where a version lacks the number."""
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
-    newest = items[:-MAX_FIGURES - 1:-1]
+    newest = items[: -MAX_FIGURES - 1 : -1]
     return [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
 
 

@@ -143,8 +143,13 @@ def conflict(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
     """Return the page with what was typed beside what somebody else stored meanwhile: the ``current`` Item, or None."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
-        "web/conflict.html", tag=tag, text=text, current=current, comparison=compare(theirs, metrics),
-        theirs=rawjson.indented(theirs) if theirs else "", limit=form_limit(),
+        "web/conflict.html",
+        tag=tag,
+        text=text,
+        current=current,
+        comparison=compare(theirs, metrics),
+        theirs=rawjson.indented(theirs) if theirs else "",
+        limit=form_limit(),
     )
 
 
@@ -170,6 +175,6 @@ def _refusal(error: DeploymetricsError, text: str) -> Refusal:
 def _excerpt(text: str, line: int, column: int) -> str:
     """Return the line with its number, the one before it, and a mark below the column; both cut to what is near it."""
     start, digits = max(column - _AROUND, 0), len(str(line))
-    near = enumerate(text.split("\n")[max(line - 2, 0):line], max(line - 1, 1))
-    lines = [f"{number:>{digits}} │ {found[start:column + _AROUND]}".rstrip() for number, found in near]
+    near = enumerate(text.split("\n")[max(line - 2, 0) : line], max(line - 1, 1))
+    lines = [f"{number:>{digits}} │ {found[start : column + _AROUND]}".rstrip() for number, found in near]
     return "\n".join([*lines, f"{'':>{digits}} │ {'':>{column - 1 - start}}^"]).replace("\t", " ")

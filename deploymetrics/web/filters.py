@@ -29,8 +29,14 @@ ROLES = {
     "webui-app": "WebUI application",
 }
 EVERY = (
-    (0, "at no fixed time"), (300, "every 5 minutes"), (900, "every 15 minutes"), (3600, "every hour"),
-    (6 * 3600, "every 6 hours"), (86400, "every day"), (7 * 86400, "every week"), (31 * 86400, "every month"),
+    (0, "at no fixed time"),
+    (300, "every 5 minutes"),
+    (900, "every 15 minutes"),
+    (3600, "every hour"),
+    (6 * 3600, "every 6 hours"),
+    (86400, "every day"),
+    (7 * 86400, "every week"),
+    (31 * 86400, "every month"),
 )
 
 

@@ -30,8 +30,13 @@ def history(tag: str) -> ResponseReturnValue:
     before = parse_version(request.args["before"]) if request.args.get("before") else None
     page = services().service.history(tag, before, PER_PAGE)
     return render_template(
-        "web/history.html", tag=tag, items=page.items, before=before, older=page.next,
-        current=services().service.find(tag), reserved=tag == RESERVED_TAG,
+        "web/history.html",
+        tag=tag,
+        items=page.items,
+        before=before,
+        older=page.next,
+        current=services().service.find(tag),
+        reserved=tag == RESERVED_TAG,
     )
 
 
@@ -49,8 +54,13 @@ def comparison(tag: str) -> ResponseReturnValue:
     older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
     before, after = any_version(tag, older), any_version(tag, newer)
     return render_template(
-        "web/compare.html", tag=tag, before=before, after=after, current=services().service.find(tag),
-        reserved=tag == RESERVED_TAG, comparison=compare(metrics_of(before), metrics_of(after)),
+        "web/compare.html",
+        tag=tag,
+        before=before,
+        after=after,
+        current=services().service.find(tag),
+        reserved=tag == RESERVED_TAG,
+        comparison=compare(metrics_of(before), metrics_of(after)),
     )
 
 
@@ -72,9 +82,15 @@ def version_page(item: Item, moved: bool = False) -> str:
     """Return the page of one version, an Item; ``moved`` says that another write kept it from being brought back."""
     json = rawjson.indented(item.value or b"")
     return render_template(
-        "web/version.html", tag=item.key, item=item, layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
-        json=shorten(json, MAX_RAW), raw_cut=len(json) > MAX_RAW, current=services().service.find(item.key),
-        reserved=item.key == RESERVED_TAG, moved=moved,
+        "web/version.html",
+        tag=item.key,
+        item=item,
+        layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        json=shorten(json, MAX_RAW),
+        raw_cut=len(json) > MAX_RAW,
+        current=services().service.find(item.key),
+        reserved=item.key == RESERVED_TAG,
+        moved=moved,
     )
 
 

@@ -168,9 +168,7 @@ def read_choice() -> Choice:
     )
 
 
-def ask(
-    items: Sequence[Item], gone: Sequence[Item], choice: Choice, expected: dict[str, int], now: datetime
-) -> Asked:
+def ask(items: Sequence[Item], gone: Sequence[Item], choice: Choice, expected: dict[str, int], now: datetime) -> Asked:
     """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
     total = len(items)
     if choice.q:
@@ -185,7 +183,7 @@ def ask(
     items = _ordered(items, choice.order, late, expected)
     pages = max(-(-len(items) // PER_PAGE), 1)
     start = (min(choice.page, pages) - 1) * PER_PAGE
-    return Asked(items[start:start + PER_PAGE], len(items), total, pages, counts)
+    return Asked(items[start : start + PER_PAGE], len(items), total, pages, counts)
 
 
 def _matching(items: Sequence[Item], q: str) -> Sequence[Item]:
@@ -215,7 +213,10 @@ def _states(items: Sequence[Item], expected: dict[str, int], now: datetime) -> l
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
     quiet = limits[QUIET_SECONDS]
     return [
-        "fresh" if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
-        else "stale" if item.key in expected else "quiet"
+        "fresh"
+        if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
+        else "stale"
+        if item.key in expected
+        else "quiet"
         for item in items
     ]

@@ -31,19 +31,37 @@ def test_an_accent_typed_in_two_characters(nobody, jo):
 
 
 BROKEN = [
-    "", " ", "Basic", "Basic ", "Basic !!!", "Basic YQ", "Basic YQ==",
+    "",
+    " ",
+    "Basic",
+    "Basic ",
+    "Basic !!!",
+    "Basic YQ",
+    "Basic YQ==",
     "Basic " + base64.b64encode(b"master-operator").decode(),
-    basic("master-operator", "wrong"), basic("master-operator", ""), basic("", ""), basic("", PASSWORD),
+    basic("master-operator", "wrong"),
+    basic("master-operator", ""),
+    basic("", ""),
+    basic("", PASSWORD),
     basic("nobody", PASSWORD),
-    basic("MASTER-OPERATOR", PASSWORD), basic("master-operator ", PASSWORD),
+    basic("MASTER-OPERATOR", PASSWORD),
+    basic("master-operator ", PASSWORD),
     basic("master-operator", PASSWORD + "\0"),
-    basic("x" * 65, PASSWORD), basic("../accounts/master-operator", PASSWORD), basic("\0", "\0"),
-    basic("master\ud800".encode(
-        "utf-16",
-        "surrogatepass").decode("latin-1"), "x"), "Bearer", "Bearer ", "Bearer wrong",
-    "Bearer " + PASSWORD, "Bearer é\xff",
-    "Digest username=master-operator", "Negotiate YQ==", "nonsense", basic("master-operator", PASSWORD)[6:],
-    f"{basic('master-operator', PASSWORD)},{basic('master-operator', PASSWORD)}", "Basic " + "A" * 4000,
+    basic("x" * 65, PASSWORD),
+    basic("../accounts/master-operator", PASSWORD),
+    basic("\0", "\0"),
+    basic("master\ud800".encode("utf-16", "surrogatepass").decode("latin-1"), "x"),
+    "Bearer",
+    "Bearer ",
+    "Bearer wrong",
+    "Bearer " + PASSWORD,
+    "Bearer é\xff",
+    "Digest username=master-operator",
+    "Negotiate YQ==",
+    "nonsense",
+    basic("master-operator", PASSWORD)[6:],
+    f"{basic('master-operator', PASSWORD)},{basic('master-operator', PASSWORD)}",
+    "Basic " + "A" * 4000,
 ]
 
 
@@ -111,9 +129,15 @@ def test_a_wrong_session_token_is_401(nobody, token):
 def test_mixed_headers(nobody, master, operator):
     token, other = token_of(master), token_of(operator)
     good, bad = basic("master-operator", PASSWORD), basic("master-operator", "wrong")
-    for authorization, session, status in [(good, token, 200), (good, "x", 401), (good, "", 401), (bad, token, 401),
-                                           ("", token, 401), (good, other, 401),
-                                           (basic("operator", PASSWORD), token, 401)]:
+    for authorization, session, status in [
+        (good, token, 200),
+        (good, "x", 401),
+        (good, "", 401),
+        (bad, token, 401),
+        ("", token, 401),
+        (good, other, 401),
+        (basic("operator", PASSWORD), token, 401),
+    ]:
         answer = nobody.get(LIST, headers={"Authorization": authorization, "SessionToken": session})
         assert answer.status_code == status
 
@@ -131,9 +155,11 @@ def test_the_cookie_works_for_the_api(browser, clock):
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Authorization": basic("master-operator", "wrong")}, 401), ({"Authorization": ""}, 401),
+        ({"Authorization": basic("master-operator", "wrong")}, 401),
+        ({"Authorization": ""}, 401),
         ({"SessionToken": ""}, 401),
-        ({"Authorization": "Bearer wrong"}, 401), ({"SessionToken": "wrong"}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"SessionToken": "wrong"}, 401),
         ({"Authorization": "nonsense"}, 401),
         ({"Authorization": basic("operator", PASSWORD)}, 403),
         ({"Authorization": basic("master-operator", PASSWORD)}, 200),
@@ -155,11 +181,18 @@ def test_made_up_cookies_are_nobody(app):
 
 
 SITES = [
-    ({}, False), ({"Sec-Fetch-Site": "same-origin"}, False), ({"Sec-Fetch-Site": "none"}, False),
+    ({}, False),
+    ({"Sec-Fetch-Site": "same-origin"}, False),
+    ({"Sec-Fetch-Site": "none"}, False),
     ({"Origin": "http://localhost"}, False),
-    ({"Sec-Fetch-Site": "cross-site"}, True), ({"Sec-Fetch-Site": "same-site"}, True), ({"Sec-Fetch-Site": ""}, True),
-    ({"Origin": "http://evil.example"}, True), ({"Origin": "null"}, True), ({"Origin": "https://localhost"}, True),
-    ({"Origin": "http://localhost:8080"}, True), ({"Origin": ""}, True),
+    ({"Sec-Fetch-Site": "cross-site"}, True),
+    ({"Sec-Fetch-Site": "same-site"}, True),
+    ({"Sec-Fetch-Site": ""}, True),
+    ({"Origin": "http://evil.example"}, True),
+    ({"Origin": "null"}, True),
+    ({"Origin": "https://localhost"}, True),
+    ({"Origin": "http://localhost:8080"}, True),
+    ({"Origin": ""}, True),
     ({"Origin": "http://localhost.evil.example"}, True),
     ({"Origin": "http://["}, True),
 ]

@@ -9,10 +9,31 @@ from deploymetrics.errors import AccountError, InvalidFields
 from deploymetrics.schemas import load
 
 REFUSED = [
-    "collector", "Collector", "SERVER", "ｓｅｒｖｅｒ", "command line", "command  line", "first start", "upgrade", "-",
-    "ad\u200bmin", "ad\u00admin", "ad\u2060min", "admin\ufe0f", "ad\u034fmin", "a\u00a0b", "a\u3000b", "\u3164",
+    "collector",
+    "Collector",
+    "SERVER",
+    "ｓｅｒｖｅｒ",
+    "command line",
+    "command  line",
+    "first start",
+    "upgrade",
+    "-",
+    "ad\u200bmin",
+    "ad\u00admin",
+    "ad\u2060min",
+    "admin\ufe0f",
+    "ad\u034fmin",
+    "a\u00a0b",
+    "a\u3000b",
+    "\u3164",
     "\u2800",
-    "\u202enimda", "\u0430dmin", "аdmin", "aлice", "αlice", "ѕеrvеr", "х\u0445x",
+    "\u202enimda",
+    "\u0430dmin",
+    "аdmin",
+    "aлice",
+    "αlice",
+    "ѕеrvеr",
+    "х\u0445x",
 ]
 
 
@@ -23,8 +44,17 @@ def test_a_name_that_is_refused(name, services):
 
 
 TAKEN = [
-    "admin", "server-2", "collectors", "jörg", "müller & söhne", "Алиса", "Ελένη", "田中さん", "한국",
-    "علي", "a.b@c.example",
+    "admin",
+    "server-2",
+    "collectors",
+    "jörg",
+    "müller & söhne",
+    "Алиса",
+    "Ελένη",
+    "田中さん",
+    "한국",
+    "علي",
+    "a.b@c.example",
 ]
 
 
@@ -38,7 +68,11 @@ def test_an_account_of_before_can_still_be_named():
 
 
 ALIKE = [
-    ("alice", "Alice"), ("alice", "ＡＬＩＣＥ"), ("cop", "сор"), ("сор", "COP"), ("who stays", "who  stays"),
+    ("alice", "Alice"),
+    ("alice", "ＡＬＩＣＥ"),
+    ("cop", "сор"),
+    ("сор", "COP"),
+    ("who stays", "who  stays"),
     ("straße", "STRASSE"),
 ]
 

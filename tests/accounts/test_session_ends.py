@@ -13,7 +13,8 @@ ENDINGS = {
     "disabled and enabled": lambda accounts: (accounts.disable("master-operator"), accounts.enable("master-operator")),
     "removed": lambda accounts: accounts.remove("master-operator"),
     "removed and added": lambda accounts: [
-        accounts.remove("master-operator"), accounts.add("master-operator", Role.MASTER_OPERATOR, PASSWORD)
+        accounts.remove("master-operator"),
+        accounts.add("master-operator", Role.MASTER_OPERATOR, PASSWORD),
     ],
 }
 

@@ -84,7 +84,8 @@ def test_the_document_is_complete(app, document):
     described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
     routes = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
-        for rule in app.url_map.iter_rules() if rule.rule.startswith("/api")
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert described == routes
@@ -122,8 +123,11 @@ def test_a_document_and_a_problem_are_as_described(document, master):
 
 def operations(document):
     """Each (path, method, operation) of the document."""
-    return [(path, method, operation) for path, methods in document["paths"].items()
-            for method, operation in methods.items()]
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
 
 
 def test_generators_understand_the_document(document):
@@ -157,8 +161,16 @@ def test_expectations_are_described_in_json_only(document):
     assert body["application/json"]["schema"]["required"] == ["everySeconds"]
 
 
-@pytest.mark.parametrize("url", ["/api/deploymentmetrics", "/api/deploymentmetrics/custom", "/api/login",
-                                 "/api/expectations/custom", "/api/deploymentmetrics/custom/history"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/api/deploymentmetrics",
+        "/api/deploymentmetrics/custom",
+        "/api/login",
+        "/api/expectations/custom",
+        "/api/deploymentmetrics/custom/history",
+    ],
+)
 def test_the_headers_of_an_answer_are_described(document, master, url):
     for number in "12":
         master.post("/api/deploymentmetrics/custom", data=number)
@@ -175,9 +187,20 @@ def generated(document, tmp_path, monkeypatch):
     pytest.importorskip("openapi_python_client")
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     subprocess.run(
-        [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none",
-         "--path", str(tmp_path / "openapi.json"), "--output-path", str(tmp_path / "metrics_client")],
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}, check=True,
+        [
+            sys.executable,
+            "-m",
+            "openapi_python_client",
+            "generate",
+            "--meta",
+            "none",
+            "--path",
+            str(tmp_path / "openapi.json"),
+            "--output-path",
+            str(tmp_path / "metrics_client"),
+        ],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=True,
     )
     monkeypatch.syspath_prepend(tmp_path)
     return lambda name: importlib.import_module(f"metrics_client.{name}")

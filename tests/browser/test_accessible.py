@@ -41,8 +41,13 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 LOOKS = [(1280, "light", TAGS), (1280, "dark", COLOURS), (375, "dark", TAGS), (375, "light", COLOURS)]
 STATE = {
-    "name": "bigfix", "lastSuccess": "2018-01-12T11:00:00.000000Z", "lastFailure": "2018-01-12T12:00:00.000000Z",
-    "reason": "The server did not answer.", "failures": 2, "nextAttempt": 1515762000.0, "failed": {"number": "no"},
+    "name": "bigfix",
+    "lastSuccess": "2018-01-12T11:00:00.000000Z",
+    "lastFailure": "2018-01-12T12:00:00.000000Z",
+    "reason": "The server did not answer.",
+    "failures": 2,
+    "nextAttempt": 1515762000.0,
+    "failed": {"number": "no"},
 }
 
 

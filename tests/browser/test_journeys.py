@@ -224,8 +224,12 @@ def test_a_tree_folds(page, post):
 def test_what_the_collector_says(page, services):
     services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
     state = SourceState(
-        name="bigfix", lastSuccess="2018-01-12T11:00:00.000000Z", lastFailure="2018-01-12T12:00:00.000000Z",
-        reason="The server did not answer.", failures=2, nextAttempt=1515759000.0,
+        name="bigfix",
+        lastSuccess="2018-01-12T11:00:00.000000Z",
+        lastFailure="2018-01-12T12:00:00.000000Z",
+        reason="The server did not answer.",
+        failures=2,
+        nextAttempt=1515759000.0,
     )
     services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
     page.get_by_role("link", name="Metrics", exact=True).click()

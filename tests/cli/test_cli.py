@@ -208,9 +208,7 @@ def test_the_first_start_on_a_socket_in_the_file_system(run, served):
     assert "curl --unix-socket /run/metrics -u admin:" in run("serve", "--bind", "unix:/run/metrics").stdout
 
 
-@pytest.mark.parametrize(
-    "bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80"]
-)
+@pytest.mark.parametrize("bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80"])
 def test_no_first_start_on_any_other_address(run, served, bind):
     result = run("serve", "--bind", bind, code=1)
     assert "deploymetrics account add admin --role master-operator" in result.stderr

@@ -34,9 +34,17 @@ def all_commands(group, *path):
 
 
 ARGUMENTS = {
-    "history": ["x"], "export": ["-"], "import": [os.devnull], "set-password": ["x"], "disable": ["x"], "enable": ["x"],
-    "remove": ["x"], "set-role": ["x", "--role", "operator"], "drop-old-secret": ["x"],
-    "put": ["x", os.devnull], "purge": ["x"],
+    "history": ["x"],
+    "export": ["-"],
+    "import": [os.devnull],
+    "set-password": ["x"],
+    "disable": ["x"],
+    "enable": ["x"],
+    "remove": ["x"],
+    "set-role": ["x", "--role", "operator"],
+    "drop-old-secret": ["x"],
+    "put": ["x", os.devnull],
+    "purge": ["x"],
 }
 OTHERS = [path for command, path in all_commands(main) if command not in MAKE_INSTANCE]
 
@@ -83,8 +91,11 @@ def test_in_a_checkout_it_is_the_folder_instance(monkeypatch):
 
 @pytest.mark.parametrize(
     ("uid", "data", "folder"),
-    [(0, None, "/var/lib/deploymetrics"), (1000, None, "~/.local/share/deploymetrics"),
-     (1000, "/srv/data", "/srv/data/deploymetrics")],
+    [
+        (0, None, "/var/lib/deploymetrics"),
+        (1000, None, "~/.local/share/deploymetrics"),
+        (1000, "/srv/data", "/srv/data/deploymetrics"),
+    ],
 )
 def test_elsewhere_it_outlives_the_package(monkeypatch, tmp_path, uid, data, folder):
     monkeypatch.setattr(instances, "__file__", str(tmp_path / "site-packages/deploymetrics/config/instance.py"))

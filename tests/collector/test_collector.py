@@ -415,9 +415,7 @@ def damaged(deployment):
 def test_a_damaged_record_is_named_and_stops_its_source_only(deployment, damaged, caplog):
     assert [state.name for state in deployment.run(first=True)] == ["two"]
     assert "source one: The stored item 'one' of collector is damaged" in caplog.text
-    assert deployment.metrics() == [
-        {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
-    ]
+    assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}]
 
 
 def test_a_damaged_record_is_never_asked_for_nor_waited_for(deployment, damaged):

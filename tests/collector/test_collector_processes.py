@@ -72,7 +72,9 @@ class Deployment:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[deploymetrics.sources]\nprobe = probe:Probe\n")
         self.environment = {
-            **os.environ, "PYTHONPATH": str(package), "DEPLOYMETRICS_INSTANCE": str(self.instance),
+            **os.environ,
+            "PYTHONPATH": str(package),
+            "DEPLOYMETRICS_INSTANCE": str(self.instance),
             "DEPLOYMETRICS_COLLECT_INTERVAL_SECONDS": "1",
         }
         self.lock = RunnerLock(self.instance)

@@ -98,8 +98,11 @@ class TestRow:
 
 
 NEAREST = {
-    "MAX_BODY_BITES": "Did you mean MAX_BODY_BYTES?", "SECRET": "Did you mean SECRET_KEY?",
-    "proxies": "Did you mean PROXIES?", "INSTANCE_PATH": "The settings are SECRET_KEY, ", "PORT": "The settings are ",
+    "MAX_BODY_BITES": "Did you mean MAX_BODY_BYTES?",
+    "SECRET": "Did you mean SECRET_KEY?",
+    "proxies": "Did you mean PROXIES?",
+    "INSTANCE_PATH": "The settings are SECRET_KEY, ",
+    "PORT": "The settings are ",
     "": "The settings are ",
 }
 
@@ -133,11 +136,19 @@ def test_a_setting_in_lower_case_stops_the_start_and_is_named(instance, name):
 
 
 SERVICE_LINKS = {
-    "SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "52311", "SERVICE_PORT_HTTP": "52311", "PORT": "tcp://10.0.0.1:52311",
-    "PORT_52311_TCP": "tcp://10.0.0.1:52311", "PORT_52311_TCP_PROTO": "tcp", "PORT_52311_TCP_PORT": "52311",
-    "PORT_52311_TCP_ADDR": "10.0.0.1", "PORT_53_UDP": "udp://10.0.0.1:53",
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "52311",
+    "SERVICE_PORT_HTTP": "52311",
+    "PORT": "tcp://10.0.0.1:52311",
+    "PORT_52311_TCP": "tcp://10.0.0.1:52311",
+    "PORT_52311_TCP_PROTO": "tcp",
+    "PORT_52311_TCP_PORT": "52311",
+    "PORT_52311_TCP_ADDR": "10.0.0.1",
+    "PORT_53_UDP": "udp://10.0.0.1:53",
     # a second Service, deploymetrics-web
-    "WEB_SERVICE_HOST": "10.0.0.2", "WEB_SERVICE_PORT": "80", "WEB_PORT": "tcp://10.0.0.2:80",
+    "WEB_SERVICE_HOST": "10.0.0.2",
+    "WEB_SERVICE_PORT": "80",
+    "WEB_PORT": "tcp://10.0.0.2:80",
     "WEB_PORT_80_TCP_ADDR": "10.0.0.2",
 }
 
@@ -229,7 +240,8 @@ def test_the_instance_folder_is_made_private(tmp_path):
 # --- Behind proxies
 
 FORWARDED = {
-    "X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "http, https",
+    "X-Forwarded-For": "192.0.2.7, 198.51.100.1",
+    "X-Forwarded-Proto": "http, https",
     "X-Forwarded-Host": "evil.example, metrics.example:52311",
     "X-Forwarded-Prefix": "/x, /bigfix",
 }
@@ -238,7 +250,9 @@ FORWARDED = {
 @pytest.mark.parametrize(
     ("proxies", "root"),
     [
-        (0, "http://localhost/"), (1, "https://metrics.example:52311/bigfix/"), (2, "http://evil.example/x/"),
+        (0, "http://localhost/"),
+        (1, "https://metrics.example:52311/bigfix/"),
+        (2, "http://evil.example/x/"),
         (3, "http://localhost/"),
     ],
 )

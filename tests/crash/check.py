@@ -206,11 +206,16 @@ def check(work, recorder, seen, *, only_last=False):
 
 
 def _check_states(work, disk, promises, key, root, seen):
-    promised = repr([
-        (key, sorted((repr(newest), sorted(map(repr, must))) for newest, must in promise.newest.items()),
-         sorted(map(repr, promise.may)))
-        for key, promise in sorted(promises.items())
-    ])
+    promised = repr(
+        [
+            (
+                key,
+                sorted((repr(newest), sorted(map(repr, must))) for newest, must in promise.newest.items()),
+                sorted(map(repr, promise.may)),
+            )
+            for key, promise in sorted(promises.items())
+        ]
+    )
     for state in disk.states():
         identity = hash((promised, frozenset(_relevant(work, state))))
         if identity not in seen:

@@ -55,7 +55,7 @@ class Disk:
     def sync(self, number, site=None):
         if number in self.folders:
             _rename_all(self.folders, [change for change in self.names if change[0] == number])
-            self.old_names -= sum(change[0] == number for change in self.names[:self.old_names])
+            self.old_names -= sum(change[0] == number for change in self.names[: self.old_names])
             self.names = [change for change in self.names if change[0] != number]
         elif number in self.data:
             self.contents[number] = _whole(self.contents[number], self.data.pop(number))
@@ -95,7 +95,7 @@ class Disk:
         for count in (0, *range(self.old_names, len(self.names) + 1)):
             yield self.names[:count]
         for lost in range(len(self.names) - 1):
-            yield self.names[:lost] + self.names[lost + 1:]
+            yield self.names[:lost] + self.names[lost + 1 :]
 
     def _contents(self, variants):
         whole = {number: _whole(self.contents[number], pending) for number, pending in self.data.items()}
@@ -103,7 +103,8 @@ class Disk:
         for variant in variants if whole else ():
             changed = {
                 number: variant(self.contents[number], pending)
-                for number, pending in self.data.items() if variant is _lost or number not in self.old_files
+                for number, pending in self.data.items()
+                if variant is _lost or number not in self.old_files
             }
             yield self.contents | whole | changed
             for number in changed if variant in VARIANTS[:2] else ():
@@ -136,7 +137,7 @@ def _whole(content, pending):
         if data is None:
             content = content[:offset].ljust(offset, b"\0")
         else:
-            content = content[:offset].ljust(offset, b"\0") + data + content[offset + len(data):]
+            content = content[:offset].ljust(offset, b"\0") + data + content[offset + len(data) :]
     return content
 
 
@@ -149,7 +150,7 @@ def _torn(cut):
 
     def variant(content, pending):
         offset, data = pending[-1]
-        return _whole(content, pending[:-1] + [(offset, data and data[:cut(data)])])
+        return _whole(content, pending[:-1] + [(offset, data and data[: cut(data)])])
 
     return variant
 
@@ -183,7 +184,7 @@ VARIANTS = (
     _lost,
     _zeroed(lambda offset, data: bytes(len(data))),
     lambda content, pending: _whole(content, pending[:-1]),
-    lambda content, pending: _whole(content, pending[:len(pending) // 2]),
+    lambda content, pending: _whole(content, pending[: len(pending) // 2]),
     _torn(lambda data: 1),
     _torn(lambda data: len(data) // 2),
     _torn(lambda data: data.find(b"\n") + 1),

@@ -18,7 +18,17 @@ from .disk import ROOT, Disk
 
 #: Calls that change something on the disk, or make it durable.
 CHANGES = (
-    "pwrite", "write", "ftruncate", "fsync", "fdatasync", "mkdir", "rename", "replace", "unlink", "remove", "rmdir",
+    "pwrite",
+    "write",
+    "ftruncate",
+    "fsync",
+    "fdatasync",
+    "mkdir",
+    "rename",
+    "replace",
+    "unlink",
+    "remove",
+    "rmdir",
 )
 READS = ("pread", "read", "stat", "lstat", "fstat", "listdir", "scandir", "dup", "close")
 _REAL = {name: getattr(os, name) for name in ("open", "access", *CHANGES, *READS)}
@@ -230,8 +240,9 @@ CONCERNS = {
     errno.EIO: lambda name, is_change: True,
     errno.EROFS: lambda name, is_change: is_change,
     errno.EMFILE: lambda name, is_change: name in ("open", "dup", "listdir", "scandir"),
-    errno.EACCES: lambda name, is_change: name in (
-        "open", "mkdir", "rename", "replace", "unlink", "rmdir", "listdir", "scandir", "stat", "lstat", "access"
+    errno.EACCES: lambda name, is_change: (
+        name
+        in ("open", "mkdir", "rename", "replace", "unlink", "rmdir", "listdir", "scandir", "stat", "lstat", "access")
     ),
 }
 

@@ -19,21 +19,54 @@ ONE_BY_ONE = {"versions": 1, "hourly_days": 1, "daily_days": 2}
 FORGETFUL = [("a", "1"), ("a", "2"), ("a", None), ("a", LONG), ("b", "1"), ("a", None), ("a", "2"), ("a", LONG)]
 
 WORKS = {
-    "own writes, several in a file": Work([
-        ("a", "1"), ("a", LONG), ("b", "1"), ("a", "3"), ("a", "4"), ("a", None), ("a", "6"), ("b", None), ("a", None),
-        ("b", "3"), ("a", "8"),
-    ], below="srv/instance"),
-    "thinned out": Work([
-        step for number in range(1, 10) for step in (("a", str(number)), (None, SOME_TIME if number % 4 else A_DAY))
-    ], limits=ONE_BY_ONE),
+    "own writes, several in a file": Work(
+        [
+            ("a", "1"),
+            ("a", LONG),
+            ("b", "1"),
+            ("a", "3"),
+            ("a", "4"),
+            ("a", None),
+            ("a", "6"),
+            ("b", None),
+            ("a", None),
+            ("b", "3"),
+            ("a", "8"),
+        ],
+        below="srv/instance",
+    ),
+    "thinned out": Work(
+        [step for number in range(1, 10) for step in (("a", str(number)), (None, SOME_TIME if number % 4 else A_DAY))],
+        limits=ONE_BY_ONE,
+    ),
     "without history": Work(FORGETFUL, PLAIN),
     "not durable": Work(FORGETFUL, VOLATILE),
-    "restored": Work([
-        ("a", [*"1234567"]), ("a", "8"), ("b", [*"12", None]), ("b", "4"), ("c", ["1"]), ("c", None),
-    ], is_purged=True),
-    "purged": Work([
-        ("a", "1"), ("a", "2"), ("a", "3"), ("a", 2), ("a", "4"), ("a", 4), ("a", 0), ("a", "9"), ("b", "77"), ("b", 0),
-    ], is_purged=True),
+    "restored": Work(
+        [
+            ("a", [*"1234567"]),
+            ("a", "8"),
+            ("b", [*"12", None]),
+            ("b", "4"),
+            ("c", ["1"]),
+            ("c", None),
+        ],
+        is_purged=True,
+    ),
+    "purged": Work(
+        [
+            ("a", "1"),
+            ("a", "2"),
+            ("a", "3"),
+            ("a", 2),
+            ("a", "4"),
+            ("a", 4),
+            ("a", 0),
+            ("a", "9"),
+            ("b", "77"),
+            ("b", 0),
+        ],
+        is_purged=True,
+    ),
 }
 #: The process is killed in the step of that number, and goes on with the others.
 KILLED = {
@@ -41,9 +74,21 @@ KILLED = {
     "the first of all": (0, Work([("a", "1"), ("a", "2")], below="srv/instance")),
     "write": (1, Work([("a", "1"), ("a", "2"), ("a", "3")])),
     "write that begins a file": (1, Work([("a", "1"), ("a", "2"), ("a", "3")], limits={"versions": 8})),
-    "thinning": (5, Work([
-        ("a", "1"), ("a", "2"), ("a", "3"), (None, A_DAY), ("a", "4"), ("a", "5"), ("a", "6"),
-    ], limits=ONE_BY_ONE)),
+    "thinning": (
+        5,
+        Work(
+            [
+                ("a", "1"),
+                ("a", "2"),
+                ("a", "3"),
+                (None, A_DAY),
+                ("a", "4"),
+                ("a", "5"),
+                ("a", "6"),
+            ],
+            limits=ONE_BY_ONE,
+        ),
+    ),
     "deletion": (1, Work([("a", "1"), ("a", None), ("a", "3")])),
     "deletion without history": (1, Work([("a", "1"), ("a", None), ("a", "2")], PLAIN)),
     "write without history": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], PLAIN)),

@@ -18,8 +18,13 @@ from .record import Failing
 LONG = '"%s"' % ("x" * 20_000)
 #: Errors, and whether they last.
 FAULTS = [
-    (errno.ENOSPC, False), (errno.EIO, False), (errno.ENOSPC, True), (errno.EIO, True), (errno.EROFS, True),
-    (errno.EMFILE, True), (errno.EACCES, True),
+    (errno.ENOSPC, False),
+    (errno.EIO, False),
+    (errno.ENOSPC, True),
+    (errno.EIO, True),
+    (errno.EROFS, True),
+    (errno.EMFILE, True),
+    (errno.EACCES, True),
 ]
 IDS = [f"{errno.errorcode[error]}-{'lasting' if lasts else 'once'}" for error, lasts in FAULTS]
 MANY = [("a", str(number)) for number in range(1, 5)]

@@ -100,15 +100,18 @@ def test_what_a_person_wrote_stays_so(store, folder, clock):
     assert next(open_files(folder.parent / "other", clock).history(DOCUMENTS, "x")).kept
 
 
-@pytest.mark.parametrize("lines, sentence", [
-    ([line(2), line(1)], "in order"),
-    ([line(1), line(1)], "in order"),
-    ([line(1), line(2, at="2018-01-13T12:00:04.000000Z")], "version 2 is of 2018-01-13T12:00:04.000000Z, which"),
-    ([line(1, "PLATFORM")], "only the server"),
-    ([line(1, at="9999-12-31T23:59:59.999999Z")], "It is not a time"),
-    ([line(1, at="0001-01-01T00:00:00.000000Z")], "It is not a time"),
-    ([line(1, by="b" * 300)], "Longer than"),
-])
+@pytest.mark.parametrize(
+    "lines, sentence",
+    [
+        ([line(2), line(1)], "in order"),
+        ([line(1), line(1)], "in order"),
+        ([line(1), line(2, at="2018-01-13T12:00:04.000000Z")], "version 2 is of 2018-01-13T12:00:04.000000Z, which"),
+        ([line(1, "PLATFORM")], "only the server"),
+        ([line(1, at="9999-12-31T23:59:59.999999Z")], "It is not a time"),
+        ([line(1, at="0001-01-01T00:00:00.000000Z")], "It is not a time"),
+        ([line(1, by="b" * 300)], "Longer than"),
+    ],
+)
 def test_what_no_export_writes_is_refused(store, lines, sentence):
     assert outcomes(store, lines) == [REFUSED]
     assert sentence in next(transfer.import_lines(store, lines, HeldClock()))[2]
@@ -122,8 +125,10 @@ def test_lines_that_do_not_stand_together_are_refused(store):
 
 def test_an_import_of_a_long_history_takes_little_memory(store):
     text = b'"%b"' % (b"x" * 2**20)
-    lines = (line(1 + number, at=AT % 1).replace(b'"metrics":%d' % (1 + number), b'"metrics":' + text)
-             for number in range(60))
+    lines = (
+        line(1 + number, at=AT % 1).replace(b'"metrics":%d' % (1 + number), b'"metrics":' + text)
+        for number in range(60)
+    )
     tracemalloc.start()
     try:
         assert [outcome for _, outcome, _ in transfer.import_lines(store, lines, HeldClock())] == [IMPORTED]

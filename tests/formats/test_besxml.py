@@ -81,9 +81,17 @@ def test_json_to_xml(text, fragment):
 @pytest.mark.parametrize(
     "text",
     [
-        "1E400", "12345678901234567890.5", "-0", "-0.0e-0", "9" * 5000, "[1.0,1.00,1e+05]", "{}", "[[],{}]",
+        "1E400",
+        "12345678901234567890.5",
+        "-0",
+        "-0.0e-0",
+        "9" * 5000,
+        "[1.0,1.00,1e+05]",
+        "{}",
+        "[[],{}]",
         '["[","{",1]',
-        '{"b":1,"a":2,"b":3,"":{"":[]}}', '{"":{"1":"}"},"2":"["}',
+        '{"b":1,"a":2,"b":3,"":{"":[]}}',
+        '{"":{"1":"}"},"2":"["}',
     ],
 )
 def test_the_text_survives_xml(text):
@@ -103,8 +111,9 @@ def json_object(pairs):
 
 JSON = st.recursive(
     NUMBERS | TEXT.map(rawjson.quote) | st.sampled_from(["null", "true", "false"]),
-    lambda inner: st.lists(inner).map(lambda items: f"[{','.join(items)}]")
-    | st.lists(st.tuples(TEXT, inner)).map(json_object),
+    lambda inner: (
+        st.lists(inner).map(lambda items: f"[{','.join(items)}]") | st.lists(st.tuples(TEXT, inner)).map(json_object)
+    ),
 )
 
 
@@ -137,19 +146,36 @@ def test_other_spellings_are_read(value, text):
 @pytest.mark.parametrize(
     "value",
     [
-        "<null/>", f"<text {NS}/>", '<null xmlns="urn:x"/>', f"<null {NS}>x</null>", f"<null {NS}><null/></null>",
-        f"<number {NS}></number>", f"<number {NS}>01</number>", f"<number {NS}>1.</number>",
+        "<null/>",
+        f"<text {NS}/>",
+        '<null xmlns="urn:x"/>',
+        f"<null {NS}>x</null>",
+        f"<null {NS}><null/></null>",
+        f"<number {NS}></number>",
+        f"<number {NS}>01</number>",
+        f"<number {NS}>1.</number>",
         f"<number {NS}>NaN</number>",
-        f"<number {NS}>INF</number>", f"<number {NS}>+1</number>", f"<number {NS}>\u0661</number>",
+        f"<number {NS}>INF</number>",
+        f"<number {NS}>+1</number>",
+        f"<number {NS}>\u0661</number>",
         f"<number {NS}>1 2</number>",
-        f"<boolean {NS}>True</boolean>", f"<boolean {NS}/>", f"<array {NS}>x</array>", f"<array {NS}><null/>x</array>",
-        f"<map {NS}><null/></map>", f'<array {NS}><null key="a"/></array>', f'<null {NS} key="a"/>',
+        f"<boolean {NS}>True</boolean>",
+        f"<boolean {NS}/>",
+        f"<array {NS}>x</array>",
+        f"<array {NS}><null/>x</array>",
+        f"<map {NS}><null/></map>",
+        f'<array {NS}><null key="a"/></array>',
+        f'<null {NS} key="a"/>',
         f"<string {NS}>a<null/></string>",
-        f'<string {NS} escaped="yes"/>', f'<number {NS} escaped="true">1</number>',
+        f'<string {NS} escaped="yes"/>',
+        f'<number {NS} escaped="true">1</number>',
         f'<map {NS}><null key="a" other=""/></map>',
-        f'<string {NS} escaped="true">\\x</string>', f'<string {NS} escaped="true">\\</string>',
-        f'<string {NS} escaped="true">\\ud800</string>', f'<map {NS}><null key="\\" escaped-key="true"/></map>',
-        f'<map {NS}><null key="" escaped-key="2"/></map>', f"<array {NS}>\xa0</array>",
+        f'<string {NS} escaped="true">\\x</string>',
+        f'<string {NS} escaped="true">\\</string>',
+        f'<string {NS} escaped="true">\\ud800</string>',
+        f'<map {NS}><null key="\\" escaped-key="true"/></map>',
+        f'<map {NS}><null key="" escaped-key="2"/></map>',
+        f"<array {NS}>\xa0</array>",
     ],
 )
 def test_wrong_values_are_refused(value):
@@ -217,21 +243,42 @@ def test_envelopes_that_are_read(body):
 @pytest.mark.parametrize(
     "body",
     [
-        NULL.encode(), b"<BESAPI/>", b"<BES>x</BES>", envelope(NULL, root="bes"), envelope(NULL, root="Metrics"),
-        b"<BESAPI><DeploymentMetrics/></BESAPI>", envelope(""), envelope("x"), envelope(NULL + NULL),
+        NULL.encode(),
+        b"<BESAPI/>",
+        b"<BES>x</BES>",
+        envelope(NULL, root="bes"),
+        envelope(NULL, root="Metrics"),
+        b"<BESAPI><DeploymentMetrics/></BESAPI>",
+        envelope(""),
+        envelope("x"),
+        envelope(NULL + NULL),
         envelope(NULL + "x"),
-        envelope(NULL, before="<Metrics/>"), envelope(NULL, before="<Tag>custom</Tag><Tag>custom</Tag>"),
+        envelope(NULL, before="<Metrics/>"),
+        envelope(NULL, before="<Tag>custom</Tag><Tag>custom</Tag>"),
         envelope(NULL, after="<Other/>"),
-        envelope(NULL, after="x"), envelope(NULL, inside="<Other/>"), envelope(NULL, inside="<DeploymentMetrics/>"),
+        envelope(NULL, after="x"),
+        envelope(NULL, inside="<Other/>"),
+        envelope(NULL, inside="<DeploymentMetrics/>"),
         envelope(NULL, inside="x"),
-        envelope(NULL, before="<Tag>custom<b/></Tag>"), envelope(NULL).replace(b"<BESAPI>", b'<BESAPI xmlns="urn:x">'),
-        b"", b"  ", b"x", b"<", b"<BESAPI>", envelope(NULL) + b"x", envelope(NULL)[:-1],
-        b"\xef\xbb\xbf" * 2 + envelope(NULL), b"\n<?xml version='1.0'?>" + envelope(NULL),
-        envelope(NULL.replace("null", "p:null")), envelope(f"<string {NS}>\x01</string>"),
+        envelope(NULL, before="<Tag>custom<b/></Tag>"),
+        envelope(NULL).replace(b"<BESAPI>", b'<BESAPI xmlns="urn:x">'),
+        b"",
+        b"  ",
+        b"x",
+        b"<",
+        b"<BESAPI>",
+        envelope(NULL) + b"x",
+        envelope(NULL)[:-1],
+        b"\xef\xbb\xbf" * 2 + envelope(NULL),
+        b"\n<?xml version='1.0'?>" + envelope(NULL),
+        envelope(NULL.replace("null", "p:null")),
+        envelope(f"<string {NS}>\x01</string>"),
         envelope(f"<string {NS}>&#0;</string>"),
         envelope(f"<string {NS}>&#xD800;</string>"),
         envelope(f"<string {NS}>\xff</string>").replace(b"\xc3\xbf", b"\xff"),
-        b"<!-- a", envelope("<![CDATA[ a"), b'<?xml version="2.0"?>' + envelope(NULL),
+        b"<!-- a",
+        envelope("<![CDATA[ a"),
+        b'<?xml version="2.0"?>' + envelope(NULL),
         envelope(NULL).replace(b"<BESAPI>", b"<BESAPI a='1' a='2'>"),
     ],
 )
@@ -241,8 +288,15 @@ def test_envelopes_that_are_refused(body):
 
 @pytest.mark.parametrize(
     "tag",
-    ["<Tag>other</Tag>", "<Tag/>", "<Tag>Custom</Tag>", "<Tag>c ustom</Tag>", "<Tag> custom</Tag>",
-     "<Tag>custom\n</Tag>", '<Tag escaped="true">custom\\u0020</Tag>'],
+    [
+        "<Tag>other</Tag>",
+        "<Tag/>",
+        "<Tag>Custom</Tag>",
+        "<Tag>c ustom</Tag>",
+        "<Tag> custom</Tag>",
+        "<Tag>custom\n</Tag>",
+        '<Tag escaped="true">custom\\u0020</Tag>',
+    ],
 )
 def test_another_tag(tag):
     """White space at its ends makes it another one too: no tag has that."""
@@ -452,11 +506,17 @@ def test_problems_are_valid_whatever_they_say(extra, path, texts):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("<Tag>custom</Tag>", ""), ("<Tag>custom</Tag>", "<Tag>custom</Tag><Tag/>"),
+        ("<Tag>custom</Tag>", ""),
+        ("<Tag>custom</Tag>", "<Tag>custom</Tag><Tag/>"),
         ("12 Jan 2018 12:00<", "12 janv. 2018 12:00<"),
-        ("Fri, 12 Jan", "ven., 12 Jan"), (">1.5<", ">01.5<"), ("<number>", '<number key="a">'), ("number", "double"),
+        ("Fri, 12 Jan", "ven., 12 Jan"),
+        (">1.5<", ">01.5<"),
+        ("<number>", '<number key="a">'),
+        ("number", "double"),
         ("Resource", "Other"),
-        ("</number>", "</number>x"), ("<number>", '<number escaped="true">'), ("<BESAPI ", '<BESAPI xmlns="urn:x" '),
+        ("</number>", "</number>x"),
+        ("<number>", '<number escaped="true">'),
+        ("<BESAPI ", '<BESAPI xmlns="urn:x" '),
     ],
 )
 def test_the_schema_refuses_other_documents(old, new):

@@ -70,8 +70,13 @@ OPTIONS = {
     "/api/help": EVERY_ACCOUNT,
     "/api/help/<resource>": EVERY_ACCOUNT,
 }
-FILLED = {"<tag>": "custom", "<version>": "1", "<resource>": "deploymentmetrics", "<path:filename>": "BESAPI.xsd",
-          "<name>": "BESAPI"}
+FILLED = {
+    "<tag>": "custom",
+    "<version>": "1",
+    "<resource>": "deploymentmetrics",
+    "<path:filename>": "BESAPI.xsd",
+    "<name>": "BESAPI",
+}
 
 
 def filled(rule):
@@ -156,8 +161,11 @@ BEARER = 'Bearer realm="BigFix Server", error="invalid_token"'
 @pytest.mark.parametrize(
     ("credential", "offered"),
     [
-        ({}, BASIC), ({"Authorization": "Basic eDp5"}, BASIC), ({"SessionToken": "x"}, BASIC),
-        ({"Authorization": "Bearer wrong"}, f"{BASIC}, {BEARER}"), ({"Authorization": "bearer"}, f"{BASIC}, {BEARER}"),
+        ({}, BASIC),
+        ({"Authorization": "Basic eDp5"}, BASIC),
+        ({"SessionToken": "x"}, BASIC),
+        ({"Authorization": "Bearer wrong"}, f"{BASIC}, {BEARER}"),
+        ({"Authorization": "bearer"}, f"{BASIC}, {BEARER}"),
     ],
 )
 def test_a_refusal_offers_what_was_tried(nobody, credential, offered):
@@ -168,6 +176,8 @@ def test_a_refusal_offers_what_was_tried(nobody, credential, offered):
 
 def test_an_empty_session_token_is_a_broken_credential(master):
     """Also beside a right one: a header that is sent says who is asking."""
-    for answer in (master.get(LIST, headers={"SessionToken": ""}),
-                   master.client.get(LIST, headers={"SessionToken": ""})):
+    for answer in (
+        master.get(LIST, headers={"SessionToken": ""}),
+        master.client.get(LIST, headers={"SessionToken": ""}),
+    ):
         assert "SessionToken header is empty" in assert_problem(answer, 401, "unauthorized")["detail"]

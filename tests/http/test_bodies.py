@@ -26,41 +26,80 @@ def arrays(depth):
 
 NULL = f"<null {FN}/>"
 JSON_BODIES = {
-    "empty": b"", "blank": b" \r\n\t", "word": b"bla", "open": b"[1", "open string": b'"a', "comma": b"[1,]",
+    "empty": b"",
+    "blank": b" \r\n\t",
+    "word": b"bla",
+    "open": b"[1",
+    "open string": b'"a',
+    "comma": b"[1,]",
     "object comma": b'{"a":1,}',
-    "no colon": b'{"a" 1}', "single quotes": b"{'a':1}", "bare key": b"{a:1}", "two values": b"1 2", "NaN": b"NaN",
+    "no colon": b'{"a" 1}',
+    "single quotes": b"{'a':1}",
+    "bare key": b"{a:1}",
+    "two values": b"1 2",
+    "NaN": b"NaN",
     "Infinity": b"[Infinity]",
-    "-Infinity": b"-Infinity", "leading zero": b"01", "plus": b"+1", "point": b"1.", "hex": b"0x1", "exponent": b"1e",
+    "-Infinity": b"-Infinity",
+    "leading zero": b"01",
+    "plus": b"+1",
+    "point": b"1.",
+    "hex": b"0x1",
+    "exponent": b"1e",
     "comment": b"/**/1",
-    "BOM": b"\xef\xbb\xbf[]", "Latin-1": b'"\xe9"', "overlong": b'"\xc0\xaf"', "UTF-16": "[]".encode("utf-16"),
+    "BOM": b"\xef\xbb\xbf[]",
+    "Latin-1": b'"\xe9"',
+    "overlong": b'"\xc0\xaf"',
+    "UTF-16": "[]".encode("utf-16"),
     "cut UTF-8": b'"\xf0\x9f',
-    "CESU": b'"\xed\xa0\x80"', "half": rb'"\ud800"', "low half": rb'"\udc00"', "pair turned": rb'"\udc00\ud800"',
+    "CESU": b'"\xed\xa0\x80"',
+    "half": rb'"\ud800"',
+    "low half": rb'"\udc00"',
+    "pair turned": rb'"\udc00\ud800"',
     "control": b'"\n"',
-    "NUL": b"\x00", "NUL in string": b'"\x00"', "escape": rb'"\x"', "short escape": rb'"\u12"', "True": b"True",
+    "NUL": b"\x00",
+    "NUL in string": b'"\x00"',
+    "escape": rb'"\x"',
+    "short escape": rb'"\u12"',
+    "True": b"True",
     "no-break space": b"\xc2\xa01",
-    "form": b"a=1&b=2", "bracket": b"]", "wrong bracket": b"[}",
+    "form": b"a=1&b=2",
+    "bracket": b"]",
+    "wrong bracket": b"[}",
 }
 XML_BODIES = {
-    "empty": b"", "blank": b" \n", "word": b"bla", "open": b"<BESAPI>", "crossed": b"<BESAPI><a></BESAPI></a>",
+    "empty": b"",
+    "blank": b" \n",
+    "word": b"bla",
+    "open": b"<BESAPI>",
+    "crossed": b"<BESAPI><a></BESAPI></a>",
     "other root": wrapped(NULL, root="x"),
-    "nothing in it": b"<BESAPI/>", "no metrics": b"<BESAPI><DeploymentMetrics/></BESAPI>", "empty metrics": wrapped(""),
+    "nothing in it": b"<BESAPI/>",
+    "no metrics": b"<BESAPI><DeploymentMetrics/></BESAPI>",
+    "empty metrics": wrapped(""),
     "text": wrapped("3"),
-    "two values": wrapped(NULL + NULL), "no namespace": wrapped("<null/>"), "other element": wrapped(f"<list {FN}/>"),
-    "no key": wrapped(f"<map {FN}><null/></map>"), "number": wrapped(f"<number {FN}>NaN</number>"),
+    "two values": wrapped(NULL + NULL),
+    "no namespace": wrapped("<null/>"),
+    "other element": wrapped(f"<list {FN}/>"),
+    "no key": wrapped(f"<map {FN}><null/></map>"),
+    "number": wrapped(f"<number {FN}>NaN</number>"),
     "zero": wrapped(f"<number {FN}>01</number>"),
-    "boolean": wrapped(f"<boolean {FN}>yes</boolean>"), "null": wrapped(f"<null {FN}>0</null>"),
+    "boolean": wrapped(f"<boolean {FN}>yes</boolean>"),
+    "null": wrapped(f"<null {FN}>0</null>"),
     "escape": wrapped(f"<string {FN} escaped='true'>\\x</string>"),
     "half": wrapped(f"<string {FN} escaped='true'>\\ud800</string>"),
     "two BOMs": b"\xef\xbb\xbf" * 2 + wrapped(NULL),
     "Latin-1": wrapped(f"<string {FN}>#</string>").replace(b"#", b"\xe9"),
-    "declared": wrapped(NULL, before="<?xml version='1.0' encoding='utf-16'?>"), "two roots": wrapped(NULL) * 2,
+    "declared": wrapped(NULL, before="<?xml version='1.0' encoding='utf-16'?>"),
+    "two roots": wrapped(NULL) * 2,
     "NUL": wrapped(NULL) + b"\x00",
-    "entity": wrapped(f"<string {FN}>&unknown;</string>"), "control": wrapped(f"<string {FN}>&#1;</string>"),
+    "entity": wrapped(f"<string {FN}>&unknown;</string>"),
+    "control": wrapped(f"<string {FN}>&#1;</string>"),
     "prefix": wrapped("<j:null/>"),
     "two documents": f"<BES>{2 * f'<DeploymentMetrics><Metrics>{NULL}</Metrics></DeploymentMetrics>'}</BES>".encode(),
 }
 FORBIDDEN_XML = {
-    "doctype": "<!DOCTYPE BESAPI>", "internal": "<!DOCTYPE BESAPI [<!ENTITY a 'b'>]>",
+    "doctype": "<!DOCTYPE BESAPI>",
+    "internal": "<!DOCTYPE BESAPI [<!ENTITY a 'b'>]>",
     "parameter": "<!DOCTYPE BESAPI [<!ENTITY % a 'b'>%a;]>",
     "file": "<!DOCTYPE BESAPI [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>",
     "network": "<!DOCTYPE BESAPI SYSTEM 'http://127.0.0.1:9/x.dtd'>",
@@ -95,7 +134,11 @@ def test_a_bad_body_is_400_with_its_place(master, kind, body, code):
 @pytest.mark.parametrize(
     ("body", "line", "column"),
     [
-        (b"[1,\n 2,\n x]", 3, 2), (b'{"a":1,}', 1, 8), (b"", 1, 1), (b'["\xc3\xa9", x]', 1, 7), (b'\n"\xff"', 2, 2),
+        (b"[1,\n 2,\n x]", 3, 2),
+        (b'{"a":1,}', 1, 8),
+        (b"", 1, 1),
+        (b'["\xc3\xa9", x]', 1, 7),
+        (b'\n"\xff"', 2, 2),
         (b"[\n[}\n]", 2, 2),
     ],
 )
@@ -183,8 +226,12 @@ def test_a_whole_document_is_not_taken_for_its_metrics(master, body):
 @pytest.mark.parametrize(
     "body",
     [
-        WHOLE.replace("custom", "other"), WHOLE[:-1] + ',"more":1}', f"[{WHOLE}]", '{"tag":"custom","metrics":1}',
-        '{"tag":["custom"],"metrics":1,"lastChanged":2}', '{"tag":1e999,"metrics":1,"lastChanged":2}',
+        WHOLE.replace("custom", "other"),
+        WHOLE[:-1] + ',"more":1}',
+        f"[{WHOLE}]",
+        '{"tag":"custom","metrics":1}',
+        '{"tag":["custom"],"metrics":1,"lastChanged":2}',
+        '{"tag":1e999,"metrics":1,"lastChanged":2}',
     ],
 )
 def test_what_only_looks_like_a_document_is_metrics(master, body):
@@ -220,8 +267,12 @@ def test_a_body_over_the_limit_is_413(small, form, size):
 
 def test_a_body_of_the_limit_is_taken(small):
     assert small.post(URL, data=b'"' + b"x" * 98 + b'"').status_code == 200
-    assert small.put(URL, input_stream=io.BytesIO(b"[2]"), headers={"Transfer-Encoding": "chunked"},
-                     environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}).json["metrics"] == [2]
+    assert small.put(
+        URL,
+        input_stream=io.BytesIO(b"[2]"),
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
+    ).json["metrics"] == [2]
 
 
 def test_the_default_limit_is_a_mebibyte(master):

@@ -160,8 +160,16 @@ def test_a_refused_body_is_told_before_a_condition(master):
 
 # --- The ETags that proxies make of ours
 
-PROXIES = ["W/{0}", '"{1}-gzip"', 'W/"{1}-gzip"', '"{1}-br"', '"{1};gzip"', '"{1}--gzip"', '"{1}-deflate"',
-           '"{1}-zstd"']
+PROXIES = [
+    "W/{0}",
+    '"{1}-gzip"',
+    'W/"{1}-gzip"',
+    '"{1}-br"',
+    '"{1};gzip"',
+    '"{1}--gzip"',
+    '"{1}-deflate"',
+    '"{1}-zstd"',
+]
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -206,7 +214,8 @@ def test_a_412_has_the_current_etag(request, master, who):
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"If-Match": '"x"'}, "not one that If-Match names"), ({"If-Match": "abc"}, "no ETag in quotation marks"),
+        ({"If-Match": '"x"'}, "not one that If-Match names"),
+        ({"If-Match": "abc"}, "no ETag in quotation marks"),
         ({"If-None-Match": "*"}, "There is a document with this tag already"),
         ({"If-Unmodified-Since": "Fri, 12 Jan 2018 11:59:59 GMT"}, "after the time in If-Unmodified-Since"),
     ],
@@ -277,8 +286,12 @@ def test_if_match_goes_before_a_date(master):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"If-Unmodified-Since": "yesterday"}, {"If-Unmodified-Since": ""}, {"If-Unmodified-Since": "x" * 8000},
-        {"If-Unmodified-Since": "Fri, 99 Jan 2018 12:00:00 GMT"}, {"If-None-Match": "nonsense"}, {"If-None-Match": ""},
+        {"If-Unmodified-Since": "yesterday"},
+        {"If-Unmodified-Since": ""},
+        {"If-Unmodified-Since": "x" * 8000},
+        {"If-Unmodified-Since": "Fri, 99 Jan 2018 12:00:00 GMT"},
+        {"If-None-Match": "nonsense"},
+        {"If-None-Match": ""},
     ],
 )
 def test_a_precondition_of_a_write_that_says_nothing_is_refused(master, method, headers):
@@ -308,8 +321,17 @@ def test_a_list_is_never_304_by_its_date(master):
 
 # --- Every method, every resource
 
-RESOURCES = [LIST, URL, f"{URL}/history", f"{URL}/history/1", "/api/expectations", "/api/expectations/custom",
-             "/api/login", "/api/help", "/api/help/help"]
+RESOURCES = [
+    LIST,
+    URL,
+    f"{URL}/history",
+    f"{URL}/history/1",
+    "/api/expectations",
+    "/api/expectations/custom",
+    "/api/login",
+    "/api/help",
+    "/api/help/help",
+]
 
 
 @pytest.fixture

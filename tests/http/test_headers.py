@@ -13,10 +13,26 @@ URL = "/api/deploymentmetrics/custom"
 SIZE = 8000
 # Each is as long as gunicorn lets a header be, and of the kind that makes a careless parser slow.
 PATTERNS = [
-    "a/b" + "\t" * SIZE + "b", " " * SIZE, "," * SIZE, ";" * SIZE, '"' * SIZE, "\\" * SIZE, 'a/b;c="' + "\\" * SIZE,
-    "a/b;q=" + "1" * SIZE, "a/b;" + "a=b;" * (SIZE // 4), "a/b," * (SIZE // 4), 'W/"a" , ' * (SIZE // 8),
-    "W/" * (SIZE // 2), "a" + " " * SIZE + "b", "a" + "\t" * SIZE + ";b",
-    '"a"' + " " * SIZE + "b", "*" * SIZE, "a=" * (SIZE // 2), "(" * SIZE, "Fri, " * (SIZE // 5), "Basic " + "=" * SIZE,
+    "a/b" + "\t" * SIZE + "b",
+    " " * SIZE,
+    "," * SIZE,
+    ";" * SIZE,
+    '"' * SIZE,
+    "\\" * SIZE,
+    'a/b;c="' + "\\" * SIZE,
+    "a/b;q=" + "1" * SIZE,
+    "a/b;" + "a=b;" * (SIZE // 4),
+    "a/b," * (SIZE // 4),
+    'W/"a" , ' * (SIZE // 8),
+    "W/" * (SIZE // 2),
+    "a" + " " * SIZE + "b",
+    "a" + "\t" * SIZE + ";b",
+    '"a"' + " " * SIZE + "b",
+    "*" * SIZE,
+    "a=" * (SIZE // 2),
+    "(" * SIZE,
+    "Fri, " * (SIZE // 5),
+    "Basic " + "=" * SIZE,
 ]
 COST = """
 import sys, time
@@ -68,7 +84,7 @@ def test_a_list_of_many_damaged_documents_has_short_headers(master, services, mo
         assert headers["Deploymetrics-Damaged-Count"] == str(number)
         assert len(headers["Deploymetrics-Damaged"]) <= 1000
         shown = headers["Deploymetrics-Damaged"].split(", ")
-        assert shown == [tag.replace("é", "%C3%A9") for tag in tags[:len(shown)]]
+        assert shown == [tag.replace("é", "%C3%A9") for tag in tags[: len(shown)]]
 
 
 def test_the_link_has_no_arguments_but_our_own(master):

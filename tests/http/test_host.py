@@ -7,10 +7,31 @@ LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
 XML = {"output": "xml"}
 BAD = [
-    'evil"<>', "two words", "two\twords", "user@host", "user:secret@host", "host/path", "host?query",
-    "host#fragment", "host\\path", "host:port", "host:0", "host:65536", "host:-1", "host:81:82", ":80", "",
-    "h" * 256, "h" * 8000,
-    "[::1", "[::1]x", "[]", "[host]", "::1", "%6host", "h\u00f6st",
+    'evil"<>',
+    "two words",
+    "two\twords",
+    "user@host",
+    "user:secret@host",
+    "host/path",
+    "host?query",
+    "host#fragment",
+    "host\\path",
+    "host:port",
+    "host:0",
+    "host:65536",
+    "host:-1",
+    "host:81:82",
+    ":80",
+    "",
+    "h" * 256,
+    "h" * 8000,
+    "[::1",
+    "[::1]x",
+    "[]",
+    "[host]",
+    "::1",
+    "%6host",
+    "h\u00f6st",
 ]
 
 
@@ -43,11 +64,21 @@ def test_nothing_is_stored_where_the_answer_cannot_be_given(master, services, ho
 @pytest.mark.parametrize(
     ("host", "shown"),
     [
-        ("host", "host"), ("host.example:52311", "host.example:52311"), ("HOST", "host"), ("host:80", "host"),
-        ("192.0.2.1:8080", "192.0.2.1:8080"), ("[::1]", "[::1]"), ("[2001:db8::1]:52311", "[2001:db8::1]:52311"),
-        ("xn--hst-sna.example", "xn--hst-sna.example"), ("bigfix_srv01:52311", "bigfix_srv01:52311"), ("host:", "host"),
-        ("it's", "it's"), ("a!$&()*+,;=~b", "a!$&amp;()*+,;=~b"), ("%68ost", "%68ost"),
-        ("h" * 255, "h" * 255), ("a..b", "a..b"),
+        ("host", "host"),
+        ("host.example:52311", "host.example:52311"),
+        ("HOST", "host"),
+        ("host:80", "host"),
+        ("192.0.2.1:8080", "192.0.2.1:8080"),
+        ("[::1]", "[::1]"),
+        ("[2001:db8::1]:52311", "[2001:db8::1]:52311"),
+        ("xn--hst-sna.example", "xn--hst-sna.example"),
+        ("bigfix_srv01:52311", "bigfix_srv01:52311"),
+        ("host:", "host"),
+        ("it's", "it's"),
+        ("a!$&()*+,;=~b", "a!$&amp;()*+,;=~b"),
+        ("%68ost", "%68ost"),
+        ("h" * 255, "h" * 255),
+        ("a..b", "a..b"),
     ],
 )
 def test_a_host_is_part_of_the_address(master, host, shown):

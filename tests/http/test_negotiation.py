@@ -14,29 +14,61 @@ LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 EXACT = [
-    "1.10", "1E400", "-0.0", '{"a":1,"a":[null,true,"\\u0000 \\ud83d\\ude00 <&>"]}', '"\ufffe"', '{"":{}}', r'" \t"',
+    "1.10",
+    "1E400",
+    "-0.0",
+    '{"a":1,"a":[null,true,"\\u0000 \\ud83d\\ude00 <&>"]}',
+    '"\ufffe"',
+    '{"":{}}',
+    r'" \t"',
 ]
 
 
 @pytest.mark.parametrize(
     ("accept", "form"),
     [
-        (None, JSON), ("", JSON), (" ", JSON), ("*/*", JSON), ("application/json", JSON), ("application/*", JSON),
-        ("application/xml", XML), ("text/xml", XML), ("APPLICATION/XML", XML), ("application/xml; q=0.2", XML),
-        ("application/xml;charset=utf-8", XML), ("application/json;charset=utf-8", JSON),
-        (BROWSER, JSON), ("text/html", JSON), ("text/html;q=0, application/xml", JSON),
+        (None, JSON),
+        ("", JSON),
+        (" ", JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("application/*", JSON),
+        ("application/xml", XML),
+        ("text/xml", XML),
+        ("APPLICATION/XML", XML),
+        ("application/xml; q=0.2", XML),
+        ("application/xml;charset=utf-8", XML),
+        ("application/json;charset=utf-8", JSON),
+        (BROWSER, JSON),
+        ("text/html", JSON),
+        ("text/html;q=0, application/xml", JSON),
         ("application/xml, TEXT/HTML", JSON),
-        ("application/xml;q=0.9, application/json;q=0.8", XML), ("application/xml;q=0.8, application/json;q=0.9", JSON),
-        ("application/xml, application/json", JSON), ("text/xml, application/json;q=0.9", XML),
+        ("application/xml;q=0.9, application/json;q=0.8", XML),
+        ("application/xml;q=0.8, application/json;q=0.9", JSON),
+        ("application/xml, application/json", JSON),
+        ("text/xml, application/json;q=0.9", XML),
         ("application/xml, */*;q=0.1", XML),
-        ("application/xml, */*", JSON), ("application/json;q=0, */*", XML), ("image/png, */*;q=0.1", JSON),
+        ("application/xml, */*", JSON),
+        ("application/json;q=0, */*", XML),
+        ("image/png, */*;q=0.1", JSON),
         ("text/*", XML),
-        ("image/png", None), ("text/plain", None), ("application/json;q=0", None), ("application/xml;q=0", None),
-        ("*/*;q=0", None), ("application/yaml, image/*", None), ("nonsense", None), (";;;,", None),
+        ("image/png", None),
+        ("text/plain", None),
+        ("application/json;q=0", None),
+        ("application/xml;q=0", None),
+        ("*/*;q=0", None),
+        ("application/yaml, image/*", None),
+        ("nonsense", None),
+        (";;;,", None),
         ("application/xhtml+xml", None),
-        ("*", JSON), ("text/xml, *; q=.2, */*; q=.2", XML), ("application/xml ; Q=0.5 , application/json;q=.6", JSON),
-        ("application/xml;q=2, application/json", JSON), ("application/xml;q=x, application/json;q=0.1", JSON),
-        ("application/xml;q=nan", None), ("application/xml;q=-1", None), ("text/xml;v=1;q=0.5, */*;q=0.4", XML),
+        ("*", JSON),
+        ("text/xml, *; q=.2, */*; q=.2", XML),
+        ("application/xml ; Q=0.5 , application/json;q=.6", JSON),
+        ("application/xml;q=2, application/json", JSON),
+        ("application/xml;q=x, application/json;q=0.1", JSON),
+        ("application/xml;q=nan", None),
+        ("application/xml;q=-1", None),
+        ("text/xml;v=1;q=0.5, */*;q=0.4", XML),
     ],
 )
 def test_format_by_accept(accept, form):
@@ -54,14 +86,27 @@ SNIFFED = "sniffed"
 @pytest.mark.parametrize(
     ("content_type", "reader"),
     [
-        ("application/json", JSON), ("application/json; charset=UTF-8", JSON), ("Application/JSON", JSON),
-        ("application/vnd.x+json", JSON), ("text/x+json", JSON), ("application/xml", XML),
+        ("application/json", JSON),
+        ("application/json; charset=UTF-8", JSON),
+        ("Application/JSON", JSON),
+        ("application/vnd.x+json", JSON),
+        ("text/x+json", JSON),
+        ("application/xml", XML),
         ("text/xml;charset=utf8", XML),
-        ("application/atom+xml", XML), ("", SNIFFED), ("text/plain", SNIFFED), ("text/plain; charset=utf-8", SNIFFED),
-        ("application/octet-stream", SNIFFED), ("application/x-www-form-urlencoded", SNIFFED),
-        ("application/json; charset=latin-1", None), ("text/xml; charset=utf-16", None),
+        ("application/atom+xml", XML),
+        ("", SNIFFED),
+        ("text/plain", SNIFFED),
+        ("text/plain; charset=utf-8", SNIFFED),
+        ("application/octet-stream", SNIFFED),
+        ("application/x-www-form-urlencoded", SNIFFED),
+        ("application/json; charset=latin-1", None),
+        ("text/xml; charset=utf-16", None),
         ("multipart/form-data; boundary=x", None),
-        ("image/png", None), ("text/html", None), ("json", None), ("+json", None), ("a/b/c+json", None),
+        ("image/png", None),
+        ("text/html", None),
+        ("json", None),
+        ("+json", None),
+        ("a/b/c+json", None),
         ("application/yaml", None),
     ],
 )
@@ -76,8 +121,10 @@ def test_reader_by_content_type(content_type, reader):
 @pytest.mark.parametrize(
     ("query", "accept", "content_type"),
     [
-        ("output=xml", "application/json", "application/xml"), ("output=json", "application/xml", "application/json"),
-        ("output=XML", "image/png", "application/xml"), ("output=Json", "text/xml", "application/json"),
+        ("output=xml", "application/json", "application/xml"),
+        ("output=json", "application/xml", "application/json"),
+        ("output=XML", "image/png", "application/xml"),
+        ("output=Json", "text/xml", "application/json"),
         ("fields=x", "application/xml", "application/xml"),
     ],
 )
@@ -175,8 +222,10 @@ def test_an_xml_answer_posted_back_gives_the_same(master, metrics):
     "content_type", ["", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"]
 )
 def test_the_first_character_decides_where_the_type_does_not(master, content_type):
-    xml = b"\n <BES><DeploymentMetrics><Metrics><null xmlns='http://www.w3.org/2005/xpath-functions'/></Metrics>" \
-          b"</DeploymentMetrics></BES>"
+    xml = (
+        b"\n <BES><DeploymentMetrics><Metrics><null xmlns='http://www.w3.org/2005/xpath-functions'/></Metrics>"
+        b"</DeploymentMetrics></BES>"
+    )
     for body, metrics in ((b" [1.0]", "[1.0]"), (xml, "null"), (b'"<"', '"<"')):
         answer = master.post(URL, data=body, content_type=content_type)
         assert f'"metrics":{metrics},' in answer.text

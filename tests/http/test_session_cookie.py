@@ -10,16 +10,19 @@ from deploymetrics.accounts.service import Role
 LOGIN = {"name": "jo", "password": PASSWORD}
 
 
-@pytest.mark.parametrize(("address", "prefix", "name", "path"), [
-    ("http://host.example", "", "deploymetrics", "/"),
-    ("http://host.example:52311", "", "deploymetrics-52311", "/"),
-    ("http://[2001:db8::1]:52311", "", "deploymetrics-52311", "/"),
-    ("http://[2001:db8::1]", "", "deploymetrics", "/"),
-    ("http://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
-    ("https://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
-    ("https://host.example:52311", "", "__Host-deploymetrics-52311", "/"),
-    ("https://host.example", "", "__Host-deploymetrics", "/"),
-])
+@pytest.mark.parametrize(
+    ("address", "prefix", "name", "path"),
+    [
+        ("http://host.example", "", "deploymetrics", "/"),
+        ("http://host.example:52311", "", "deploymetrics-52311", "/"),
+        ("http://[2001:db8::1]:52311", "", "deploymetrics-52311", "/"),
+        ("http://[2001:db8::1]", "", "deploymetrics", "/"),
+        ("http://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
+        ("https://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
+        ("https://host.example:52311", "", "__Host-deploymetrics-52311", "/"),
+        ("https://host.example", "", "__Host-deploymetrics", "/"),
+    ],
+)
 def test_the_name_and_path_of_the_cookie(app, services, address, prefix, name, path):
     services.accounts.add("jo", Role.MASTER_OPERATOR, PASSWORD)
     client = app.test_client()
@@ -44,5 +47,6 @@ def test_two_instances_on_one_host(tmp_path):
         assert client.get(LIST, base_url=address).status_code == 200
     assert clients[0].post("/logout", base_url=addresses[0]).status_code == 302
     assert [client.get(LIST, base_url=each).status_code for client, each in zip(clients, addresses, strict=True)] == [
-        401, 200,
+        401,
+        200,
     ]

@@ -22,9 +22,19 @@ from deploymetrics.server.worker import FairThreadWorker
 OURS = {server.Master: Arbiter, server.Server: BaseApplication, Log: Logger, FairThreadWorker: ThreadWorker}
 #: Not overridden, but what they do in which order is part of what ours does.
 RELIED_ON = (
-    Arbiter.start, Worker.init_process, ThreadWorker.handle, ThreadWorker.murder_keepalived,
-    ThreadWorker.on_pending_socket_readable, ThreadWorker.run, TConn.__init__, TConn.init, TConn.close, ssl_context,
-    ssl_wrap_socket, write_error, write_nonblock,
+    Arbiter.start,
+    Worker.init_process,
+    ThreadWorker.handle,
+    ThreadWorker.murder_keepalived,
+    ThreadWorker.on_pending_socket_readable,
+    ThreadWorker.run,
+    TConn.__init__,
+    TConn.init,
+    TConn.close,
+    ssl_context,
+    ssl_wrap_socket,
+    write_error,
+    write_nonblock,
 )
 HASHES = {
     "Arbiter.__init__": "53b20d752bbb4cc2",

@@ -65,7 +65,12 @@ def test_a_start_that_cannot_be_noted_is_one(instance, serve):
 # --- A reload
 
 BAD_CONFIGS = [
-    "PROXIES = ", "PROXIES = 'many'", "proxies = 1", "MAX_BODY_BITES = 1", "1 / 0", "CERTFILE = 'missing.pem'",
+    "PROXIES = ",
+    "PROXIES = 'many'",
+    "proxies = 1",
+    "MAX_BODY_BITES = 1",
+    "1 / 0",
+    "CERTFILE = 'missing.pem'",
     "import sys; sys.exit(3)",
 ]
 
@@ -173,8 +178,13 @@ def test_a_taken_port_is_said_in_a_sentence(instance):
 
 @pytest.mark.parametrize(
     ("bind", "meaning"),
-    [("192.0.2.1:52311", "this machine does not have that address"), ("unix:/missing/socket", "no such folder"),
-     ("unix:/" + "x" * 200, "too long"), ("unix:setup.cfg", "not a socket"), ("nowhere.invalid:80", "not known")],
+    [
+        ("192.0.2.1:52311", "this machine does not have that address"),
+        ("unix:/missing/socket", "no such folder"),
+        ("unix:/" + "x" * 200, "too long"),
+        ("unix:setup.cfg", "not a socket"),
+        ("nowhere.invalid:80", "not known"),
+    ],
 )
 def test_an_address_that_cannot_be_listened_on_is_said_in_a_sentence(instance, bind, meaning):
     assert re.search(f"BIND {re.escape(bind)} cannot be used: .*{meaning}", refused(instance, "--bind", bind))
@@ -187,8 +197,9 @@ def test_a_certificate_that_does_not_serve_is_said_in_a_sentence(instance, tmp_p
     text = tmp_path / "text.pem"
     text.write_text("nonsense")
     locked = tmp_path / "locked.pem"
-    subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked], check=True,
-                   capture_output=True)
+    subprocess.run(
+        ["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked], check=True, capture_output=True
+    )
     assert f"The key {other_key} is not that of the certificate {cert}." in refused(
         instance, "--certfile", cert, "--keyfile", other_key
     )
@@ -260,7 +271,10 @@ def test_the_access_log_names_the_account_that_was_authenticated(serve):
     form = r'^127\.0\.0\.1 (\S+) \[[^]]+\] "GET /api/deploymentmetrics\?(\w+) HTTP/1\.1" (\d+) \d+ \d+ms$'
     wait_for(lambda: "?nobody" in server.out, "the lines")
     assert re.findall(form, server.out, re.MULTILINE) == [
-        ("master", "cookie", "200"), ("master", "basic", "200"), ("-", "wrong", "401"), ("-", "nobody", "401")
+        ("master", "cookie", "200"),
+        ("master", "basic", "200"),
+        ("-", "wrong", "401"),
+        ("-", "nobody", "401"),
     ]
 
 

@@ -123,8 +123,9 @@ def test_a_reload_reads_the_settings_anew(serve, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("gunicorn", "wsgi:app", "--bind", "127.0.0.1:0"), ("flask", "--app", "wsgi", "run", "--port", "0")],
-    ids=["gunicorn", "flask"]
+    "command",
+    [("gunicorn", "wsgi:app", "--bind", "127.0.0.1:0"), ("flask", "--app", "wsgi", "run", "--port", "0")],
+    ids=["gunicorn", "flask"],
 )
 def test_other_ways_to_start(serve, tmp_path, command):
     add_people(tmp_path / "instance")
@@ -134,8 +135,10 @@ def test_other_ways_to_start(serve, tmp_path, command):
     assert f'Resource="{server.url}{DOCS}/x"' in answer.text
     assert requests.get(f"{server.url}{DOCS}/%FF", auth=MASTER).status_code == 400
     assert requests.post(f"{server.url}{DOCS}/a%2Fb", auth=MASTER, data="1").status_code == 400
-    for document in (tmp_path / "instance" / "deploymentmetrics" / "x.json",
-                     newest_file(tmp_path / "instance", "deploymentmetrics", "x")):
+    for document in (
+        tmp_path / "instance" / "deploymentmetrics" / "x.json",
+        newest_file(tmp_path / "instance", "deploymentmetrics", "x"),
+    ):
         assert stat.S_IMODE(document.stat().st_mode) == 0o600
     server.stop(signal.SIGINT)
 

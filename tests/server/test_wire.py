@@ -31,8 +31,22 @@ def impatient_server(folder, *options):
     """A server with one thread, so that whoever holds it holds all, and little patience."""
     accounts = create_app(folder / "instance").extensions["deploymetrics"].accounts
     accounts.add(MASTER[0], Role.MASTER_OPERATOR, MASTER[1])
-    command = ("gunicorn", "wsgi:app", "--worker-class", "impatient.Worker", "--workers", "1", "--threads", "1",
-               "--keep-alive", "75", "--bind", "127.0.0.1:0", "--no-control-socket", *options)
+    command = (
+        "gunicorn",
+        "wsgi:app",
+        "--worker-class",
+        "impatient.Worker",
+        "--workers",
+        "1",
+        "--threads",
+        "1",
+        "--keep-alive",
+        "75",
+        "--bind",
+        "127.0.0.1:0",
+        "--no-control-socket",
+        *options,
+    )
     return Served(command, folder, folder / "instance", PYTHONPATH=str(Path(__file__).parents[1] / "support"))
 
 
@@ -142,8 +156,9 @@ def test_who_does_not_read_holds_no_thread_for_ever(one):
 
 
 @pytest.mark.parametrize(
-    "sent", [b"nonsense\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
-    ids=["refused", "answered"]
+    "sent",
+    [b"nonsense\r\n\r\n", b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
+    ids=["refused", "answered"],
 )
 def test_who_does_not_close_holds_up_nobody(one, sent):
     with contextlib.ExitStack() as stack:
@@ -171,8 +186,13 @@ def is_reset(client):
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [(ANONYMOUS, 401), (AUTHORIZED, 413), (AUTHORIZED + b"Content-Type: image/png\r\n", 415),
-     (AUTHORIZED.replace(b"custom", b"platform"), 403), (AUTHORIZED.replace(b"/api/", b"/api/other/"), 404)],
+    [
+        (ANONYMOUS, 401),
+        (AUTHORIZED, 413),
+        (AUTHORIZED + b"Content-Type: image/png\r\n", 415),
+        (AUTHORIZED.replace(b"custom", b"platform"), 403),
+        (AUTHORIZED.replace(b"/api/", b"/api/other/"), 404),
+    ],
     ids=lambda value: str(value) if isinstance(value, int) else "",
 )
 def test_who_sends_two_mebibytes_reads_the_refusal(one, head, status):
@@ -200,9 +220,7 @@ REFUSED = {
     "folded header": (GET + b"X: a\r\n <b>\r\n\r\n", 400, "malformed-request"),
     "two hosts": (GET + b"Host: b\r\n\r\n", 400, "malformed-request"),
     "length": (GET + b"Content-Length: <b>\r\n\r\n", 400, "malformed-request"),
-    "length and chunks": (
-        GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed-request"
-    ),
+    "length and chunks": (GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed-request"),
     "coding": (GET + b"Transfer-Encoding: <b>\r\n\r\n", 501, "transfer-coding"),
     "expectation": (GET + b"Expect: <b>\r\n\r\n", 417, "expectation-failed"),
 }

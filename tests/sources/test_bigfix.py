@@ -26,15 +26,19 @@ from deploymetrics.sources.bigfix.transport import MAX_ANSWER
 from deploymetrics.version import VERSION
 
 NUMBER = [[5], False, "integer"]
-ANSWERS = {metric.relevance: NUMBER for metric in default_metrics()} | {
-    metric.relevance: [[["Win10 10.0", 3], ["Linux 5.4", 2]], True, "( string, integer )"]
-    for metric in default_metrics() if metric.answer == "counts"
-} | {
-    metric.relevance: [["with/slash"], False, "string"] for metric in default_metrics() if metric.answer == "text"
-} | {
-    "expiration date of bes license": [["Thu, 01 Jan 2026 00:00:00 +0000"], False, "time"],
-    "webui enabled": [[True], False, "boolean"],
-}
+ANSWERS = (
+    {metric.relevance: NUMBER for metric in default_metrics()}
+    | {
+        metric.relevance: [[["Win10 10.0", 3], ["Linux 5.4", 2]], True, "( string, integer )"]
+        for metric in default_metrics()
+        if metric.answer == "counts"
+    }
+    | {metric.relevance: [["with/slash"], False, "string"] for metric in default_metrics() if metric.answer == "text"}
+    | {
+        "expiration date of bes license": [["Thu, 01 Jan 2026 00:00:00 +0000"], False, "time"],
+        "webui enabled": [[True], False, "boolean"],
+    }
+)
 NAMES = [metric.name for metric in default_metrics()]
 NOTHING = "Singular expression refers to nonexistent object."
 NO_PAIRS = "The answers are not pairs of a text and a number."
@@ -66,8 +70,12 @@ def source(server, tmp_path):
     """Make the source for the server, with further settings."""
 
     def make(**settings):
-        pinned = {"BIGFIX_SERVER": server.url, "BIGFIX_FINGERPRINT": server.fingerprint,
-                  "BIGFIX_USER": USER, "BIGFIX_PASSWORD": PASSWORD}
+        pinned = {
+            "BIGFIX_SERVER": server.url,
+            "BIGFIX_FINGERPRINT": server.fingerprint,
+            "BIGFIX_USER": USER,
+            "BIGFIX_PASSWORD": PASSWORD,
+        }
         return BigFixSource(Context(load_settings(tmp_path, pinned | settings), str(tmp_path), None, None, None))
 
     return make
@@ -105,10 +113,17 @@ def test_without_an_explorer_the_form_is_used_and_the_503_met_once(source, serve
     assert queries(server).count("application/json+relevance") == 1
 
 
-@pytest.mark.parametrize(("before", "mode", "retries"), [
-    ("right", "no_explorer", 1),  # the JSON that is refused when the Explorer is gone
-    ("no_explorer", "right", 2),  # the JSON that is refused at first, and the form that is when the Explorer is there
-])
+@pytest.mark.parametrize(
+    ("before", "mode", "retries"),
+    [
+        ("right", "no_explorer", 1),  # the JSON that is refused when the Explorer is gone
+        (
+            "no_explorer",
+            "right",
+            2,
+        ),  # the JSON that is refused at first, and the form that is when the Explorer is there
+    ],
+)
 def test_an_explorer_that_comes_or_goes_costs_no_metric(source, server, before, mode, retries):
     server.behave(ANSWERS, before=before, mode=mode, after=7)
     outcome = ask("bigfix", source())
@@ -162,31 +177,40 @@ def test_the_table_in_the_environment_is_json(tmp_path, monkeypatch):
     assert "number_of_roles" not in [metric.name for metric in metrics_of(load_settings(tmp_path))]
 
 
-@pytest.mark.parametrize(("relevance", "answer", "reason"), [
-    ("maximum of relay distances of bes computers", [NOTHING, False, "error"], NOTHING),
-    ("number of bes roles", [["banana"], False, "string"], "The answer is not a whole number."),
-    ("number of bes roles", [[True], False, "boolean"], "The answer is not a whole number."),
-    ("number of bes roles", [[], False, "integer"], "There are 0 answers in place of one."),
-    ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
-    ("webui enabled", [[None], False, ""], "The answer is not a text."),
-    ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
-    ("number of bes roles", [[["a", 1], ["b", 2]], True, "( string, integer )"],
-     "There are 2 answers in place of one."),
-    ("number of bes computers", [[["a", 1]], True, "( string, integer )"], "The answer is not a whole number."),
-    ("webui enabled", [[["a", "b"]], True, "( string, string )"], "The answer is not a text."),
-    (COUNTS, [[[1, "a"], [2, "b"]], True, "( integer, string )"], NO_PAIRS),
-    (COUNTS, [[["a", "b"]], True, "( string, string )"], NO_PAIRS),
-    (COUNTS, [[["a", True]], True, "( string, boolean )"], NO_PAIRS),
-    (COUNTS, [[["a", -1]], True, "( string, integer )"], NO_PAIRS),
-    (COUNTS, [[[1, 2]], True, "( integer, integer )"], NO_PAIRS),
-    (COUNTS, [[["a", 1, 2]], True, "( string, integer, integer )"], NO_PAIRS),
-    ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
-    ("webui enabled", [["x" * 2**20], False, "string"],
-     "The values of the source take more than 1048576 bytes, this one 1048578."),
-    (COUNTS, [[["a", float("nan")]], True, ""], NO_PAIRS),
-    (COUNTS, [["Linux"], True, "string"], NO_PAIRS),
-    (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
-])
+@pytest.mark.parametrize(
+    ("relevance", "answer", "reason"),
+    [
+        ("maximum of relay distances of bes computers", [NOTHING, False, "error"], NOTHING),
+        ("number of bes roles", [["banana"], False, "string"], "The answer is not a whole number."),
+        ("number of bes roles", [[True], False, "boolean"], "The answer is not a whole number."),
+        ("number of bes roles", [[], False, "integer"], "There are 0 answers in place of one."),
+        ("number of bes roles", [[1, 2], True, "integer"], "There are 2 answers in place of one."),
+        ("webui enabled", [[None], False, ""], "The answer is not a text."),
+        ("expiration date of bes license", [[float("nan")], False, ""], "The answer is not a text."),
+        (
+            "number of bes roles",
+            [[["a", 1], ["b", 2]], True, "( string, integer )"],
+            "There are 2 answers in place of one.",
+        ),
+        ("number of bes computers", [[["a", 1]], True, "( string, integer )"], "The answer is not a whole number."),
+        ("webui enabled", [[["a", "b"]], True, "( string, string )"], "The answer is not a text."),
+        (COUNTS, [[[1, "a"], [2, "b"]], True, "( integer, string )"], NO_PAIRS),
+        (COUNTS, [[["a", "b"]], True, "( string, string )"], NO_PAIRS),
+        (COUNTS, [[["a", True]], True, "( string, boolean )"], NO_PAIRS),
+        (COUNTS, [[["a", -1]], True, "( string, integer )"], NO_PAIRS),
+        (COUNTS, [[[1, 2]], True, "( integer, integer )"], NO_PAIRS),
+        (COUNTS, [[["a", 1, 2]], True, "( string, integer, integer )"], NO_PAIRS),
+        ("expiration date of bes license", [["\ud800"], False, "string"], "A text holds half of a surrogate pair."),
+        (
+            "webui enabled",
+            [["x" * 2**20], False, "string"],
+            "The values of the source take more than 1048576 bytes, this one 1048578.",
+        ),
+        (COUNTS, [[["a", float("nan")]], True, ""], NO_PAIRS),
+        (COUNTS, [["Linux"], True, "string"], NO_PAIRS),
+        (COUNTS, [[["a", 1], ["a", 2]], True, "( string, integer )"], "The answers name something twice."),
+    ],
+)
 def test_a_bad_answer_to_one_expression_costs_that_metric_only(source, server, relevance, answer, reason):
     server.behave(ANSWERS | {relevance: answer})
     outcome = ask("bigfix", source())
@@ -201,7 +225,16 @@ def test_nothing_but_relevance_errors_is_a_failure(source, server):
 
 
 WRONG = [
-    "cut_off", "cut_json", "login_page", "no_result", "broken", "endless", "compressed", "redirect", "deep", "list",
+    "cut_off",
+    "cut_json",
+    "login_page",
+    "no_result",
+    "broken",
+    "endless",
+    "compressed",
+    "redirect",
+    "deep",
+    "list",
     "odd_result",
 ]
 
@@ -414,7 +447,7 @@ def test_an_unknown_certificate_is_refused_and_its_fingerprint_told(source, serv
 
 
 def test_a_fingerprint_with_colons(source, server):
-    colons = ":".join(server.fingerprint[at:at + 2] for at in range(0, 64, 2)).upper()
+    colons = ":".join(server.fingerprint[at : at + 2] for at in range(0, 64, 2)).upper()
     assert ask("bigfix", source(BIGFIX_FINGERPRINT=colons)).error == ""
 
 

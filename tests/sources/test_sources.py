@@ -46,18 +46,41 @@ def context(app, services):
 
 def test_scalars_become_text():
     values = {"a": 5, "b": "x", "c": True, "d": 1.5, "e": {"k": 1, 2: "v"}, "f": ["x", 3], "g": {}}
-    assert rendered(values) == ({
-        "a": "5", "b": "x", "c": "True", "d": "1.5", "e": {"k": "1", "2": "v"}, "f": ["x", "3"], "g": {}
-    }, {})
+    assert rendered(values) == (
+        {"a": "5", "b": "x", "c": "True", "d": "1.5", "e": {"k": "1", "2": "v"}, "f": ["x", "3"], "g": {}},
+        {},
+    )
 
 
-@pytest.mark.parametrize("values", [
-    None, [], "text", {"a": None}, {"a": object()}, {"a": float("nan")}, {"a": b"x"}, {"a": {"b": {}}}, {"a": [[]]},
-    {5: "x"}, {"": "x"}, {"n" * 201: "x"}, {"two\nlines": "x"}, {"\x1b[2J": "x"}, {"a": 10**5000},
-    Findings({"a": 1}, {"\ud800": "x"}), Findings({"a": 1}, {"b": None}), Findings({"a": 1}, {5: "x"}),
-    Findings({"a": 1}, None), Findings({"a": 1}, {}, None), Findings(None),
-    {"a": "\ud800"}, {"\ud800": "x"}, {"a": {"\ud800": 1}},
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        "text",
+        {"a": None},
+        {"a": object()},
+        {"a": float("nan")},
+        {"a": b"x"},
+        {"a": {"b": {}}},
+        {"a": [[]]},
+        {5: "x"},
+        {"": "x"},
+        {"n" * 201: "x"},
+        {"two\nlines": "x"},
+        {"\x1b[2J": "x"},
+        {"a": 10**5000},
+        Findings({"a": 1}, {"\ud800": "x"}),
+        Findings({"a": 1}, {"b": None}),
+        Findings({"a": 1}, {5: "x"}),
+        Findings({"a": 1}, None),
+        Findings({"a": 1}, {}, None),
+        Findings(None),
+        {"a": "\ud800"},
+        {"\ud800": "x"},
+        {"a": {"\ud800": 1}},
+    ],
+)
 def test_nonsense_is_an_error(values):
     outcome = ask("odd", Answering(values))
     assert outcome.error and not outcome.values
@@ -85,13 +108,16 @@ def test_a_source_that_ends_its_program_fails():
     assert ask("odd", Answering(sys.exit)).error == "The source failed with SystemExit; the log says where."
 
 
-@pytest.mark.parametrize(("answer", "error"), [
-    (lambda: time.sleep(60), "There was no answer within 0.2 seconds."),
-    (lambda: endless(), "There was no answer within 0.2 seconds."),
-    (lambda: asyncio.run(asyncio.sleep(60)), "There was no answer within 0.2 seconds."),
-    (lambda: subprocess.run(["sleep", "60"]), "There was no answer within 0.2 seconds."),
-    (raising(KeyboardInterrupt()), "There was no answer within 0.2 seconds."),
-])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (lambda: time.sleep(60), "There was no answer within 0.2 seconds."),
+        (lambda: endless(), "There was no answer within 0.2 seconds."),
+        (lambda: asyncio.run(asyncio.sleep(60)), "There was no answer within 0.2 seconds."),
+        (lambda: subprocess.run(["sleep", "60"]), "There was no answer within 0.2 seconds."),
+        (raising(KeyboardInterrupt()), "There was no answer within 0.2 seconds."),
+    ],
+)
 def test_a_source_that_takes_too_long_is_an_error(answer, error):
     assert ask("odd", Answering(answer), seconds=0.2) == Outcome(error=error)
 
@@ -141,9 +167,16 @@ def test_a_failure_comes_with_what_was_found_before():
     assert ask("odd", Answering(raising(error))) == outcome
 
 
-@pytest.mark.parametrize(("asked", "due"), [
-    ({}, True), ({"a": 1000.0}, False), ({"a": 703.0}, False), ({"a": 700.0}, True), ({"a": 2000.0}, True),
-])
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ({}, True),
+        ({"a": 1000.0}, False),
+        ({"a": 703.0}, False),
+        ({"a": 700.0}, True),
+        ({"a": 2000.0}, True),
+    ],
+)
 def test_a_metric_is_due_after_its_time(asked, due):
     assert Round(1000.0, 60, 0, asked).is_due("a", 300) is due
     assert Round(1000.0, 60, 0, asked, {"a": "No."}).is_due("a", 300)
@@ -168,9 +201,15 @@ class Unmakable(Source):
         raise RuntimeError("no")
 
 
-@pytest.mark.parametrize("value", [
-    "no.such.module:Source", f"{__name__}:NoSuchSource", f"{__name__}:Unmakable", f"{__name__}:Exiting",
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "no.such.module:Source",
+        f"{__name__}:NoSuchSource",
+        f"{__name__}:Unmakable",
+        f"{__name__}:Exiting",
+    ],
+)
 def test_a_source_that_cannot_be_loaded_fails_and_leaves_the_others_alone(context, value):
     (_, server), (name, broken) = load_sources(context, others=[EntryPoint("acme", value, "deploymetrics.sources")])
     assert name == "acme" and isinstance(server, ServerSource)
@@ -205,13 +244,17 @@ def test_facts_of_a_server(context, services, clock):
     before = ServerSource(context).collect()
     clock.forward(hours=1)
     services.service.save_platform(b"[{}]", "collector")
-    assert ServerSource(context).collect() == before == {
-        "number_of_tags": 2,
-        "number_of_versions": 3,
-        "bytes_stored": sum(len(services.service.get(tag).value) for tag in "ab"),
-        "accounts_by_role": {"master-operator": 1},
-        "last_change": services.service.get("a").changed_at,
-        "last_changed_tag": "a",
-        "server_version": VERSION,
-        "server_started": "2018-01-12T12:00:03.123456Z",
-    }
+    assert (
+        ServerSource(context).collect()
+        == before
+        == {
+            "number_of_tags": 2,
+            "number_of_versions": 3,
+            "bytes_stored": sum(len(services.service.get(tag).value) for tag in "ab"),
+            "accounts_by_role": {"master-operator": 1},
+            "last_change": services.service.get("a").changed_at,
+            "last_changed_tag": "a",
+            "server_version": VERSION,
+            "server_started": "2018-01-12T12:00:03.123456Z",
+        }
+    )

@@ -27,14 +27,61 @@ from deploymetrics.errors import AlreadyThere
 
 COLLECTIONS = pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
 ODD_KEYS = [
-    "a", "A", "ä", "Ä", "ａ", "a%41", "%41", "%", ".hidden", "..a", "a.json", ".a.json.tmp", "con", "nul.txt", "~",
-    "a b", "a\\b", "a:b", "*?", '"', "ß", "SS", "ss", "ﬁ", "i\u0307", "İ", "é", "e\u0301", "😀" * 16,
-    "\u0800" * 21 + "a", "a" * 64, "A" * 64, "locks", "history", "-", "$(x)", "000000000001.jsonl", ".changes",
-    "format.json", ".", "..", "a/b", "/",
+    "a",
+    "A",
+    "ä",
+    "Ä",
+    "ａ",
+    "a%41",
+    "%41",
+    "%",
+    ".hidden",
+    "..a",
+    "a.json",
+    ".a.json.tmp",
+    "con",
+    "nul.txt",
+    "~",
+    "a b",
+    "a\\b",
+    "a:b",
+    "*?",
+    '"',
+    "ß",
+    "SS",
+    "ss",
+    "ﬁ",
+    "i\u0307",
+    "İ",
+    "é",
+    "e\u0301",
+    "😀" * 16,
+    "\u0800" * 21 + "a",
+    "a" * 64,
+    "A" * 64,
+    "locks",
+    "history",
+    "-",
+    "$(x)",
+    "000000000001.jsonl",
+    ".changes",
+    "format.json",
+    ".",
+    "..",
+    "a/b",
+    "/",
 ]
 #: JSON that is easily taken apart in the wrong place, or does not survive being parsed and written again.
 TEXTS = [
-    "1.10", "1E400", '{"a":1,"a":2}', r'"\u00e9\/é"', r'[" , \n"]', '{"deleted":true}', '"},"', "[]", '"\u2028\x7f"',
+    "1.10",
+    "1E400",
+    '{"a":1,"a":2}',
+    r'"\u00e9\/é"',
+    r'[" , \n"]',
+    '{"deleted":true}',
+    '"},"',
+    "[]",
+    '"\u2028\x7f"',
 ]
 
 
@@ -81,9 +128,16 @@ def test_a_superseded_value_too(store, reopen, text):
     assert reopen().version(THINGS, "a", 1).value == value("a", text)
 
 
-@pytest.mark.parametrize("extra", [
-    b'"version":9', b'"changedBy":"eve"', b'"deleted":true', b'"changedAt":"x"', b'"kept":true',
-])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        b'"version":9',
+        b'"changedBy":"eve"',
+        b'"deleted":true',
+        b'"changedAt":"x"',
+        b'"kept":true',
+    ],
+)
 def test_members_of_a_value_are_not_taken_for_the_storages_own(store, reopen, extra):
     text = b'{%b,"tag":"a","metrics":1}' % extra
     store.write(THINGS, "a", "alice", lambda current, now: text)
@@ -503,16 +557,20 @@ def test_what_is_there_already_is_not_restored_again(store, reopen, others, star
     assert history(reopen(), oldest_first=True) == others
 
 
-@pytest.mark.parametrize("differ", [
-    lambda items: items[:-1],
-    lambda items: items[:5] + items[6:],
-    lambda items: [items[0]._replace(version=1), *items],
-    lambda items: [*items, items[-1]._replace(version=400)],
-    lambda items: [*items[:-1], items[-1]._replace(changed_by="eve")],
-    lambda items: [*items[:-1], items[-1]._replace(changed_at="2018-01-12T12:00:03.123457Z")],
-    lambda items: [items[0]._replace(value=value("a", "0")), *items[1:]],
-    lambda items: [items[0]._replace(kept=not items[0].kept), *items[1:]],
-], ids=["shorter", "a-gap", "earlier", "longer", "author", "time", "value", "kept"])
+@pytest.mark.parametrize(
+    "differ",
+    [
+        lambda items: items[:-1],
+        lambda items: items[:5] + items[6:],
+        lambda items: [items[0]._replace(version=1), *items],
+        lambda items: [*items, items[-1]._replace(version=400)],
+        lambda items: [*items[:-1], items[-1]._replace(changed_by="eve")],
+        lambda items: [*items[:-1], items[-1]._replace(changed_at="2018-01-12T12:00:03.123457Z")],
+        lambda items: [items[0]._replace(value=value("a", "0")), *items[1:]],
+        lambda items: [items[0]._replace(kept=not items[0].kept), *items[1:]],
+    ],
+    ids=["shorter", "a-gap", "earlier", "longer", "author", "time", "value", "kept"],
+)
 def test_other_versions_are_never_replaced(store, reopen, others, differ):
     restore(store, others[:-1])
     different = differ(others[:-1])

@@ -111,11 +111,16 @@ def test_files_and_folders_are_private(umask, store, folder):
 # The format
 
 
-@pytest.mark.parametrize("text, sentence", [
-    ('{"format": 3}', "has the format 3; this release reads 2. Use the release that wrote it"),
-    ("", "does not say which format"), ("{}", "does not say which format"), ("3", "does not say which format"),
-    ('{"format": "2"}', "this release reads 2"),
-])
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ('{"format": 3}', "has the format 3; this release reads 2. Use the release that wrote it"),
+        ("", "does not say which format"),
+        ("{}", "does not say which format"),
+        ("3", "does not say which format"),
+        ('{"format": "2"}', "this release reads 2"),
+    ],
+)
 def test_a_folder_of_another_format_is_refused(store, folder, clock, text, sentence):
     put(store, "a")
     (folder / "data/format.json").write_text(text)
@@ -141,8 +146,12 @@ def test_a_folder_that_is_gone_is_an_error_and_not_empty(store, folder, other):
     put(store, "a")
     os.rename(folder / "data", folder / "away")
     for attempt in (
-        other.check, lambda: other.read(THINGS, "a"), lambda: other.items(THINGS), lambda: other.keys(THINGS),
-        lambda: past(other, "a"), lambda: other.version(THINGS, "a", 1),
+        other.check,
+        lambda: other.read(THINGS, "a"),
+        lambda: other.items(THINGS),
+        lambda: other.keys(THINGS),
+        lambda: past(other, "a"),
+        lambda: other.version(THINGS, "a", 1),
     ):
         with pytest.raises(StorageError):
             attempt()
@@ -203,11 +212,18 @@ def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):
     assert seen == [first, None]
 
 
-@pytest.mark.parametrize("change", [
-    lambda path: path.write_bytes(value("a", "3")), lambda path: path.write_bytes(b""), lambda path: path.unlink(),
-    lambda path: path.write_bytes(path.read_bytes()[:-3]), lambda path: path.write_bytes(path.read_bytes() + b"\n"),
-    lambda path: path.write_bytes(b"\xff" * 5000),
-], ids=["edited", "emptied", "removed", "cut", "longer", "garbage"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(value("a", "3")),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-3]),
+        lambda path: path.write_bytes(path.read_bytes() + b"\n"),
+        lambda path: path.write_bytes(b"\xff" * 5000),
+    ],
+    ids=["edited", "emptied", "removed", "cut", "longer", "garbage"],
+)
 @pytest.mark.parametrize("mend", ["write", "repair"])
 def test_a_copy_that_is_not_right_answers_nothing_and_is_written_again(store, folder, clock, change, mend):
     item = put(store, "a", "2")
@@ -333,7 +349,9 @@ def test_a_list_looks_only_at_what_changed(store, other, folder, looks):
     looks.clear()
     assert metrics(other.items(THINGS).items[3]) == "2"
     assert [os.path.relpath(path, folder) for path in looks] == [
-        "data/things/.changes", "data/things/k03", "data/things/k03/00000000000000001.jsonl",
+        "data/things/.changes",
+        "data/things/k03",
+        "data/things/k03/00000000000000001.jsonl",
     ]
 
 
@@ -361,7 +379,7 @@ def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other
     assert other.items(THINGS).items == ()
     look_at_all(store, other, 60, "a", "b", "c")
     for turn in range(60):  # begun anew more than once since the last look
-        items = [put(store, key, str(turn)) for key in "abcab"[turn % 3:]]
+        items = [put(store, key, str(turn)) for key in "abcab"[turn % 3 :]]
         newest = {item.key: item.revision for item in items}
         assert newest.items() <= {one.key: one.revision for one in other.items(THINGS).items}.items()
         assert other.items(THINGS) == store.items(THINGS) == open_files(folder).items(THINGS)
@@ -381,12 +399,19 @@ def test_processes_that_begin_the_file_of_changes_anew_miss_nothing(store, folde
     assert len(store.items(THINGS).items) == 6
 
 
-@pytest.mark.parametrize("harm", [
-    lambda path: path.unlink(), lambda path: path.write_bytes(b""),
-    lambda path: path.write_bytes(b"%FF\n%zz 3\n\xff\n"),
-    lambda path: path.write_bytes(path.read_bytes()[:-4]), lambda path: path.write_bytes(path.read_bytes() + b"b"),
-    lambda path: path.write_bytes(b"x" * len(path.read_bytes())), lambda path: os.truncate(path, 3),
-], ids=["removed", "emptied", "garbage", "half-line", "begun-line", "other-bytes", "cut"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"%FF\n%zz 3\n\xff\n"),
+        lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        lambda path: path.write_bytes(path.read_bytes() + b"b"),
+        lambda path: path.write_bytes(b"x" * len(path.read_bytes())),
+        lambda path: os.truncate(path, 3),
+    ],
+    ids=["removed", "emptied", "garbage", "half-line", "begun-line", "other-bytes", "cut"],
+)
 def test_a_harmed_file_of_changes_costs_nothing(store, other, folder, clock, harm):
     look_at_all(store, other, 9, "a", "b", "c")
     harm(folder / "data/things/.changes")

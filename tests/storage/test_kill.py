@@ -60,7 +60,10 @@ class Server:
         command = [sys.executable, "-c", "from deploymetrics.cli import main; main()", "serve", "--workers", "2"]
         self.process = subprocess.Popen(
             [*command, "--bind", f"127.0.0.1:{self.port}"],
-            env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True,
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
 
     def kill_worker(self):

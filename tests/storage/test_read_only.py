@@ -99,8 +99,12 @@ def test_what_cannot_be_read_is_an_error_until_it_can(root, instance, part, erro
     put(open_files(instance), "a", "3")
     with Unreadable(root, part, error).in_place():
         for attempt in (
-            lambda: store.read(THINGS, "a"), lambda: past(store, "a"), lambda: store.version(THINGS, "a", 1),
-            lambda: put(store, "a", "4"), lambda: remove(store, "a"), lambda: store.purge(THINGS, "a", "alice"),
+            lambda: store.read(THINGS, "a"),
+            lambda: past(store, "a"),
+            lambda: store.version(THINGS, "a", 1),
+            lambda: put(store, "a", "4"),
+            lambda: remove(store, "a"),
+            lambda: store.purge(THINGS, "a", "alice"),
         ):
             with pytest.raises(DamagedItem):
                 attempt()
@@ -163,8 +167,14 @@ def test_an_instance_that_was_moved_away_is_not_made_anew(root, instance):
     os.rename(instance, root / "away")
     for one in (store, fresh):
         for attempt in (
-            lambda: one.read(THINGS, "a"), lambda: one.items(THINGS), lambda: past(one, "a"), lambda: put(one, "a"),
-            lambda: put(one, "new"), lambda: remove(one, "a"), one.check, lambda: one.keys(THINGS),
+            lambda: one.read(THINGS, "a"),
+            lambda: one.items(THINGS),
+            lambda: past(one, "a"),
+            lambda: put(one, "a"),
+            lambda: put(one, "new"),
+            lambda: remove(one, "a"),
+            one.check,
+            lambda: one.keys(THINGS),
         ):
             with pytest.raises(StorageError):
                 attempt()

@@ -45,10 +45,12 @@ class Oracle:
         """Return the versions that have to be there."""
         now, limits = self.clock.now(), self.limits
         hourly, daily = (as_precise(now - timedelta(days=days)) for days in limits[1:])
-        last_of_hour = set({one.moment[:len("2018-01-12T12")]: one.version for one in self.written}.values())
-        last_of_day = set({one.moment[:len("2018-01-12")]: one.version for one in self.written}.values())
+        last_of_hour = set({one.moment[: len("2018-01-12T12")]: one.version for one in self.written}.values())
+        last_of_day = set({one.moment[: len("2018-01-12")]: one.version for one in self.written}.values())
         return {
-            version for version, moment, is_kept in self.written if version not in self.may_be_missing
+            version
+            for version, moment, is_kept in self.written
+            if version not in self.may_be_missing
             if version > len(self.written) - limits.versions
             or (moment > hourly and (version in last_of_hour or is_kept))
             or (moment > daily and version in last_of_day)

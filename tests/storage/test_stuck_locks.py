@@ -117,6 +117,7 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
 
 # --- Somebody removes the lock files
 
+
 def test_a_removed_lock_file_makes_nobody_lose_a_write(folder):
     store, other = open_files(folder), open_files(folder)
     put(store, "a", "1")

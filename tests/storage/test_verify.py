@@ -34,17 +34,22 @@ FAULTS = {
     "torn": ("a", "things/a", lambda root: change(root / FIRST, b'"metrics":9}', b"")),
     "blank": ("a", "without a version", lambda root: change(root / FIRST, b'{"version":9,', b"\0" * 13)),
     "a number": ("a", "after version", lambda root: change(root / FIRST, b'"version":1,', b'"version":9,')),
-    "the value of another": ("a", "says", lambda root: change(
-        root / LAST, b'"tag":"a","metrics":70', b'"tag":"b","metrics":70')),
+    "the value of another": (
+        "a",
+        "says",
+        lambda root: change(root / LAST, b'"tag":"a","metrics":70', b'"tag":"b","metrics":70'),
+    ),
     "the copy edited": ("a", "the copy", lambda root: change(root / "things/a.json", b"70", b"71")),
     "the copy gone": ("a", "the copy", lambda root: (root / "things/a.json").unlink()),
     "a copy of what is deleted": ("d", "the copy", lambda root: (root / "things/d.json").write_bytes(b"{}")),
     "a copy of nothing": ("e", "the copy", lambda root: (root / "things/e.json").write_bytes(b"{}")),
     "a stranger": ("A", "not the name", lambda root: (root / "data/things/A").mkdir()),
     "a file for a folder": ("e", "things/e", lambda root: (root / "data/things/e").touch()),
-    "a pipe": ("e", "not a file", lambda root: (
-        (root / "data/things/e").mkdir(), os.mkfifo(root / "data/things/e/00000000000000001.jsonl")
-    )),
+    "a pipe": (
+        "e",
+        "not a file",
+        lambda root: ((root / "data/things/e").mkdir(), os.mkfifo(root / "data/things/e/00000000000000001.jsonl")),
+    ),
     "too large": ("a", "too large", lambda root: os.truncate(root / LAST, 2**40)),
 }
 

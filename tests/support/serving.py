@@ -26,10 +26,28 @@ def make_certificate(folder):
     """The paths of a certificate for 127.0.0.1 and of its key."""
     paths = [str(folder / name) for name in ("cert.pem", "key.pem")]
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-out", paths[0], "-keyout", paths[1],
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-out",
+            paths[0],
+            "-keyout",
+            paths[1],
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
     )
     return paths
 
@@ -41,13 +59,19 @@ class Served:
         self.paths = folder / "stdout", folder / "stderr"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DEPLOYMETRICS_")},
-            "DEPLOYMETRICS_INSTANCE": str(instance), "DEPLOYMETRICS_COLLECT": "0", "PYTHONUNBUFFERED": "1",
+            "DEPLOYMETRICS_INSTANCE": str(instance),
+            "DEPLOYMETRICS_COLLECT": "0",
+            "PYTHONUNBUFFERED": "1",
             **environment,
         }
         with open(self.paths[0], "w") as out, open(self.paths[1], "w") as log:
             self.process = subprocess.Popen(
-                [str(BIN / command[0]), *command[1:]], cwd=ROOT, env=environment, stdout=out, stderr=log,
-                stdin=subprocess.DEVNULL
+                [str(BIN / command[0]), *command[1:]],
+                cwd=ROOT,
+                env=environment,
+                stdout=out,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
 
     @property
@@ -60,6 +84,7 @@ class Served:
 
     def started(self):
         """Itself, once it listens; ``url`` is then where."""
+
         def listens():
             assert self.process.poll() is None, self.out + self.log
             return re.search(r"(?:Listening at:|Running on) (https?://127\.0\.0\.1:\d+)", self.log + self.out)

@@ -13,11 +13,16 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 MARKED = "1 │ {&#34;a&#34;: 1,\n2 │  &#34;b&#34;: }\n  │       ^"
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ('{"a": 1,\n "b": }', ["The text is not JSON", "(line 2, column 7).", MARKED]), ("", ["line 1, column 1"]),
-    ("[NaN]", ["column 2"]), ('["\\ud83d"]', ["line 1, column 3"]),
-    (f'"{"x" * 2**20}"', ["The document is larger than the limit of 1048576 bytes"]),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1,\n "b": }', ["The text is not JSON", "(line 2, column 7).", MARKED]),
+        ("", ["line 1, column 1"]),
+        ("[NaN]", ["column 2"]),
+        ('["\\ud83d"]', ["line 1, column 3"]),
+        (f'"{"x" * 2**20}"', ["The document is larger than the limit of 1048576 bytes"]),
+    ],
+)
 def test_the_check_says_where(pages, save, text, words):
     item = save("custom", b"1")
     answer = pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision))
@@ -42,8 +47,11 @@ def test_a_document_of_the_largest_size_is_edited(pages, save, services):
 def test_nothing_is_created_over_what_is_there(pages, save, services):
     save("custom", b'{"a":1}')
     page = text_of(pages.post("/new", data={"tag": "custom", "metrics": '{"a":2}', "etag": ""}), 412)
-    assert "saved version 1" in page and "<del><bdi>1</bdi></del>" in page and bytes(
-        services.service.get("custom").record.metrics) == b'{"a":1}'
+    assert (
+        "saved version 1" in page
+        and "<del><bdi>1</bdi></del>" in page
+        and bytes(services.service.get("custom").record.metrics) == b'{"a":1}'
+    )
 
 
 def test_deleted_in_between(pages, save, services):
@@ -115,8 +123,13 @@ def test_what_was_typed_survives_the_end_of_a_session(app, master, save):
     typed = {"metrics": "[1,\n</textarea><b>2", "etag": item.revision, "new-password": "a secret"}
     page = text_of(client.post("/tags/custom/edit", data=typed, headers=OWN), 401)
     assert "[1,\n&lt;/textarea&gt;&lt;b&gt;2</textarea>" in page and "a secret" not in page
-    form = {"name": "master-operator", "password": PASSWORD, "next": "/tags/custom/edit",
-            "kept.metrics": typed["metrics"], "kept.etag": item.revision}
+    form = {
+        "name": "master-operator",
+        "password": PASSWORD,
+        "next": "/tags/custom/edit",
+        "kept.metrics": typed["metrics"],
+        "kept.etag": item.revision,
+    }
     page = text_of(client.post("/login", data=form, headers=OWN))
     assert 'action="/tags/custom/edit"' in page and 'name="metrics">\n[1,\n&lt;/textarea&gt;' in page
 

@@ -178,12 +178,18 @@ def test_storage_errors(master, bug, caplog, error, status, code, form):
     assert "/srv/instance/x.json" in caplog.text
 
 
-@pytest.mark.parametrize(("number", "status", "code"), [
-    (errno.ENOSPC, 507, "storage-full"), (errno.EDQUOT, 507, "storage-full"), (errno.EIO, 503, "storage-unavailable"),
-])
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "storage-full"),
+        (errno.EDQUOT, 507, "storage-full"),
+        (errno.EIO, 503, "storage-unavailable"),
+    ],
+)
 def test_a_disk_that_fails(master, monkeypatch, caplog, number, status, code):
     master.post(URL, data="1")
     with monkeypatch.context() as patch:
+
         def fail(*args):
             raise OSError(number, os.strerror(number), "/srv/instance")
 

@@ -23,11 +23,24 @@ HOSTILE = '<script>alert(1)<⁄script>"\'&\u202e'
 # --- Login
 
 
-@pytest.mark.parametrize(("target", "place"), [
-    ("/tags/custom?range=day", "/tags/custom?range=day"), ("/", "/"), (None, "/"), ("", "/"), ("/login?next=/x", "/"),
-    ("//evil.example/", "/"), ("/\\evil.example", "/"), ("https://evil.example/", "/"), ("javascript:alert(1)", "/"),
-    ("/\t/evil.example", "/"), ("/x\r\nSet-Cookie: a=b", "/"), ("evil.example", "/"), ("///evil.example", "/"),
-])
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        ("/tags/custom?range=day", "/tags/custom?range=day"),
+        ("/", "/"),
+        (None, "/"),
+        ("", "/"),
+        ("/login?next=/x", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/\t/evil.example", "/"),
+        ("/x\r\nSet-Cookie: a=b", "/"),
+        ("evil.example", "/"),
+        ("///evil.example", "/"),
+    ],
+)
 def test_where_the_login_leads(app, target, place):
     with app.test_request_context("/login"):
         assert landing(target) == place
@@ -49,10 +62,22 @@ def test_a_wrong_login_opens_no_window_of_the_browser(app, master):
     assert answer.status_code == 401 and "Basic" not in answer.headers["WWW-Authenticate"]
 
 
-@pytest.mark.parametrize("path", [
-    "/new", "/tags/custom/edit", "/tags/custom/delete", "/tags/custom/expected", "/tags/custom/versions/1/restore",
-    "/accounts", "/accounts/secret", "/accounts/enable", "/accounts/disable", "/accounts/remove", "/account",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/new",
+        "/tags/custom/edit",
+        "/tags/custom/delete",
+        "/tags/custom/expected",
+        "/tags/custom/versions/1/restore",
+        "/accounts",
+        "/accounts/secret",
+        "/accounts/enable",
+        "/accounts/disable",
+        "/accounts/remove",
+        "/account",
+    ],
+)
 def test_no_form_can_be_sent_by_another_site(pages, save, path):
     save("custom", b"1")
     for name, value in (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "http://a")):
@@ -84,9 +109,15 @@ def test_the_overview(pages, master, save, clock):
 
 def test_age_and_state_are_those_of_now(master, save, services, clock):
     save("custom", b"1")
-    for forward, words in (({}, "just now"), ({"seconds": 59}, "just now"), ({"seconds": 1}, "1 minute ago"),
-                           ({"minutes": 58, "seconds": 59}, "59 minutes ago"), ({"seconds": 1}, "1 hour ago"),
-                           ({"hours": 23}, "1 day ago"), ({"days": 3}, "4 days ago")):
+    for forward, words in (
+        ({}, "just now"),
+        ({"seconds": 59}, "just now"),
+        ({"seconds": 1}, "1 minute ago"),
+        ({"minutes": 58, "seconds": 59}, "59 minutes ago"),
+        ({"seconds": 1}, "1 hour ago"),
+        ({"hours": 23}, "1 day ago"),
+        ({"days": 3}, "4 days ago"),
+    ):
         clock.forward(**forward)
         assert f">{words}</time>" in text_of(master.get("/")), words
     services.expectations.set("custom", 86400 * 5, "bob")
@@ -154,7 +185,8 @@ def test_search_order_and_pages(pages, save, clock):
     assert 'href="/?q=tag&amp;order=changed">Last change<' in page
     assert 'href="/?q=tag&amp;order=-version">Version<' in page
     assert 'href="/" aria-label="First page"' in text_of(pages.get("/?page=3")) and "Last page" not in text_of(
-        pages.get("/?page=2"))
+        pages.get("/?page=2")
+    )
 
 
 def test_fresh_quiet_and_stale(master, save, services, clock):
@@ -223,15 +255,20 @@ def test_nothing_that_is_cut_is_copied(pages, save):
     assert page.count("too long to show whole here") == 1
 
 
-@pytest.mark.parametrize(("metrics", "words"), [
-    (b'[{"a":1,"b":"x"},{"a":2,"c":null}]', ['<table class="values">', "<bdi>c</bdi>", 'class="none">null<']),
-    (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
-    (b"3.10", ['<div class="tree"', ">3.10<"]), (b"[]", [">[]<"]),
-    (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
-    (b'"<b>"', ["&lt;b&gt;"]), (b'{"":""}', ['<table class="facts">', 'class="none">&#34;&#34;<']),
-    (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
-    (b'"x"', ["There are no numbers to plot in this range."]),
-])
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        (b'[{"a":1,"b":"x"},{"a":2,"c":null}]', ['<table class="values">', "<bdi>c</bdi>", 'class="none">null<']),
+        (b'{"a":{"b":[1]}}', ['<div class="tree"', "1 member", "1 item"]),
+        (b"3.10", ['<div class="tree"', ">3.10<"]),
+        (b"[]", [">[]<"]),
+        (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
+        (b'"<b>"', ["&lt;b&gt;"]),
+        (b'{"":""}', ['<table class="facts">', 'class="none">&#34;&#34;<']),
+        (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
+        (b'"x"', ["There are no numbers to plot in this range."]),
+    ],
+)
 def test_every_shape(pages, save, metrics, words):
     save("custom", metrics)
     page = text_of(pages.get("/tags/custom"))
@@ -269,16 +306,20 @@ def test_the_names_of_all_numbers_are_searched(pages, save):
     assert page.count("<figure>") == 11 and "s1999: one value" in page and "1,700 more values are not shown" in page
 
 
-@pytest.mark.parametrize("metrics", [
-    json.dumps([{"id": number, "text": "x" * 90} for number in range(9000)]).encode().replace(b" ", b""),
-    json.dumps([{f"key {number}": str(number) for number in range(10_000)}]).encode(),
-    b"[" * 512 + b"1" + b"]" * 512,
-    b"[" * 500 + b",".join([b"1"] * 400_000) + b"]" * 500,
-    b"[" + b",".join([b'{"a":[%d]}' % number for number in range(50_000)]) + b"]",
-    b'[{"":1e999,"a":%b,"b":"NaN","c":"-Infinity","d":"0x1F","e":{"":"1e400"},"f":"1e-400"},{"":-0.0}]' % (b"9" * 400),
-    b'{"' + b"k" * 500_000 + b'":{"' + b"j" * 400_000 + b'":1}}',
-    b'"' + b"x" * 1_000_000 + b'"',
-])
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        json.dumps([{"id": number, "text": "x" * 90} for number in range(9000)]).encode().replace(b" ", b""),
+        json.dumps([{f"key {number}": str(number) for number in range(10_000)}]).encode(),
+        b"[" * 512 + b"1" + b"]" * 512,
+        b"[" * 500 + b",".join([b"1"] * 400_000) + b"]" * 500,
+        b"[" + b",".join([b'{"a":[%d]}' % number for number in range(50_000)]) + b"]",
+        b'[{"":1e999,"a":%b,"b":"NaN","c":"-Infinity","d":"0x1F","e":{"":"1e400"},"f":"1e-400"},{"":-0.0}]'
+        % (b"9" * 400),
+        b'{"' + b"k" * 500_000 + b'":{"' + b"j" * 400_000 + b'":1}}',
+        b'"' + b"x" * 1_000_000 + b'"',
+    ],
+)
 def test_large_documents_leave_every_page_standing(pages, save, metrics):
     for number in range(3):
         save("custom", metrics)
@@ -293,8 +334,17 @@ def test_hostile_tags_and_values(pages, save, services):
     save("a", b"1", HOSTILE)
     services.expectations.set(HOSTILE, 60, HOSTILE)
     tag = quote(HOSTILE, safe="")
-    for path in ("/", f"/tags/{tag}", f"/tags/{tag}/history", f"/tags/{tag}/edit", f"/tags/{tag}/delete", f"/?q={tag}",
-                 f"/tags/{tag}/versions/1", f"/tags/{tag}/compare?from=1&to=1", f"/new?tag={tag}"):
+    for path in (
+        "/",
+        f"/tags/{tag}",
+        f"/tags/{tag}/history",
+        f"/tags/{tag}/edit",
+        f"/tags/{tag}/delete",
+        f"/?q={tag}",
+        f"/tags/{tag}/versions/1",
+        f"/tags/{tag}/compare?from=1&to=1",
+        f"/new?tag={tag}",
+    ):
         page = text_of(pages.get(path))
         assert page.count("<script") == 1 and "<img" not in page and "\u202e</bdi></h1>" not in page
     assert "⟨U+202E⟩" in text_of(pages.get(f"/tags/{tag}"))
@@ -303,17 +353,35 @@ def test_hostile_tags_and_values(pages, save, services):
     assert "\u202e is deleted" not in text_of(pages.get("/"))
 
 
-@pytest.mark.parametrize(("tag", "shown"), [
-    ("a b", "a b"), ("a\u00a0b", "a⟨U+00A0⟩b"), ("a\u200bb", "a⟨U+200B⟩b"), ("a\u00adb", "a⟨U+00AD⟩b"),
-    ("é𝕏日", "é𝕏日"),
-    ("a\u2066", "a⟨U+2066⟩"), ("a\u3164b", "a⟨U+3164⟩b"), ("\U000e0041a", "⟨U+E0041⟩a"), ("a\ufe0e", "a⟨U+FE0E⟩"),
-])
+@pytest.mark.parametrize(
+    ("tag", "shown"),
+    [
+        ("a b", "a b"),
+        ("a\u00a0b", "a⟨U+00A0⟩b"),
+        ("a\u200bb", "a⟨U+200B⟩b"),
+        ("a\u00adb", "a⟨U+00AD⟩b"),
+        ("é𝕏日", "é𝕏日"),
+        ("a\u2066", "a⟨U+2066⟩"),
+        ("a\u3164b", "a⟨U+3164⟩b"),
+        ("\U000e0041a", "⟨U+E0041⟩a"),
+        ("a\ufe0e", "a⟨U+FE0E⟩"),
+    ],
+)
 def test_no_tag_passes_for_another(tag, shown):
     assert visible(tag) == shown
 
 
-@pytest.mark.parametrize("path", ["/tags/no", "/tags/no/history", "/tags/no/edit", "/tags/custom/versions/9",
-                                  "/tags/custom/compare?from=1&to=9", "/tags/no/delete"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tags/no",
+        "/tags/no/history",
+        "/tags/no/edit",
+        "/tags/custom/versions/9",
+        "/tags/custom/compare?from=1&to=9",
+        "/tags/no/delete",
+    ],
+)
 def test_what_is_not_there(pages, save, path):
     save("custom", b"1")
     assert "Not Found" in text_of(pages.get(path), 404)
@@ -387,7 +455,8 @@ def test_an_account_that_is_disabled_is_out_at_once(app, pages, services):
     assert client.get("/").status_code == 302
     assert client.post("/accounts/remove", data={"account": "master-operator"}).status_code == 401
     assert "wrong, or the account is disabled" in text_of(
-        client.post("/login", data={"name": "carol", "password": PASSWORD}), 401)
+        client.post("/login", data={"name": "carol", "password": PASSWORD}), 401
+    )
 
 
 def test_logging_in_again_ends_the_session_before(app, pages):
@@ -407,9 +476,14 @@ def test_the_last_master_operator_stays(pages, services):
     assert pages.post("/accounts/remove", data={"account": "master-operator"}).status_code == 409
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ("secret", "Make a new password for"), ("disable", "can no longer log in"), ("remove", "What it wrote is kept"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("secret", "Make a new password for"),
+        ("disable", "can no longer log in"),
+        ("remove", "What it wrote is kept"),
+    ],
+)
 def test_a_change_is_asked_for_before_it_is_made(pages, services, change, words):
     services.accounts.add("spare", Role.MASTER_OPERATOR, PASSWORD)
     before = services.accounts.list()
@@ -430,9 +504,15 @@ def test_a_secret_is_shown_once(pages, services):
     assert secret not in page and services.accounts.find_by_secret(secret) is None
 
 
-@pytest.mark.parametrize("form", [
-    {}, {"name": "a:b", "role": "operator"}, {"name": "a", "role": "king"}, {"name": "a"},
-])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"name": "a:b", "role": "operator"},
+        {"name": "a", "role": "king"},
+        {"name": "a"},
+    ],
+)
 def test_accounts_that_cannot_be(pages, services, form):
     assert 'role="alert"' in text_of(pages.post("/accounts", data=form), 400)
     assert len(services.accounts.list()) == 1
@@ -444,8 +524,13 @@ def test_a_new_password_for_oneself_keeps_this_session_only(app, pages):
     form = {"current-password": PASSWORD, "new-password": "a new password", "repeated-password": "a new password"}
     assert pages.post("/account", data=form).status_code == 302
     assert pages.get("/").status_code == 200 and other.get("/").status_code == 302
-    assert "between 8 and 1024" in text_of(pages.post("/account", data=form | {
-        "current-password": "a new password", "new-password": "x", "repeated-password": "x"}), 400)
+    assert "between 8 and 1024" in text_of(
+        pages.post(
+            "/account",
+            data=form | {"current-password": "a new password", "new-password": "x", "repeated-password": "x"},
+        ),
+        400,
+    )
 
 
 # --- Expectations in the API
@@ -455,7 +540,11 @@ def test_expectations(master, save, clock):
     url = "/api/expectations/custom"
     assert_problem(master.get(url), 404, "no-expectation")
     assert master.put(url, json={"everySeconds": 3600}).json == {
-        "tag": "custom", "everySeconds": 3600, "state": None, "due": None}
+        "tag": "custom",
+        "everySeconds": 3600,
+        "state": None,
+        "due": None,
+    }
     save("custom", b"1")
     due = "2018-01-12T13:00:03.123456Z"
     assert master.get(url).json == {"tag": "custom", "everySeconds": 3600, "state": "fresh", "due": due}
@@ -467,9 +556,16 @@ def test_expectations(master, save, clock):
     assert master.get("/api/expectations").json == []
 
 
-@pytest.mark.parametrize("body", [
-    "", "1", "{}", "{", *(f'{{"everySeconds":{value}}}' for value in ("59", '"60"', "1E400", "1.5", "true", "9" * 12)),
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "1",
+        "{}",
+        "{",
+        *(f'{{"everySeconds":{value}}}' for value in ("59", '"60"', "1E400", "1.5", "true", "9" * 12)),
+    ],
+)
 def test_expectations_that_cannot_be(master, body):
     assert master.put("/api/expectations/custom", data=body).status_code == 400
     assert master.get("/api/expectations").json == []

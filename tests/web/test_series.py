@@ -26,45 +26,86 @@ DISKS = [{"site": "a", "os": "w", "n": 1}, {"site": "a", "os": "l", "n": 2}, {"s
 A, B = {"host": "10.0.0.1", "cpu": 3}, {"host": "10.0.0.2", "cpu": 90}
 
 
-@pytest.mark.parametrize(("versions", "expected"), [
-    pytest.param([[A, B], [B, A]], {"[10.0.0.1].cpu": ["3", "3"], "[10.0.0.2].cpu": ["90", "90"]}, id="order"),
-    pytest.param([[A], [A, B], [B]], {"[10.0.0.1].cpu": ["3", "3"], "[10.0.0.2].cpu": ["90", "90"]}, id="second"),
-    pytest.param([[A], [B]], {"[10.0.0.1].cpu": ["3"], "[10.0.0.2].cpu": ["90"]}, id="another"),
-    pytest.param([[A], [A]], {"cpu": ["3", "3"]}, id="only"),
-    pytest.param([[{"n": 3, "host": "a"}, {"host": "b", "n": 4}], [{"host": "b", "n": 4}, {"host": "a", "n": 3}]],
-                 {"[a].n": ["3", "3"], "[b].n": ["4", "4"]}, id="members"),
-    pytest.param([[{"id": 7, "n": 1}, {"id": 8, "n": 2}], [{"id": 8, "n": 2}, {"id": 7, "n": 1}]],
-                 {"[id 7].id": ["7", "7"], "[id 7].n": ["1", "1"], "[id 8].id": ["8", "8"], "[id 8].n": ["2", "2"]},
-                 id="ids"),
-    pytest.param([[{"relay": "r", "n": 1}], [{"relay": "s", "n": 2}, {"relay": "r", "n": 3}]],
-                 {"[r].n": ["1", "3"], "[s].n": ["2"]}, id="text"),
-    pytest.param([[{"version": "1", "os": "x", "n": 1}], [{"version": "2", "os": "y", "n": 2}]],
-                 {"n": ["1", "2"], "version": ["1", "2"]}, id="one thing with texts that change"),
-    pytest.param([DISKS, DISKS[::-1]],
-                 {"[a, w].n": ["1", "1"], "[a, l].n": ["2", "2"], "[b, w].n": ["3", "3"]}, id="two together"),
-    pytest.param([[{"status": "up", "disk": "c", "n": 1}, {"status": "down", "disk": "d", "n": 2}],
-                  [{"status": "down", "disk": "c", "n": 1}, {"status": "up", "disk": "d", "n": 2}]],
-                 {"[c].n": ["1", "1"], "[d].n": ["2", "2"]}, id="what changes is no name"),
-    pytest.param([[{"site": "x", "n": 1}, {"site": "x", "n": 2}]], {"[x].n": ["1"], "[x (2)].n": ["2"]}, id="alike"),
-    pytest.param([[{"n": 1}], [{"n": 1}, {"n": 2}]], {"[0].n": ["1", "1"], "[1].n": ["2"]}, id="no name"),
-    pytest.param([[1, 2], [3]], {"[0]": ["1", "3"], "[1]": ["2"]}, id="numbers"),
-    pytest.param([{"sites": [{"hosts": [A, B]}]}, {"sites": [{"hosts": [B, A]}]}],
-                 {"sites.hosts[10.0.0.1].cpu": ["3", "3"], "sites.hosts[10.0.0.2].cpu": ["90", "90"]}, id="deeper"),
-    pytest.param([{"a.b": 1, "a": {"b": 100}}] * 2, {'"a.b"': ["1", "1"], "a.b": ["100", "100"]}, id="dot"),
-    pytest.param(['{"a":1,"a":2}'] * 2, {"a": ["1", "1"], "a (2)": ["2", "2"]}, id="one key twice"),
-    pytest.param([{"k" * 300 + "x": 1, "k" * 300 + "y": 2}],
-                 {"k" * 79 + "…": ["1"], "k" * 79 + "… (2)": ["2"]}, id="long keys"),
-    pytest.param([{"[0]": 1, "": 2, "x": [{"": 3}, {"": 4}]}, 5],
-                 {'[0]': ["1"], '""': ["2"], "x[0].": ["3"], "x[1].": ["4"], "": ["5"]}, id="odd keys"),
-])
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        pytest.param([[A, B], [B, A]], {"[10.0.0.1].cpu": ["3", "3"], "[10.0.0.2].cpu": ["90", "90"]}, id="order"),
+        pytest.param([[A], [A, B], [B]], {"[10.0.0.1].cpu": ["3", "3"], "[10.0.0.2].cpu": ["90", "90"]}, id="second"),
+        pytest.param([[A], [B]], {"[10.0.0.1].cpu": ["3"], "[10.0.0.2].cpu": ["90"]}, id="another"),
+        pytest.param([[A], [A]], {"cpu": ["3", "3"]}, id="only"),
+        pytest.param(
+            [[{"n": 3, "host": "a"}, {"host": "b", "n": 4}], [{"host": "b", "n": 4}, {"host": "a", "n": 3}]],
+            {"[a].n": ["3", "3"], "[b].n": ["4", "4"]},
+            id="members",
+        ),
+        pytest.param(
+            [[{"id": 7, "n": 1}, {"id": 8, "n": 2}], [{"id": 8, "n": 2}, {"id": 7, "n": 1}]],
+            {"[id 7].id": ["7", "7"], "[id 7].n": ["1", "1"], "[id 8].id": ["8", "8"], "[id 8].n": ["2", "2"]},
+            id="ids",
+        ),
+        pytest.param(
+            [[{"relay": "r", "n": 1}], [{"relay": "s", "n": 2}, {"relay": "r", "n": 3}]],
+            {"[r].n": ["1", "3"], "[s].n": ["2"]},
+            id="text",
+        ),
+        pytest.param(
+            [[{"version": "1", "os": "x", "n": 1}], [{"version": "2", "os": "y", "n": 2}]],
+            {"n": ["1", "2"], "version": ["1", "2"]},
+            id="one thing with texts that change",
+        ),
+        pytest.param(
+            [DISKS, DISKS[::-1]],
+            {"[a, w].n": ["1", "1"], "[a, l].n": ["2", "2"], "[b, w].n": ["3", "3"]},
+            id="two together",
+        ),
+        pytest.param(
+            [
+                [{"status": "up", "disk": "c", "n": 1}, {"status": "down", "disk": "d", "n": 2}],
+                [{"status": "down", "disk": "c", "n": 1}, {"status": "up", "disk": "d", "n": 2}],
+            ],
+            {"[c].n": ["1", "1"], "[d].n": ["2", "2"]},
+            id="what changes is no name",
+        ),
+        pytest.param(
+            [[{"site": "x", "n": 1}, {"site": "x", "n": 2}]], {"[x].n": ["1"], "[x (2)].n": ["2"]}, id="alike"
+        ),
+        pytest.param([[{"n": 1}], [{"n": 1}, {"n": 2}]], {"[0].n": ["1", "1"], "[1].n": ["2"]}, id="no name"),
+        pytest.param([[1, 2], [3]], {"[0]": ["1", "3"], "[1]": ["2"]}, id="numbers"),
+        pytest.param(
+            [{"sites": [{"hosts": [A, B]}]}, {"sites": [{"hosts": [B, A]}]}],
+            {"sites.hosts[10.0.0.1].cpu": ["3", "3"], "sites.hosts[10.0.0.2].cpu": ["90", "90"]},
+            id="deeper",
+        ),
+        pytest.param([{"a.b": 1, "a": {"b": 100}}] * 2, {'"a.b"': ["1", "1"], "a.b": ["100", "100"]}, id="dot"),
+        pytest.param(['{"a":1,"a":2}'] * 2, {"a": ["1", "1"], "a (2)": ["2", "2"]}, id="one key twice"),
+        pytest.param(
+            [{"k" * 300 + "x": 1, "k" * 300 + "y": 2}],
+            {"k" * 79 + "…": ["1"], "k" * 79 + "… (2)": ["2"]},
+            id="long keys",
+        ),
+        pytest.param(
+            [{"[0]": 1, "": 2, "x": [{"": 3}, {"": 4}]}, 5],
+            {'[0]': ["1"], '""': ["2"], "x[0].": ["3"], "x[1].": ["4"], "": ["5"]},
+            id="odd keys",
+        ),
+    ],
+)
 def test_a_series_is_one_things_values(series, versions, expected):
     assert series(*versions) == expected
 
 
-@pytest.mark.parametrize("text", [
-    "0." + "1" * 40, "9" * 400, "1E400", "-1e-999", "1" + "0" * 20_000, "1E99999999999999999999",
-    "0.1" + "0" * 5000 + "1",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0." + "1" * 40,
+        "9" * 400,
+        "1E400",
+        "-1e-999",
+        "1" + "0" * 20_000,
+        "1E99999999999999999999",
+        "0.1" + "0" * 5000 + "1",
+    ],
+)
 def test_numbers_of_any_length(series, text, pages):
     assert series({"a": text}, f'{{"a":{text}}}') == {"a": [text, text]}
     page = pages.get("/tags/custom").text
@@ -73,8 +114,13 @@ def test_numbers_of_any_length(series, text, pages):
 
 def test_long_numbers_are_rounded_for_show():
     texts = ("0.1", "123456789012345", "1234567890.123456789", "9" * 400, "-0." + "3" * 30)
-    assert list(map(rounded, texts)) == ["0.1", "123456789012345", "1234567890.12", "1.00000000000e+400",
-                                         "-0.333333333333"]
+    assert list(map(rounded, texts)) == [
+        "0.1",
+        "123456789012345",
+        "1234567890.12",
+        "1.00000000000e+400",
+        "-0.333333333333",
+    ]
 
 
 def test_a_number_that_is_gone_says_so(pages, save):

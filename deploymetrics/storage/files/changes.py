@@ -68,7 +68,7 @@ class Changes:
         goes_on = stat.st_ino == inode and os.pread(fd, len(end), size - len(end)) == end
         start = size if goes_on else max(stat.st_size - _END_BYTES, 0)
         data = os.pread(fd, max(stat.st_size - start, 0), start)
-        whole = data[:data.rfind(b"\n") + 1]
+        whole = data[: data.rfind(b"\n") + 1]
         end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
         self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
         names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}

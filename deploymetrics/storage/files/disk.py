@@ -17,7 +17,14 @@ DRAFT_SUFFIX = ".tmp"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Errors that are about one file, and not about the disk or the process.
 UNREADABLE = {
-    errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EIO, errno.EOVERFLOW,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENXIO,
+    errno.EIO,
+    errno.EOVERFLOW,
 }
 #: Errors that say that nothing can be written, and that much may be read nevertheless.
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}

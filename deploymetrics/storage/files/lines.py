@@ -96,7 +96,7 @@ def decode(collection: Collection, key: str, line: bytes) -> Item:
             raise ValueError("a version that cannot be counted on from")
         value = record = None
         if not head.deleted:
-            value = b"{" + line[match.end():]
+            value = b"{" + line[match.end() :]
             record = collection.decode(value)
             if record.key() != key:
                 raise ValueError(f"the line says {record.key()!r}")

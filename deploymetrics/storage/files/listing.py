@@ -120,7 +120,7 @@ class FolderListing:
         """Return the JSON array of the values in pieces; only those are made anew in which something changed."""
         pieces = []
         for number, start in enumerate(range(0, len(items), _PIECE_ITEMS)):
-            part = list(items[start:start + _PIECE_ITEMS])
+            part = list(items[start : start + _PIECE_ITEMS])
             known = self._pieces[number] if number < len(self._pieces) else None
             if known is None or known[0] != part:
                 known = part, (b"," if start else b"[") + b",".join(item.value or b"" for item in part)

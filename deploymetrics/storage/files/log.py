@@ -191,7 +191,7 @@ class Log:
         except FileNotFoundError:
             return []
         if tier == NEWEST and start == newest.start:
-            return data[:newest.end].removesuffix(b"\n").split(b"\n") if newest.end else []
+            return data[: newest.end].removesuffix(b"\n").split(b"\n") if newest.end else []
         *found, rest = data.split(b"\n")
         last = self._whole_line(rest) if rest else None  # its newline was lost after the next file had been begun
         return found if last is None else [*found, last]
@@ -389,7 +389,7 @@ def _read_tail(fd: int) -> _Tail:
         end = data.rfind(b"\n")
         before = data.rfind(b"\n", 0, end) if end > 0 else -1
         if before >= 0 or begin == 0:
-            return _Tail(data[before + 1:end] if end >= 0 else None, begin + end + 1, data[end + 1:])
+            return _Tail(data[before + 1 : end] if end >= 0 else None, begin + end + 1, data[end + 1 :])
         length *= 16
 
 

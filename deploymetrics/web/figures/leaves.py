@@ -76,8 +76,10 @@ class Place:
 
     def _is_only_object(self) -> bool:
         """Return True if no array here ever had another element: its object stands for all of it."""
-        return self.above is not None and len(self.above.below) == 1 and any(
-            isinstance(what, str) for what, _ in self.below
+        return (
+            self.above is not None
+            and len(self.above.below) == 1
+            and any(isinstance(what, str) for what, _ in self.below)
         )
 
 
@@ -117,7 +119,7 @@ def named(places: Iterable[Place]) -> dict[str, Place]:
 
 def shorten(text: str, limit: int) -> str:
     """Return the text, or its beginning with an ellipsis."""
-    return text if len(text) <= limit else f"{text[:limit - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def shown(value: object) -> str:

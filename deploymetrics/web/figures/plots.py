@@ -21,10 +21,32 @@ WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24
 MAX_POINTS = 72
 SPARK_WIDTH, SPARK_HEIGHT = 88, 24
-_STEPS = [timedelta(seconds=seconds) for seconds in (
-    1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 2 * 86400, 7 * 86400, 14 * 86400,
-    30 * 86400, 91 * 86400, 182 * 86400, 365 * 86400, 5 * 365 * 86400,
-)]
+_STEPS = [
+    timedelta(seconds=seconds)
+    for seconds in (
+        1,
+        5,
+        15,
+        30,
+        60,
+        300,
+        900,
+        1800,
+        3600,
+        3 * 3600,
+        6 * 3600,
+        12 * 3600,
+        86400,
+        2 * 86400,
+        7 * 86400,
+        14 * 86400,
+        30 * 86400,
+        91 * 86400,
+        182 * 86400,
+        365 * 86400,
+        5 * 365 * 86400,
+    )
+]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # From which size on, the divisor, and the letter; five digits are read as they are.
 _UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))
@@ -73,8 +95,12 @@ def plot(name: str, points: "list[Point]") -> Markup:
     line = " ".join(f"{x:g},{y:g}" for x, y in places)
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary(name, points))}">',
-        *_value_axis(up, ticks), *_time_axis(across),
-        _area(up, places, line), f'<polyline points="{line}"/>', *_hover(places, drawn, times), "</svg>",
+        *_value_axis(up, ticks),
+        *_time_axis(across),
+        _area(up, places, line),
+        f'<polyline points="{line}"/>',
+        *_hover(places, drawn, times),
+        "</svg>",
     ]
     return Markup("".join(parts))
 

@@ -37,9 +37,9 @@ def make_certificate(folder, name, address=None, signer=None):
     certificate = builder.sign(signing_key, hashes.SHA256())
     files = folder / f"{name}.pem", folder / f"{name}.key"
     files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + chain)
-    files[1].write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return *files, certificate.fingerprint(hashes.SHA256()).hex()
 
 
@@ -55,7 +55,8 @@ class StandIn:
         fd = self.socket.fileno()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bigfix_standin", str(fd), self.certfile, self.keyfile, folder],
-            pass_fds=[fd], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            pass_fds=[fd],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )
 
     def behave(self, answers=None, **behaviour):

@@ -8,8 +8,14 @@ from bigfix_standin.app import create_app
 
 FD, CERTFILE, KEYFILE, FOLDER = sys.argv[1:]
 OPTIONS = {
-    "bind": f"fd://{FD}", "certfile": CERTFILE, "keyfile": KEYFILE, "worker_class": "gthread", "threads": 8,
-    "loglevel": "critical", "control_socket_disable": True, "graceful_timeout": 0,
+    "bind": f"fd://{FD}",
+    "certfile": CERTFILE,
+    "keyfile": KEYFILE,
+    "worker_class": "gthread",
+    "threads": 8,
+    "loglevel": "critical",
+    "control_socket_disable": True,
+    "graceful_timeout": 0,
 }
 
 

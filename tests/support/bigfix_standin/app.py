@@ -24,9 +24,10 @@ NO_EXPLORER = (
 NOT_ALLOWED = "This expression contained a character which is not allowed."
 PRIVILEGES = "Action requires master operator privileges."
 USER, PASSWORD, TOKEN = "reader", "pass:wörd", "a-token"
-_ACCEPTED = [f"Bearer {TOKEN}", *(
-    "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode(code)).decode() for code in ("utf-8", "latin-1")
-)]
+_ACCEPTED = [
+    f"Bearer {TOKEN}",
+    *("Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode(code)).decode() for code in ("utf-8", "latin-1")),
+]
 
 
 def text(status, body):
@@ -56,9 +57,10 @@ def create_app(folder):
     @app.before_request
     def note_and_authenticate():
         with open(folder / "requests.jsonl", "a") as file:
-            file.write(json.dumps([
-                request.method, request.path, request.content_type, request.headers.get("User-Agent")
-            ]) + "\n")
+            file.write(
+                json.dumps([request.method, request.path, request.content_type, request.headers.get("User-Agent")])
+                + "\n"
+            )
         if request.headers.get("Authorization") not in _ACCEPTED:
             return unauthorized()
 
