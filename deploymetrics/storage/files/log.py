@@ -269,7 +269,8 @@ class Log:
 
     def _cut_off(self, fd: int, offset: int, size: int) -> None:
         """Remove what a crash left after ``offset``."""
-        if b"\n" in os.pread(fd, size - offset, offset):  # a version: somebody removed the lock of its writer
+        line, newline, _ = os.pread(fd, size - offset, offset).partition(b"\n")
+        if newline and self._whole_line(line) is not None:  # a version: somebody removed the lock of its writer
             raise StorageError("Others have been writing this; try again.", log=f"{self.folder}: written meanwhile")
         os.ftruncate(fd, offset)
 
