@@ -6,7 +6,6 @@ that is another file than before, everything has to be looked at.
 
 import errno
 import os
-from contextlib import suppress
 from typing import NamedTuple
 
 from . import disk
@@ -36,8 +35,7 @@ def add(folder: str, version: int) -> None:
             if os.write(fd, entry) < len(entry):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             stat = os.fstat(fd)
-            with suppress(FileNotFoundError):
-                is_current = os.stat(path).st_ino == stat.st_ino
+            is_current = stat.st_nlink > 0  # else another writer began another one meanwhile
             if is_current and stat.st_size > max(CHANGES_BYTES, len(entry)):
                 os.unlink(path)
                 is_current = False  # begin another one at once: where there is none nobody has written

@@ -38,19 +38,26 @@ def update(root: str, collection: Collection, key: str, value: bytes | None, *, 
             with suppress(FileNotFoundError):
                 os.unlink(path)
         else:
-            if not os.path.isdir(folder):
-                disk.make_one_folder(folder)
-            with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
-                disk.write_at(fd, value, 0)
-                os.ftruncate(fd, len(value))
-                if durable:
-                    os.fsync(fd)
+            _write(path, value, durable=durable)
         if durable and os.path.isdir(folder):
             disk.sync_folder(folder)
     except OSError as error:
         if durable:
             raise
         _log.warning("the copy %s was not written: %s", path, error)
+
+
+def _write(path: str, value: bytes, *, durable: bool) -> None:
+    try:
+        with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
+            disk.write_at(fd, value, 0)
+            os.ftruncate(fd, len(value))
+            if durable:
+                os.fsync(fd)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            disk.make_one_folder(os.path.dirname(path))
+        _write(path, value, durable=durable)
 
 
 def is_right(root: str, collection: Collection, key: str, value: bytes | None) -> bool:

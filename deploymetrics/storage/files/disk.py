@@ -33,7 +33,7 @@ FILE_LIMIT = 2**30
 #: How long a writer waits for another one, and after what time no more than one of a process does.
 LOCK_SECONDS = 10.0
 STUCK_SECONDS = 1.0
-_LONGEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.0003
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -109,9 +109,8 @@ def _lock(path: str) -> int:
                     raise _busy(path)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            with suppress(FileNotFoundError):
-                if os.fstat(fd).st_ino == os.stat(path).st_ino:  # else somebody removed it meanwhile
-                    return fd
+            if os.fstat(fd).st_nlink:  # else somebody removed it meanwhile
+                return fd
         except BaseException:
             os.close(fd)
             raise

@@ -43,8 +43,9 @@ class Newest(NamedTuple):
     """The newest version of a key: its Item, which may be a deletion, or None where there never was a version.
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
-    that a newline ends it. ``is_pending``: another version is being written. ``signature`` tells that the file is still
-    the same, if its size is ``end``; it is None where that cannot be relied on.
+    that a newline ends it. ``is_pending``: another version is being written. ``has_later``: there is a later file, in
+    which no version counts. ``signature`` tells that the file is still the same, if its size is ``end``; it is None
+    where that cannot be relied on.
     """
 
     item: Item | None
@@ -52,6 +53,7 @@ class Newest(NamedTuple):
     end: int = 0
     is_ended: bool = True
     is_pending: bool = False
+    has_later: bool = False
     signature: tuple[int, ...] | None = None
 
     @property
@@ -102,8 +104,8 @@ class Log:
                 return self._newest()
 
     def _newest(self) -> Newest:
-        is_pending = False
-        for start in reversed(self.files()[NEWEST]):
+        is_pending, starts = False, self.files()[NEWEST]
+        for start in reversed(starts):
             with self._reading(), disk.opened(self.path(start)) as fd:
                 tail = self._tail(fd)
                 is_pending = is_pending or tail.is_pending
@@ -116,7 +118,7 @@ class Log:
                         raise
                     continue  # a power loss may leave anything of what was not synced
                 signature = signature_of(os.fstat(fd)) if tail.is_ended and not is_pending else None
-                return Newest(item, start, tail.end, tail.is_ended, is_pending, signature)
+                return Newest(item, start, tail.end, tail.is_ended, is_pending, start != starts[-1], signature)
         return Newest(None, is_pending=is_pending)
 
     def _tail(self, fd: int) -> "_Tail":
@@ -237,7 +239,7 @@ class Log:
         """Return the start of the file that takes a version."""
         if not self.collection.history:
             return self.next_start(newest) if newest.item else time.time_ns() // 1000
-        if newest.item is None or os.path.exists(self.path(version)):
+        if newest.item is None or newest.has_later:
             return version
         is_full = version - newest.start >= self.file_versions or newest.end >= FILE_BYTES
         return version if is_full else newest.start
