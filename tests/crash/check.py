@@ -20,6 +20,10 @@ from .record import Killed, Killing, Recorder, tree
 LIMITS = {"versions": 24}
 
 
+#: A step that removes what is past the limits.
+TRIM = object()
+
+
 class Violation(AssertionError):
     """A state in which the contract does not hold."""
 
@@ -28,7 +32,8 @@ class Work(NamedTuple):
     """Operations on a collection of an instance folder ``below`` an empty one, under the limits of a Retention.
 
     A step is (key, text) for a write, None as the text deletes; (key, [texts]) for a restore; (key, number) purges a
-    version, all of them for 0; (None, timedelta) lets time pass. ``is_purged``: all is purged in the end.
+    version, all of them for 0; (key, TRIM) trims; (None, timedelta) lets time pass. ``is_purged``: in the end all is
+    purged.
     """
 
     steps: list
@@ -130,6 +135,8 @@ def carry_out(store, collection, key, what):
         return store.restore(collection, key, [_item(key, *one) for one in enumerate(what, 1)])
     if isinstance(what, int):
         return store.purge(collection, key, "alice", what or None)
+    if what is TRIM:
+        return store.trim(collection, key)
     return remove(store, key, collection=collection) if what is None else put(store, key, what, collection=collection)
 
 
@@ -140,6 +147,8 @@ def _item(key, number, text):
 
 def intended(before, what, collection):
     """Return the history that a step makes of ``before``, apart from what is thinned out."""
+    if what is TRIM:
+        return before
     version = max(before)[0] if before else 0
     if isinstance(what, list):
         return before or list(enumerate(what, 1))[::-1]

@@ -36,8 +36,16 @@ WORKS = {
         below="srv/instance",
     ),
     "thinned out": Work(
-        [step for number in range(1, 10) for step in (("a", str(number)), (None, SOME_TIME if number % 4 else A_DAY))],
+        [step for n in range(1, 10) for step in (("a", str(n)), (None, SOME_TIME if n % 4 else A_DAY))],
         limits=ONE_BY_ONE,
+    ),
+    "trimmed": Work(
+        [
+            *(step for n in range(1, 5) for step in (("a", str(n)), (None, A_DAY if n == 2 else 5 * SOME_TIME))),
+            (None, 2 * A_DAY),
+            ("a", check.TRIM),
+        ],
+        limits={"versions": 1, "hourly_days": 1, "daily_days": 800},
     ),
     "without history": Work(FORGETFUL, PLAIN),
     "not durable": Work(FORGETFUL, VOLATILE),
