@@ -121,7 +121,8 @@ def run(folder, reports, stale=False):
 def by_key(reports):
     seen = {key: {} for key in KEYS}
     for report in reports.iterdir():
-        for key, *operation in map(json.loads, report.read_bytes().splitlines()):
+        # A kill may leave the half of a last line: then what it is about did not begin, or has no answer.
+        for key, *operation in map(json.loads, report.read_bytes().split(b"\n")[:-1]):
             one = Seen(*operation)
             seen[key][len(seen[key]) if one.kind == "read" else one.value] = one  # a write's answer, if any
     return {key: [one for one in seen[key].values() if one.kind != "refused"] for key in KEYS}
