@@ -30,8 +30,9 @@ kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on 
 coverage: $(TEST)  ## Pass all tests and show the lines that none ran, in processes that they start too.
 	$(PYTEST) --cov
 
-lint: $(DEV)  ## Find mistakes, and imports and docstrings that are out of order.
+lint: $(DEV)  ## Find mistakes, and imports, docstrings and a format that are out of order.
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
 
 format: $(DEV)  ## Mend what lint can mend, and format the code.
 	$(BIN)/ruff check --fix

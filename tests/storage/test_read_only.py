@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from crash import check
@@ -10,6 +11,8 @@ from crash.record import Failing
 from storekit import THINGS, metrics, open_files, past, put, remove
 
 from deploymetrics.errors import DamagedItem, StorageError
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -61,19 +64,36 @@ def test_reading_goes_on_where_there_are_no_locks_and_writing_makes_them(root, i
     assert put(open_files(instance), "a", "3").version == 3
 
 
-def test_an_instance_without_permission_to_write(root, instance):
-    """As another account, where that can be tried."""
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    for at, folders, files in os.walk(instance):
-        os.chmod(at, 0o500)
+@contextmanager
+def as_an_account_that_may_only_read(root, instance):
+    """Act as the owner of the instance, who is not root and has taken the permission to write from it."""
+    is_root, paths = os.geteuid() == 0, [instance, *instance.rglob("*")]
+    for path in paths:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+        if is_root:
+            os.chown(path, NOBODY, NOBODY)
+    root.chmod(0o711)
+    if is_root:
+        os.seteuid(NOBODY)
     try:
-        assert past(open_files(instance), "a") == [(2, "2"), (1, "1")]
-        with pytest.raises(StorageError):
-            put(open_files(instance), "a")
+        yield
     finally:
-        for at, folders, files in os.walk(instance):
-            os.chmod(at, 0o700)
+        if is_root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(0o700)
+
+
+def test_an_instance_without_permission_to_write(root, instance):
+    with as_an_account_that_may_only_read(root, instance):
+        store = open_files(instance)
+        assert past(store, "a") == [(2, "2"), (1, "1")]
+        assert [item.key for item in store.items(THINGS).items] == ["a", "b"]
+        for key in ("a", "new"):
+            with pytest.raises(StorageError):
+                put(store, key)
+        assert past(open_files(instance), "a") == [(2, "2"), (1, "1")]
+    assert put(open_files(instance), "a", "3").version == 3
 
 
 class Unreadable(Failing):
