@@ -66,12 +66,26 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+def closing(app):
+    """Return the application with answers that need no closing: the development server forgets it if a browser left."""
+
+    def answer(environ, start_response):
+        body = app(environ, start_response)
+        try:
+            return [b"".join(body)]
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+
+    return answer
+
+
 @pytest.fixture
 def site(app, services):
     """The address of the application, served, with the master operators alice and bob."""
     for name in ("alice", "bob"):
         services.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", 0, closing(app), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
