@@ -209,6 +209,12 @@ def webui(person):
 
 
 @pytest.fixture
+def scraper(person):
+    """Prometheus, which may read /metrics."""
+    return person(Role.SCRAPER)
+
+
+@pytest.fixture
 def nobody(app):
     """A client without an account."""
     return app.test_client(use_cookies=False)

@@ -122,7 +122,7 @@ class Credentials:
         record = self.accounts.find_by_secret(secret)
         if record is None:
             self.throttle.failed_secret(secret, address)
-            raise Unauthorized("The bearer secret is not that of an enabled WebUI application.")
+            raise Unauthorized("The bearer secret is not that of an enabled program.")
         return Account(record)
 
     def _from_session_token(self, token: str) -> Account:

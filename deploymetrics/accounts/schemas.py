@@ -25,7 +25,7 @@ class AccountName(Schema):
 
 
 class NewAccount(AccountName):
-    """An account to be added; a WebUI application's secret is generated, so it brings no password.
+    """An account to be added; a program's secret is generated, so it brings no password.
 
     Its name is none that a person would take for another one; names that are there already stay as they are.
     """

@@ -21,18 +21,24 @@ _COMMAND_LINE = "command line"
 
 
 class Role(StrEnum):
-    """What an account may do: everything; log in; post documents."""
+    """What an account may do: everything; log in; post documents; read ``/metrics``."""
 
     MASTER_OPERATOR = "master-operator"
     OPERATOR = "operator"
     WEBUI_APP = "webui-app"
+    SCRAPER = "scraper"
+
+    @property
+    def is_program(self) -> bool:
+        """Return True for the role of a program, which has a generated secret in place of a password."""
+        return self in (Role.WEBUI_APP, Role.SCRAPER)
 
 
 class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """An account as it is stored.
 
     ``password`` is a hash. ``epoch`` changes with whatever ends the account's sessions: they name the epoch they began
-    in. ``old_secret`` is the hash of a WebUI application's secret that goes on working beside the new one.
+    in. ``old_secret`` is the hash of a program's secret that goes on working beside the new one.
     """
 
     name: str
@@ -48,8 +54,8 @@ class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.enabled and self.role is Role.MASTER_OPERATOR
 
     def has_secret(self, secret: str) -> bool:
-        """Return True if this is an enabled WebUI application and the secret one of its own."""
-        if not self.enabled or self.role is not Role.WEBUI_APP:
+        """Return True if this is an enabled program and the secret one of its own."""
+        if not self.enabled or not self.role.is_program:
             return False
         return secret_matches(self.password, secret) or secret_matches(self.old_secret, secret)
 
@@ -84,8 +90,8 @@ class Account:
 
     @property
     def is_person(self) -> bool:
-        """Return True unless it is a WebUI application."""
-        return self.role is not Role.WEBUI_APP
+        """Return True unless it is a program."""
+        return not self.role.is_program
 
     def get_id(self) -> str | None:
         """Return what the login cookie holds: the token of a session, never the name of an account."""
@@ -104,7 +110,7 @@ class Accounts:
         return self._all().get(name)
 
     def find_by_secret(self, secret: str) -> AccountRecord | None:
-        """Return the enabled WebUI application that has this secret, or None."""
+        """Return the enabled program that has this secret, or None."""
         return next((record for record in self._all().values() if record.has_secret(secret)), None)
 
     def list(self) -> list[AccountRecord]:
@@ -120,7 +126,7 @@ class Accounts:
             return True
 
     def add(self, name: str, role: Role, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Add an account and return its record; ``password`` is a person's, or a WebUI application's secret."""
+        """Add an account and return its record; ``password`` is a person's, or a program's secret."""
         record = AccountRecord(name, role, self._hashed(role, password), _new_epoch())
 
         def change(accounts: dict[str, AccountRecord]) -> None:
@@ -140,14 +146,14 @@ class Accounts:
         return self._change(name, author, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
 
     def add_secret(self, name: str, secret: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Give a WebUI application a second secret; the one it has goes on working until ``drop_old_secret``.
+        """Give a program a second secret; the one it has goes on working until ``drop_old_secret``.
 
         Raises AccountError for another account, and where there are two already: a program may still use either.
         """
 
         def fields(record: AccountRecord) -> dict[str, Any]:
-            if record.role is not Role.WEBUI_APP:
-                raise AccountError(f"{name} is no WebUI application; only those have two secrets.")
+            if not record.role.is_program:
+                raise AccountError(f"{name} is no program; only those have two secrets.")
             if record.old_secret:
                 raise AccountError(f"{name} has two secrets already; drop the old one first.")
             return {"password": hash_secret(secret), "old_secret": record.password}
@@ -155,7 +161,7 @@ class Accounts:
         return self._change(name, author, fields)
 
     def drop_old_secret(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """End the older one of a WebUI application's two secrets; its sessions end."""
+        """End the older one of a program's two secrets; its sessions end."""
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             if not record.old_secret:
@@ -167,12 +173,12 @@ class Accounts:
     def set_role(self, name: str, role: Role, author: str = _COMMAND_LINE) -> AccountRecord:
         """Give a person's account another role; its sessions end.
 
-        The last enabled master operator stays, and a WebUI application, which has a secret: AccountError.
+        The last enabled master operator stays, and a program, which has a secret: AccountError.
         """
 
         def fields(record: AccountRecord) -> dict[str, Any]:
-            if record.role is not role and Role.WEBUI_APP in (record.role, role):
-                raise AccountError("A WebUI application has a secret, not a password: remove the account and add it.")
+            if record.role is not role and (record.role.is_program or role.is_program):
+                raise AccountError("A program has a secret, not a password: remove the account and add it.")
             return {"role": role, "epoch": _new_epoch()}
 
         return self._change(name, author, fields)
@@ -209,7 +215,7 @@ class Accounts:
             return record
 
     def _hashed(self, role: Role, password: str) -> str:
-        return hash_secret(password) if role is Role.WEBUI_APP else hash_password(password, self.password_hash)
+        return hash_secret(password) if role.is_program else hash_password(password, self.password_hash)
 
     def _all(self) -> dict[str, AccountRecord]:
         item = self.store.read(ACCOUNTS, _KEY)

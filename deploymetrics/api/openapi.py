@@ -159,7 +159,7 @@ def _response(status: int, said: Operation) -> Json:
 
 _SECURITY = {
     "basic": {"type": "http", "scheme": "basic"},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a WebUI application."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a program."},
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
 }
 _SCHEMAS: Json = {

@@ -43,12 +43,12 @@ def add_account(name: str, role: str, password_stdin: bool) -> None:
 @account.command("set-password")
 @_name
 @_from_stdin
-@click.option("--keep-old", is_flag=True, help="Let the old secret of a WebUI application go on working.")
+@click.option("--keep-old", is_flag=True, help="Let the old secret of a program go on working.")
 @with_appcontext
 def set_password(name: str, password_stdin: bool, keep_old: bool) -> None:
-    """Give an account another password, or a WebUI application another secret; its sessions end.
+    """Give an account another password, or a program another secret; its sessions end.
 
-    With --keep-old a WebUI application has two secrets until drop-old-secret ends the old one.
+    With --keep-old a program has two secrets until drop-old-secret ends the old one.
     """
     accounts = services().accounts
     record = accounts.find(name)
@@ -61,7 +61,7 @@ def set_password(name: str, password_stdin: bool, keep_old: bool) -> None:
 @_name
 @with_appcontext
 def drop_old_secret(name: str) -> None:
-    """End the older one of a WebUI application's two secrets; its sessions end."""
+    """End the older one of a program's two secrets; its sessions end."""
     services().accounts.drop_old_secret(name)
 
 
@@ -70,7 +70,7 @@ def drop_old_secret(name: str) -> None:
 @_role
 @with_appcontext
 def set_role(name: str, role: str) -> None:
-    """Give an account another role; its sessions end. A WebUI application has a secret, so it stays one."""
+    """Give an account another role; its sessions end. A program has a secret, so it keeps its role."""
     services().accounts.set_role(name, Role(role))
 
 
@@ -81,8 +81,8 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
         use(secret)
         click.echo(secret)
         return
-    if role is Role.WEBUI_APP:
-        raise click.UsageError("The secret of a WebUI application is always generated.")
+    if role.is_program:
+        raise click.UsageError("The secret of a program is always generated.")
     try:
         password = sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

@@ -121,15 +121,15 @@ def change_own_password() -> ResponseReturnValue:
     except InvalidFields as error:
         return render_template("web/account.html", error=sentence(error), field="new-password", made=None), error.status
     begin_session(Account(services().accounts.set_password(name, chosen, name)))
-    if current_user.role is Role.WEBUI_APP:
+    if not current_user.is_person:
         return render_template("web/account.html", error=None, field=None, made=(name, chosen, current_user.role))
     flash("Your password is changed. You are logged out everywhere else.")
     return redirect(url_for("web.own_account"))
 
 
 def chosen_password() -> str:
-    """Return the password in the form, typed twice; for a WebUI application a generated one. Raises InvalidFields."""
-    if current_user.role is Role.WEBUI_APP:
+    """Return the password in the form, typed twice; for a program a generated one. Raises InvalidFields."""
+    if not current_user.is_person:
         secret: str = generate_secret()
         return secret
     password: str = request.form.get("new-password", "")

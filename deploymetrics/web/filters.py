@@ -27,6 +27,7 @@ ROLES = {
     "master-operator": "master operator",
     "operator": "operator",
     "webui-app": "WebUI application",
+    "scraper": "scraper",
 }
 EVERY = (
     (0, "at no fixed time"),

@@ -59,11 +59,11 @@ def assert_error(result, *words):
 ADD = ("account", "add")
 
 
-@pytest.mark.parametrize("role", ["master-operator", "operator", "webui-app"])
+@pytest.mark.parametrize("role", ["master-operator", "operator", "webui-app", "scraper"])
 def test_a_generated_secret_is_the_only_output(run, instance, role):
     secret = secret_of(run(*ADD, "alice", "--role", role))
     assert login(instance, "alice", secret) == 200
-    assert login(instance, "", secret, "Bearer") == (200 if role == "webui-app" else 401)
+    assert login(instance, "", secret, "Bearer") == (200 if role in ("webui-app", "scraper") else 401)
     assert secret not in "".join(path.read_text() for path in instance.rglob("*") if path.is_file())
 
 
@@ -132,7 +132,7 @@ def test_a_secret_that_is_rotated_without_a_gap(run, instance):
     assert [login(instance, "", secret, "Bearer") for secret in (first, second)] == [401, 200]
     assert_error(run("account", "drop-old-secret", "app", code=1), "no old secret")
     run(*ADD, "alice", "--role", "operator")
-    assert_error(run("account", "set-password", "alice", "--keep-old", code=1), "no WebUI application")
+    assert_error(run("account", "set-password", "alice", "--keep-old", code=1), "is no program")
 
 
 def test_a_name_that_is_taken(run, instance):
@@ -170,10 +170,11 @@ def test_a_role_is_changed_and_ends_the_sessions(run, instance):
     assert_error(run("account", "set-role", "alice", "--role", "operator", code=1), "last enabled master operator")
 
 
-def test_a_webui_application_stays_one(run):
+def test_a_program_keeps_its_role(run):
     run(*ADD, "app", "--role", "webui-app")
     run(*ADD, "alice", "--role", "operator")
-    for name, role in (("app", "operator"), ("app", "master-operator"), ("alice", "webui-app")):
+    changes = ("app", "operator"), ("app", "master-operator"), ("app", "scraper"), ("alice", "webui-app")
+    for name, role in changes:
         assert_error(run("account", "set-role", name, "--role", role, code=1), "remove the account and add it")
     assert run("account", "list").stdout == "alice\toperator\tenabled\napp\twebui-app\tenabled\n"
 

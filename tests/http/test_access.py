@@ -7,6 +7,8 @@ from problems import assert_problem
 from deploymetrics.http.access import MASTER_OPERATOR_NEEDED
 
 PEOPLE = ("nobody", "operator", "webui", "master")
+#: A scraper may do what an operator may, and these.
+SCRAPER_MAY = set()
 
 MASTER_ONLY = (401, 403, 403, 200)
 EVERY_ACCOUNT = (401, 200, 200, 200)
@@ -70,6 +72,15 @@ OPTIONS = {
     "/api/help": EVERY_ACCOUNT,
     "/api/help/<resource>": EVERY_ACCOUNT,
 }
+
+
+def status_of(role, statuses, route=None):
+    """What a role gets, of the statuses for each of PEOPLE."""
+    if role == "scraper":
+        return 200 if route in SCRAPER_MAY else statuses[PEOPLE.index("operator")]
+    return statuses[PEOPLE.index(role)]
+
+
 FILLED = {
     "<tag>": "custom",
     "<version>": "1",
@@ -92,7 +103,7 @@ def test_the_table_is_complete(app):
     assert {rule for _, rule in routes if rule.startswith("/api")} == set(OPTIONS)
 
 
-@pytest.mark.parametrize("role", PEOPLE)
+@pytest.mark.parametrize("role", [*PEOPLE, "scraper"])
 def test_every_role_on_every_route(request, services, role):
     person = request.getfixturevalue(role)
     for (listed, rule), statuses in ACCESS.items():
@@ -101,16 +112,16 @@ def test_every_role_on_every_route(request, services, role):
             body = {"data": "2"} if "tag" in rule and method in ("POST", "PUT") else {}
             answer = person.open(filled(rule), method=method, **body)
             answer.close()
-            assert answer.status_code == statuses[PEOPLE.index(role)], (method, rule)
+            assert answer.status_code == status_of(role, statuses, (listed, rule)), (method, rule)
             if answer.status_code in (401, 403) and method != "HEAD" and rule.startswith("/api"):
                 assert_problem(answer, answer.status_code, "unauthorized" if role == "nobody" else "role-required")
 
 
-@pytest.mark.parametrize("role", PEOPLE)
+@pytest.mark.parametrize("role", [*PEOPLE, "scraper"])
 def test_options_and_unknown_methods_tell_only_who_may_call_a_route(request, role):
     person = request.getfixturevalue(role)
     for rule, statuses in OPTIONS.items():
-        status = statuses[PEOPLE.index(role)]
+        status = status_of(role, statuses)
         assert person.options(filled(rule)).status_code == status
         assert person.patch(filled(rule)).status_code == (405 if status == 200 else status)
 

@@ -57,8 +57,12 @@ def test_the_way_in_and_out(browser):
     assert browser.get("/").headers["Location"].partition("?")[0] == "/login"
 
 
-def test_the_page_says_what_an_account_may(app, operator, webui):
-    for name, words in (("operator", "You are an operator"), ("webui-app", "This account is a WebUI application")):
+def test_the_page_says_what_an_account_may(app, operator, webui, scraper):
+    for name, words in (
+        ("operator", "You are an operator"),
+        ("webui-app", "This account is a WebUI application"),
+        ("scraper", "/metrics"),
+    ):
         client = app.test_client()
         client.post("/login", data={"name": name, "password": PASSWORD})
         assert_page(client.get("/"), 200, words)
