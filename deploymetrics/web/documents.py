@@ -16,16 +16,16 @@ from ..collector.task import read_states
 from ..documents.expectations import state
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
+from ..documents.values.leaves import shorten
+from ..documents.values.series import Collected, Recent, Series, collect, recent
 from ..errors import DamagedItem, NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
 from ..http.responses import entry_of, resource_url
 from ..services import services
 from . import bp
-from .figures.leaves import shorten
 from .figures.plots import MAX_POINTS, plot
 from .figures.presentation import MAX_CELL, lay_out
-from .figures.series import Collected, Recent, Series, collect, recent
 from .filters import page_number
 
 RANGES = {"day": ("Day", 1), "week": ("Week", 7), "month": ("Month", 31), "year": ("Year", 366), "all": ("All", None)}

@@ -10,9 +10,9 @@ from flask import request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import as_last_changed, from_precise
+from ..documents.values import numbers
 from ..services import services
 from . import bp
-from .figures import numbers
 
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 # What nobody sees, or sees as a space: by category, and by name where the category is that of letters and marks.

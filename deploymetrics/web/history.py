@@ -7,6 +7,7 @@ from flask_login import current_user
 from ..accounts.service import Role
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
+from ..documents.values.leaves import shorten
 from ..errors import PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
@@ -16,7 +17,6 @@ from . import bp
 from .documents import MAX_RAW
 from .editing import precondition_of
 from .figures.differences import compare
-from .figures.leaves import shorten
 from .figures.presentation import lay_out
 from .filters import tag_url
 

@@ -17,12 +17,12 @@ from ..accounts.service import Role
 from ..clock import as_precise, from_precise
 from ..documents.expectations import QUIET_SECONDS, state
 from ..documents.service import Item, Service
+from ..documents.values.numbers import rounded
+from ..documents.values.series import spark
 from ..http.access import require_role
 from ..services import NAME, services
 from . import bp
-from .figures.numbers import rounded
 from .figures.plots import sparkline
-from .figures.series import spark
 from .filters import page_number, span
 
 PER_PAGE = 100

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from deploymetrics.documents.values.series import Point
 from deploymetrics.web.figures.plots import BOTTOM, HEIGHT, TOP, plot
-from deploymetrics.web.figures.series import Point
 
 TICK = re.compile(r'<text class="up" x="40" y="([^"]*)">([^<]*)</text>')
 

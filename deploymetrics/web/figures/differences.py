@@ -3,9 +3,9 @@
 from itertools import islice
 from typing import NamedTuple
 
+from ...documents.values.identity import Shape, survey
+from ...documents.values.leaves import Place, leaves, named, shorten, shown
 from ...formats import rawjson
-from .identity import Shape, survey
-from .leaves import Place, leaves, named, shorten, shown
 
 MAX_LEAVES = 20_000
 MAX_DIFFERENCES = 500

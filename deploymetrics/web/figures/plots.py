@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup, escape
 
 from ...clock import MONTHS, as_last_changed, from_precise
-from .numbers import rounded
+from ...documents.values.numbers import rounded
 
 if TYPE_CHECKING:
-    from .series import Point
+    from ...documents.values.series import Point
 
 WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24

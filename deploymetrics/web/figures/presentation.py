@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ...documents.values.leaves import shorten, shown
+from ...documents.values.numbers import is_number
 from ...formats import rawjson
-from .leaves import shorten, shown
-from .numbers import is_number
 
 MAX_ROWS = 300
 MAX_COLUMNS = 40

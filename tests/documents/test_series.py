@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from deploymetrics.web.figures.numbers import rounded
-from deploymetrics.web.figures.series import collect, spark
+from deploymetrics.documents.values.numbers import rounded
+from deploymetrics.documents.values.series import collect, spark
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from ...documents.service import Item, Service
 from ...errors import DamagedItem
 from ...formats import rawjson
+from ..service import Item, Service
 from .identity import survey
 from .leaves import Place, leaves, named
 from .numbers import as_float, is_number
