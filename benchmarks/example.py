@@ -27,7 +27,7 @@ Metrics = Callable[[datetime, random.Random], Any]
 
 
 def times(now: datetime, minutes: int, days: int) -> Iterator[tuple[int, datetime]]:
-    """Yield (version, time) of a tag that was posted so often for so long, as it stands after thinning, oldest first."""
+    """Yield (version, time) of a tag that was posted so often for so long, oldest first, thinned out as it would be."""
     count = days * 1440 // minutes
     last = None
     for version in range(1, count + 1):
