@@ -131,6 +131,7 @@ def test_compare_and_bring_back(page, post, services):
     page.goto("/tags/custom/history")
     page.get_by_label("Compare from version 1").check()
     page.get_by_role("button", name="Compare").click()
+    page.locator(".differences").wait_for()
     rows = [row.split() for row in page.locator(".differences tbody tr").all_inner_texts()]
     assert [[row[0], row[1]] for row in rows] == [["a", "changed"], ["c", "added"], ["b", "removed"]]
     page.get_by_role("button", name="Bring version 1 back").click()
