@@ -43,7 +43,7 @@ def fill(instance, documents, full=0):
         services.service.save(f"tag{number:05d}", METRICS, NAME)
     listing = services.service.list()
     one = services.service.get("tag00000").value if documents else b""
-    return one, b"".join(listing.pieces), listing.revision
+    return one, b"".join(listing.array()), listing.revision
 
 
 def restore(service, tag, versions):

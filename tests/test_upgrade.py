@@ -85,7 +85,7 @@ def test_the_old_files_are_gone_and_copies_are_there(folder, clock):
             if name.lower().replace("%43", "C")
             in (f"{item.key}.json".replace(" ", "%20"), "%c3%a4_b.json" if item.key == "ä_b" else "")
         )
-        assert (folder / "deploymentmetrics" / name).read_bytes() == item.value
+        assert (folder / "deploymentmetrics" / name).read_bytes() == services.service.get(item.key).value
     assert list(services.service.store.verify(DOCUMENTS)) == []
 
 

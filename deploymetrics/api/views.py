@@ -61,10 +61,8 @@ def check_output() -> None:
 def list_documents() -> Response:
     """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
     listing, request = services().service.list(), current_request()
-    if not request.query_string:
-        return list_response(listing)
-    arguments = load(ListArguments(), request.args)
-    return list_response(listing, page_of(listing, **arguments) if arguments else None)
+    arguments = load(ListArguments(), request.args) if request.query_string else {}
+    return list_response(*page_of(listing, **arguments)) if arguments else list_response(listing)
 
 
 @bp.get("/deploymentmetrics/<tag>")

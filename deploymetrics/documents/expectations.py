@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..storage import Collection, Item, Storage
+from ..storage import Collection, Entry, Item, Storage
 from .schemas import check_tag
 
 MIN_SECONDS = 60
@@ -50,17 +50,23 @@ class Expectations:
 
     def __init__(self, store: Storage) -> None:
         self.store = store
-        self._read: tuple[str | None, dict[str, int]] = None, {}
+        self._revision = ""
+        self._known: dict[str, tuple[str, int | None]] = {}  # by tag: the revision, and its seconds
+        self._found: dict[str, int] = {}
 
     def all(self) -> dict[str, int]:
         """Return seconds by tag, for every tag that has an expectation."""
         listing = self.store.items(EXPECTATIONS)
-        revision, found = self._read
-        if revision != listing.revision:
-            records = (EXPECTATIONS.decode(item.value or b"") for item in listing.items)
-            found = {record.tag: record.everySeconds for record in records}
-            self._read = listing.revision, found
-        return found
+        if self._revision != listing.revision:
+            known = {entry.key: self._read(entry) for entry in listing.items}
+            found = {tag: seconds for tag, (_, seconds) in known.items() if seconds is not None}
+            self._known, self._found, self._revision = known, found, listing.revision
+        return self._found
+
+    def _read(self, entry: Entry) -> tuple[str, int | None]:
+        """Return the revision of an expectation, and its seconds; None where it was removed since it was listed."""
+        known = self._known.get(entry.key)
+        return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
 
     def of(self, tag: str) -> int | None:
         """Return the seconds within which a post is expected, or None."""
@@ -101,7 +107,7 @@ class Status(NamedTuple):
     due: str | None
 
 
-def status(tag: str, seconds: int, item: Item | None, now: datetime) -> Status:
+def status(tag: str, seconds: int, item: Item | Entry | None, now: datetime) -> Status:
     """Return the Status of a tag that is expected so often and whose document is the Item, or None."""
     if item is None:
         return Status(tag, seconds, None, None)

@@ -6,11 +6,12 @@ storage directly.
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from itertools import islice
 from operator import attrgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from ..errors import DamagedItem, NotFound, ReservedTag, StorageError
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
 from ..storage import Collection, Storage
+from ..storage import Entry as Entry
 from ..storage import Item as Item
 from ..storage import Listing as Listing
 from .precondition import ANY, Precondition
@@ -42,23 +44,44 @@ class Document(msgspec.Struct, frozen=True):
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.
 PAGE_BYTES = 2**23
-Place = TypeVar("Place", str, int)
 DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
 
-class Page(NamedTuple, Generic[Place]):
-    """Some Items, and the tag or version after which the next page begins; None on the last one."""
+class Page(NamedTuple):
+    """Some versions of a document, and the one below which the next page begins; None on the last one."""
 
     items: Sequence[Item]
-    next: Place | None
+    next: int | None
+
+    @property
+    def revision(self) -> str:
+        """The revision of the page: it differs where one of its versions does."""
+        return _revision_of(self.items)
 
 
-def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> Page[str]:
-    """Return the Page of a Listing with at most ``limit`` documents, those after the tag ``after``."""
-    start = 0 if after is None else bisect_right(listing.items, after, key=attrgetter("key"))
-    end = len(listing.items) if limit is None else start + limit
-    items = listing.items[start:end]
-    return Page(items, items[-1].key if end < len(listing.items) else None)
+def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> tuple[Listing, str | None]:
+    """Return the part of a Listing with at most ``limit`` documents, those after the tag ``after``.
+
+    The second is the tag after which the next part begins, or None for the last one. The revision is that of the part:
+    it does not change with other documents.
+    """
+    items = listing.items
+    first = 0 if after is None else bisect_right(items, after, key=attrgetter("key"))
+    last = len(items) if limit is None else min(first + limit, len(items))
+
+    def read(start: int, stop: int) -> Iterator[bytes]:
+        return listing.read(first + start, first + stop)
+
+    items = items[first:last]
+    latest = max((item.changed_at for item in items), default="")
+    following = items[-1].key if last < len(listing.items) else None
+    # That another part follows is in a header of the answer, so it has a revision of its own.
+    return Listing(_revision_of(items, f"{following is None}"), latest, items, listing.damaged, read), following
+
+
+def _revision_of(items: Iterable[Entry | Item], *more: str) -> str:
+    text = "\n".join([*(item.revision for item in items), *more])
+    return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 class Service:
@@ -125,7 +148,7 @@ class Service:
 
         self.store.write(DOCUMENTS, tag, author, change)
 
-    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page[int]:
+    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page:
         """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one."""
         versions = self.store.history(DOCUMENTS, check_tag(tag), before)
         items: list[Item] = []

@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 
 from ..clock import Clock, as_http_date, as_precise, from_precise
 from ..documents.precondition import ANY, is_unmodified
-from ..documents.service import DOCUMENTS, Item, Listing, Page, version_json
+from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, Page, version_json
 from ..errors import DeploymetricsError, PreconditionFailed
 from ..formats import besxml
 from .negotiation import JSON, XML, choose_format
@@ -80,37 +80,40 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
     return _described(request, _whole(body, "application/xml", headers))
 
 
-def list_response(listing: Listing, page: Page[str] | None = None) -> Response:
-    """Return all documents of a Listing, or a Page of them; 304 where the client has it. Raises PreconditionFailed."""
+def list_response(listing: Listing, following: str | None = None) -> Response:
+    """Return the documents of a Listing; 304 where the client has it. Raises PreconditionFailed.
+
+    ``following`` is the tag after which the next page begins, if this is one.
+    """
     request = current_request()
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
         headers |= _damaged(listing.damaged)
-    if page is not None and page.next is not None:
-        headers["Link"] = _next_page(request, after=page.next)
+    if following is not None:
+        headers["Link"] = _next_page(request, after=following)
     if _client_has(request, listing.revision, listing.changed_at):
         return Response([], headers, 304)
-    items = listing.items if page is None else page.items
     if request.format == XML:
         root = request.root  # the body is made after the request's context is gone
-        return _xml_list(request, headers, (entry_of(item, root) for item in items))
-    return _json_list(headers, listing.pieces if page is None else _json_array(item.value or b"" for item in items))
+        pairs = zip(listing.items, listing.values())
+        return _xml_list(request, headers, (_entry(item, DOCUMENTS.decode(value), root) for item, value in pairs))
+    return _json_list(headers, listing.array(), listing.array_size)
 
 
-def history_response(page: Page[int]) -> Response:
+def history_response(page: Page) -> Response:
     """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
     request = current_request()
-    revision = blake2b("\n".join(item.revision for item in page.items).encode(), digest_size=12).hexdigest()
     changed_at = page.items[0].changed_at if page.items else ""
-    headers = _headers(request, revision, changed_at)
+    headers = _headers(request, page.revision, changed_at)
     if page.next is not None:
         headers["Link"] = _next_page(request, before=page.next)
-    if _client_has(request, revision, changed_at):
+    if _client_has(request, page.revision, changed_at):
         return Response([], headers, 304)
     if request.format == XML:
         root = request.root
         return _xml_list(request, headers, (_version_entry(item, root) for item in page.items))
-    return _json_list(headers, _json_array(version_json(item) for item in page.items))
+    body = b"[%b]" % b",".join(map(version_json, page.items))
+    return _json_list(headers, [body], len(body))
 
 
 def json_response(value: object) -> Response:
@@ -200,13 +203,8 @@ def _damaged(tags: Sequence[str]) -> dict[str, str]:
     return {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(tags))}
 
 
-def _json_list(headers: dict[str, str], pieces: Sequence[bytes]) -> Response:
-    length = str(sum(map(len, pieces)))
-    return Response(pieces, {"Content-Type": "application/json", "Content-Length": length, **headers})
-
-
-def _json_array(values: Iterable[bytes]) -> list[bytes]:
-    return [b"[%b]" % b",".join(values)]
+def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> Response:
+    return Response(pieces, {"Content-Type": "application/json", "Content-Length": str(size), **headers})
 
 
 def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
@@ -222,7 +220,10 @@ def _described(request: Request, response: Response) -> Response:
 
 def entry_of(item: Item, root: str) -> besxml.Entry:
     """Return an Item as besxml shows it; ``root`` is the URL of the server."""
-    document = item.record or DOCUMENTS.decode(item.value or b"")
+    return _entry(item, item.record or DOCUMENTS.decode(item.value or b""), root)
+
+
+def _entry(item: Item | Entry, document: Document, root: str) -> besxml.Entry:
     return besxml.Entry(
         tag=document.tag,
         resource=resource_url(document.tag, root),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..documents.reserved import RESERVED_TAG
-from ..documents.service import Item
+from ..documents.service import Entry
 from ..starts import last_start
 from ..version import VERSION
 from . import Source, Value
@@ -21,7 +21,7 @@ class ServerSource(Source):
         return {
             "number_of_tags": len(items),
             "number_of_versions": sum(item.version for item in items),
-            "bytes_stored": sum(len(item.value or b"") for item in items),
+            "bytes_stored": sum(item.size for item in items),
             "accounts_by_role": dict(sorted(roles.items())),
             **_last_change(items),
             "server_version": VERSION,
@@ -29,7 +29,7 @@ class ServerSource(Source):
         }
 
 
-def _last_change(items: Sequence[Item]) -> dict[str, Value]:
+def _last_change(items: Sequence[Entry]) -> dict[str, Value]:
     if not items:
         return {}
     last = max(items, key=lambda item: item.changed_at)

@@ -81,20 +81,66 @@ class Item(NamedTuple):
     deleted: bool = False
     kept: bool = False
 
+    @property
+    def size(self) -> int:
+        """The number of bytes of the value."""
+        return len(self.value or b"")
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What a list says of an item; ``size`` is the number of bytes of its value, the rest is as in Item."""
+
+    key: str
+    version: int
+    changed_at: str
+    changed_by: str
+    revision: str
+    size: int
+
+    @property
+    def deleted(self) -> bool:
+        """False: a deletion is in no list."""
+        return False
+
 
 class Listing(NamedTuple):
-    """All items of a collection at one moment, in the order of their keys.
+    """All items of a collection at one moment, in the order of their keys, and without their values.
 
     ``revision`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
-    ``items`` come without their ``record``, to save memory; ``pieces`` joined are the JSON array of their values;
-    ``damaged`` are the keys of items that cannot be read, which are in none of the others.
+    ``damaged`` are the keys of items that cannot be read, which are not in ``items``.
+
+    ``read(start, stop)`` yields the values of ``items[start:stop]`` as they were at that moment, each with a comma
+    before it, some in one piece. They are read as they are asked for, so a large list needs little memory; StorageError
+    is raised where one is gone meanwhile: it was purged, or the collection has no history.
     """
 
     revision: str
     changed_at: str
-    items: tuple[Item, ...]
-    pieces: tuple[bytes, ...]
+    items: tuple[Entry, ...]
     damaged: tuple[str, ...]
+    read: Callable[[int, int], Iterator[bytes]]
+
+    def values(self) -> Iterator[bytes]:
+        """Yield the values one by one."""
+        number = 0
+        for piece in self.read(0, len(self.items)):
+            end = 0
+            while end < len(piece):
+                place, end = end + 1, end + 1 + self.items[number].size
+                yield piece[place:end]
+                number += 1
+
+    def array(self) -> Iterator[bytes]:
+        """Yield the JSON array of the values in pieces."""
+        pieces = self.read(0, len(self.items))
+        yield b"[" + next(pieces, b",")[1:]
+        yield from pieces
+        yield b"]"
+
+    @property
+    def array_size(self) -> int:
+        """The number of bytes of ``array``."""
+        return sum(item.size for item in self.items) + max(len(self.items), 1) + 1
 
 
 class Retention(NamedTuple):

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ..accounts.service import Role
 from ..clock import as_precise, from_precise
 from ..documents.expectations import QUIET_SECONDS, state
-from ..documents.service import Item, Service
+from ..documents.service import Entry, Item, Service
 from ..documents.values.numbers import rounded
 from ..documents.values.series import spark
 from ..http.access import require_role
@@ -26,12 +26,14 @@ from .figures.plots import sparkline
 from .filters import page_number, span
 
 PER_PAGE = 100
-ORDERS: dict[str, Callable[[Item], Any]] = {
+#: A document of the list, or the deletion of one.
+Listed = Entry | Item
+ORDERS: dict[str, Callable[[Listed], Any]] = {
     "tag": attrgetter("key"),
     "changed": attrgetter("changed_at"),
     "by": lambda item: item.changed_by.casefold(),
     "version": attrgetter("version"),
-    "size": lambda item: len(item.value or b""),
+    "size": attrgetter("size"),
 }
 #: The columns that a first click on their head sorts from the top down.
 LARGEST_FIRST = {"changed", "version", "size"}
@@ -60,7 +62,7 @@ class Sparklines:
         """Draw every plot anew from now on."""
         self._known.clear()
 
-    def of(self, item: Item) -> Spark | None:
+    def of(self, item: Listed) -> Spark | None:
         """Return the Spark of an Item, or None where it has no number to plot."""
         revision, drawn = self._known.get(item.key, ("", None))
         if revision != item.revision:
@@ -70,7 +72,7 @@ class Sparklines:
             self._known[item.key] = item.revision, drawn
         return drawn
 
-    def _draw(self, item: Item) -> Spark | None:
+    def _draw(self, item: Listed) -> Spark | None:
         series = spark(self._service, item)
         if series is None:
             return None
@@ -81,7 +83,7 @@ class Sparklines:
 class Row(NamedTuple):
     """A line of the overview. ``late`` says by how much a stale document is."""
 
-    item: Item
+    item: Listed
     url: str
     state: str
     late: str
@@ -117,7 +119,7 @@ class Asked(NamedTuple):
     ``counts`` has how many of those that match the search are in each state.
     """
 
-    items: Sequence[Item]
+    items: Sequence[Listed]
     found: int
     total: int
     pages: int
@@ -146,7 +148,7 @@ def index() -> ResponseReturnValue:
     )
 
 
-def make_row(item: Item, seconds: int | None, now: datetime) -> Row:
+def make_row(item: Listed, seconds: int | None, now: datetime) -> Row:
     """Return the Row of an Item, whose tag is expected every so many ``seconds``, or None."""
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
@@ -168,7 +170,9 @@ def read_choice() -> Choice:
     )
 
 
-def ask(items: Sequence[Item], gone: Sequence[Item], choice: Choice, expected: dict[str, int], now: datetime) -> Asked:
+def ask(
+    items: Sequence[Listed], gone: Sequence[Listed], choice: Choice, expected: dict[str, int], now: datetime
+) -> Asked:
     """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
     total = len(items)
     if choice.q:
@@ -186,7 +190,7 @@ def ask(items: Sequence[Item], gone: Sequence[Item], choice: Choice, expected: d
     return Asked(items[start : start + PER_PAGE], len(items), total, pages, counts)
 
 
-def _matching(items: Sequence[Item], q: str) -> Sequence[Item]:
+def _matching(items: Sequence[Listed], q: str) -> Sequence[Listed]:
     word = _folded(q)
     return [item for item in items if word in _folded(item.key) or word in _folded(item.changed_by)]
 
@@ -198,7 +202,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def _ordered(items: Sequence[Item], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Item]:
+def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Listed]:
     """Return the items in an order of ORDERS; at first by tag, but what is late on top, the latest first."""
     if order:
         return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
@@ -207,7 +211,7 @@ def _ordered(items: Sequence[Item], order: str, late: set[str], expected: dict[s
     return [*on_top, *(item for item in items if item.key not in late)] if on_top else items
 
 
-def _states(items: Sequence[Item], expected: dict[str, int], now: datetime) -> list[str]:
+def _states(items: Sequence[Listed], expected: dict[str, int], now: datetime) -> list[str]:
     """Return the name of the state of each item; times are compared as text, which is quick."""
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}

@@ -132,7 +132,7 @@ def test_expired_sessions_go_with_the_next_login(services, account, clock):
     clock.forward(seconds=301)
     services.sessions.start(account, 300)
     (item,) = services.sessions.store.items(SESSIONS).items
-    assert len(SESSIONS.decode(item.value).sessions) == 2
+    assert len(services.sessions.store.read(SESSIONS, item.key).record.sessions) == 2
 
 
 def test_a_session_that_ends_while_it_is_used_stays_so(services, account, clock, monkeypatch):

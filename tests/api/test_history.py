@@ -109,6 +109,27 @@ def test_the_list_is_paged_in_the_order_of_the_tags(master, limit):
     assert all(len(page) == limit for page in found[:-1])
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_a_page_of_the_list_has_an_etag_of_its_own(master, form):
+    first, second = f"{URL}?limit=2&output={form}", f"{URL}?limit=2&after=b&output={form}"
+
+    def statuses(*urls):
+        return [master.get(url, headers={"If-None-Match": etags[url]}).status_code for url in urls]
+
+    for tag in "abc":
+        post(master, tag, "1")
+    etags = {url: master.get(url).headers["ETag"] for url in (first, second)}
+    post(master, "c", "2")
+    post(master, "d", "1")
+    assert statuses(first, second) == [304, 200]
+    etags = {url: master.get(url).headers["ETag"] for url in (first, second)}
+    post(master, "e", "1")  # nothing in the second page is another one, but now there is a page after it
+    assert statuses(first, second) == [304, 200]
+    assert next_url(master.get(second)).endswith("after=d")
+    post(master, "b", "1")
+    assert statuses(first) == [200]
+
+
 def test_a_page_goes_on_after_a_tag_that_is_gone(master):
     post(master, "a", "1")
     post(master, "c", "1")

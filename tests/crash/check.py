@@ -167,7 +167,8 @@ def view(store, collection, key):
     """Return the history as (version, metrics) pairs, once it is sure that all ways of reading say the same."""
     found = history(store, collection, key)
     current, listing = store.read(collection, key), store.items(collection)
-    listed = {item.key: text_of(item) for item in listing.items}.get(key)
+    listed = dict(zip((item.key for item in listing.items), listing.values(), strict=True)).get(key)
+    listed = listed and metrics_of(listed)
     shown = found[0][1] if found else None
     if (current and text_of(current)) != shown or listed != shown or listing.damaged:
         raise Violation("readers disagree", key, found, current, listed, listing.damaged)
@@ -180,7 +181,11 @@ def history(store, collection, key):
 
 
 def text_of(item):
-    return None if item.deleted else bytes(THINGS.decode(item.value).metrics).decode()
+    return None if item.deleted else metrics_of(item.value)
+
+
+def metrics_of(value):
+    return bytes(THINGS.decode(value).metrics).decode()
 
 
 def check(work, recorder, seen, *, only_last=False):

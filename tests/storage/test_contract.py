@@ -14,6 +14,7 @@ from storekit import (
     in_threads,
     increment,
     increment_often,
+    listed,
     metrics,
     past,
     put,
@@ -107,7 +108,9 @@ def test_nothing_is_there_at_first(store):
     assert history(store) == []
     assert store.version(THINGS, "a", 1) is None
     assert store.keys(THINGS) == []
-    assert store.items(THINGS)[1:] == ("", (), (b"[]",), ())
+    listing = store.items(THINGS)
+    assert (listing.changed_at, listing.items, listing.damaged) == ("", (), ())
+    assert (b"".join(listing.array()), listing.array_size) == (b"[]", 2)
     assert list(store.verify(THINGS)) == []
 
 
@@ -118,7 +121,10 @@ def test_a_value_comes_back_byte_for_byte(store, reopen, collection, text):
     assert written.value == value("a", text)
     assert written.record == collection.decode(written.value)
     assert reopen().read(collection, "a") == store.read(collection, "a") == written
-    assert reopen().items(collection).pieces == (b"[%b" % value("a", text), b"]")
+    listing = reopen().items(collection)
+    assert b"".join(listing.array()) == b"[%b]" % value("a", text)
+    assert list(listing.values()) == [value("a", text)]
+    assert [item.size for item in listing.items] == [len(value("a", text))]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -271,22 +277,39 @@ def test_the_listing_is_in_the_order_of_the_keys(store, reopen):
         put(store, key)
     for listing in store.items(THINGS), reopen().items(THINGS):
         assert [item.key for item in listing.items] == sorted(["b", "B", "ä", "a", "a.b"])
-        assert all(item.record is None for item in listing.items)
-        assert listing.damaged == ()
+        assert not listing.damaged and not any(item.deleted for item in listing.items)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 600])
-def test_the_pieces_of_a_listing_are_the_array_of_the_values(store, number):
+def test_a_listing_has_the_array_of_the_values(store, number):
     keys = [f"{key:03d}" for key in range(number)]
     for changed in [*keys, *keys[-1:]]:
         put(store, changed, collection=VOLATILE)
-    pieces = store.items(VOLATILE).pieces
-    assert b"".join(pieces) == b"[%b]" % b",".join(map(value, keys))
+    assert_array(store.items(VOLATILE), [value(key) for key in keys])
     for changed in keys[:1]:
         put(store, changed, "2", collection=VOLATILE)
         remove(store, keys[-1], collection=VOLATILE)
         values = [value(key, "12"[key == changed]) for key in keys[:-1]]
-        assert b"".join(store.items(VOLATILE).pieces) == b"[%b]" % b",".join(values)
+        assert_array(store.items(VOLATILE), values)
+
+
+def assert_array(listing, values):
+    array = b"[%b]" % b",".join(values)
+    assert (b"".join(listing.array()), listing.array_size, list(listing.values())) == (array, len(array), values)
+    for start, stop in (0, 1), (1, len(values)), (len(values) // 2, len(values) // 2 + 3), (3, 3):
+        assert b"".join(listing.read(start, stop)) == b"".join(b",%b" % value for value in values[start:stop])
+
+
+def test_a_listing_reads_the_values_of_its_moment(store):
+    for key in "abc":
+        put(store, key)
+    listing = store.items(THINGS)
+    put(store, "a", "2")
+    remove(store, "b")
+    for number in range(150):
+        put(store, "c", str(number))
+    assert list(listing.values()) == [value(key) for key in "abc"]
+    assert listed(store) == {"a": "2", "c": "149"}
 
 
 def test_the_revision_of_a_listing_changes_with_every_write(store, reopen):
@@ -616,7 +639,7 @@ def test_an_item_of_any_collection_is_restored(store, reopen, collection):
 
 
 def everything_said(store, key="a"):
-    return repr((history(store, key), store.read(THINGS, key), store.items(THINGS)))
+    return repr((history(store, key), store.read(THINGS, key), store.items(THINGS).items, listed(store)))
 
 
 @pytest.mark.parametrize("number", [1, 30, 64, 65, 129, 140])

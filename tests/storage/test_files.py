@@ -14,7 +14,7 @@ from storekit import (
     Thing,
     files_below,
     in_processes,
-    metrics,
+    listed,
     open_files,
     past,
     put,
@@ -347,7 +347,7 @@ def test_a_list_looks_only_at_what_changed(store, other, folder, looks):
     assert looks == []
     put(store, "k03", "2")
     looks.clear()
-    assert metrics(other.items(THINGS).items[3]) == "2"
+    assert listed(other)["k03"] == "2"
     assert [os.path.relpath(path, folder) for path in looks] == [
         "data/things/.changes",
         "data/things/k03",
@@ -382,7 +382,7 @@ def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other
         items = [put(store, key, str(turn)) for key in "abcab"[turn % 3 :]]
         newest = {item.key: item.revision for item in items}
         assert newest.items() <= {one.key: one.revision for one in other.items(THINGS).items}.items()
-        assert other.items(THINGS) == store.items(THINGS) == open_files(folder).items(THINGS)
+        assert listed(other) == listed(store) == listed(open_files(folder))
     path = folder / "data/things/.changes"
     assert not path.exists() or path.stat().st_size <= limit + 20
 
@@ -417,7 +417,7 @@ def test_a_harmed_file_of_changes_costs_nothing(store, other, folder, clock, har
     harm(folder / "data/things/.changes")
     look_at_all(store, other, 9, "a", "b", "c")
     harm(folder / "data/things/.changes")
-    assert other.items(THINGS) == open_files(folder, clock).items(THINGS)
+    assert listed(other) == listed(open_files(folder, clock))
     look_at_all(open_files(folder, clock), other, 9, "a", "b", "d")
 
 
@@ -478,7 +478,7 @@ def test_a_version_whose_writer_was_killed_is_in_the_list_once_it_was_read(store
     read = other.read(THINGS, "a")
     assert [item.revision for item in other.items(THINGS).items] == [read.revision]
     assert put(other, "a", "3").version == read.version + 1
-    assert [metrics(item) for item in store.items(THINGS).items] == ["3"]
+    assert listed(store) == {"a": "3"}
 
 
 # What an operation costs

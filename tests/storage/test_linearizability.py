@@ -12,7 +12,7 @@ import time
 
 import pytest
 from linearizability import Seen, violations
-from storekit import THINGS, in_threads, metrics, open_files, past, value
+from storekit import THINGS, in_threads, open_files, past, value
 
 KEYS = "abc"
 OPERATIONS = int(os.environ.get("OPERATIONS", "2000"))
@@ -59,12 +59,15 @@ def step(store, key, file):
     kind = random.choice(["read", "list", "write", "conditional"])
     called = time.monotonic()
     if kind == "read":
-        note(file, key, read_operation(called, store.read(THINGS, key)))
+        item = store.read(THINGS, key)
+        note(file, key, read_operation(called, item, item and item.value))
     elif kind == "list":
-        listed = {item.key: item for item in store.items(THINGS).items}
+        listing = store.items(THINGS)
         returned = time.monotonic()
+        listed = {item.key: (item, text) for item, text in zip(listing.items, listing.values(), strict=True)}
         for one in KEYS:
-            note(file, one, read_operation(called, listed.get(one))._replace(returned=returned))
+            item, text = listed.get(one, (None, None))
+            note(file, one, read_operation(called, item, text)._replace(returned=returned))
     else:
         write(store, key, file, conditional=kind == "conditional")
 
@@ -73,8 +76,9 @@ def note(file, key, operation):
     os.write(file, json.dumps([key, *operation]).encode() + b"\n")
 
 
-def read_operation(called, item):
-    return Seen(called, time.monotonic(), "read", item.version if item else 0, item and metrics(item))
+def read_operation(called, item, text):
+    text = text and bytes(THINGS.decode(text).metrics).decode()
+    return Seen(called, time.monotonic(), "read", item.version if item else 0, text)
 
 
 def write(store, key, file, *, conditional):

@@ -61,6 +61,13 @@ def metrics(item):
     return bytes(THINGS.decode(item.value).metrics).decode()
 
 
+def listed(store, collection=THINGS):
+    """The metrics in the list by key."""
+    listing = store.items(collection)
+    records = map(collection.decode, listing.values())
+    return {item.key: bytes(record.metrics).decode() for item, record in zip(listing.items, records, strict=True)}
+
+
 def past(store, key, before=None, **order):
     """The history as (version, metrics) pairs."""
     return [(item.version, metrics(item)) for item in store.history(THINGS, key, before, **order)]

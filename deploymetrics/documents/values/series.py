@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...errors import DamagedItem
 from ...formats import rawjson
-from ..service import Item, Service
+from ..service import Entry, Item, Service
 from .identity import survey
 from .leaves import Place, leaves, named
 from .numbers import as_float, is_number
@@ -94,12 +94,12 @@ def collect(items: list[Item]) -> Collected:
     return Collected(series, next(every, None) is not None)
 
 
-def spark(service: Service, item: Item) -> Series | None:
-    """Return the Series of the first number in an Item of the list, over its last versions.
+def spark(service: Service, item: Item | Entry) -> Series | None:
+    """Return the Series of the first number in a document of the list, over its last versions.
 
     None where it has no number, is large, or has a history that cannot be read.
     """
-    if len(item.value or b"") > SPARK_BYTES:
+    if item.size > SPARK_BYTES:
         return None
     try:
         items = recent(service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items

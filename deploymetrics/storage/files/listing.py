@@ -9,12 +9,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 
 from ...errors import DamagedItem
-from .. import Item, Listing
+from .. import Entry, Item, Listing
 from . import lines
 from .changes import Changes
 from .log import Newest
@@ -107,23 +107,34 @@ class FolderListing:
         if len(self._keys) != len(self._items) or not all(map(self._items.__contains__, self._keys)):
             self._keys = sorted(self._items)
         items = [self._items[key] for key in self._keys]
-        good = tuple(item for item in items if item.value is not None)
+        good = [item for item in items if item.value is not None]
+        pieces = self._join(good)
+
+        def read(start: int, stop: int) -> Iterator[bytes]:
+            if (start, stop) == (0, len(good)):
+                yield from pieces
+            elif start < stop:
+                yield b"".join(b"," + (item.value or b"") for item in good[start:stop])
+
         return Listing(
             blake2b("\n".join(item.revision for item in items).encode(), digest_size=12).hexdigest(),
             max((item.changed_at for item in good), default=""),
-            good,
-            self._join(good),
+            tuple(
+                Entry(item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size)
+                for item in good
+            ),
             tuple(item.key for item in items if item.value is None),
+            read,
         )
 
-    def _join(self, items: tuple[Item, ...]) -> tuple[bytes, ...]:
-        """Return the JSON array of the values in pieces; only those are made anew in which something changed."""
+    def _join(self, items: list[Item]) -> list[bytes]:
+        """Return the values in pieces; only those are made anew in which something changed."""
         pieces = []
         for number, start in enumerate(range(0, len(items), _PIECE_ITEMS)):
-            part = list(items[start : start + _PIECE_ITEMS])
+            part = items[start : start + _PIECE_ITEMS]
             known = self._pieces[number] if number < len(self._pieces) else None
             if known is None or known[0] != part:
-                known = part, (b"," if start else b"[") + b",".join(item.value or b"" for item in part)
+                known = part, b"".join(b"," + (item.value or b"") for item in part)
             pieces.append(known)
         self._pieces = pieces
-        return (*(text for _, text in pieces), b"]") if pieces else (b"[]",)
+        return [text for _, text in pieces]
