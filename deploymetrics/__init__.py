@@ -9,7 +9,6 @@ from typing import Any
 
 import flask
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from . import api, cli, web
@@ -23,7 +22,7 @@ from .config.instance import check_owner, find_instance
 from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
-from .http import access, error_handlers, urls
+from .http import access, cross_site, error_handlers, public_address, urls
 from .http.requests import Request
 from .http.session_cookie import LoginCookie
 from .services import NAME, Services
@@ -42,7 +41,7 @@ class Application(Flask):
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
         """Return what finds the view of a request, by its path alone."""
-        if request is None or self.config["TRUSTED_HOSTS"] is not None:
+        if request is None:
             return super().create_url_adapter(request)
         return urls.adapter(self.url_map, request.environ)
 
@@ -79,6 +78,8 @@ def create_app(
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
+    public_address.init_app(app)
+    cross_site.init_app(app)
     access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
@@ -87,9 +88,6 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    if proxies := app.config["PROXIES"]:
-        proxied = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=proxies)
-        app.wsgi_app = proxied  # type: ignore[method-assign]
     return app
 
 

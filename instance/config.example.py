@@ -66,8 +66,20 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # For how many days the last version of each day stays, beyond those.
 # HISTORY_DAYS = 800
 
-# How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto, -Host and -Prefix.
+# How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto and -Host.
 # PROXIES = 0
+
+# Whether they also set X-Forwarded-Prefix, and so overwrite what a client sends: the path that they serve.
+# PROXY_PREFIX = False
+
+# Where people reach the server, https://HOST/PREFIX; goes before Host and what proxies say of it.
+# PUBLIC_URL = ''
+
+# The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.
+# TRUSTED_HOSTS = ()
+
+# Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.
+# CORS_ORIGINS = ()
 
 # Whether serve runs the collector, which fills the document platform.
 # COLLECT = True

@@ -17,6 +17,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
+from .addresses import PublicURL, Words, check_bind, check_host, check_origin
 from .secret_key import MIN_SECRET_KEY, generated_secret_key
 
 PREFIX = "DEPLOYMETRICS_"
@@ -47,17 +48,6 @@ class Settings(dict[str, Any]):
 
 def _whole(low: int, high: int) -> WholeNumber:
     return WholeNumber(validate=validate.Range(low, high))
-
-
-def _is_address(text: str) -> None:
-    """Raise ValidationError unless the text is an address to listen on."""
-    if text.startswith("unix:"):
-        if len(text) == len("unix:"):
-            raise ValidationError("It is not unix:PATH.")
-        return
-    _, colon, port = text.rpartition(":")
-    if not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
-        raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
 
 
 def _check_printable(text: str) -> None:
@@ -109,7 +99,7 @@ SETTINGS = (
     ),
     Setting(
         "BIND",
-        fields.String(validate=_is_address),
+        fields.String(validate=check_bind),
         "127.0.0.1:52311",
         "Where serve listens: HOST:PORT, or unix:PATH for a socket in the file system.",
     ),
@@ -192,7 +182,31 @@ SETTINGS = (
         "PROXIES",
         _whole(0, 10),
         0,
-        "How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto, -Host and -Prefix.",
+        "How many reverse proxies in front are trusted to set X-Forwarded-For, -Proto and -Host.",
+    ),
+    Setting(
+        "PROXY_PREFIX",
+        fields.Boolean(),
+        False,
+        "Whether they also set X-Forwarded-Prefix, and so overwrite what a client sends: the path that they serve.",
+    ),
+    Setting(
+        "PUBLIC_URL",
+        PublicURL(),
+        "",
+        "Where people reach the server, https://HOST/PREFIX; goes before Host and what proxies say of it.",
+    ),
+    Setting(
+        "TRUSTED_HOSTS",
+        Words(check_host),
+        (),
+        "The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.",
+    ),
+    Setting(
+        "CORS_ORIGINS",
+        Words(check_origin),
+        (),
+        "Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.",
     ),
     Setting("COLLECT", fields.Boolean(), True, "Whether serve runs the collector, which fills the document platform."),
     Setting("COLLECT_INTERVAL_SECONDS", _whole(1, 86400), 300, "How long after a collection the next one starts."),

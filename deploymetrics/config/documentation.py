@@ -16,7 +16,7 @@ def table() -> str:
     """Return the settings as a list table in reStructuredText."""
     rows = [".. list-table::", "   :header-rows: 1", "", "   * - Name", "     - Default", "     - Meaning"]
     for row in SETTINGS:
-        default = "" if row.default in (None, "", {}) else f"``{row.default}``"
+        default = "" if row.default in (None, "", {}, ()) else f"``{row.default}``"
         rows += [f"   * - ``{row.name}``", f"     - {default}".rstrip(), f"     - {row.help}"]
     return "\n".join(rows) + "\n"
 

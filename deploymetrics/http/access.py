@@ -1,5 +1,4 @@
-"""From a request to the account that asks, and whether it may: flask-login's loaders, ``@require_role``, and the
-same-site check of requests whose only credential is the login cookie.
+"""From a request to the account that asks, and whether it may: flask-login's loaders and ``@require_role``.
 
 A view says who may call it one line above itself::
 
@@ -23,7 +22,8 @@ from ..accounts.authentication import Credentials
 from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, Unauthorized
-from .requests import SAFE_METHODS, current_request
+from .cross_site import check_same_site, is_sent_by_itself
+from .requests import current_request
 from .urls import in_api
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -114,7 +114,7 @@ def check_access() -> None:
     req.environ["REMOTE_USER"] = account.name  # for the access log
     if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
-    if not has_header_credential(req.environ):
+    if is_sent_by_itself(req.environ):
         check_same_site()
 
 
@@ -141,20 +141,3 @@ def _needed(roles: Roles) -> str:
     if roles == MASTER_OPERATORS:
         return MASTER_OPERATOR_NEEDED
     return f"Action requires one of these roles: {', '.join(sorted(roles))}."
-
-
-def check_same_site() -> None:
-    """Raise Forbidden where a request that rests on the cookie alone comes from another site.
-
-    A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, which do not say
-    Sec-Fetch-Site, send Origin with a write; what sends neither is no browser, and had to be given the cookie.
-    """
-    request = current_request()
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = request.headers.get("Origin")
-    if site is not None:
-        foreign = site not in ("same-origin", "none")
-    else:
-        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
-    if foreign and (request.method not in SAFE_METHODS or (in_api() and site == "cross-site")):
-        raise Forbidden("A request from another site cannot rest on the login cookie.", code="cross-site")

@@ -10,7 +10,8 @@ from flask_login import current_user, login_user, logout_user
 from ..accounts.service import Account
 from ..errors import DeploymetricsError, Forbidden, TooManyAttempts, Unauthorized
 from ..http import error_handlers
-from ..http.access import check_same_site, has_header_credential, public
+from ..http.access import has_header_credential, public
+from ..http.cross_site import check_same_site
 from ..http.urls import in_api
 from ..services import services
 from . import bp

@@ -34,6 +34,18 @@ ROWS = {
     "HISTORY_HOURLY_DAYS": ("1", 1, ["0", "x", "36501"]),
     "HISTORY_DAYS": ("1", 1, ["0", "x", "36501"]),
     "PROXIES": ("2", 2, ["-1", "yes", "11"]),
+    "PROXY_PREFIX": ("yes", True, ["maybe"]),
+    "PUBLIC_URL": (
+        "https://metrics.example:8443/bigfix/",
+        "https://metrics.example:8443/bigfix",
+        ["metrics.example", "ftp://a", "https://a/b?c", "https://a//b", "https://a/..", "https://u@a", "https://A"],
+    ),
+    "TRUSTED_HOSTS": ("a.example, B.example [::1]", ("a.example", "b.example", "[::1]"), ["a:80", "a/b", "*"]),
+    "CORS_ORIGINS": (
+        "https://a.example http://b:8080",
+        ("https://a.example", "http://b:8080"),
+        ["*", "null", "a.example", "https://a/", "https://a:443", "http://a:80", "https://*.a", "https://a b/c"],
+    ),
     "COLLECT": ("false", False, ["perhaps", ""]),
     "COLLECT_INTERVAL_SECONDS": ("60", 60, ["0", "x"]),
     "COLLECT_TIMEOUT_SECONDS": ("60", 60, ["0", "x"]),
@@ -238,30 +250,6 @@ def test_the_instance_folder_is_made_private(tmp_path):
 
 
 # --- Behind proxies
-
-FORWARDED = {
-    "X-Forwarded-For": "192.0.2.7, 198.51.100.1",
-    "X-Forwarded-Proto": "http, https",
-    "X-Forwarded-Host": "evil.example, metrics.example:52311",
-    "X-Forwarded-Prefix": "/x, /bigfix",
-}
-
-
-@pytest.mark.parametrize(
-    ("proxies", "root"),
-    [
-        (0, "http://localhost/"),
-        (1, "https://metrics.example:52311/bigfix/"),
-        (2, "http://evil.example/x/"),
-        (3, "http://localhost/"),
-    ],
-)
-def test_resource_urls_behind_proxies(tmp_path, master, proxies, root):
-    master.post("/api/deploymentmetrics/custom", data="1")
-    master.client = create_app(tmp_path / "instance", {"PROXIES": proxies}).test_client()
-    for url in ("/api/deploymentmetrics/custom", "/api/deploymentmetrics"):
-        answer = master.get(url, query_string="output=xml", headers=FORWARDED)
-        assert f' Resource="{root}api/deploymentmetrics/custom"' in answer.text
 
 
 def test_the_address_of_who_guesses_behind_proxies(tmp_path, master):

@@ -1,0 +1,61 @@
+"""The settings that are addresses, or lists of them: what each may look like."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+_HOST = r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]+\])"
+_ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
+_PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
+
+
+class Words(fields.Field[tuple[str, ...]]):
+    """Words in lower case: a list, or one text with spaces or commas between them. ``check`` refuses one."""
+
+    def __init__(self, check: Callable[[str], None]) -> None:
+        super().__init__()
+        self.check = check
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        words = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+            raise ValidationError("It is not a list of words.")
+        words = tuple(word.lower() for word in words)
+        for word in words:
+            self.check(word)
+        return words
+
+
+class PublicURL(fields.String):
+    """``https://host/prefix``, kept without a slash at its end."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        url = str(super()._deserialize(value, attr, data, **kwargs)).rstrip("/")
+        if url and not re.fullmatch(_ORIGIN + _PATH, url):
+            raise ValidationError("It is not a URL in lower case such as https://metrics.example/bigfix.")
+        return url
+
+
+def check_bind(text: str) -> None:
+    """Raise ValidationError unless the text is an address to listen on."""
+    if text.startswith("unix:"):
+        if len(text) == len("unix:"):
+            raise ValidationError("It is not unix:PATH.")
+        return
+    _, colon, port = text.rpartition(":")
+    if not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
+        raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
+
+
+def check_host(text: str) -> None:
+    """Raise ValidationError unless the text is the name or address of a host, without a port."""
+    if not re.fullmatch(_HOST, text):
+        raise ValidationError(f"{text!r} is not a host such as metrics.example or [2001:db8::1], without a port.")
+
+
+def check_origin(text: str) -> None:
+    """Raise ValidationError unless the text is an origin as browsers write it: without the scheme's own port."""
+    if not re.fullmatch(_ORIGIN, text) or re.fullmatch("http:.*:80|https:.*:443", text):
+        raise ValidationError(f"{text!r} is not an origin such as https://dashboard.example:8443, without a path.")

@@ -1,0 +1,93 @@
+"""Requests from other sites: what they may do with what a browser sends by itself, and which origins may read answers.
+
+A browser adds its cookie, the name and password that it remembers, and what a proxy in front makes of a certificate or
+a login there, to every request, whichever page made it. Only a program or a script adds a ``SessionToken`` or a bearer
+secret, and no script of another origin can: its browser asks first (CORS), and is told no.
+"""
+
+from typing import Any
+
+import flask
+from flask import Flask, current_app
+from werkzeug.wrappers import Response
+
+from ..errors import Forbidden
+from .requests import SAFE_METHODS, Request, current_request
+from .urls import in_api
+
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": (
+        "Authorization, SessionToken, Content-Type, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since"
+    ),
+    "Access-Control-Max-Age": "600",
+}
+_READABLE = "ETag, Link, Retry-After, SessionToken, Allow, Deploymetrics-Damaged, Deploymetrics-Damaged-Count"
+
+
+def init_app(app: Flask) -> None:
+    """Let the origins in the setting CORS_ORIGINS use the API, where there are any; before access is checked."""
+    if app.config["CORS_ORIGINS"]:
+        app.before_request(answer_preflight)
+        app.after_request(allow_origin)
+
+
+def is_sent_by_itself(environ: dict[str, Any]) -> bool:
+    """Return True unless the credential of a request is one that no browser adds by itself."""
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    return "HTTP_SESSIONTOKEN" not in environ and not authorization[:7].lower() == "bearer "
+
+
+def check_same_site() -> None:
+    """Raise Forbidden where a request from another site would rest on what the browser sends by itself.
+
+    A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, and all of them over
+    plain HTTP, do not say Sec-Fetch-Site, but send Origin with a write; what sends neither is no browser.
+    """
+    request = current_request()
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is None and origin is None:
+        return
+    if is_allowed(request):
+        return
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
+    if not foreign:
+        return
+    if request.method not in SAFE_METHODS or (in_api() and site == "cross-site" and not _is_followed_link(request)):
+        raise Forbidden(
+            "A request from another site cannot rest on what the browser sends by itself.", code="cross-site"
+        )
+
+
+def _is_followed_link(request: Request) -> bool:
+    """Return True for a person who follows a link, say from a chat: the other site cannot read what is shown."""
+    headers = request.headers
+    return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+
+
+def is_allowed(request: Request) -> bool:
+    """Return True for a request to the API from an origin in the setting CORS_ORIGINS."""
+    return request.headers.get("Origin", "").lower() in current_app.config["CORS_ORIGINS"] and in_api()
+
+
+def answer_preflight() -> Response | None:
+    """Answer the question that a browser asks before a script's request; it comes without credentials."""
+    request = current_request()
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and is_allowed(request):
+        return flask.Response(status=204, headers=_PREFLIGHT)
+    return None
+
+
+def allow_origin(response: Response) -> Response:
+    """Let a script of an allowed origin read the answer; caches keep it apart from that to another one."""
+    request = current_request()
+    if in_api():
+        response.vary.add("Origin")
+        if is_allowed(request):
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Expose-Headers"] = _READABLE
+    return response

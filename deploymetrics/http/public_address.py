@@ -1,0 +1,90 @@
+"""The address under which the server is reached: what trusted proxies say, or PUBLIC_URL; and which hosts it is.
+
+Addresses in answers, redirects and the login cookie are made of it, so a client must not be the one who says it.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ..errors import BadRequest
+from .requests import current_request
+
+#: A prefix such as /bigfix: plain path segments, and nothing that reads as another host or leads upwards.
+_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}")
+
+
+def init_app(app: Flask) -> None:
+    """Have ``app`` believe its settings, and its proxies as far as its settings say."""
+    settings = app.config
+    if settings["TRUSTED_HOSTS"]:
+        app.before_request(check_host)
+    if settings["PUBLIC_URL"]:
+        app.wsgi_app = AtPublicURL(app.wsgi_app, settings)  # type: ignore[method-assign]
+    if proxies := settings["PROXIES"]:
+        prefixes = proxies if settings["PROXY_PREFIX"] else 0
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            Checked(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
+        )
+
+
+def check_host() -> None:
+    """Raise BadRequest unless the Host header has one of the setting TRUSTED_HOSTS, or that of PUBLIC_URL."""
+    if _without_port(current_request().authority) not in trusted_hosts(current_app.config):
+        raise BadRequest("The Host header does not name this server.", code="invalid-host")
+
+
+def trusted_hosts(settings: Any) -> set[str]:
+    """Return the hosts that requests may name; all of them where it is empty."""
+    hosts = set(settings["TRUSTED_HOSTS"])
+    if hosts and settings["PUBLIC_URL"]:
+        hosts.add(_without_port(urlsplit(settings["PUBLIC_URL"]).netloc))
+    return hosts
+
+
+def _without_port(authority: str) -> str:
+    return re.sub(":[0-9]*$", "", authority.lower())
+
+
+class Checked:
+    """Middleware behind ProxyFix, which takes whatever the headers have: only a scheme and a path are left of them."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        before = environ["werkzeug.proxy_fix.orig"]
+        if environ["wsgi.url_scheme"] not in ("http", "https"):
+            environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
+        prefix = environ["SCRIPT_NAME"].rstrip("/")
+        environ["SCRIPT_NAME"] = prefix if _PREFIX.fullmatch(prefix) else before["SCRIPT_NAME"]
+        return self.app(environ, start_response)  # type: ignore[no-any-return]
+
+
+class AtPublicURL:
+    """Middleware that has each request come to the setting PUBLIC_URL, whatever address the client or a proxy names.
+
+    A proxy may take the prefix in it away or leave it. A host that is not trusted stays, to be refused.
+    """
+
+    def __init__(self, app: Any, settings: Any) -> None:
+        self.app = app
+        self.hosts = trusted_hosts(settings)
+        self.scheme, self.host, self.prefix = urlsplit(settings["PUBLIC_URL"])[:3]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not self.hosts or _without_port(environ.get("HTTP_HOST", "")) in self.hosts:
+            path = environ["PATH_INFO"]
+            if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
+                path = path.removeprefix(self.prefix)
+            environ |= {
+                "wsgi.url_scheme": self.scheme,
+                "HTTP_HOST": self.host,
+                "SCRIPT_NAME": self.prefix,
+                "PATH_INFO": path or "/",
+            }
+        return self.app(environ, start_response)  # type: ignore[no-any-return]
