@@ -18,7 +18,7 @@ from .accounts.sessions import Sessions
 from .accounts.throttle import Throttle
 from .clock import Clock
 from .config import Settings, load_settings
-from .config.instance import check_owner, find_instance
+from .config.instance import check_folder, find_instance
 from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
@@ -98,7 +98,7 @@ def _make_instance(folder: Path) -> None:
             raise OSError("it is not a folder that may be read")
     except OSError as error:
         raise SettingError(f"The instance folder {str(folder)!r} cannot be used: {error}") from error
-    check_owner(folder)
+    check_folder(folder)
 
 
 def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened: bool) -> Services:

@@ -6,7 +6,7 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from ..config.instance import as_owner, check_exists, find_instance
+from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from . import accounts, collect, data, serve, settings
@@ -61,13 +61,14 @@ def _create_app() -> Flask:
     ctx, folder = click.get_current_context(), find_instance()
     if ctx.command not in MAKE_INSTANCE:
         check_exists(folder)
-    ctx.with_resource(as_owner(folder))
+    become_owner(folder)
     if ctx.command not in UPGRADE_INSTANCE:
         check_format(str(folder))
     return create_app(folder)
 
 
-@click.group(cls=Commands, create_app=_create_app, add_version_option=False)
+# No .env of the working folder chooses the instance.
+@click.group(cls=Commands, create_app=_create_app, add_version_option=False, load_dotenv=False)
 @click.version_option(package_name="deploymetrics")
 def main() -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""

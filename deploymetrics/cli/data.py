@@ -2,10 +2,12 @@
 
 import getpass
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import click
@@ -127,28 +129,33 @@ class PrivateFile(click.ParamType[BinaryIO]):
 
 @contextmanager
 def _replacing(path: str) -> Iterator[BinaryIO]:
-    """Give a draft that takes the place of the file at the end, also where the command exits with a status."""
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe
-        with open(path, "wb") as file:
-            yield file
-        return
-    draft = f"{path}.tmp"
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """Give a draft that is copied into the file at the end, also where the command exits with a status.
+
+    Into the file, and not renamed to it: who opened it as root may have become an account that cannot rename it there.
+    """
+    is_new = not os.path.exists(path)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file, TemporaryFile() as draft:
+        if os.path.isfile(path):  # else a device or a pipe
+            os.fchmod(file.fileno(), 0o600)
         try:
-            yield file
+            yield draft
         except SystemExit:
-            _rename(file, draft, path)
+            _copy(draft, file)
             raise
         except BaseException:
-            os.unlink(draft)
+            if is_new:
+                with suppress(OSError):
+                    os.unlink(path)
             raise
-        _rename(file, draft, path)
+        _copy(draft, file)
 
 
-def _rename(file: BinaryIO, draft: str, path: str) -> None:
+def _copy(draft: BinaryIO, file: BinaryIO) -> None:
+    draft.seek(0)
+    with suppress(OSError):  # a device or a pipe has no length
+        os.ftruncate(file.fileno(), 0)
+    shutil.copyfileobj(draft, file)
     file.flush()
-    os.fsync(file.fileno())
-    os.rename(draft, path)
 
 
 @click.command("export")

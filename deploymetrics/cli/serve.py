@@ -9,7 +9,6 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..config import BY_NAME, Settings, load_settings
-from ..config.instance import stay_owner
 from ..services import services
 from ..starts import record_start
 
@@ -47,5 +46,4 @@ def serve(**flags: Any) -> None:
         record_start(services().service.store, services().clock)
         first_start.make_first_account(accounts, settings["BIND"], tls=bool(settings["CERTFILE"]))
 
-    stay_owner()
     server.run(instance, flags, when_ready)

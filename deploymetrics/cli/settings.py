@@ -3,7 +3,7 @@
 import click
 
 from ..config import SECRETS, SETTINGS, documentation, read_settings
-from ..config.instance import as_owner, check_exists, find_instance
+from ..config.instance import become_owner, check_exists, check_folder, find_instance
 
 
 @click.command()
@@ -20,8 +20,9 @@ def settings(table: bool, example: bool) -> None:
 def _print_in_force() -> None:
     folder = find_instance()
     check_exists(folder)
-    with as_owner(folder):
-        found = read_settings(folder)
+    become_owner(folder)
+    check_folder(folder)
+    found = read_settings(folder)
     click.echo(f"# The instance folder is {folder}.")
     for row in SETTINGS:
         value, origin = found[row.name], found.origins.get(row.name, "default")

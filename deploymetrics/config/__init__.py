@@ -7,7 +7,6 @@ instance folder, then the row's default holds. Whatever is not a row, or not val
 import json
 import os
 import re
-import runpy
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -336,10 +335,19 @@ def _is_service_link(name: str, value: str) -> bool:
 
 def _from_file(path: Path) -> dict[str, Any]:
     """Return the upper-case names of a config.py; other names are its own affair, unless they are misspelt settings."""
-    if not path.exists():
-        return {}
     try:
-        names = runpy.run_path(str(path))
+        with open(path, "rb") as file:
+            stat = os.fstat(file.fileno())
+            text = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingError(f"config.py of the instance folder cannot be read: {error.strerror}.") from error
+    if stat.st_mode & 0o022 or stat.st_uid not in (0, os.geteuid()):
+        raise SettingError(f"{path} may be written by others, and is not run; make its mode 0600, and its owner yours.")
+    names: dict[str, Any] = {"__name__": "config", "__file__": str(path)}
+    try:
+        exec(compile(text, path, "exec"), names)
     except (Exception, SystemExit) as error:
         raise SettingError(f"config.py of the instance folder fails: {type(error).__name__}: {error}") from error
     for name in names:
@@ -347,6 +355,6 @@ def _from_file(path: Path) -> dict[str, Any]:
             raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
     found = {name: value for name, value in names.items() if name.isupper()}
     for name in SECRETS:
-        if found.get(name) and path.stat().st_mode & 0o077:
+        if found.get(name) and stat.st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
     return found

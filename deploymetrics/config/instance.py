@@ -2,8 +2,8 @@
 
 import os
 import pwd
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -13,6 +13,8 @@ from . import INSTANCE
 
 # What a folder has one of as soon as it is an instance; the one that comes with a checkout has none of them.
 _MARKS = {"config.py", "secret_key", "accounts", "data", "history", "locks"}
+# What holds hashes and keys, and is made so that its owner alone may read it.
+_PRIVATE = ("data", "secret_key")
 
 
 def find_instance() -> Path:
@@ -45,40 +47,40 @@ def check_exists(folder: Path) -> None:
         raise SettingError(detail)
 
 
-def check_owner(folder: Path) -> None:
-    """Raise SettingError where root would leave files in the folder of another account, which could not read them."""
+def check_folder(folder: Path) -> None:
+    """Raise SettingError where another account has the folder, or could change what is in it.
+
+    Else its ``config.py`` would be run by whoever uses the folder, and root would leave files that its account cannot
+    read. A folder of root's is anybody's: containers are given such a one.
+    """
     owner = folder.stat().st_uid
-    if os.geteuid() == 0 and owner != 0:
+    if owner not in (0, os.geteuid()):
         raise SettingError(f"The instance folder {folder} belongs to {_name(owner)}; run this as that account.")
+    _check_mode(folder, stat.S_IWOTH, "may be written by everyone; make its mode 0700")
+    for name in _PRIVATE:
+        with suppress(FileNotFoundError):
+            _check_mode(folder / name, 0o077, "may be read by others; make it private again: chmod -R go=")
 
 
-@contextmanager
-def as_owner(folder: Path) -> Iterator[None]:
-    """Let root act as the account that has the folder, or is to have it, so that new files belong to that account."""
+def _check_mode(path: Path, bits: int, sentence: str) -> None:
+    if path.stat().st_mode & bits:
+        raise SettingError(f"{path} {sentence}")
+
+
+def become_owner(folder: Path) -> None:
+    """Let root be the account that has the folder, or is to have it, for as long as the process lives.
+
+    So new files belong to that account, and its ``config.py`` gets no more rights than it has. Raises SettingError.
+    """
     there = next(path for path in (folder, *folder.parents) if os.path.exists(path)).stat()
     if os.geteuid() != 0 or there.st_uid == 0:
-        yield
         return
-    groups, group = os.getgroups(), os.getegid()
     try:
         os.setgroups([there.st_gid])
-        os.setegid(there.st_gid)
-        os.seteuid(there.st_uid)
+        os.setresgid(there.st_gid, there.st_gid, there.st_gid)
+        os.setresuid(there.st_uid, there.st_uid, there.st_uid)
     except OSError as error:
         raise SettingError(f"root cannot act as {_name(there.st_uid)}, who has {folder}: {error.strerror}.") from error
-    try:
-        yield
-    finally:
-        if 0 in os.getresuid():  # else it was to last
-            os.seteuid(0)
-            os.setegid(group)
-            os.setgroups(groups)
-
-
-def stay_owner() -> None:
-    """Make what ``as_owner`` did last as long as the process and its children."""
-    os.setresgid(os.getegid(), os.getegid(), os.getegid())
-    os.setresuid(os.geteuid(), os.geteuid(), os.geteuid())
 
 
 def _name(uid: int) -> str:

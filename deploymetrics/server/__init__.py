@@ -12,7 +12,7 @@ from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
 from ..config.instance import check_exists
 from ..errors import SettingError
-from .checks import check_address, tls_files
+from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication
 from .worker import SIGNALS, forget
 
@@ -82,6 +82,8 @@ class Server(BaseApplication):
     def listens(self, master: Arbiter) -> None:
         """Say where the data is, and let others at a socket in the file system."""
         master.log.info("The instance folder is %s", self.instance)
+        for sentence in risks(self.settings):
+            master.log.warning("%s", sentence)
         if self.bind.startswith("unix:"):
             os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
         self.when_ready(self.settings)

@@ -1,12 +1,15 @@
 """What is checked before ``serve`` listens, so that what cannot work is said in a sentence."""
 
 import errno
+import ipaddress
 import os
 import socket
 import ssl
 import stat
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import SettingError
 
@@ -29,6 +32,30 @@ def check_address(bind: str) -> None:
     if error:
         meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
         raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
+
+
+def risks(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a careful operator would not serve with, as sentences for the log."""
+    if not (is_local(settings["BIND"]) or settings["CERTFILE"] or settings["PROXIES"]):
+        yield (
+            "Passwords can be read on the way: others reach this address, and it has no TLS."
+            " Set CERTFILE and KEYFILE, or PROXIES where a reverse proxy has TLS."
+        )
+    if os.geteuid() == 0:
+        yield "This is root, whose rights the server does not need; give it an account of its own."
+
+
+def is_local(bind: str) -> bool:
+    """Return True for an address that can be reached from this machine only."""
+    if bind.startswith("unix:"):
+        return True
+    host = bind.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refusal(bind: str) -> OSError | None:

@@ -1,13 +1,12 @@
 """The first account, on a first start."""
 
-import ipaddress
-
 import click
 from flask import Flask
 
 from ..accounts.passwords import generate_secret
 from ..accounts.service import Accounts, Role
 from ..services import NAME
+from .checks import is_local
 
 FIRST_ACCOUNT = "admin"
 HOW_TO_ADD = f"deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
@@ -43,19 +42,6 @@ def announce(app: Flask) -> None:
     click.echo(f"The instance folder is {app.instance_path}.", err=True)
     if not app.extensions[NAME].accounts.exist():
         click.echo(f"There is no account yet, so nobody can log in. Make one:\n    {HOW_TO_ADD}", err=True)
-
-
-def is_local(bind: str) -> bool:
-    """Return True for an address that can be reached from this machine only."""
-    if bind.startswith("unix:"):
-        return True
-    host = bind.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _curl(bind: str, tls: bool) -> tuple[str, str]:

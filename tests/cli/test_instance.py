@@ -1,7 +1,7 @@
 """Which folder a command works on: none is made by mistake, and root leaves no file that its account cannot read."""
 
 import os
-import subprocess
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -128,23 +128,48 @@ def owned(tmp_path):
         yield path
 
 
+def forked(function, *arguments):
+    """Call it in a process of its own, which may give up root's rights; return what it returned."""
+    readable, writable = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            os.write(writable, pickle.dumps(function(*arguments)))
+        finally:
+            os._exit(0)
+    os.close(writable)
+    with open(readable, "rb") as file:
+        answer = file.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(answer)
+
+
+def as_roots_command(folder, *arguments, **options):
+    def run():
+        result = invoke(folder, *arguments, **options)
+        return result.exit_code, result.output, {*os.getresuid(), *os.getresgid()}
+
+    return forked(run)
+
+
 def owners(folder):
     return {path.stat().st_uid for path in folder.rglob("*")}
 
 
 @as_root
 def test_what_root_makes_belongs_to_the_account(owned):
-    assert invoke(owned, "account", "add", "alice", "--role", "master-operator").exit_code == 0
-    assert invoke(owned, "import", "-", input=LINE).stdout == "1 imported, 0 already there, 0 refused\n"
-    assert invoke(owned, "account", "set-password", "alice").exit_code == 0
-    assert invoke(owned, "verify").exit_code == 0
+    acts_as = {ACCOUNT}
+    for command in (("account", "add", "alice", "--role", "master-operator"), ("account", "set-password", "alice")):
+        status, _, ids = as_roots_command(owned, *command)
+        assert (status, ids) == (0, acts_as)
+    printed = "1 imported, 0 already there, 0 refused\n"
+    assert as_roots_command(owned, "import", "-", input=LINE) == (0, printed, acts_as)
+    assert as_roots_command(owned, "verify")[0] == 0
     assert owners(owned) == {ACCOUNT}
-    assert (os.geteuid(), os.getegid()) == (0, 0)
 
 
 @as_root
 def test_a_folder_that_root_makes_belongs_to_who_has_the_one_above(owned):
-    assert invoke(owned / "new", "account", "add", "alice", "--role", "operator").exit_code == 0
+    assert as_roots_command(owned / "new", "account", "add", "alice", "--role", "operator")[0] == 0
     assert owners(owned) == {ACCOUNT}
 
 
@@ -152,10 +177,37 @@ def test_a_folder_that_root_makes_belongs_to_who_has_the_one_above(owned):
 def test_roots_own_files_are_read_and_written_as_root(owned, tmp_path):
     tmp_path.chmod(0o700)
     (tmp_path / "in").write_text(LINE)
-    invoke(owned, "account", "add", "alice", "--role", "operator")
-    assert invoke(owned, "import", tmp_path / "in").exit_code == 0
-    assert invoke(owned, "export", tmp_path / "out").exit_code == 0
+    as_roots_command(owned, "account", "add", "alice", "--role", "operator")
+    assert as_roots_command(owned, "import", tmp_path / "in")[0] == 0
+    assert as_roots_command(owned, "export", tmp_path / "out")[0] == 0
     assert (tmp_path / "out").read_text() == LINE and (tmp_path / "out").stat().st_uid == 0
+
+
+@as_root
+@pytest.mark.parametrize("command", [("account", "list"), ("settings",)], ids=" ".join)
+def test_the_config_of_an_account_gets_no_rights_of_root(owned, command):
+    as_roots_command(owned, "account", "add", "alice", "--role", "operator")
+    tried = owned / "tried"
+    text = f"import os\ntry:\n    os.seteuid(0)\nexcept OSError:\n    open({str(tried)!r}, 'w').close()\n"
+    (owned / "config.py").write_text(text)
+    os.chown(owned / "config.py", ACCOUNT, ACCOUNT)
+    assert as_roots_command(owned, *command)[0] == 0
+    assert tried.stat().st_uid == ACCOUNT
+
+
+@as_root
+def test_another_account_neither_runs_the_config_nor_uses_the_folder(owned):
+    as_roots_command(owned, "account", "add", "alice", "--role", "operator")
+    (owned / "config.py").write_text("raise SystemExit('it was run')")
+    for path in (owned, owned / "config.py"):
+        os.chmod(path, 0o755)
+
+    def as_a_third(*command):
+        os.setresuid(ACCOUNT + 1, ACCOUNT + 1, ACCOUNT + 1)
+        return invoke(owned, *command).output
+
+    for command in (("account", "list"), ("settings",), ("serve",)):
+        assert "belongs to the account 12345; run this as that account" in forked(as_a_third, *command)
 
 
 @as_root
@@ -164,13 +216,42 @@ def test_a_server_as_root_is_refused_there(owned):
         create_app(owned)
 
 
-@as_root
-def test_what_lasts_cannot_become_root_again(owned):
-    program = (
-        "import os; from pathlib import Path; from deploymetrics.config.instance import as_owner, stay_owner\n"
-        f"with as_owner(Path({str(owned)!r})):\n    stay_owner()\n"
-        "print(os.getresuid(), os.getresgid())\n"
-        "try: os.seteuid(0)\nexcept PermissionError: print('no')\n"
-    )
-    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert shown == f"{(ACCOUNT,) * 3} {(ACCOUNT,) * 3}\nno\n"
+# --- files that others could read or write
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o622, 0o620, 0o602])
+def test_a_config_that_others_may_write_is_not_run(tmp_path, mode):
+    create_app(tmp_path)
+    (tmp_path / "config.py").write_text("raise SystemExit('it was run')")
+    (tmp_path / "config.py").chmod(mode)
+    for command in (("account", "list"), ("settings",)):
+        result = invoke(tmp_path, *command)
+        assert result.exit_code == 1 and "config.py may be written by others, and is not run" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "sentence"),
+    [
+        ("secret_key", 0o644, "secret_key may be read by others"),
+        ("secret_key", 0o640, "secret_key may be read by others"),
+        ("data", 0o755, "data may be read by others"),
+        ("data", 0o701, "data may be read by others"),
+        (".", 0o707, "may be written by everyone"),
+    ],
+)
+def test_what_must_be_private_is_not_taken_otherwise(tmp_path, name, mode, sentence):
+    folder = tmp_path / "instance"
+    create_app(folder)
+    (folder / name).chmod(mode)
+    result = invoke(folder, "account", "list")
+    assert result.exit_code == 1 and sentence in result.output
+
+
+def test_a_file_env_of_the_working_folder_chooses_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("dotenv")
+    (tmp_path / ".env").write_text(f"DEPLOYMETRICS_INSTANCE={tmp_path / 'theirs'}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    create_app(tmp_path / "theirs")
+    result = CliRunner().invoke(main, ["settings"], env={"DEPLOYMETRICS_INSTANCE": None})
+    assert "theirs" not in result.output

@@ -240,6 +240,7 @@ def test_a_key_that_is_set_is_not_generated(instance, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
 def test_a_damaged_key_stops_the_start(instance, content):
     (instance / "secret_key").write_bytes(content)
+    (instance / "secret_key").chmod(0o600)
     with pytest.raises(SettingError, match="SECRET_KEY"):
         create_app(instance)
 
