@@ -23,7 +23,9 @@ from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, urls
+from .http.reading import Reads
 from .http.requests import Request
+from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
 from .services import NAME, Services
 from .storage import Retention, open_storage
@@ -35,9 +37,22 @@ __version__ = VERSION
 
 
 class Application(Flask):
-    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host."""
+    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host.
+
+    Reads that need nothing of Flask go the short way.
+    """
 
     request_class = Request
+    reads: Reads
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer a request, as a WSGI application."""
+        short_way = self.reads.answer(environ)
+        return short_way(environ, start_response) if short_way else super().wsgi_app(environ, start_response)
+
+    def make_response(self, rv: Any) -> flask.Response:
+        """Return what a view or an error handler returned as a response of Flask."""
+        return FlaskResponse(rv) if isinstance(rv, Response) else super().make_response(rv)
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
         """Return what finds the view of a request, by its path alone."""
@@ -88,6 +103,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
+    app.reads = Reads(app, services.service, services.credentials)
     return app
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from both_ways import BothWays
 from compiled import compile_once
 from filesystems import FILE_SYSTEMS, folder_on
 from storekit import BACKENDS, THINGS, open_files
@@ -131,7 +132,10 @@ def app_settings():
 
 @pytest.fixture
 def app(tmp_path, clock, app_settings):
-    return create_app(tmp_path / "instance", app_settings, clock)
+    """An application whose reads are compared with what Flask alone would answer."""
+    app = create_app(tmp_path / "instance", app_settings, clock)
+    app.reads = BothWays(app)
+    return app
 
 
 @pytest.fixture

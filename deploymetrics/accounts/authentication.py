@@ -58,6 +58,10 @@ class Credentials:
             account = account or other
         return account
 
+    def remembered(self, authorization: str) -> Account | None:
+        """Return the Account of an Authorization header that was right not long ago; None where it is to be checked."""
+        return self._remembered(self._digest(authorization))
+
     def check_password(self, name: str, password: str, address: str) -> Account:
         """Return the Account of a name and password; raises as ``account_of`` does.
 

@@ -69,9 +69,9 @@ def public(view: View) -> View:
     return view
 
 
-def roles_of(endpoint: str) -> Roles:
+def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
     """Return the roles that may call an endpoint: ANYONE, or a set; master operators where it does not say."""
-    roles: Roles = getattr(current_app.view_functions[endpoint], "roles", MASTER_OPERATORS)
+    roles: Roles = getattr((app or current_app).view_functions[endpoint], "roles", MASTER_OPERATORS)
     return roles
 
 
@@ -111,11 +111,16 @@ def check_access() -> None:
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
-    req.environ["REMOTE_USER"] = account.name  # for the access log
-    if account.role not in roles:
-        raise Forbidden(_needed(roles), code="role-required")
+    check_account(account, roles, req)
     if is_sent_by_itself(req.environ):
         check_same_site()
+
+
+def check_account(account: Account, roles: Roles, req: flask.Request) -> None:
+    """Raise Forbidden unless the account is one of those that may do this, and note it for the access log."""
+    req.environ["REMOTE_USER"] = account.name
+    if account.role not in roles:
+        raise Forbidden(_needed(roles), code="role-required")
 
 
 def _roles_of_request(req: flask.Request) -> Roles:

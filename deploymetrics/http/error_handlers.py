@@ -5,14 +5,15 @@ from contextlib import suppress
 
 from flask import Flask, current_app, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
 from .page_headers import PAGE_HEADERS
-from .responses import problem_response
+from .responses import Response, problem_response
 from .urls import in_api
 
 _DRAINED = 2**24
+Answer = Response | PageResponse
 
 
 def init_app(app: Flask) -> None:
@@ -22,7 +23,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, answer_bug)
 
 
-def answer_error(error: errors.DeploymetricsError) -> Response:
+def answer_error(error: errors.DeploymetricsError) -> Answer:
     """Return the answer to one of the project's own errors; those of the server are logged with what they say."""
     if error.status < 500:
         return _answer(error)
@@ -30,7 +31,7 @@ def answer_error(error: errors.DeploymetricsError) -> Response:
     return _answer(error, request_id)
 
 
-def answer_http_exception(error: HTTPException) -> HTTPException | Response:
+def answer_http_exception(error: HTTPException) -> HTTPException | Answer:
     """Return the answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
     if error.code is None or error.code < 400:
         return error
@@ -43,7 +44,7 @@ def answer_http_exception(error: HTTPException) -> HTTPException | Response:
     return _answer(ours)
 
 
-def answer_bug(error: Exception) -> Response:
+def answer_bug(error: Exception) -> Answer:
     """Return the answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
     return _answer(errors.DeploymetricsError(), log(error, "unexpected error"))
 
@@ -73,7 +74,7 @@ def _drain() -> None:
                 left -= len(data)
 
 
-def _answer(error: errors.DeploymetricsError, request_id: str | None = None) -> Response:
+def _answer(error: errors.DeploymetricsError, request_id: str | None = None) -> Answer:
     if error.code != "broken-body":  # of which nothing more is to come
         _drain()
     if in_api():

@@ -1,6 +1,7 @@
 """Answers in both formats: one document, the list, the history, and problems.
 
-Each function answers the current request. Those for reading evaluate its precondition first.
+Each function answers the current request, or the one that it is given. Those for reading evaluate its precondition
+first.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode
 import flask
 import msgspec
 from werkzeug.datastructures import Headers
+from werkzeug.http import HTTP_STATUS_CODES
 
 from ..clock import Clock, as_http_date, as_precise, from_precise
 from ..documents.precondition import ANY, is_unmodified
@@ -35,15 +37,36 @@ _DATE = Clock()
 #: What no ETag can name.
 _NO_REVISION = '"'
 _PAGING = ("output", "limit")
+_STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
 
 
-class Response(flask.Response):
+class Response:
     """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
+
+    def __init__(self, body: Iterable[bytes], headers: dict[str, str], status: int = 200) -> None:
+        self.body = body
+        self.headers = headers
+        self.status = status
+        #: Beside ``headers``, where those may have a Link already.
+        self.links: tuple[str, ...] = ()
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return all header fields."""
+        return [*self.headers.items(), *(("Link", link) for link in self.links)]
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Answer as a WSGI application."""
+        start_response(_STATUS_LINES[self.status], self.fields())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.body
+
+
+class FlaskResponse(flask.Response):
+    """A Response for Flask, whose hooks may add headers."""
 
     default_mimetype = None
 
-    def __init__(self, body: Iterable[bytes], headers: dict[str, str], status: int = 200) -> None:
-        super().__init__(body, status, Headers(headers))
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body, response.status, Headers(response.fields()))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer as a WSGI application."""
@@ -55,12 +78,12 @@ def _whole(body: bytes, content_type: str, headers: dict[str, str], status: int 
     return Response([body], {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}, status)
 
 
-def document_response(item: Item, before: Callable[[], str]) -> Response:
+def document_response(item: Item, before: Callable[[], str], request: Request | None = None) -> Response:
     """Return one document, or 304 where the client has it; ``before`` returns when the version before it was written.
 
     Raises PreconditionFailed.
     """
-    request = current_request()
+    request = request or current_request()
     headers = _headers(request, item.revision, item.changed_at)
     if _client_has(request, item.revision, item.changed_at, before):
         return Response([], headers, 304)
@@ -80,12 +103,12 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
     return _described(request, _whole(body, "application/xml", headers))
 
 
-def list_response(listing: Listing, following: str | None = None) -> Response:
+def list_response(listing: Listing, following: str | None = None, request: Request | None = None) -> Response:
     """Return the documents of a Listing; 304 where the client has it. Raises PreconditionFailed.
 
     ``following`` is the tag after which the next page begins, if this is one.
     """
-    request = current_request()
+    request = request or current_request()
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
         headers |= _damaged(listing.damaged)
@@ -214,7 +237,7 @@ def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxm
 
 def _described(request: Request, response: Response) -> Response:
     """Return the response with a Link to the schema: the name that stands in the XML leads nowhere by itself."""
-    response.headers.add("Link", f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"')
+    response.links = (f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"',)
     return response
 
 
