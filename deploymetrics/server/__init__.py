@@ -12,6 +12,7 @@ from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
 from ..config.instance import check_exists
 from ..errors import SettingError
+from . import limits
 from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication
 from .worker import SIGNALS, forget
@@ -21,13 +22,13 @@ SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
     "worker_class": "deploymetrics.server.worker.FairThreadWorker",
     "logger_class": "deploymetrics.server.log.Log",
-    "keepalive": 75,  # longer than the 60 s for which nginx keeps an idle connection: never closed under a request
+    "keepalive": limits.KEEP_SECONDS,
     "timeout": 60,  # a worker that does not answer its master for this long is replaced
     "graceful_timeout": 30,
-    "worker_connections": 1000,
-    "limit_request_line": 4094,
-    "limit_request_fields": 64,
-    "limit_request_field_size": 8190,
+    "worker_connections": limits.CONNECTIONS,
+    "limit_request_line": limits.REQUEST_LINE,
+    "limit_request_fields": limits.HEADER_FIELDS,
+    "limit_request_field_size": limits.HEADER_FIELD,
     "accesslog": "-",
     "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account

@@ -21,22 +21,48 @@ if TYPE_CHECKING:
     class Logger(_Untyped):
         """The log and the access log."""
 
-    class TConn(_Untyped):
-        """A connection."""
+    class Unreader(_Untyped):
+        """What a parser reads from."""
+
+    class ChunkedReader(_Untyped):
+        """Reads a body in chunks."""
+
+    class Request(_Untyped):
+        """A request, parsed from an Unreader."""
+
+    class NoMoreData(Exception):
+        """What is parsed ends too early; ``buf`` has it."""
+
+        buf: bytes | None
+
+    class LimitRequestHeaders(Exception):
+        """The header fields are too many or too large."""
 
     class ThreadWorker(_Untyped):
         """A worker process with threads."""
 
     def ssl_context(conf: Any) -> ssl.SSLContext: ...
 
-    def write_nonblock(sock: Any, data: bytes) -> None: ...
-
 else:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
     from gunicorn.glogging import Logger
+    from gunicorn.http.body import ChunkedReader
+    from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
+    from gunicorn.http.message import Request
+    from gunicorn.http.unreader import Unreader
     from gunicorn.sock import ssl_context
-    from gunicorn.util import write_nonblock
-    from gunicorn.workers.gthread import TConn, ThreadWorker
+    from gunicorn.workers.gthread import ThreadWorker
 
-__all__ = ["Arbiter", "BaseApplication", "Logger", "TConn", "ThreadWorker", "ssl_context", "write_nonblock"]
+__all__ = [
+    "Arbiter",
+    "BaseApplication",
+    "ChunkedReader",
+    "LimitRequestHeaders",
+    "Logger",
+    "NoMoreData",
+    "Request",
+    "ThreadWorker",
+    "Unreader",
+    "ssl_context",
+]

@@ -1,7 +1,6 @@
 """What the server refuses by itself, before the application sees a request: answered as a problem document too."""
 
 import secrets
-from typing import Any
 
 import msgspec
 
@@ -21,12 +20,12 @@ _SAID = {
 class StatusReader:
     """Stands in for the socket while gunicorn answers, to learn the status: the answer is given in another form."""
 
-    def __init__(self, sock: Any) -> None:
-        self._sock = sock
+    def __init__(self) -> None:
         self.status = 500
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+    def gettimeout(self) -> float:
+        """Return 0, as a socket that never blocks."""
+        return 0.0
 
     def sendall(self, data: bytes) -> None:
         """Keep the status of what would have been sent."""

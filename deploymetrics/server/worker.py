@@ -1,27 +1,26 @@
-"""gunicorn's threaded worker, made to share connections fairly with the other workers.
+"""gunicorn's threaded worker, in which no client holds a thread, and which shares connections fairly with the others.
+
+Its poller reads and sends for all connections (``connection.py``); a thread gets what was sent only when it is whole,
+and answers it. So a client that is slow or silent costs memory for a while, which is bounded, and no thread. What is
+not HTTP is refused in the form of all other errors.
 
 All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
 alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
 worker that has more connections than another one steps back for a moment, so that the other takes the new one.
-
-No client holds a thread by doing nothing: a new connection waits in the poller until it sends, one that falls silent in
-the middle is given up, and one that is to be closed is not waited for (gunicorn waits two seconds for each, in the
-thread that takes new ones). What is not HTTP is refused in the form of all other errors.
 """
 
 import mmap
-import selectors
 import signal
-import socket
 import ssl
-import struct
 import time
 from array import array
-from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from .gunicorn import TConn, ThreadWorker, ssl_context, write_nonblock
+from . import limits
+from .connection import OVER, READY, Connection
+from .gunicorn import ThreadWorker, ssl_context
 from .protocol_errors import StatusReader, refusal
 
 SLOTS = 256
@@ -29,6 +28,7 @@ GONE = -1
 # Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
 STEP_BACK_SECONDS = 0.0005
 STEPS = 4
+SWEEP_SECONDS = 0.5
 #: What a worker does something about. Whoever starts it may hold them off until it can.
 SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal.SIGUSR1}
 
@@ -42,45 +42,31 @@ def forget(worker: ThreadWorker) -> None:
     _counts[worker.age % SLOTS] = GONE
 
 
-class TLSSocket(ssl.SSLSocket):
-    """Waits ``longest`` seconds only where it is to block.
-
-    Python tries again what the kernel's timeout has ended, in the handshake too.
-    """
-
-    longest: float
-
-    def settimeout(self, value: float | None) -> None:
-        super().settimeout(self.longest if value is None else value)
-
-    def setblocking(self, flag: bool) -> None:
-        self.settimeout(None if flag else 0.0)
-
-
 class FairThreadWorker(ThreadWorker):
-    """See the module. The seconds count from the last byte, so a slow client is served."""
-
-    receive_seconds = 10
-    send_seconds = 30
-    linger_seconds = 2
+    """See the module."""
 
     def init_process(self) -> None:
         self.stepped_back = 0
-        self.lingering: deque[TConn] = deque()
-        if self.cfg.is_ssl:
-            self._make_tls_context()
+        self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
+        self.held = 0
+        self.next_sweep = 0.0
+        self.tls: ssl.SSLContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self.capacity = min(limits.connections(), self.cfg.worker_connections)
+        self.worker_connections = self.capacity + 1  # where it stops taking connections: when all are being answered
         self._publish_count()
         super().init_process()
 
-    def _make_tls_context(self) -> None:
-        """Make the TLS context once; gunicorn reads certificate and key for each connection."""
-        context = ssl_context(self.cfg)
-        context.sslsocket_class = type("Socket", (TLSSocket,), {"longest": self.receive_seconds})
-        self.cfg.set("ssl_context", lambda conf, default: context)
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        settings = getattr(self.app, "settings", None) or getattr(self.wsgi, "config", {})
+        self.largest_body = limits.largest_body(settings.get("MAX_BODY_BYTES", 2**20))
+        self.may_hold = max(limits.HELD, self.largest_body + limits.HELD // 4)
 
     def init_signals(self) -> None:
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    # --- New connections
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, unless another worker has fewer and may take it."""
@@ -91,83 +77,116 @@ class FairThreadWorker(ThreadWorker):
             time.sleep(STEP_BACK_SECONDS)
             return  # the socket stays readable: asked again, if nobody took it
         self.stepped_back = 0
+        if self.nr_conns >= self.capacity:
+            self._end_one()
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self.receive_seconds))
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.send_seconds))
-        self._await_first_byte(TConn(self.cfg, client, address, listener.getsockname()))
+        except OSError as error:  # no descriptor or no memory is left
+            self.log.warning("A new connection is not taken: %s", error.strerror)
+            self._end_one()
+            return
         self.nr_conns += 1
+        try:
+            conn = Connection(self.cfg, client, address, listener.getsockname(), self.tls, self.largest_body)
+        except OSError:  # the client was faster
+            self.nr_conns -= 1
+            client.close()
+            return
+        self._go_on(conn)
         self._publish_count()
 
-    def _await_first_byte(self, conn: TConn) -> None:
-        conn.timeout = time.monotonic() + self.receive_seconds
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+    # --- Connections that the poller looks after
+
+    def _wait_for(self, conn: Connection, wanted: int) -> None:
+        """Have the poller wait for what is ``wanted``, or a thread answer the request, or end the connection."""
+        before = self.waiting.get(conn)
+        if wanted in (READY, OVER):
+            if before is not None:
+                del self.waiting[conn]
+                self.poller.unregister(conn.wire)
+            if wanted == READY:
+                self.enqueue_req(conn)
+            else:
+                self._close(conn)
+        elif wanted != before:
+            if before is None:
+                self.poller.register(conn.wire, wanted, partial(self._on_event, conn))
+            else:
+                self.poller.modify(conn.wire, wanted, partial(self._on_event, conn))
+            self.waiting[conn] = wanted
+
+    def _on_event(self, conn: Connection, _: Any) -> None:
+        if conn in self.waiting:  # else it was ended for another one of the same round
+            self._go_on(conn)
+
+    def _go_on(self, conn: Connection) -> None:
+        """Have a connection do what it can; of all of them, whichever holds most ends where they hold too much."""
+        wanted, held = conn.advance(), conn.held
+        self.held += held - conn.counted
+        conn.counted = held
+        self._wait_for(conn, wanted)
+        while self.held > self.may_hold and self.waiting:
+            self._wait_for(max(self.waiting, key=lambda conn: conn.counted), OVER)
+
+    def _end_one(self) -> None:
+        """End the connection that has been idle longest, or, where none is, the one that has been busy sending so."""
+        if self.waiting:
+            self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
+
+    def _close(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+        self.held -= conn.counted
+        with suppress(OSError):
+            conn.wire.close()
+
+    def murder_pending(self) -> None:
+        """End the connections whose time is over; gunicorn asks for this once a second at least."""
+        now = time.monotonic()
+        if now >= self.next_sweep:
+            self.next_sweep = now + SWEEP_SECONDS
+            for conn in [conn for conn in self.waiting if conn.deadline <= now]:
+                self._wait_for(conn, OVER)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """End all connections where the worker stops and its time is over."""
+        if force:
+            for conn in list(self.waiting):
+                self._wait_for(conn, OVER)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Wait no longer than this for a client that may be about to send, when the worker stops."""
+        for conn in self.waiting:
+            if conn.is_idle:
+                conn.deadline = min(conn.deadline, deadline)
+
+    # --- Requests that a thread answers
+
+    def handle(self, conn: Connection) -> Any:
+        """Answer a request, and return True if the connection is kept."""
+        try:
+            return super().handle(conn)
+        finally:
+            with suppress(OSError, ValueError):
+                conn.sock.flush()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
-        reader = StatusReader(client)
+        reader = StatusReader()
         super().handle_error(req, reader, addr, exc)
         answer, request_id = refusal(reader.status)
         if request_id:
             self.log.error("%s: the error above", request_id)
-        try:
-            write_nonblock(client, answer)
-        except OSError as error:
-            self.log.debug("The refusal was not sent: %s", error)
+        with suppress(OSError):
+            client.sendall(answer)
 
-    def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Keep the connection, or let it linger: closed with bytes unread, it would be reset, and the answer lost."""
-        if fs.cancelled() or fs.exception() or fs.result() is not False:
-            super().finish_request(conn, fs)
-            return
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
-            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
-        except (OSError, ValueError, KeyError):  # the client was faster
-            self._end(conn)
-            return
-        conn.timeout = time.monotonic() + self.linger_seconds
-        self.lingering.append(conn)
-
-    def murder_pending(self) -> None:
-        """Close the connections whose time is over; gunicorn asks for this once a second at least."""
-        super().murder_pending()
-        while self.lingering and self.lingering[0].timeout <= time.monotonic():
-            self._end_lingering(self.lingering[0])
-
-    def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for new connections than for kept ones when the worker stops."""
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
-
-    def _discard(self, conn: TConn, sock: socket.socket) -> None:
-        try:
-            if sock.recv(2**16):
-                return
-        except BlockingIOError:
-            return
-        except OSError:
-            pass
-        self._end_lingering(conn)
-
-    def _end_lingering(self, conn: TConn) -> None:
-        self.lingering.remove(conn)
-        self.poller.unregister(conn.sock)
-        self._end(conn)
-
-    def _end(self, conn: TConn) -> None:
-        self.nr_conns -= 1
-        conn.close()
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        """Go on with a connection that a thread is done with."""
+        conn.answered(not fs.cancelled() and fs.exception() is None and fs.result() is True)
+        self._go_on(conn)
+        if not self.alive:
+            self._cap_keepalive(time.monotonic() + limits.STOP_SECONDS)
 
     def _publish_count(self) -> None:
         _counts[self.age % SLOTS] = self.nr_conns
-
-
-def _timeval(seconds: int) -> bytes:
-    """Return the kernel's form of a time: seconds and microseconds."""
-    return struct.pack("@ll", seconds, 0)

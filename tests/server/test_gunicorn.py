@@ -10,29 +10,51 @@ import pytest
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.sock import ssl_context, ssl_wrap_socket
-from gunicorn.util import write_error, write_nonblock
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.message import Message, Request
+from gunicorn.http.unreader import Unreader
+from gunicorn.http.wsgi import Response, create
+from gunicorn.sock import ssl_context
+from gunicorn.util import close_graceful, write, write_error, write_nonblock
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
 from deploymetrics import server
+from deploymetrics.server.connection import Incoming
 from deploymetrics.server.log import Log
 from deploymetrics.server.worker import FairThreadWorker
 
-OURS = {server.Master: Arbiter, server.Server: BaseApplication, Log: Logger, FairThreadWorker: ThreadWorker}
+OURS = {
+    server.Master: Arbiter,
+    server.Server: BaseApplication,
+    Log: Logger,
+    FairThreadWorker: ThreadWorker,
+    Incoming: Unreader,
+}
 #: Not overridden, but what they do in which order is part of what ours does.
 RELIED_ON = (
     Arbiter.start,
     Worker.init_process,
-    ThreadWorker.handle,
-    ThreadWorker.murder_keepalived,
-    ThreadWorker.on_pending_socket_readable,
+    ThreadWorker._keepalive_after,
+    ThreadWorker.enqueue_req,
+    ThreadWorker.handle_request,
     ThreadWorker.run,
-    TConn.__init__,
-    TConn.init,
-    TConn.close,
+    ThreadWorker.set_accept_enabled,
+    Message.__init__,
+    Message.set_body_reader,
+    Request.parse,
+    Unreader.read,
+    Unreader.take_buffered,
+    Body.read,
+    ChunkedReader.parse_chunk_size,
+    ChunkedReader.parse_chunked,
+    ChunkedReader.parse_trailers,
+    LengthReader.read,
+    Response.sendfile,
+    create,
+    close_graceful,
     ssl_context,
-    ssl_wrap_socket,
+    write,
     write_error,
     write_nonblock,
 )
@@ -47,25 +69,41 @@ HASHES = {
     "BaseApplication.load": "e2d1c6bb2526a2a5",
     "BaseApplication.load_config": "e6dd967d56d4aeb8",
     "BaseApplication.run": "4fcc52f6dfc0c8b9",
+    "Body.read": "c7bdfdd1c2c36fb2",
+    "ChunkedReader.parse_chunk_size": "997c6693156b4f8a",
+    "ChunkedReader.parse_chunked": "ce85cf226da0bbe5",
+    "ChunkedReader.parse_trailers": "c2e578afedad3a17",
+    "LengthReader.read": "be99a0aa587fc555",
     "Logger.access": "45fce61c353b69b2",
     "Logger.setup": "17c79acdddea07c6",
-    "TConn.__init__": "c8763d7c65974e1b",
-    "TConn.close": "6d1c334ed1979fcb",
-    "TConn.init": "5ff3d4ba451cfdf3",
+    "Message.__init__": "14b64a40f29fd0c4",
+    "Message.set_body_reader": "e3ba33f5ac7ca542",
+    "Request.parse": "34c084607ae12d4f",
+    "Response.sendfile": "417ea65fb9a19f5b",
     "ThreadWorker._cap_keepalive": "745c8ac37108c74d",
+    "ThreadWorker._keepalive_after": "4ebdbbc8bf5aafa5",
     "ThreadWorker.accept": "f8dcead3dce5c851",
+    "ThreadWorker.enqueue_req": "c9f428953d24acef",
     "ThreadWorker.finish_request": "616e7bb15a009ff7",
     "ThreadWorker.handle": "ca85c9be3df75da4",
+    "ThreadWorker.handle_request": "6d0de5b919102efc",
     "ThreadWorker.init_process": "e4fc63a1a68e4f48",
     "ThreadWorker.murder_keepalived": "4459960c4ccc36d4",
     "ThreadWorker.murder_pending": "7bf11f46454296e1",
-    "ThreadWorker.on_pending_socket_readable": "2475f7087832c086",
     "ThreadWorker.run": "f92c7394d85715a4",
+    "ThreadWorker.set_accept_enabled": "140150ebfd3cae34",
+    "Unreader.__init__": "6219181af6ef67df",
+    "Unreader.chunk": "29e0525ac3c7022c",
+    "Unreader.read": "cbfeead6687ff48b",
+    "Unreader.take_buffered": "89cef5e60e6f09e1",
     "Worker.handle_error": "75426448389bbac9",
     "Worker.init_process": "114caccd7a0e3c21",
     "Worker.init_signals": "65442e0602b05f37",
+    "Worker.load_wsgi": "18b02fc35e964f2b",
+    "close_graceful": "0e5925bfc017bc4e",
+    "create": "2c35d4a2dc629ede",
     "ssl_context": "069b9e2751d0b762",
-    "ssl_wrap_socket": "f240092e58c65afe",
+    "write": "cd995031295fd782",
     "write_error": "bd0143a03c15a2c8",
     "write_nonblock": "d2ff97701c36645e",
 }

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import PASSWORD
-from impatient import Worker
 from problems import assert_problem
-from serving import Served, make_certificate, wait_for
+from serving import BIN, Served, make_certificate, wait_for
 
 from deploymetrics import create_app, server
 from deploymetrics.accounts.service import Role
+from deploymetrics.server import limits
 from deploymetrics.server.worker import FairThreadWorker
 
 MASTER = ("master", PASSWORD)
@@ -27,12 +27,17 @@ LARGE = 2**20 - 2
 SOON = 20
 
 
-def impatient_server(folder, *options):
-    """A server with one thread, so that whoever holds it holds all, and little patience."""
+def impatient_server(folder, *options, limit=1024):
+    """A server with one thread, so that whoever holds it holds all, little patience, and so many descriptors."""
     accounts = create_app(folder / "instance").extensions["deploymetrics"].accounts
     accounts.add(MASTER[0], Role.MASTER_OPERATOR, MASTER[1])
     command = (
-        "gunicorn",
+        "/usr/bin/env",
+        "bash",
+        "-c",
+        f'ulimit -n {limit}; exec "$@"',
+        "bash",
+        str(BIN / "gunicorn"),
         "wsgi:app",
         "--worker-class",
         "impatient.Worker",
@@ -99,8 +104,7 @@ UNFINISHED = {
 
 def test_the_served_worker_gives_up_on_silent_clients():
     assert server.SETTINGS["worker_class"] == f"{FairThreadWorker.__module__}.{FairThreadWorker.__name__}"
-    assert issubclass(Worker, FairThreadWorker)
-    assert 0 < FairThreadWorker.receive_seconds <= 10 and 0 < FairThreadWorker.send_seconds <= 30
+    assert 0 < limits.RECEIVE_SECONDS <= 10 and 0 < limits.SEND_SECONDS <= 30
 
 
 @pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
@@ -133,6 +137,34 @@ def test_nor_does_a_handshake(secure, begun):
     with connected(secure) as client:
         client.sendall(begun)
         assert requests.get(f"{secure.url}/openapi.json", timeout=SOON, verify=secure.certificate).ok
+
+
+@pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)
+def test_who_drips_is_given_up_and_holds_up_nobody(one, secure, begun):
+    """A byte now and then moves no deadline."""
+    trusted = ssl.create_default_context(cafile=secure.certificate)
+    with connected(one) as plain, connected(secure) as client:
+        wrapped = trusted.wrap_socket(client, server_hostname="127.0.0.1")
+        for each in (plain, wrapped):
+            each.sendall(begun)
+        served = 0
+        while not (is_gone(plain) and is_gone(wrapped)):
+            assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+            served += 1
+        assert served > 3
+        wrapped.close()
+
+
+def is_gone(client):
+    """Send a byte, as long as the other side takes one; True once it does not."""
+    try:
+        client.sendall(b"1")
+        client.settimeout(0.05)
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def test_large_bodies_over_a_kept_connection_with_tls(secure):
@@ -203,6 +235,36 @@ def test_who_sends_two_mebibytes_reads_the_refusal(one, head, status):
         assert_problem(answer_on(client), status)
         client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert answer_on(client).status_code == 200  # the connection still stands where the next request begins
+
+
+def test_a_body_that_is_far_too_large_is_refused_at_its_head(one):
+    for head in (ANONYMOUS, AUTHORIZED):
+        with connected(one) as client:
+            client.sendall(head + b"Content-Length: 100000000\r\nExpect: 100-continue\r\n\r\n")
+            answer = answer_on(client)
+            assert_problem(answer, 401 if head == ANONYMOUS else 413)
+            assert answer.headers["Connection"] == "close"
+            client.sendall(b"1" * 2**20)  # who sends nevertheless is not reset
+
+
+# --- More connections than there can be
+
+
+def test_more_connections_than_descriptors_end_those_that_are_idle(tmp_path):
+    server = impatient_server(tmp_path, limit=150)
+    try:
+        server.started()
+        kept = []
+        for _ in range(300):
+            kept.append(socket.create_connection(("127.0.0.1", server.port), timeout=SOON))
+            kept[-1].sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert kept[-1].recv(12) == b"HTTP/1.1 200"
+        assert requests.get(f"{server.url}/openapi.json", timeout=SOON).ok
+        assert server.count("Booting worker") == 1 and "Traceback" not in server.log
+        for client in kept:
+            client.close()
+    finally:
+        server.end()
 
 
 # --- What is not HTTP

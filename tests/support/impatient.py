@@ -1,11 +1,8 @@
-"""A worker for test servers that gives up on silent clients sooner than anybody would want."""
+"""A worker for test servers that gives up on slow clients sooner than anybody would want."""
 
-from deploymetrics.server.worker import FairThreadWorker
+from deploymetrics.server import limits
+from deploymetrics.server.worker import FairThreadWorker as Worker
 
+__all__ = ["Worker"]
 
-class Worker(FairThreadWorker):
-    """See the module."""
-
-    receive_seconds = 1
-    send_seconds = 1
-    linger_seconds = 1
+limits.RECEIVE_SECONDS = limits.SEND_SECONDS = 1

@@ -1,0 +1,44 @@
+"""What ``serve`` lets a client have, whoever it is: bytes, seconds and connections; for every server."""
+
+import resource
+
+#: Bytes of the request line, of one header field, and of all of them together; and how many fields.
+REQUEST_LINE = 4094
+HEADER_FIELD = 8190
+HEAD = 2**16
+HEADER_FIELDS = 64
+
+#: Seconds for a handshake and a head together, for a body, and for an answer, of which none may pass without any of it;
+#: one second more for each so many bytes of a body or an answer.
+RECEIVE_SECONDS = 10
+SEND_SECONDS = 30
+BYTES_PER_SECOND = 2**14
+#: Seconds for which a connection is kept; longer than the 60 of nginx, so that none is closed under a request.
+KEEP_SECONDS = 75
+
+#: Seconds for which a worker that stops waits for clients that may be about to send.
+STOP_SECONDS = 2
+
+#: Connections of a worker, of which each needs a file descriptor, and descriptors for all else.
+CONNECTIONS = 1000
+_OTHER_FILES = 100
+
+#: Bytes that a worker holds for connections that are slow in sending or reading; the largest body fits in any case.
+HELD = 2**25
+#: Bytes of one answer that wait for a slow reader without a thread.
+UNSENT = 2**20
+
+
+def largest_body(max_body_bytes: int) -> int:
+    """Return how many bytes of a body are read at most: a form that edits a document is longer than the document."""
+    return 8 * max_body_bytes + 2**16
+
+
+def connections() -> int:
+    """Return how many connections a process can have, after it was allowed as many files as it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(CONNECTIONS, soft - _OTHER_FILES))
