@@ -19,4 +19,4 @@ def harden(response: Response) -> Response:
     return response
 
 
-from . import accounts, documents, editing, filters, history, login, overview  # noqa: E402, F401
+from . import accounts, charts, documents, editing, filters, history, login, overview, plots  # noqa: E402, F401

@@ -17,6 +17,8 @@ PAGES = {
     "table": "/tags/table",
     "pages of plots": "/tags/many?plots=3",
     "tree": "/tags/tree",
+    "plot": "/plot?series=custom/endpoints&series=table/sum([].count)&range=all",
+    "plot of nothing": "/plot?series=custom/nothing",
     "platform": "/tags/platform",
     "hostile": f"/tags/{HOSTILE}",
     "long": f"/tags/{'w' * 64}",

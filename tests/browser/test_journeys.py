@@ -77,6 +77,27 @@ def test_values_under_the_pointer(page, post):
     assert point.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
 
 
+def test_a_plot_by_pointer_and_by_keyboard(page, post):
+    for number in range(5):
+        post("custom", f'{{"a":{number}}}')
+    page.goto("/tags/custom?range=day")
+    page.get_by_role("link", name="a", exact=True).click()
+    assert heading(page) == "a" and page.url.endswith("/plot?series=custom/a&range=day")
+    page.get_by_label("From").fill("2018-01-12T12:00")
+    page.get_by_label("to", exact=True).fill("2018-01-12T12:10")
+    page.get_by_role("button", name="Show", exact=True).click()
+    plot = page.locator("svg.chart:visible")
+    plot.locator("rect").nth(1).hover()
+    shown = "() => [...document.querySelectorAll('.tip')].filter(tip => getComputedStyle(tip).opacity == 1)"
+    assert page.evaluate(f"{shown}.map(tip => tip.textContent)") == ["12 Jan 2018 12:02 ● 1"]
+    page.mouse.move(0, 0)
+    page.get_by_role("button", name="Show", exact=True).focus()
+    page.keyboard.press("Tab")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate(f"{shown}.map(tip => tip.textContent)") == ["12 Jan 2018 12:03 ● 2"]
+
+
 def test_create_change_and_delete(page, services):
     page.get_by_role("link", name="New", exact=True).click()
     page.get_by_label("Tag").fill("custom")

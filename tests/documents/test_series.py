@@ -1,11 +1,12 @@
 """Series over the history: each is one thing's values, whatever a client does with the order of things."""
 
 import json
+import sys
 
 import pytest
 
 from deploymetrics.documents.values.numbers import rounded
-from deploymetrics.documents.values.series import collect, spark
+from deploymetrics.documents.values.series import look_at, measures, over_time, spark
 
 
 @pytest.fixture
@@ -15,9 +16,12 @@ def series(save, services):
     def collected(*versions):
         for metrics in versions:
             save("custom", metrics.encode() if isinstance(metrics, str) else json.dumps(metrics).encode())
-        found = collect(services.service.history("custom").items[::-1])
-        assert not found.cut and len({name for name, _, _ in found.series}) == len(found.series)
-        return {name: [point.text for point in points] for name, points, _ in found.series}
+        items = services.service.history("custom").items[::-1]
+        known = measures(look_at(items))
+        assert not known.cut
+        wanted = [one for one in known.by_name.values() if not one.function]
+        found = over_time(items, wanted, repeated=known.repeated)
+        return {one.name: [point.text for point in one.points] for one in found}
 
     return collected
 
@@ -108,7 +112,7 @@ def test_a_series_is_one_things_values(series, versions, expected):
 )
 def test_numbers_of_any_length(series, text, pages):
     assert series({"a": text}, f'{{"a":{text}}}') == {"a": [text, text]}
-    page = pages.get("/tags/custom").text
+    page = pages.get("/tags/custom?every=1").text
     assert "a: 2 values" in page and "no numbers to plot" not in page and len(page) < 60_000
 
 
@@ -127,8 +131,68 @@ def test_a_number_that_is_gone_says_so(pages, save):
     for metrics in (b'{"errors":7,"n":1}', b'{"n":2}', b'{"n":3}'):
         save("custom", metrics)
     page = pages.get("/tags/custom").text
-    assert "<bdi>errors</bdi> <i>gone since version 2</i>" in page and "<b>7</b>" not in page
-    assert "<bdi>n</bdi> <b>3</b>" in page and page.index("<bdi>n</bdi>") < page.index("<bdi>errors</bdi>")
+    assert "<bdi>errors</bdi></a> <i>gone since version 2</i>" in page and "<b>7</b>" not in page
+    assert "<bdi>n</bdi></a> <b>3</b>" in page and page.index("<bdi>n</bdi>") < page.index("<bdi>errors</bdi>")
+
+
+HOSTS = [{"host": "a", "cpu": 1, "id": 7}, {"host": "b", "cpu": "2.5", "id": 8}, {"host": "c", "cpu": None, "id": 9}]
+
+
+def test_an_array_has_sums_and_means(save, services):
+    for factor in (1, 2):
+        things = [{**thing, "cpu": thing["cpu"] and str(float(thing["cpu"]) * factor)} for thing in HOSTS]
+        save("custom", json.dumps({"hosts": things, "loads": [[1, factor], [5]]}).encode())
+    items = services.service.history("custom").items[::-1]
+    known = measures(look_at(items))
+    columns = [one for one in known.by_name.values() if one.function]
+    found = {one.name: [point.text for point in one.points] for one in over_time(items, columns)}
+    assert found == {
+        "sum(hosts[].cpu)": ["3.5", "7"],
+        "mean(hosts[].cpu)": ["1.75", "3.5"],
+        "min(hosts[].cpu)": ["1", "2"],
+        "max(hosts[].cpu)": ["2.5", "5"],
+        "sum(loads[][])": ["7", "8"],
+        "mean(loads[][])": ["2.33333333333", "2.66666666667"],
+        "min(loads[][])": ["1", "1"],
+        "max(loads[][])": ["5", "5"],
+    }
+
+
+def test_a_sum_beyond_all_numbers_is_drawn_at_the_end_of_the_scale(save, services):
+    save("custom", b"[1e308,1e308,1E999]")
+    items = services.service.history("custom").items
+    known = measures(items)
+    (found,) = over_time(items, [known.by_name["sum([])"]])
+    assert found.points[0].value > 0.999 * sys.float_info.max
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"a": 1, "b": {"c": [A, B, 3, [4]], "é": "7"}},
+        [A, {**B, "n": {"m": 5}}, {"other": 6}],
+        [[1, 2], [3, [4]], []],
+        [{"a\\b": 1, "host": 'x"y'}, {"a\\b": 2, "host": "\u00e9\n"}],
+        5,
+    ],
+)
+def test_what_is_read_from_raw_text_is_what_stands_there(save, services, metrics):
+    """Whole documents are parsed where an object has a key twice; both ways find the same."""
+    save("custom", json.dumps(metrics).encode())
+    items = services.service.history("custom").items
+    every = list(measures(items).by_name.values())
+    assert every and over_time(items, every) == over_time(items, every, repeated=True)
+    assert all(len(one.points) == 1 for one in over_time(items, every))
+
+
+def test_where_a_number_is_missing_there_is_a_gap(save, services):
+    for metrics in (b'{"a":1}', b'{"a":2}', b"{}", b'{"a":3}'):
+        save("custom", metrics)
+    services.service.delete("custom", "bob")
+    save("custom", b'{"a":4}')
+    items = services.service.history("custom").items[::-1]
+    (found,) = over_time(items, list(measures(look_at(items)).by_name.values()))
+    assert [point.text for point in found.points] == ["1", "2", "3", "4"] and found.breaks == {2, 3}
 
 
 def test_the_overview_shows_the_value_of_now(pages, save, services):

@@ -3,7 +3,9 @@
     numbers.py   what counts as a number
     identity.py  which members name the elements of an array
     leaves.py    a value as its leaves, each at its place, and the places' names
-    series.py    the numbers over the history
+    reading.py   values out of a document by their places, without parsing the rest
+    timeline.py  the versions of a stretch of time, and the one of a moment
+    series.py    what there is to plot, and its numbers over the history
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

@@ -21,6 +21,8 @@ _NAMING = re.compile(
     r"(?i:.*(?:name|uuid|guid|host|computer|server|relay|device|node|site|address|serial)"
     r"|(?:.*[^a-z])?(?:id|key|ip|port))|.*[a-z]I[dD]"
 )
+#: Names of numbers that count nothing.
+_NO_COUNT = re.compile(r"(?i:uuid|guid|.*serial(?:_?number)?)|(?i:(?:.*[^a-z])?(?:id|key|ip|port))|.*[a-z]I[dD]")
 #: What a thing is at the moment says less about which one it is.
 _CHANGING = re.compile(r"(?i).*(?:stat(?:e|us)|health|result|message|reason|version|date|time|level|unit)")
 MAX_CANDIDATES = 8
@@ -64,6 +66,11 @@ class Shape:
         names = self._choices[0] if self._choices else self._fallback
         values = dict(element)
         return tuple((name, values[name]) for name in names if _is_text(values.get(name)))
+
+
+def is_naming(key: str) -> bool:
+    """Return True if a number under this key says which one a thing is, rather than how much of something there is."""
+    return key.casefold() in _NAMES or _NO_COUNT.fullmatch(key) is not None
 
 
 def survey(values: Iterable[object]) -> Shape:

@@ -39,6 +39,18 @@ class Place:
             found = self.below[step] = Place(self, step)
         return found
 
+    def path(self) -> "list[Place]":
+        """Return the Places from below the whole down to this one."""
+        steps, place = [], self
+        while place.above is not None:
+            steps.append(place)
+            place = place.above
+        return steps[::-1]
+
+    def is_element(self) -> bool:
+        """Return True if this is one element of an array that had several."""
+        return not isinstance(self.step[0], str) and self.above is not None and len(self.above.below) > 1
+
     def name(self, known: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
         """Return a name that a person can read, such as ``sites.count`` or ``[relay-3].clients``.
 
@@ -73,6 +85,26 @@ class Place:
             return f"{text}[{number}]"
         parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
         return f"{text}[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_numbered(number)}]"
+
+    def in_array(self) -> bool:
+        """Return True if this is in one element of an array that had several."""
+        return any(place.is_element() for place in self.path())
+
+    def column(self) -> list[tuple["Place", bool]]:
+        """Return the path, and for each Place whether it stands for every element of its array.
+
+        From the first array with several elements on, all do.
+        """
+        path = self.path()
+        first = next((index for index, place in enumerate(path) if place.is_element()), len(path))
+        return [(place, index >= first and not isinstance(place.step[0], str)) for index, place in enumerate(path)]
+
+    def column_name(self) -> str:
+        """Return the name of what is here and at the same place in the other elements: ``[].load``."""
+        text = ""
+        for place, is_every in self.column():
+            text = f"{text}[]" if is_every else place._name_after(text, exact=False)
+        return text
 
     def _is_only_object(self) -> bool:
         """Return True if no array here ever had another element: its object stands for all of it."""

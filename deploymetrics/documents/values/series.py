@@ -1,20 +1,26 @@
-"""The numbers in a document over its history, as series: the values that one thing had. No Flask in here."""
+"""The numbers in documents over the history, as series: the values that one thing had. No Flask in here.
 
-from bisect import bisect_right
-from collections.abc import Iterator
+``measures`` says what a document has to plot, and gives each a name; ``over_time`` reads some of them out of every
+version of a stretch of time.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import DamagedItem
 from ...formats import rawjson
 from ..service import Entry, Item, Service
-from .identity import survey
+from .identity import is_naming, survey
 from .leaves import Place, leaves, named
 from .numbers import as_float, is_number
+from .reading import Reader, Steps, floats_of, text_of
 
-#: The most that is read for one page of plots: versions, bytes of their documents, and numbers in them.
-MAX_VERSIONS = 1000
-MAX_BYTES = 2 * 2**20
+#: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
+LOOKED_AT = 24
+LOOKED_AT_BYTES = 2**19
 MAX_NUMBERS = 100_000
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16
@@ -35,63 +41,136 @@ class Point(NamedTuple):
 class Series(NamedTuple):
     """The values of one thing, the oldest first.
 
-    ``gone`` is the first version without it where the newest has none.
+    ``gone`` is the first version without it where the newest has none. ``breaks`` are the indices of points before
+    which there is a version without it, or a deletion.
     """
 
     name: str
     points: list[Point]
     gone: int | None
+    breaks: frozenset[int] = frozenset()
 
 
-class Recent(NamedTuple):
-    """``items`` are versions of a tag, oldest first and without deletions; ``cut`` says that older ones are missing."""
+class Measure(NamedTuple):
+    """Something that can be plotted: a number at a place, or a function of all such numbers of an array's elements.
 
-    items: list[Item]
-    cut: bool
-
-
-class Collected(NamedTuple):
-    """All Series, in the order of the newest document, then those that are gone; ``cut`` says that some are missing."""
-
-    series: list[Series]
-    cut: bool
-
-
-def recent(service: Service, tag: str, since: str = "", versions: int = MAX_VERSIONS, limit: int = MAX_BYTES) -> Recent:
-    """Return the versions of a tag that changed at ``since`` or later; at most so many, and so many bytes in all.
-
-    One version always comes, however large. Raises NotFound as ``service.history`` does.
+    ``is_naming`` marks numbers that say which one a thing is, such as an ``id``. ``is_element`` marks those of one
+    element among several.
     """
-    items: list[Item] = []
-    size, before, step = 0, None, 1
-    while step:
-        page = service.history(tag, before, step)
-        for item in page.items:
-            if item.changed_at < since:
-                return Recent(items[::-1], False)
+
+    name: str
+    steps: Steps
+    function: str = ""
+    is_naming: bool = False
+    is_element: bool = False
+
+
+class Measures(NamedTuple):
+    """Measures by name, those of the newest document first and in its order.
+
+    ``repeated`` says that an object has a key twice, ``cut`` that there are more.
+    """
+
+    by_name: dict[str, Measure]
+    repeated: bool
+    cut: bool
+
+
+def _mean(values: Sequence[float]) -> float:
+    return _sum([value / len(values) for value in values])
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return sys.float_info.max if sum(value / len(values) for value in values) > 0 else -sys.float_info.max
+
+
+#: What is made of the numbers of an array's elements.
+FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {"sum": _sum, "mean": _mean, "min": min, "max": max}
+
+
+def look_at(items: Sequence[Item]) -> list[Item]:
+    """Return the versions that ``measures`` looks at, in their order: the newest ones, and others spread over all."""
+    there = [item for item in items if not item.deleted]
+    spread = there[:: max(len(there) // (LOOKED_AT // 2), 1)]
+    chosen: dict[int, Item] = {}
+    size = 0
+    for item in [*there[-1:], *spread[:1], *reversed(there[-LOOKED_AT // 2 :]), *spread]:
+        if item.version not in chosen:
             size += len(item.value or b"")
-            if items and (size > limit or len(items) >= versions):
-                return Recent(items[::-1], True)
-            if not item.deleted:
-                items.append(item)
-        # The next read is as long as the first ones let us expect to fit.
-        before = page.next
-        step = 0 if before is None else max(1, min(256, versions + 1 - len(items), limit // (size + 1) + 1))
-    return Recent(items[::-1], False)
+            if chosen and (size > LOOKED_AT_BYTES or len(chosen) >= LOOKED_AT):
+                break
+            chosen[item.version] = item
+    return [chosen[version] for version in sorted(chosen)]
 
 
-def collect(items: list[Item]) -> Collected:
-    """Return the Series of the numbers in versions that are in their order, the newest last."""
-    found: dict[Place, list[Point]] = {}
+def measures(items: Sequence[Item]) -> Measures:
+    """Return the Measures of versions that are in their order, without deletions."""
+    found: dict[Place, None] = {}
     every = _numbers(items)
-    for place, point in islice(every, MAX_NUMBERS):
-        found.setdefault(place, []).append(point)
-    versions = [item.version for item in items]
-    series = [
-        Series(name, found[place][::-1], _gone(found[place][0].version, versions))
-        for name, place in named(found).items()
-    ]
-    return Collected(series, next(every, None) is not None)
+    for place in islice(every, MAX_NUMBERS):
+        found.setdefault(place)
+    by_name: dict[str, Measure] = {}
+    columns: dict[Steps, Place] = {}
+    repeated = False
+    for name, place in named(found).items():
+        key, path = place.step[0], place.path()
+        repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
+        naming = isinstance(key, str) and is_naming(key)
+        by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, place.in_array())
+        steps: Steps = tuple(... if is_every else one.step for one, is_every in place.column())
+        if ... in steps and not naming:
+            columns.setdefault(steps, place)
+    sums = (
+        Measure(f"{function}({place.column_name()})", steps, function)
+        for steps, place in columns.items()
+        for function in FUNCTIONS
+    )
+    by_name = {**{one.name: one for one in sums}, **by_name}
+    return Measures(by_name, repeated, next(every, None) is not None)
+
+
+def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
+    """Return the Series of some Measures in versions that are in their order, deletions among them."""
+    places = list(dict.fromkeys(measure.steps for measure in wanted))
+    reader = Reader(places, repeated=repeated)
+    tracks = [_Track(measure, places.index(measure.steps)) for measure in wanted]
+    for item in items:
+        read = [[]] * len(places) if item.deleted else reader.read(bytes(item.record.metrics))
+        for track in tracks:
+            track.add(item, read[track.place])
+    return [Series(track.measure.name, track.points, track.gone, frozenset(track.breaks)) for track in tracks]
+
+
+class _Track:
+    """A Series that is being made; ``place`` is the index of the place that it reads."""
+
+    def __init__(self, measure: Measure, place: int) -> None:
+        self.measure = measure
+        self.place = place
+        self.points: list[Point] = []
+        self.breaks: list[int] = []
+        self.gone: int | None = None
+
+    def add(self, item: Item, found: list[Any]) -> None:
+        """Take what one version has at the place."""
+        text = self._number(found) if found else None
+        if text is None:
+            self.gone = self.gone or item.version
+            return
+        if self.gone and self.points:
+            self.breaks.append(len(self.points))
+        self.gone = None
+        self.points.append(Point(item.version, item.changed_at, text, as_float(text)))
+
+    def _number(self, found: list[Any]) -> str | None:
+        if not self.measure.function:
+            text = text_of(found[0])
+            return text if is_number(text) else None
+        values = floats_of(found)
+        return f"{FUNCTIONS[self.measure.function](values):.12g}" if values else None
 
 
 def spark(service: Service, item: Item | Entry) -> Series | None:
@@ -102,34 +181,35 @@ def spark(service: Service, item: Item | Entry) -> Series | None:
     if item.size > SPARK_BYTES:
         return None
     try:
-        items = recent(service, item.key, versions=SPARK_VERSIONS, limit=SPARK_BYTES).items
+        items = _latest(service, item.key)
     except DamagedItem:  # the list goes on; the page of the history says what is wrong
         return None
-    points: list[Point] = []
-    chosen = None
-    for place, point in _numbers(items):
-        chosen = chosen or (place if point.version == items[-1].version else None)
-        if chosen is None:
-            return None
-        if place is chosen:
-            points.append(point)
-    return Series(chosen.name(), points[::-1], None) if chosen else None
+    found = measures(look_at(items))
+    series = over_time(items, list(found.by_name.values())[:1], repeated=found.repeated)
+    return next((one for one in series if not one.gone), None)
 
 
-def _numbers(items: list[Item]) -> Iterator[tuple[Place, Point]]:
-    """Yield (Place, Point) of every number, newest version first; duplicates within one have Places of their own."""
+def _latest(service: Service, tag: str) -> list[Item]:
+    """Return the newest versions of a tag in their order, without deletions; a few, and not many bytes of them."""
+    items: list[Item] = []
+    size = 0
+    for item in service.history(tag, limit=SPARK_VERSIONS).items:
+        size += len(item.value or b"")
+        if items and size > SPARK_BYTES:
+            break
+        if not item.deleted:
+            items.append(item)
+    return items[::-1]
+
+
+def _numbers(items: Sequence[Item]) -> Iterator[Place]:
+    """Yield the Place of every number, newest version first; duplicates within one have Places of their own."""
     root, shape = Place(), survey(map(_metrics, reversed(items)))
     for item in reversed(items):
         for place, value in leaves(_metrics(item), root, shape):
             if is_number(value):
-                yield place, Point(item.version, item.changed_at, str(value), as_float(str(value)))
+                yield place
 
 
 def _metrics(item: Item) -> object:
     return rawjson.parse(bytes(item.record.metrics))
-
-
-def _gone(last: int, versions: list[int]) -> int | None:
-    """Return the version after the last one that has the number, or None where that is the newest."""
-    later = bisect_right(versions, last)
-    return versions[later] if later < len(versions) else None

@@ -1,0 +1,112 @@
+"""The versions of a tag over a stretch of time, however long it is, and the one of a moment. No Flask in here.
+
+Versions are read one after another while that is cheap. Of what is left then, some are picked, spread over the time:
+between the two neighbours that are furthest apart the version in their middle is looked up, again and again.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import islice
+from typing import NamedTuple
+
+from ...clock import from_precise
+from ..service import DOCUMENTS, Item, Service
+
+#: What is read one after another: versions, bytes of them, and bytes where each of them is large.
+MAX_VERSIONS = 6000
+MAX_BYTES = 2**25
+MAX_LARGE_BYTES = 2**23
+LARGE = 2**14
+#: What is picked after that: bytes of versions, and how many at least and at most.
+PICKED_BYTES = 2**22
+PICKED = (16, 200)
+
+
+class Timeline(NamedTuple):
+    """``items`` are versions in their order, deletions among them; ``picked`` says that there are others in between."""
+
+    items: list[Item]
+    picked: bool
+
+
+def timeline(service: Service, tag: str, since: str = "", until: str = "") -> Timeline:
+    """Return the versions that were written from ``since`` to ``until``, as the storage writes times.
+
+    Raises NotFound where there never was such a tag.
+    """
+    newest = as_of(service, tag, until)
+    if newest is None:
+        return Timeline([], False)
+    items: list[Item] = []
+    size, large = 0, len(newest.value or b"") > LARGE
+    for item in service.store.history(DOCUMENTS, tag, newest.version + 1):
+        if item.changed_at < since:
+            return Timeline(items[::-1], False)
+        items.append(item)
+        size += len(item.value or b"")
+        if size > (MAX_LARGE_BYTES if large else MAX_BYTES) or len(items) >= MAX_VERSIONS:
+            break
+    else:
+        return Timeline(items[::-1], False)
+    first = _first(service, tag, since)
+    count = min(max(PICKED_BYTES * len(items) // size, PICKED[0]), PICKED[1])
+    picked = islice(_between(service, tag, first, items[-1]), count)
+    older = sorted((item for item in [first, *picked] if item.changed_at >= since), key=lambda item: item.version)
+    return Timeline([*older, *reversed(items)], True)
+
+
+def as_of(service: Service, tag: str, moment: str = "") -> Item | None:
+    """Return the newest version, which may be a deletion, that had been written at a moment; None before the first.
+
+    No moment stands for now. Raises NotFound where there never was such a tag.
+    """
+    high = service.history(tag, limit=1).items[0]
+    if not moment or high.changed_at <= moment:
+        return high
+    low = _oldest(service, tag)
+    if low.changed_at > moment:
+        return None
+    below = low.version
+    while high.version - below > 1:
+        middle = (below + high.version) // 2
+        found = service.history(tag, middle + 1, 1).items[0]
+        if found.version <= below:  # those between were thinned out
+            below = middle
+        elif found.changed_at <= moment:
+            low, below = found, middle
+        else:
+            high = found
+    return low
+
+
+def _first(service: Service, tag: str, since: str) -> Item:
+    """Return the version that was there at ``since``, or the oldest one."""
+    return (as_of(service, tag, since) if since else None) or _oldest(service, tag)
+
+
+def _oldest(service: Service, tag: str) -> Item:
+    return next(service.store.history(DOCUMENTS, tag, oldest_first=True))
+
+
+def _between(service: Service, tag: str, low: Item, high: Item) -> Iterator[Item]:
+    """Yield versions between two others, the middle of the widest gap first."""
+    gaps: list[tuple[timedelta, int, Item, Item]] = []
+
+    def add(left: Item, right: Item) -> None:
+        if right.version - left.version > 1:
+            width = _time(left) - _time(right)
+            heappush(gaps, (width, left.version, left, right))
+
+    add(low, high)
+    while gaps:
+        *_, left, right = heappop(gaps)
+        found = service.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
+        if found.version > left.version:
+            yield found
+            add(left, found)
+            add(found, right)
+
+
+def _time(item: Item) -> datetime:
+    return from_precise(item.changed_at)

@@ -1,0 +1,231 @@
+"""The page of one plot, large and with an address to share, and its figures as CSV."""
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from io import StringIO
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..accounts.service import Role
+from ..clock import from_precise
+from ..documents.values.series import Measures, Point, Series, look_at, measures, over_time
+from ..documents.values.timeline import Timeline, timeline
+from ..errors import BadRequest, DamagedItem, NotFound
+from ..http.access import require_role
+from ..services import services
+from . import bp
+from .figures.chart import are_far_apart, chart
+from .filters import with_unit
+from .plots import PICKED
+from .spans import RANGES, Span, read_span
+
+#: How many series one plot has, how many rows its table, and how many names its list.
+MAX_SERIES = 5
+MAX_ROWS = 200
+MAX_CHOICES = 400
+
+
+class Line(NamedTuple):
+    """A series of the large plot, the tag it is from, and the address of the plot without it."""
+
+    tag: str
+    key: str
+    series: Series
+    without: str
+
+    @property
+    def name(self) -> str:
+        """What it is called where the tag is known."""
+        return self.key or "value"
+
+    @property
+    def lowest(self) -> Point:
+        """The lowest point."""
+        return min(self.series.points, key=lambda point: point.value)
+
+    @property
+    def highest(self) -> Point:
+        """The highest point."""
+        return max(self.series.points, key=lambda point: point.value)
+
+
+class Asked(NamedTuple):
+    """What the URL of a plot asks for: (tag, name) of its series, the time, and how they are scaled."""
+
+    pairs: list[tuple[str, str]]
+    span: Span
+    scale: str
+
+    def url(self, page: str = "/plot", **changes: str) -> str:
+        """Return the address of the same plot; ``changes`` are arguments that are added, or replace those of time."""
+        span = {} if {"range", "from"} & changes.keys() else self.span.arguments
+        scale = {"scale": self.scale} if self.scale and "scale" not in changes else {}
+        query = urlencode({**span, **scale, **changes}, safe="/:")
+        return f"{request.script_root}{page}?{_series_query(self.pairs)}{query and '&'}{query}"
+
+    def address(self) -> str:
+        """Return the whole address, to send to somebody."""
+        return f"{request.host_url.rstrip('/')}{self.url()}"
+
+
+class Drawing(NamedTuple):
+    """What was found of what was asked for; ``versions`` are those that were looked at, of all tags."""
+
+    lines: list[Line]
+    notes: list[str]
+
+
+@bp.get("/plot")
+@require_role(Role.MASTER_OPERATOR)
+def plot_page() -> ResponseReturnValue:
+    """Show one plot of up to five series, from one tag or several."""
+    asked = read_asked()
+    drawing = draw(asked)
+    lines = [line for line in drawing.lines if line.series.points]
+    every = [line.series for line in lines]
+    own_scales = len(lines) > 1 and (asked.scale == "own" or not asked.scale and are_far_apart(every))
+    start, end = _bounds(asked.span, every)
+    svg = None
+    if lines:
+        title = f"{', '.join(_label(line, lines) for line in lines)}: {sum(len(one.points) for one in every):,} values"
+        svg = chart(title, every, start, end, _shown(lines), own_scales=own_scales)
+    rows = figures(lines)
+    return render_template(
+        "web/plot.html",
+        asked=asked,
+        drawing=drawing,
+        lines=lines,
+        svg=svg,
+        own_scales=own_scales,
+        start=start,
+        end=end,
+        ranges=RANGES,
+        rows=rows[:MAX_ROWS],
+        count=len(rows),
+        adding=read_adding(asked),
+        several=len({line.tag for line in lines}) > 1,
+        most=MAX_SERIES,
+    )
+
+
+@bp.get("/plot.csv")
+@require_role(Role.MASTER_OPERATOR)
+def plot_table() -> ResponseReturnValue:
+    """Send the figures of a plot as CSV: a column for the time, and one for each series."""
+    lines = draw(read_asked()).lines
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["time", *(_cell(f"{line.tag} {line.name}") for line in lines)])
+    for at, texts in reversed(figures(lines)):
+        writer.writerow([at, *texts])
+    headers = {"Content-Disposition": 'attachment; filename="plot.csv"', "Cache-Control": "no-store"}
+    return Response(out.getvalue(), mimetype="text/csv", headers=headers)
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+
+
+def read_asked() -> Asked:
+    """Return what the current request's URL asks for: ``series`` as ``tag/name``, the time, and ``scale``."""
+    texts = dict.fromkeys(text.strip() for text in request.args.getlist("series"))
+    pairs = [(tag, name) for tag, _, name in (text.partition("/") for text in texts if text) if tag]
+    scale = request.args.get("scale", "")
+    return Asked(pairs[:MAX_SERIES], read_span("month"), scale if scale in ("own", "one") else "")
+
+
+def draw(asked: Asked) -> Drawing:
+    """Return the lines of a plot in the order in which they are asked for."""
+    found: dict[tuple[str, str], Series] = {}
+    notes = [f"“{asked.span.wrong}” is no date such as 2026-03-31."] if asked.span.wrong else []
+    for tag in dict.fromkeys(tag for tag, _ in asked.pairs):
+        try:
+            versions, known = look(tag, asked.span)
+        except (NotFound, BadRequest, DamagedItem) as error:
+            notes.append(f"{tag}: {error.detail}")
+            continue
+        names = [name for other, name in asked.pairs if other == tag]
+        wanted = [known.by_name[name] for name in names if name in known.by_name]
+        series = over_time(versions.items, wanted, repeated=known.repeated)
+        found.update(((tag, one.name), one) for one in series)
+        notes += (f"{tag} has no number {name} in this time." for name in names if name not in known.by_name)
+        if versions.picked:
+            notes.append(f"{tag}: {PICKED.format(len(versions.items))}")
+    lines = [
+        Line(*pair, found[pair], asked._replace(pairs=[other for other in asked.pairs if other != pair]).url())
+        for pair in asked.pairs
+        if pair in found
+    ]
+    return Drawing(lines, notes)
+
+
+def look(tag: str, span: Span) -> tuple[Timeline, Measures]:
+    """Return the versions of a tag in a span, and what there is to plot in them."""
+    versions = timeline(services().service, tag, span.since, span.until)
+    return versions, measures(look_at(versions.items))
+
+
+class Adding(NamedTuple):
+    """What can be added to a plot: the tag that is chosen from, and the names of its numbers."""
+
+    tag: str
+    names: list[str]
+    more: int
+
+
+def read_adding(asked: Asked) -> Adding:
+    """Return what can be added of the tag in the argument ``pick``, which at first is that of the first series."""
+    tag = request.args.get("pick", "").strip() or (asked.pairs[0][0] if asked.pairs else "")
+    if not tag:
+        return Adding("", [], 0)
+    try:
+        item = services().service.find(tag)
+    except (BadRequest, DamagedItem):
+        item = None
+    names = [name for name in measures([item]).by_name if (tag, name) not in asked.pairs] if item else []
+    return Adding(tag, names[:MAX_CHOICES], max(len(names) - MAX_CHOICES, 0))
+
+
+def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
+    """Return (time, texts), newest first; a text is empty where a series has no value at that time."""
+    rows: dict[tuple[str, str, int], list[str]] = {}
+    for index, line in enumerate(lines):
+        for point in line.series.points:
+            key = point.changed_at, line.tag, point.version
+            rows.setdefault(key, [""] * len(lines))[index] = point.text
+    return [(at, rows[at, tag, version]) for at, tag, version in sorted(rows, reverse=True)]
+
+
+def plot_url(tag: str, name: str, span: Span) -> str:
+    """Return the address of the plot of one number."""
+    return Asked([(tag, name)], span, "").url()
+
+
+def _series_query(pairs: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in pairs)
+
+
+def _bounds(span: Span, every: Sequence[Series]) -> tuple[datetime, datetime]:
+    """Return where the axis of time begins and ends: with the span, or with the first and last value."""
+    times = [from_precise(at) for one in every for at in _times(one)]
+    start = span.start or min(times, default=span.now)
+    end = span.end or (span.now if span.name != "all" else max(times, default=span.now))
+    return start, max(end, start)
+
+
+def _times(series: Series) -> list[str]:
+    times = [point.changed_at for point in series.points]  # a clock may have been set back
+    return [min(times), max(times)] if times else []
+
+
+def _label(line: Line, lines: Sequence[Line]) -> str:
+    return line.name if len({one.tag for one in lines}) == 1 else f"{line.tag} {line.name}"
+
+
+def _shown(lines: Sequence[Line]) -> Callable[[int, Point], str]:
+    return lambda number, point: with_unit(point.text, lines[number].name)

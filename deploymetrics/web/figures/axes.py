@@ -1,0 +1,121 @@
+"""The axes of plots: places of values and times, and round numbers and moments to mark. No Flask in here."""
+
+import math
+import sys
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from ...clock import MONTHS
+
+_STEPS = [
+    *(timedelta(seconds=seconds) for seconds in (1, 5, 15, 30)),
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
+    *(timedelta(days=days) for days in (1, 2, 7, 14)),
+]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONTH = timedelta(days=30.4)
+_MONTHS = (1, 3, 6, 12, 60)
+# From which size on, the divisor, and the letter; five digits are read as they are.
+_UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))
+_NO_UNIT: tuple[float, str] = 1, ""
+MAX_LABEL = 9
+_LARGEST = sys.float_info.max
+
+
+class Scale(NamedTuple):
+    """From values to places on one axis; halves of values, so that no difference of two floats overflows."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """Return the place of a value."""
+        span = self.high / 2 - self.low / 2
+        part = (value / 2 - self.low / 2) / span if span else 0.5
+        return round(self.start + part * (self.end - self.start), 1)
+
+
+def tick_labels(ticks: list[float]) -> list[str]:
+    """Return the texts at the ticks of an axis, with decimals that tell them apart and one unit: ``12.5``, ``1.5M``."""
+    largest, step = max(abs(tick) for tick in ticks), ticks[1] - ticks[0]
+    unit = next(((divisor, letter) for least, divisor, letter in _UNITS if largest >= least), _NO_UNIT)
+    for divisor, letter in (unit, _NO_UNIT):
+        decimals = max(-math.floor(math.log10(step / divisor) + 1e-9), 0) if 0 < step < math.inf else MAX_LABEL
+        if largest < 1e15 and decimals < MAX_LABEL:
+            labels = [f"{tick / divisor:.{decimals}f}{letter}" if tick else "0" for tick in ticks]
+            if max(map(len, labels)) <= MAX_LABEL:
+                return labels
+    return [f"{tick:.3g}" for tick in ticks]
+
+
+def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, list[float]]:
+    """Return the Scale of the axis for these values, from ``bottom`` up to ``top``, and its ticks."""
+    low, high = min(values), max(values)
+    if low == high:
+        margin = max(abs(low) / 10, 1) if abs(low) >= 1 else abs(low) or 1
+        low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+    elif 0 < low < (high - low):
+        low = 0
+    ticks = _value_ticks(low, high)
+    return Scale(min(low, ticks[0]), max(high, ticks[-1]), bottom, top), ticks
+
+
+def _value_ticks(low: float, high: float) -> list[float]:
+    """Return three to six round numbers from at most ``low`` to at least ``high``."""
+    rough = high / 4 - low / 4
+    power = 10.0 ** math.floor(math.log10(rough)) if 1e-300 < rough < 1e300 else 0
+    if not power:
+        return [low, high]
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= rough * 0.999)
+    first = math.floor(low / step)
+    last = math.ceil(high / step)
+    return [index * step for index in range(first, last + 1)] if last - first <= 8 else [low, high]
+
+
+def time_scale(first: float, last: float, left: float, right: float) -> Scale:
+    """Return the Scale of the axis from one moment to another, in seconds since 1970."""
+    if first == last:
+        first, last = first - 1800, last + 1800
+    if last - first < 2:  # so that a tick is among them
+        first, last = first - 1, last + 1
+    return Scale(first, last, left, right)
+
+
+def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[float, str]]:
+    """Return (seconds since 1970, label) of round moments on a scale of times; not many more than ``most``."""
+    span = timedelta(seconds=across.high - across.low)
+    step = next((step for step in _STEPS if span / step <= most), None)
+    if step is None:
+        months = next((months for months in _MONTHS if span / (months * _MONTH) <= most), _MONTHS[-1])
+        return _month_ticks(across, months, zone)
+    offset = datetime.fromtimestamp(across.low, zone).utcoffset() or timedelta()
+    tick = _EPOCH + math.ceil((across.low + offset.total_seconds()) / step.total_seconds()) * step - offset
+    found = []
+    while (seconds := tick.timestamp()) <= across.high:
+        found.append((seconds, _time_label(tick.astimezone(zone), step)))
+        tick += step
+    return found
+
+
+def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[tuple[float, str]]:
+    first = datetime.fromtimestamp(across.low, zone)
+    number = (first.year * 12 + first.month - 1) // months * months  # January is at a multiple of each of them
+    found = []
+    while number // 12 < 9999:
+        tick = datetime(number // 12, number % 12 + 1, 1, tzinfo=zone)
+        if tick.timestamp() > across.high:
+            break
+        found.append((tick.timestamp(), f"{MONTHS[tick.month - 1]} {tick.year}"))
+        number += months
+    return [(seconds, label) for seconds, label in found if seconds >= across.low]
+
+
+def _time_label(moment: datetime, step: timedelta) -> str:
+    if step < timedelta(minutes=1):
+        return f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
+    if step < timedelta(days=1) and (moment.hour or moment.minute):
+        return f"{moment.hour:02d}:{moment.minute:02d}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}"

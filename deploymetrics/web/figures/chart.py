@@ -1,0 +1,190 @@
+"""One large plot of several series, as SVG that a page holds: in two widths, of which the stylesheet shows one.
+
+No script is needed: a column shows its values under the pointer, and for the keyboard it holds a radio button, so that
+the arrow keys go from column to column. No Flask in here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+from ...clock import as_last_changed, from_precise
+from ...documents.values.series import Point, Series
+from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
+from .lines import Place, segments, thin
+
+
+class Form(NamedTuple):
+    """A size of the plot: its class, width and height, the columns that show values, and the points of a line."""
+
+    name: str
+    width: int
+    height: int
+    columns: int
+    points: int
+    ticks: int
+
+
+FORMS = (Form("wide", 1120, 400, 160, 640, 9), Form("narrow", 380, 300, 50, 240, 4))
+TOP, BOTTOM, SIDE = 44, 26, 4
+#: Where the largest of one series is so many times that of another, they get a scale each.
+FAR = 8
+
+Shown = Callable[[int, Point], str]
+
+
+class _Drawn(NamedTuple):
+    """A series on its scale: the points that are drawn, and their places."""
+
+    series: Series
+    points: list[Point]
+    places: list[Place]
+    up: Scale
+    ticks: list[float]
+
+
+def chart(
+    title: str,
+    series: Sequence[Series],
+    start: datetime,
+    end: datetime,
+    shown: Shown,
+    *,
+    own_scales: bool = False,
+    zone: tzinfo = UTC,
+) -> Markup:
+    """Return a plot of the series from one moment to another; ``shown`` writes a value of one of them for people.
+
+    With ``own_scales`` each is as high as the plot, and the first two have their axes at the sides.
+    """
+    forms = (_form(form, title, series, start, end, shown, own_scales, zone) for form in FORMS)
+    return Markup("").join(forms)
+
+
+def are_far_apart(series: Sequence[Series]) -> bool:
+    """Return True if one scale for all would leave one of the series flat."""
+    sizes = [max(abs(point.value) for point in one.points) for one in series if one.points]
+    return any(sizes) and max(sizes) > FAR * min(sizes)
+
+
+def _form(
+    form: Form,
+    title: str,
+    series: Sequence[Series],
+    start: datetime,
+    end: datetime,
+    shown: Shown,
+    own_scales: bool,
+    zone: tzinfo,
+) -> Markup:
+    across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
+    every = [point.value for one in series for point in one.points]
+    drawn = [_draw(form, one, across, None if own_scales else every) for one in series]
+    parts = [
+        f'<svg class="chart {form.name}" viewBox="0 0 {form.width} {form.height}" role="group"'
+        f' aria-label="{escape(title)}">',
+        *_time_axis(form, across, zone),
+        *(_lines(number, one) for number, one in enumerate(drawn)),
+        *_value_axes(form, drawn, own_scales),
+        *_columns(form, drawn, shown, zone),
+        "</svg>",
+    ]
+    return Markup("".join(parts))
+
+
+def _draw(form: Form, series: Series, across: Scale, every: list[float] | None) -> _Drawn:
+    points = thin(series, form.points)
+    values = every or [point.value for point in points] or [0.0]
+    up, ticks = value_scale(values, form.height - BOTTOM, TOP)
+    places = [(across.at(from_precise(point.changed_at).timestamp()), up.at(point.value)) for point in points]
+    return _Drawn(series, points, places, up, ticks)
+
+
+def _lines(number: int, drawn: _Drawn) -> str:
+    """Return the lines of a series, broken off at its gaps; a point that stands by itself is a dot."""
+    parts = []
+    for line in segments(drawn.series, drawn.points, drawn.places):
+        if len(line) == 1:
+            parts.append(f'<circle class="s{number}" cx="{line[0][0]:g}" cy="{line[0][1]:g}" r="2.5"/>')
+        else:
+            parts.append(f'<polyline class="s{number}" points="{" ".join(f"{x:g},{y:g}" for x, y in line)}"/>')
+    return "".join(parts)
+
+
+def _value_axes(form: Form, drawn: Sequence[_Drawn], own_scales: bool) -> Iterator[str]:
+    """Yield the labels above the lines of the grid: of one scale, or of the first two where each has its own."""
+    for number, one in enumerate(drawn[: 2 if own_scales else 1]):
+        for tick, label in zip(one.ticks, tick_labels(one.ticks)):
+            y = one.up.at(tick)
+            if not number:
+                yield f'<path class="grid" d="M{SIDE} {y:g}H{form.width - SIDE}"/>'
+            x, side = (form.width - SIDE, " end") if number else (SIDE, "")
+            colour = f" s{number}" if own_scales else ""
+            yield f'<text class="up{side}{colour}" x="{x}" y="{y - 4:g}">{label}</text>'
+
+
+def _time_axis(form: Form, across: Scale, zone: tzinfo) -> Iterator[str]:
+    bottom = form.height - BOTTOM
+    yield f'<path class="axis" d="M{SIDE} {bottom}H{form.width - SIDE}"/>'
+    for seconds, label in time_ticks(across, form.ticks, zone):
+        x = across.at(seconds)
+        yield f'<path class="axis" d="M{x:g} {bottom}v5"/>'
+        yield f'<text class="across" x="{min(max(x, 24), form.width - 30):g}" y="{form.height - 6}">{label}</text>'
+
+
+def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) -> Iterator[str]:
+    """Yield each column with the values that stand in it."""
+    width = form.width / form.columns
+    found: dict[int, dict[int, int]] = {}
+    for number, one in enumerate(drawn):
+        middle = (one.up.start + one.up.end) / 2
+        for index, (x, y) in enumerate(one.places):
+            chosen = found.setdefault(int(x / width), {})
+            # Of several in a column the one that stands out shows its value.
+            if number not in chosen or abs(y - middle) > abs(one.places[chosen[number]][1] - middle):
+                chosen[number] = index
+    columns = sorted(found)
+    for place, column in enumerate(columns):
+        left = (columns[place - 1] + column + 1) / 2 * width if place else 0
+        right = (columns[place + 1] + column + 1) / 2 * width if place + 1 < len(columns) else form.width
+        yield _column(
+            form,
+            column,
+            left,
+            right,
+            [(number, drawn[number], at) for number, at in found[column].items()],
+            shown,
+            zone,
+        )
+
+
+def _column(
+    form: Form,
+    column: int,
+    left: float,
+    right: float,
+    values: list[tuple[int, _Drawn, int]],
+    shown: Shown,
+    zone: tzinfo,
+) -> str:
+    name = f"{form.name}-{column}"
+    _, first, at = values[0]
+    when = as_last_changed(from_precise(first.points[at].changed_at).astimezone(zone))
+    texts = (
+        f' <tspan class="s{number}">● {escape(shown(number, one.points[at]))}</tspan>' for number, one, at in values
+    )
+    dots = (
+        f'<circle class="s{number}" cx="{one.places[at][0]:g}" cy="{one.places[at][1]:g}" r="4"/>'
+        for number, one, at in values
+    )
+    x = first.places[at][0]
+    side = ("", SIDE) if x < form.width / 2 else (" end", form.width - SIDE)
+    return (
+        f'<g class="at"><rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{form.height}"/>'
+        f'<path class="line" d="M{x:g} {TOP}V{form.height - BOTTOM}"/>{"".join(dots)}'
+        f'<text class="tip{side[0]}" id="{name}" x="{side[1]}" y="14">{when}{"".join(texts)}</text>'
+        f'<foreignObject x="{max(x - 12, 0):g}" y="{form.height - BOTTOM:g}" width="24" height="24">'
+        f'<input type="radio" name="{form.name}" aria-labelledby="{name}"></foreignObject></g>'
+    )

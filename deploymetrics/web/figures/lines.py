@@ -1,0 +1,66 @@
+"""The points of a series that a plot draws, and where its line breaks off. No Flask in here."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from statistics import median
+
+from ...clock import from_precise
+from ...documents.values.series import Point, Series
+
+#: How many times as long as those around it an interval is where the line breaks off.
+GAP = 4
+_AROUND = 3
+
+Place = tuple[float, float]
+
+
+def thin(series: Series, most: int) -> list[Point]:
+    """Return the points, or of too many the lowest and highest of each stretch of time; the first and last stay."""
+    points = series.points
+    if len(points) <= most:
+        return points
+    times = [from_precise(point.changed_at).timestamp() for point in points]
+    stretches = (most - 2) // 2
+    start, length = min(times), (max(times) - min(times)) / stretches or 1
+    lowest: dict[int, int] = {}
+    highest: dict[int, int] = {}
+    for index, time in enumerate(times):
+        stretch = min(int((time - start) / length), stretches - 1)
+        value = points[index].value
+        if value < points[lowest.setdefault(stretch, index)].value:
+            lowest[stretch] = index
+        if value > points[highest.setdefault(stretch, index)].value:
+            highest[stretch] = index
+    kept = {0, len(points) - 1, *lowest.values(), *highest.values()}
+    return [points[index] for index in sorted(kept)]
+
+
+def segments(series: Series, drawn: Sequence[Point], places: Sequence[Place]) -> list[list[Place]]:
+    """Return the places of the points that are drawn, as lines without a gap in them."""
+    breaks = [series.points[index].version for index in gaps(series)]
+    lines: list[list[Place]] = []
+    last = -1
+    for point, place in zip(drawn, places):
+        number = bisect_right(breaks, point.version)
+        if number != last:
+            lines.append([])
+            last = number
+        lines[-1].append(place)
+    return lines
+
+
+def gaps(series: Series) -> list[int]:
+    """Return the indices of points before which there is a gap.
+
+    That is where a version between them lacks the number, and where nothing came for far longer than before and after.
+    """
+    times = [from_precise(point.changed_at).timestamp() for point in series.points]
+    lengths = [after - before for before, after in zip(times, times[1:])]
+    found = set(series.breaks)
+    for index in range(1, len(lengths) - 1):
+        if lengths[index] <= GAP * min(lengths[index - 1], lengths[index + 1]):
+            continue
+        around = lengths[max(index - _AROUND, 0) : index], lengths[index + 1 : index + 1 + _AROUND]
+        if lengths[index] > GAP * max(map(median, around)):
+            found.add(index + 1)
+    return sorted(found)

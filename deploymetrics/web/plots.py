@@ -1,0 +1,113 @@
+"""Numbers over time on the page of a document: small plots of those that change, and the same numbers as a table."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from flask import request
+from markupsafe import Markup
+
+from ..documents.service import Item
+from ..documents.values.leaves import shorten
+from ..documents.values.series import Measure, Measures, Series, look_at, measures, over_time
+from ..documents.values.timeline import Timeline, timeline
+from ..errors import DamagedItem
+from ..services import services
+from .figures.plots import MAX_POINTS, plot
+from .figures.presentation import MAX_CELL
+from .filters import page_number
+from .spans import Span, read_span
+
+PLOTS_PER_PAGE = 12
+MAX_FIGURES = 100
+#: How many numbers are read to see which of them change.
+MAX_READ = 200_000
+#: Numbers of an array's elements; where there are more, only what sums them up is plotted at first.
+MAX_ELEMENTS = 24
+PICKED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
+
+
+class Plots(NamedTuple):
+    """The part of a document's page about history.
+
+    ``figures`` are (series, svg), ``table`` has the same figures as (time, texts), ``found`` counts the series that the
+    search ``q`` found, and ``quiet`` those that are left out because they never change or name things.
+    """
+
+    figures: list[tuple[Series, Markup]]
+    table: list[tuple[str, list[str]]]
+    notes: list[str]
+    span: Span
+    found: int
+    quiet: int
+    page: int
+    pages: int
+    q: str
+    every: bool
+
+
+def read_plots(tag: str) -> Plots:
+    """Return the Plots that the current request's URL asks for.
+
+    ``range``, or ``from`` and ``to``, say the time, ``plots`` the page of them, ``name`` what is searched for, and
+    ``every`` asks for those as well that never change.
+    """
+    span, notes = read_span(), []
+    try:
+        found = timeline(services().service, tag, span.since, span.until)
+    except DamagedItem as error:  # the document itself can be read
+        found, notes = Timeline([], False), [f"The history cannot be read: {error.detail}"]
+    known = measures(look_at(found.items))
+    q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
+    matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
+    chosen = matching if q or every else tell_something(found.items, known, matching)
+    pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
+    page = min(page_number("plots"), pages)
+    first = (page - 1) * PLOTS_PER_PAGE
+    on_page = chosen[first : first + PLOTS_PER_PAGE]
+    shown = over_time(found.items, on_page, repeated=known.repeated)
+    shown = [series for series in shown if series.points]
+    figures = [(series, plot(series.name or "value", series)) for series in shown]
+    table = _figure_table(found.items, shown)
+    notes += _notes(found, known, shown)
+    return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
+
+
+def tell_something(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> list[Measure]:
+    """Return those that are plotted unless others are asked for: numbers that change and do not just name a thing.
+
+    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element.
+    """
+    few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
+    wanted = [one for one in asked if not one.is_naming and (few or not one.is_element) and _is_summary(one)]
+    step = 1 + len(items) * len(wanted) // MAX_READ
+    series = over_time(items[::-step][::-1], wanted, repeated=known.repeated)
+    return [one for one, found in zip(wanted, series) if _changes(found)]
+
+
+def _is_summary(measure: Measure) -> bool:
+    """Return True for a number as it is, and for the functions that say most: a sum of percentages says nothing."""
+    if measure.function == "sum":
+        return not measure.name.casefold().endswith(("percent)", "pct)", "ratio)"))
+    return measure.function in ("", "mean")
+
+
+def _changes(series: Series) -> bool:
+    return len(series.points) == 1 or len({point.text for point in series.points}) > 1
+
+
+def _figure_table(items: Sequence[Item], shown: list[Series]) -> list[tuple[str, list[str]]]:
+    """Return (time, texts) of the newest versions, newest first; a text is empty where a version lacks the number."""
+    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
+    newest = [item for item in items if not item.deleted][: -MAX_FIGURES - 1 : -1]
+    return [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
+
+
+def _notes(found: Timeline, known: Measures, shown: list[Series]) -> Iterator[str]:
+    if found.picked:
+        yield PICKED.format(len(found.items))
+    if known.cut:
+        yield "There are more numbers than a page can read; not all of them are found here."
+    if any(len(series.points) > MAX_POINTS for series in shown):
+        yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
+    if shown and len(found.items) > MAX_FIGURES:
+        yield f"The table has the newest {MAX_FIGURES} of {len(found.items):,} versions."

@@ -1,0 +1,107 @@
+"""The stretch of time that a page shows: a range up to now, or from one moment to another; it is in the URL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from flask import request
+
+from ..clock import as_precise
+from ..services import services
+
+#: The name of a range, its label, and how long it is; None has no beginning.
+RANGES: dict[str, tuple[str, timedelta | None]] = {
+    "hour": ("Hour", timedelta(hours=1)),
+    "day": ("Day", timedelta(days=1)),
+    "week": ("Week", timedelta(days=7)),
+    "month": ("Month", timedelta(days=31)),
+    "year": ("Year", timedelta(days=366)),
+    "all": ("All", None),
+}
+
+_MINUTE = timedelta(minutes=1)
+
+
+class Span(NamedTuple):
+    """A stretch of time: the name of a range, or an empty one for any other; ``wrong`` is what was no date.
+
+    ``start`` is None where it has no beginning. An ``end`` that is None is now.
+    """
+
+    name: str
+    start: datetime | None
+    end: datetime | None
+    now: datetime
+    wrong: str = ""
+
+    @property
+    def since(self) -> str:
+        """The beginning as the storage writes times."""
+        return as_precise(self.start) if self.start else ""
+
+    @property
+    def until(self) -> str:
+        """The end as the storage writes times; empty for now."""
+        return as_precise(self.end) if self.end else ""
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The arguments of a URL that ask for this span."""
+        if self.name:
+            return {"range": self.name}
+        return {"from": _text(self.start) if self.start else "", "to": _text(self.end) if self.end else ""}
+
+    def moved(self, turns: int) -> dict[str, str]:
+        """Return the arguments of the span that is so many of its own lengths later; none where there is none.
+
+        What would end in the future ends now.
+        """
+        if self.start is None:
+            return {}
+        end = self.end or self.now
+        length = end - self.start
+        if turns > 0 and end >= self.now:
+            return {}
+        if end + turns * length > self.now - _MINUTE:  # a URL has no seconds
+            name = next((name for name, (_, known) in RANGES.items() if known == length), "")
+            return {"range": name} if name else Span("", self.now - length, self.now, self.now).arguments
+        try:
+            return Span("", self.start + turns * length, end + turns * length, self.now).arguments
+        except OverflowError:
+            return {}
+
+
+def read_span(default: str = "all") -> Span:
+    """Return the Span in the current request's URL: ``range``, or ``from`` and ``to``."""
+    now = services().clock.now()
+    texts = [request.args.get(name, "").strip() for name in ("from", "to")]
+    if any(texts):
+        moments = [read_moment(text) for text in texts]
+        wrong = next((text for text, moment in zip(texts, moments) if text and moment is None), "")
+        start, end = moments
+        if not wrong and start and end and start > end:
+            start, end = end, start
+        if not wrong:
+            return Span("", start, end, now)
+        return _range(default, now)._replace(wrong=wrong[:40])
+    name = request.args.get("range", "")
+    return _range(name if name in RANGES else default, now)
+
+
+def read_moment(text: str) -> datetime | None:
+    """Return the moment that a text such as ``2026-03-03`` or ``2026-03-03T12:00`` says, in GMT; None for others."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if 2 < moment.year < 9998 else None
+
+
+def _range(name: str, now: datetime) -> Span:
+    length = RANGES[name][1]
+    return Span(name, now - length if length else None, None, now)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,81 @@
+"""The versions of a stretch of time: all of them while that is cheap, then some that are spread over it."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from deploymetrics.clock import as_precise
+from deploymetrics.documents.service import DOCUMENTS
+from deploymetrics.documents.values import timeline as module
+from deploymetrics.documents.values.timeline import as_of, timeline
+from deploymetrics.storage import Item
+
+
+@pytest.fixture
+def restore(services, clock):
+    """Put versions into the storage: (version, minutes after the start) of each; the Items that are there then."""
+
+    def restored(*versions):
+        start = clock.now()
+        value = b'{"tag":"custom","metrics":%d,"lastChanged":"12 Jan 2018 12:00"}'
+        items = [
+            Item("custom", value % version, None, version, as_precise(start + timedelta(minutes=minutes)), "bob", "")
+            for version, minutes in versions
+        ]
+        services.service.store.restore(DOCUMENTS, "custom", items)
+        return list(services.service.store.history(DOCUMENTS, "custom", oldest_first=True))
+
+    return restored
+
+
+def some_versions(seed):
+    """Versions with gaps in their numbers, at times that are not even."""
+    chance = random.Random(seed)
+    version = minutes = 0
+    for _ in range(chance.choice([1, 2, 40])):
+        version += chance.choice([1, 1, 1, 50])
+        minutes += chance.choice([1, 5, 5000])
+        yield version, minutes
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_version_of_any_moment(restore, services, clock, seed):
+    items = restore(*some_versions(seed))
+    for minutes in range(-1, 300):
+        moment = as_precise(clock.now() + timedelta(minutes=minutes, seconds=30))
+        expected = [item for item in items if item.changed_at <= moment]
+        found = as_of(services.service, "custom", moment)
+        assert (found and found.version) == (expected[-1].version if expected else None), minutes
+    assert as_of(services.service, "custom") == items[-1]
+
+
+def test_a_moment_is_found_in_few_steps(restore, services, clock, monkeypatch):
+    restore(*((version, version * 5) for version in range(1, 5000, 7)))
+    history, asked = services.service.history, []
+    monkeypatch.setattr(
+        services.service, "history", lambda *args, **more: (asked.append(args), history(*args, **more))[1]
+    )
+    assert as_of(services.service, "custom", as_precise(clock.now() + timedelta(minutes=9000))).version == 1800
+    assert len(asked) <= 14
+
+
+def test_a_stretch_of_time(restore, services, clock):
+    items = restore(*((version, version) for version in range(1, 200)))
+    since, until = (as_precise(clock.now() + timedelta(minutes=minutes)) for minutes in (50, 60))
+    assert timeline(services.service, "custom", since, until) == (items[49:60], False)
+    assert timeline(services.service, "custom") == (items, False)
+    assert timeline(services.service, "custom", until=as_precise(clock.now())) == ([], False)
+
+
+def test_of_too_many_versions_some_are_picked_all_over_the_time(restore, services, monkeypatch):
+    items = restore(*((version, version * 10) for version in range(1, 2000)))
+    monkeypatch.setattr(module, "MAX_VERSIONS", 100)
+    monkeypatch.setattr(module, "PICKED", (15, 15))
+    found = timeline(services.service, "custom")
+    assert found.picked and found.items[-100:] == items[-100:] and found.items[0] == items[0]
+    picked = [item.version for item in found.items[:-99]]
+    widths = [after - before for before, after in zip(picked, picked[1:])]
+    assert len(picked) == 17 and max(widths) <= 2 * min(widths) + 1
+    since = items[1000].changed_at
+    assert all(item.changed_at >= since for item in timeline(services.service, "custom", since).items)
