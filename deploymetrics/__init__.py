@@ -2,6 +2,7 @@
 
 import mimetypes
 import os
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import flask
 from flask import Flask
+from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
-from . import api, cli, web
+from . import api, cli, telemetry, web
 from .accounts.authentication import Credentials
 from .accounts.service import Accounts
 from .accounts.sessions import Sessions
@@ -30,6 +32,8 @@ from .http.session_cookie import LoginCookie
 from .services import NAME, Services
 from .storage import Retention, open_storage
 from .storage.files.disk import make_folder
+from .telemetry.cells import Memory
+from .telemetry.counting import Counting
 from .upgrade import upgrade
 from .version import VERSION
 
@@ -44,6 +48,7 @@ class Application(Flask):
 
     request_class = Request
     reads: Reads
+    counting: Counting
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request, as a WSGI application."""
@@ -64,17 +69,32 @@ class Application(Flask):
         """Return the function as it is."""
         return func
 
+    def full_dispatch_request(self) -> flask.Response:
+        """Answer a request, and count it."""
+        began, status = time.perf_counter(), 500
+        self.counting.begin()
+        try:
+            response = super().full_dispatch_request()
+            status = response.status_code
+            return response
+        finally:
+            request = request_ctx.request
+            route = request.url_rule.rule if request.url_rule else ""
+            self.counting.count(request.method, route, status, time.perf_counter() - began)
+            self.counting.end()
+
 
 def create_app(
     instance: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
+    memory: Memory | None = None,
 ) -> Application:
     """Return the WSGI application on an instance folder, which is made where it is missing.
 
     ``settings`` go before those of the environment and of ``config.py``. As Settings they are all there are, and the
-    folder is one that was opened with them: where it is gone, it is not made anew. ``clock`` is for tests. Raises
-    SettingError.
+    folder is one that was opened with them: where it is gone, it is not made anew. ``clock`` is for tests. ``memory``
+    is where the processes of a server count. Raises SettingError.
     """
     folder = Path(os.path.abspath(instance)) if instance else find_instance()
     is_opened = isinstance(settings, Settings)
@@ -93,17 +113,18 @@ def create_app(
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
+    app.counting = telemetry.init_app(app, memory or Memory())
     public_address.init_app(app)
     cross_site.init_app(app)
     access.init_app(app, services.credentials, services.sessions)
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
-    for blueprint in (*api.BLUEPRINTS, web.bp):
+    for blueprint in (*api.BLUEPRINTS, web.bp, telemetry.bp):
         app.register_blueprint(blueprint)
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.reads = Reads(app, services.service, services.credentials)
+    app.reads = Reads(app, services.service, services.credentials, app.counting.count)
     return app
 
 

@@ -81,6 +81,12 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.
 # CORS_ORIGINS = ()
 
+# How many numbers of one document /metrics shows; 0 for none.
+# METRICS_PER_TAG = 500
+
+# How many series of all documents /metrics shows; a document has three beside its numbers.
+# METRICS_SERIES = 100000
+
 # Whether serve runs the collector, which fills the document platform.
 # COLLECT = True
 

@@ -12,7 +12,7 @@ FOLDER = Path(deploymetrics.__file__).parent
 # below its own, and of its own line.
 LAYERS = [
     {"__init__", "__main__", "upgrade"},
-    {"api", "web", "cli", "server"},
+    {"api", "web", "cli", "server", "telemetry"},
     {"services"},
     {"http"},
     {"collector"},

@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 import pytest
 from docutils.core import publish_doctree
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.api.openapi import help_index
 from deploymetrics.config import documentation
+from deploymetrics.telemetry.documents import HELP, NAME
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text()
@@ -63,3 +65,16 @@ def test_every_folder_is_in_the_architecture(door):
 @pytest.mark.parametrize("path", [*ROOT.glob("*.rst"), *(ROOT / "docs").glob("*.rst")], ids=lambda path: path.name)
 def test_every_document_is_good_restructuredtext(path):
     publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 2, "halt_level": 2})
+
+
+def test_every_metric_is_in_the_docs(app, master):
+    """And no other."""
+    families = [family.name for family in text_string_to_metric_families(master.get("/metrics").text)]
+    shown = {f"{name}_total" if is_counter(name) else name for name in families} | {NAME + end for end in HELP}
+    table = (ROOT / "docs" / "monitoring.rst").read_text().split("Beside BigFix")[0]
+    named = set(re.findall(r"``((?:bigfix_deployment|deploymetrics)_\w+)``", table))
+    assert {name.removesuffix("_info") for name in named} == {name.removesuffix("_info") for name in shown}
+
+
+def is_counter(name):
+    return name.endswith(("_requests", "_errors", "_rounds"))

@@ -31,6 +31,7 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     ``configuration``: a keyed hash of what the answer depends on.
     ``reason``, ``permanent``: of the last failure.
     ``failures``: how many there were since the last success.
+    ``rounds``, ``failedRounds``: how often it was asked, and failed as a whole.
     ``nextAttempt``: in seconds since 1970.
     ``warning``: of the last success.
     ``failed``: metric → why it kept its last value when it was asked last.
@@ -46,6 +47,8 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     permanent: bool = False
     failures: int = 0
+    rounds: int = 0
+    failedRounds: int = 0
     nextAttempt: float = 0.0
     warning: str = ""
     failed: dict[str, str] = {}
@@ -223,6 +226,7 @@ class DeploymentMetricsCollectorTask:
         return msgspec.structs.replace(
             before,
             lastSuccess=as_precise(now),
+            rounds=before.rounds + 1,
             failures=0,
             permanent=False,
             nextAttempt=now.timestamp() + self.timing.interval,
@@ -243,6 +247,8 @@ class DeploymentMetricsCollectorTask:
             reason=outcome.error,
             permanent=outcome.permanent,
             failures=failures,
+            rounds=before.rounds + 1,
+            failedRounds=before.failedRounds + 1,
             nextAttempt=now.timestamp() + delay,
             failed={name: why for name, why in before.failed.items() if name not in outcome.values} | outcome.failed,
             asked=before.asked | outcome.asked,

@@ -207,6 +207,15 @@ SETTINGS = (
         (),
         "Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.",
     ),
+    Setting(
+        "METRICS_PER_TAG", _whole(0, 1_000_000), 500, "How many numbers of one document /metrics shows; 0 for none."
+    ),
+    Setting(
+        "METRICS_SERIES",
+        _whole(0, 10_000_000),
+        100_000,
+        "How many series of all documents /metrics shows; a document has three beside its numbers.",
+    ),
     Setting("COLLECT", fields.Boolean(), True, "Whether serve runs the collector, which fills the document platform."),
     Setting("COLLECT_INTERVAL_SECONDS", _whole(1, 86400), 300, "How long after a collection the next one starts."),
     Setting(
@@ -310,7 +319,7 @@ def _found(instance: Path, overrides: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 def _checked(name: str, value: Any, origin: str) -> Any:
     if name not in BY_NAME:
-        near = get_close_matches(name.upper(), BY_NAME, 1)
+        near = get_close_matches(name.upper().removeprefix(PREFIX), BY_NAME, 1)
         hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(BY_NAME)}."
         raise SettingError(f"There is no setting {name} ({origin}). {hint}")
     try:

@@ -5,6 +5,8 @@ calls the functions that Flask's way calls too. What it does not know goes Flask
 path or header, arguments, a credential that is to be checked, a hook in Flask, and whatever ends in an error.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -17,6 +19,7 @@ from .responses import Response, document_response, list_response
 
 _LIST = "/api/deploymentmetrics"
 _ONE = f"{_LIST}/"
+_ROUTE_OF_ONE = f"{_LIST}/<tag>"
 #: Request headers that change nothing, or that the functions called here see to.
 _KNOWN = frozenset(
     "HTTP_" + name
@@ -30,12 +33,17 @@ _KNOWN = frozenset(
 _HOOKS = {"check_access", "check_path", "check_output", "_update_remember_cookie"}
 
 
-class Reads:
-    """The short way of an application whose views are registered."""
+#: Called with the method, the route, the status and the seconds of each request.
+Count = Callable[[str, str, int, float], None]
 
-    def __init__(self, app: Flask, documents: Service, credentials: Credentials) -> None:
+
+class Reads:
+    """The short way of an application whose views are registered; ``count`` is called for each request on it."""
+
+    def __init__(self, app: Flask, documents: Service, credentials: Credentials, count: Count) -> None:
         self.documents = documents
         self.credentials = credentials
+        self.count = count
         self.list_roles = roles_of("api.list_documents", app)
         self.one_roles = roles_of("api.show_document", app)
         kinds: tuple[Any, ...] = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
@@ -47,10 +55,15 @@ class Reads:
         path = environ.get("PATH_INFO", "")
         if not self.is_open or not path.startswith(_LIST) or not _is_plain(environ, path):
             return None
+        began = time.perf_counter()
         try:
-            return self._answer(path, Request(environ))
+            answer = self._answer(path, Request(environ))
         except Exception:  # Flask's way meets it again, and has a handler for it
             return None
+        if answer is not None:
+            route = _LIST if path == _LIST else _ROUTE_OF_ONE
+            self.count(environ["REQUEST_METHOD"], route, answer.status, time.perf_counter() - began)
+        return answer
 
     def _answer(self, path: str, request: Request) -> Response | None:
         account = self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])

@@ -12,11 +12,14 @@ from werkzeug.routing import Map, MapAdapter
 from ..errors import BadRequest
 
 _TAGS = "/api/deploymentmetrics/"
+#: Addresses outside of the API that programs ask.
+_FOR_PROGRAMS = frozenset({"/api", "/metrics"})
 
 
 def in_api() -> bool:
-    """Return True if the current request is for the API, not for a page."""
-    return request.path == "/api" or request.path.startswith("/api/")
+    """Return True if the current request is for the API, or another address for programs, and not for a page."""
+    path = request.path
+    return path.startswith("/api/") or path in _FOR_PROGRAMS
 
 
 def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:

@@ -12,10 +12,12 @@ from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
 from ..config.instance import check_exists
 from ..errors import SettingError
+from ..telemetry.cells import Memory
+from ..telemetry.counting import IN_PROGRESS
 from . import limits
 from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication
-from .worker import SIGNALS, forget
+from .worker import SIGNALS, SLOTS, forget
 
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
@@ -34,8 +36,8 @@ SETTINGS: dict[str, Any] = {
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
     "umask": 0o077,
-    "child_exit": lambda master, worker: forget(worker),
-    "post_fork": lambda master, worker: master.collector.abandon(),  # the collector is the master's child alone
+    "child_exit": lambda master, worker: master.forget(worker),
+    "post_fork": lambda master, worker: master.become(worker),
 }
 
 
@@ -50,6 +52,7 @@ class Server(BaseApplication):
         self.instance = instance
         self.flags = flags
         self.when_ready = when_ready
+        self.memory = Memory(SLOTS, is_shared=True)
         self.read_settings()
         self.bind = self.settings["BIND"]
         check_address(self.bind)
@@ -78,7 +81,7 @@ class Server(BaseApplication):
     def load(self) -> Any:
         from .. import create_app
 
-        return create_app(self.instance, self.settings)
+        return create_app(self.instance, self.settings, memory=self.memory)
 
     def listens(self, master: Arbiter) -> None:
         """Say where the data is, and let others at a socket in the file system."""
@@ -102,6 +105,16 @@ class Master(Arbiter):
     def __init__(self, app: Server) -> None:
         self.collector = CollectorProcess(app.instance)
         super().__init__(app)
+
+    def become(self, worker: Any) -> None:
+        """Make this copy of the master a worker."""
+        self.collector.abandon()  # it is the child of the master alone
+        self.app.memory.own = worker.age
+
+    def forget(self, worker: Any) -> None:
+        """Take note that a worker has ended, in whatever way."""
+        forget(worker)
+        self.app.memory.clear(worker.age, IN_PROGRESS)
 
     def manage_workers(self) -> None:
         super().manage_workers()

@@ -120,10 +120,10 @@ class Listing(NamedTuple):
     damaged: tuple[str, ...]
     read: Callable[[int, int], Iterator[bytes]]
 
-    def values(self) -> Iterator[bytes]:
-        """Yield the values one by one."""
-        number = 0
-        for piece in self.read(0, len(self.items)):
+    def values(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the values of ``items[start:stop]`` one by one."""
+        number = start
+        for piece in self.read(start, len(self.items) if stop is None else stop):
             end = 0
             while end < len(piece):
                 place, end = end + 1, end + 1 + self.items[number].size

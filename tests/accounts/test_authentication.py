@@ -106,7 +106,7 @@ def test_a_webui_application_has_two_secrets_while_one_is_rotated(webui, nobody,
 
 
 def test_a_person_has_one_password(master, services):
-    with pytest.raises(AccountError, match="no WebUI application"):
+    with pytest.raises(AccountError, match="is no program"):
         services.accounts.add_secret("master-operator", "new")
     assert services.accounts.find_by_secret(PASSWORD) is None
 

@@ -46,6 +46,8 @@ ROWS = {
         ("https://a.example", "http://b:8080"),
         ["*", "null", "a.example", "https://a/", "https://a:443", "http://a:80", "https://*.a", "https://a b/c"],
     ),
+    "METRICS_PER_TAG": ("0", 0, ["-1", "x", "1000001"]),
+    "METRICS_SERIES": ("0", 0, ["-1", "x", "10000001"]),
     "COLLECT": ("false", False, ["perhaps", ""]),
     "COLLECT_INTERVAL_SECONDS": ("60", 60, ["0", "x"]),
     "COLLECT_TIMEOUT_SECONDS": ("60", 60, ["0", "x"]),

@@ -8,7 +8,7 @@ from deploymetrics.http.access import MASTER_OPERATOR_NEEDED
 
 PEOPLE = ("nobody", "operator", "webui", "master")
 #: A scraper may do what an operator may, and these.
-SCRAPER_MAY = set()
+SCRAPER_MAY = {("GET", "/metrics")}
 
 MASTER_ONLY = (401, 403, 403, 200)
 EVERY_ACCOUNT = (401, 200, 200, 200)
@@ -29,6 +29,7 @@ ACCESS = {
     ("GET", "/api/help/<resource>"): EVERY_ACCOUNT,
     ("GET", "/api/deploymentmetrics/<tag>/history"): MASTER_ONLY,
     ("GET", "/api/deploymentmetrics/<tag>/history/<version>"): MASTER_ONLY,
+    ("GET", "/metrics"): MASTER_ONLY,
     ("GET", "/"): (302, 200, 200, 200),
     ("GET", "/login"): (200, 302, 302, 302),
     ("POST", "/login"): (401, 401, 401, 401),

@@ -1,0 +1,14 @@
+"""Numbers for Prometheus: those in the documents, and those of the server itself.
+
+    views.py      ``/metrics``
+    documents.py  the numbers in the documents
+    server.py     what the storage and the machine know of the server and its collector
+    counting.py   what a process counts: its requests and its calls of the storage
+    cells.py      the memory in which all processes of a server count
+
+A scrape is made from the storage, so it is the same on every worker.
+"""
+
+from .views import bp, init_app
+
+__all__ = ["bp", "init_app"]

@@ -1,0 +1,191 @@
+"""The numbers in the documents, as lines of a scrape.
+
+The lines of a document are made when it has changed, and kept until it changes again. They are the same in Prometheus'
+text format and in OpenMetrics.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from ..clock import Clock, from_precise
+from ..documents.expectations import Expectations, state
+from ..documents.service import DOCUMENTS, Entry, Listing, Service
+from ..documents.values.identity import survey
+from ..documents.values.leaves import MAX_KEY, Place, leaves, named
+from ..documents.values.numbers import is_number
+from ..formats import rawjson
+
+NAME = "bigfix_deployment_metric"
+#: The families by the end of their name, and what they are.
+HELP = {
+    "": "A number in a document, by the document's tag and its own name there.",
+    "_last_changed_timestamp_seconds": "When the document was last written.",
+    "_version": "The version of the document.",
+    "_size_bytes": "The size of the document.",
+    "_left_out": "Numbers of the document that are left out, because there are too many.",
+    "_tags_left_out": "Tags that are left out, because there are too many.",
+    "_tags_damaged": "Documents that cannot be read.",
+    "_expected_interval_seconds": "The longest time in which a post of the tag is expected.",
+    "_stale": "1 if the last post of the tag is longer ago than that, else 0.",
+}
+#: How many series a tag has beside its numbers.
+_FACTS = 3
+#: After so many seconds of work others get a turn.
+_TURN_SECONDS = 0.005
+_PAUSE_SECONDS = 0.0002
+_PLAIN_DIGITS = 15
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+class _Numbers(NamedTuple):
+    """The numbers of a revision of a document, a line each, and how many more it has. ``tag`` is its label."""
+
+    revision: str
+    tag: str
+    lines: str
+    number: int
+    more: int
+
+
+class DocumentMetrics:
+    """All documents as lines: at most ``per_tag`` numbers of each, and ``in_all`` series."""
+
+    def __init__(
+        self, service: Service, expectations: Expectations, clock: Clock, *, per_tag: int, in_all: int
+    ) -> None:
+        self.service = service
+        self.expectations = expectations
+        self.clock = clock
+        self.per_tag = per_tag
+        self.in_all = in_all
+        self._lock = threading.Lock()
+        self._numbers: dict[str, _Numbers] = {}
+        self._made_of = ""
+        self._body = b""
+
+    def text(self) -> bytes:
+        """Return the lines; raises StorageError."""
+        with self._lock:
+            listing = self.service.list()
+            shown = listing.items[: self.in_all // (_FACTS + 1)]
+            if self._made_of != listing.revision:
+                self._read(listing, shown)
+                self._body = "".join(self._families(listing, shown)).encode()
+                self._made_of = listing.revision
+            return self._body + "".join(self._expected(shown)).encode()
+
+    def _read(self, listing: Listing, shown: tuple[Entry, ...]) -> None:
+        """Make the lines of what has changed."""
+        before, turn = self._numbers, time.monotonic() + _TURN_SECONDS
+        self._numbers = {item.key: known for item in shown if (known := before.get(item.key))}
+        changed = (
+            number
+            for number, item in enumerate(shown)
+            if item.key not in before or before[item.key].revision != item.revision
+        )
+        for start, stop in _runs(changed):
+            for item, value in zip(shown[start:stop], listing.values(start, stop)):
+                self._numbers[item.key] = _numbers_of(item, value, self.per_tag)
+                if time.monotonic() > turn:
+                    time.sleep(_PAUSE_SECONDS)
+                    turn = time.monotonic() + _TURN_SECONDS
+
+    def _families(self, listing: Listing, shown: tuple[Entry, ...]) -> Iterator[str]:
+        """Yield the text of the families that change with the documents only."""
+        room = self.in_all - _FACTS * len(shown)
+        numbers, left_out = [], []
+        for item in shown:
+            found = self._numbers[item.key]
+            fit = min(found.number, room)
+            room -= fit
+            numbers.append(found.lines if fit == found.number else _first_lines(found.lines, fit))
+            if more := found.more + found.number - fit:
+                left_out.append(_line("_left_out", found.tag, more))
+        yield from _family("", numbers)
+        labelled = [(self._numbers[item.key].tag, item) for item in shown]
+        times = ((tag, from_precise(item.changed_at).timestamp()) for tag, item in labelled)
+        end = "_last_changed_timestamp_seconds"
+        yield from _family(end, (_line(end, tag, f"{seconds:.6f}") for tag, seconds in times))
+        yield from _family("_version", (_line("_version", tag, item.version) for tag, item in labelled))
+        yield from _family("_size_bytes", (_line("_size_bytes", tag, item.size) for tag, item in labelled))
+        yield from _family("_left_out", left_out)
+        yield from _family("_tags_left_out", [f"{NAME}_tags_left_out {len(listing.items) - len(shown)}\n"])
+        yield from _family("_tags_damaged", [f"{NAME}_tags_damaged {len(listing.damaged)}\n"])
+
+    def _expected(self, shown: tuple[Entry, ...]) -> Iterator[str]:
+        """Yield the text of the families that change with time."""
+        expected, now = self.expectations.all(), self.clock.now()
+        late = [
+            (self._numbers[item.key].tag, seconds, state(item.changed_at, seconds, now).name == "stale")
+            for item in (shown if expected else ())
+            if (seconds := expected.get(item.key))
+        ]
+        end = "_expected_interval_seconds"
+        yield from _family(end, (_line(end, tag, seconds) for tag, seconds, _ in late))
+        yield from _family("_stale", (_line("_stale", tag, int(stale)) for tag, _, stale in late))
+
+
+def _family(end: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield the text of a family; none where it has no lines."""
+    text = "".join(lines)
+    if text:
+        yield f"# HELP {NAME}{end} {HELP[end]}\n# TYPE {NAME}{end} gauge\n{text}"
+
+
+def _line(end: str, tag: str, value: object) -> str:
+    return f'{NAME}{end}{{tag="{tag}"}} {value}\n'
+
+
+def _first_lines(lines: str, count: int) -> str:
+    return "".join(lines.splitlines(keepends=True)[:count])
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of the runs of consecutive numbers."""
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        found = [number for _, number in run]
+        yield found[0], found[-1] + 1
+
+
+def _numbers_of(item: Entry, value: bytes, limit: int) -> _Numbers:
+    tag = item.key.translate(_ESCAPES)
+    found, more = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
+    lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in found)
+    return _Numbers(item.revision, tag, "".join(lines), len(found), more)
+
+
+def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int]:
+    """Return (name, digits) of the first numbers of a document, and how many more it has."""
+    if (flat := _flat(metrics)) is not None:
+        return flat[:limit], max(len(flat) - limit, 0)
+    found: dict[Place, str] = {}
+    more = 0
+    for place, value in leaves(metrics, Place(), survey([metrics])):
+        if is_number(value):
+            if len(found) < limit:
+                found[place] = str(value)
+            else:
+                more += 1
+    return [(name, found[place]) for name, place in named(found).items()], more
+
+
+def _flat(metrics: Any) -> list[tuple[str, str]] | None:
+    """Return the same of the one object that most documents are, in a fifth of the time; None for another document."""
+    value = metrics[0] if type(metrics) is list and len(metrics) == 1 else metrics
+    if type(value) is not rawjson.Pairs or len(dict(value)) < len(value):
+        return None
+    if any(isinstance(member, list) or len(key) > MAX_KEY for key, member in value):
+        return None
+    return [(key, member) for key, member in value if is_number(member)]
+
+
+def _digits(text: str) -> str:
+    """Return a number as a scrape has it; long ones as the nearest float, since no float has more digits."""
+    return text if len(text) <= _PLAIN_DIGITS and text.isascii() and "e" not in text.lower() else _float(float(text))
+
+
+def _float(value: float) -> str:
+    return {float("inf"): "+Inf", float("-inf"): "-Inf"}.get(value) or repr(value)
