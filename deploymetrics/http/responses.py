@@ -4,9 +4,10 @@ Each function answers the current request, or the one that it is given. Those fo
 first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,6 +39,7 @@ _DATE = Clock()
 _NO_REVISION = '"'
 _PAGING = ("output", "limit")
 _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
+_PIECE_BYTES = 2**16
 
 
 class Response:
@@ -135,8 +137,9 @@ def history_response(page: Page) -> Response:
     if request.format == XML:
         root = request.root
         return _xml_list(request, headers, (_version_entry(item, root) for item in page.items))
-    body = b"[%b]" % b",".join(map(version_json, page.items))
-    return _json_list(headers, [body], len(body))
+    versions = [b",%b" % version_json(item) for item in page.items]
+    pieces = chain([b"[" + b"".join(versions[:1])[1:]], versions[1:], [b"]"])
+    return _json_list(headers, in_pieces(pieces), sum(map(len, versions)) + (1 if versions else 2))
 
 
 def json_response(value: object) -> Response:
@@ -231,8 +234,20 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
 
 
 def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
-    response = Response(besxml.render_documents(entries), {"Content-Type": "application/xml", **headers})
-    return _described(request, response)
+    pieces = in_pieces(besxml.render_documents(entries))
+    return _described(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts joined into pieces of some size, because sending each one by itself costs more than it does."""
+    piece, size = [], 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+    yield b"".join(piece)
 
 
 def _described(request: Request, response: Response) -> Response:

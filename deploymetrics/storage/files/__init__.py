@@ -71,9 +71,7 @@ class FileStorage(Storage):
             listing = self._listings.get(collection.name)
             if listing is None:
                 # It has a memory of its own.
-                made = FolderListing(
-                    collection.name, self.folder(collection), lambda key: self.log(collection, key).newest()
-                )
+                made = FolderListing(collection, self.folder(collection), lambda key: self.log(collection, key))
                 listing = self._listings.setdefault(collection.name, made)
             return listing.current()
 

@@ -177,19 +177,21 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def replace_file(path: str, data: bytes) -> None:
-    """Put ``data`` in the place of a file's content, durably, all of it or nothing."""
+def replace_file(path: str, data: bytes, *, durable: bool = True) -> None:
+    """Put ``data`` in the place of a file's content, all of it or nothing, and durably unless that is not asked for."""
     draft = draft_of(path)
     try:
         with opened(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
             write_at(fd, data, 0)
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         os.rename(draft, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(draft)
         raise
-    sync_folder(os.path.dirname(path))
+    if durable:
+        sync_folder(os.path.dirname(path))
 
 
 def draft_of(path: str) -> str:

@@ -23,6 +23,7 @@ _HEAD = re.compile(
     re.DOTALL,
 )
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_SAFE_NAME = re.compile("[a-z0-9_-][a-z0-9_.-]*")
 
 
 class _Head(msgspec.Struct, omit_defaults=True):
@@ -36,15 +37,21 @@ class _Head(msgspec.Struct, omit_defaults=True):
 _decode_head = msgspec.json.Decoder(_Head).decode
 
 
-@lru_cache(maxsize=4096)
 def name_of(key: str) -> str:
     """Return the key percent-encoded, capitals too, so that keys differ on file systems that ignore case."""
+    return key if _SAFE_NAME.fullmatch(key) else _encoded(key)
+
+
+@lru_cache(maxsize=4096)
+def _encoded(key: str) -> str:
     safe = "".join(char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode()) for char in key)
     return f"%2E{safe[1:]}" if safe.startswith(".") else safe
 
 
 def key_of(name: str) -> str | None:
     """Return the key whose name this is, or None for a name that is no key's."""
+    if _SAFE_NAME.fullmatch(name):
+        return name
     try:
         key = unquote(name, errors="strict")
         return key if name and name_of(key) == name else None

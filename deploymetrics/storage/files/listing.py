@@ -1,8 +1,8 @@
-"""All items of a collection, kept in memory and brought up to date by what changed since.
+"""All items of a collection: what there is is kept in memory, and brought up to date by what changed since.
 
 A list looks at the names that writers noted since (see changes.py), and again at those whose line was still being
-written then. Now and then it looks for folders in which files were made or removed otherwise: a backup may be put in
-place under a running server.
+written then. A backup may be put in place under a running server, too; so now and then lists look whether all is as it
+was, a part of it each.
 """
 
 import logging
@@ -11,42 +11,49 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import blake2b
 
-from ...errors import DamagedItem
-from .. import Entry, Item, Listing
-from . import lines
+from ...errors import DamagedItem, StorageError
+from .. import Collection, Listing
+from . import disk, lines, saved
+from .blocks import Blocks
 from .changes import Changes
-from .log import Newest
+from .log import Log
+from .places import Place, is_newest, place_of, read_value
+from .values import Values
 
 _log = logging.getLogger(__name__)
-#: How often a list looks for what somebody put in place, or took away, beside the server.
+#: After what time lists begin to look whether all is as it was, and at how many keys each of them looks for that.
 RECHECK_SECONDS = 30.0
+RECHECKED_KEYS = 256
 _SETTLED_NS = 2 * 10**9
-_PIECE_ITEMS = 256
 LONG_SECONDS = 1.0
+#: What a list knows is saved when it read so many logs since, and a quarter of all.
+SAVED_KEYS = 1000
 
 
 class FolderListing:
     """Answers ``current()`` for one collection; one per process, shared by its threads.
 
-    ``title`` names it in the log; ``newest`` is a function that gives the Newest of a key.
+    Its logs are in ``folder``; ``log`` is a function that gives the Log of a key.
     """
 
-    def __init__(self, title: str, folder: str, newest: Callable[[str], Newest]) -> None:
-        self.title = title
+    def __init__(self, collection: Collection, folder: str, log: Callable[[str], Log]) -> None:
+        self.collection = collection
         self.folder = folder
-        self.newest = newest
+        self.log = log
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
-        self._times: dict[str, int] = {}  # by name, when a file was made or removed there; 0: just now
-        self._looked = 0.0
-        self._is_outdated = False  # the list is not that of the items
+        self._is_outdated = False  # the Listing is not that of what was looked at
         self._again: set[str] = set()  # names to be looked at whatever changed
-        self._items: dict[str, Item] = {}  # by key; a damaged one has no value
-        self._keys: list[str] = []
-        self._pieces: list[tuple[list[Item], bytes]] = []
+        self._blocks = Blocks()
+        self._deleted: dict[str, Place] = {}
+        self._damaged: set[str] = set()
+        self._values = Values(self._read)
+        self._rechecks: list[Place] = []  # what is still to be looked at for that
+        self._rechecked = 0.0
+        self._folder_time = 0
+        self._unsaved = 0  # how many logs were read since
         self._listing = self._build()
 
     def current(self) -> Listing:
@@ -55,86 +62,115 @@ class FolderListing:
             changed = self._changes.new()
             # What raises in here may leave the list half looked at; then the rest is looked at the next time.
             if changed is None or not self._is_known:
-                self._is_known, self._times = False, {}
-                changed = {lines.name_of(key) for key in self._items} | self._moved()
+                self._is_known, self._folder_time = False, 0
+                self._load()
+                self._look_around()
+                self._recheck(len(self._rechecks))
                 self._is_known = True
-            elif time.monotonic() - self._looked > RECHECK_SECONDS:
-                changed |= self._moved()
-            self._again |= changed
+            else:
+                self._again |= changed
+                if not self._rechecks and time.monotonic() - self._rechecked >= RECHECK_SECONDS:
+                    self._look_around()
+                self._recheck(RECHECKED_KEYS)
             if self._again:
-                self._look_at(self._again)
+                self._look_at(list(self._again))
             if self._is_outdated:
                 self._listing = self._build()
                 self._is_outdated = False
+            if self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
+                self._save()
             return self._listing
 
-    def _moved(self) -> set[str]:
-        """Return the names of the folders in which a file was made or removed since the last call."""
-        before, now = self._times, dict[str, int]()
-        is_settled = time.time_ns() - _SETTLED_NS
-        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    moved = entry.stat(follow_symlinks=False).st_mtime_ns
-                    now[entry.name] = moved if moved < is_settled else 0
-        self._times, self._looked = now, time.monotonic()
-        return {name for name in before | now if not now.get(name) or before.get(name) != now[name]}
+    def _load(self) -> None:
+        """Take over what another process saved, where this one knows nothing."""
+        if self.collection.durable and not self._listing.items:
+            places = saved.load(self.folder)
+            self._deleted = {place.key: place for place in places if place.is_deleted}
+            self._blocks.apply({place.key: place for place in places if not place.is_deleted})
+            self._is_outdated = True
 
-    def _look_at(self, names: set[str]) -> None:
+    def _save(self) -> None:
+        self._unsaved = 0
+        if self.collection.durable:
+            saved.save(self.folder, self._known())
+
+    def _look_around(self) -> None:
+        """Begin to look whether everything is as it was."""
+        self._rechecks, self._rechecked = self._known(), time.monotonic()
+        self._again |= self._new_names()
+
+    def _known(self) -> list[Place]:
+        return [*self._deleted.values(), *self._blocks.entries()]
+
+    def _new_names(self) -> set[str]:
+        """Return the names of what is not known, if something was made or removed since the last call."""
+        with suppress(FileNotFoundError):
+            changed = os.stat(self.folder).st_mtime_ns
+            if changed != self._folder_time:
+                self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
+                return set(os.listdir(self.folder)).difference(lines.name_of(place.key) for place in self._known())
+        return set()
+
+    def _recheck(self, number: int) -> None:
+        """Look whether so many of the keys that are left are as they were."""
+        if not self._rechecks:
+            return
+        part = self._rechecks[-number:]
+        del self._rechecks[-number:]
+        with suppress(FileNotFoundError), disk.opened(f"{self.folder}/.", os.O_DIRECTORY) as fd:
+            part = [place for place in part if not is_newest(place, self.collection, fd)]
+        self._again.update(lines.name_of(place.key) for place in part)
+
+    def _look_at(self, names: list[str]) -> None:
         """Read the newest versions under these names."""
-        began, count = time.monotonic(), len(names)
-        for name in list(names):
-            key = lines.key_of(name)
-            item, is_settled = self._item(key) if key else (None, True)
-            if is_settled:
-                self._again.discard(name)
-            if key and self._items.get(key) != item:
-                self._is_outdated = True
-                self._items.pop(key, None)
-                self._items |= {key: item} if item else {}
-        if (seconds := time.monotonic() - began) > LONG_SECONDS:
-            _log.warning("looking at %d items of %s took %.1f s", count, self.title, seconds)
-
-    def _item(self, key: str) -> tuple[Item | None, bool]:
-        """Return the current Item, without its record, and True unless it has to be looked at again."""
+        began = time.monotonic()
+        self._unsaved += len(names)
+        found: dict[str, Place | None] = {}
         try:
-            newest = self.newest(key)
-        except DamagedItem as error:
-            return Item(key, None, None, 0, "", "", f"damaged {error.log}"), False
-        return newest.current and newest.current._replace(record=None), not newest.is_pending
+            for name in names:
+                key = lines.key_of(name)
+                is_settled = key is None or self._look_at_one(key, found)
+                if is_settled:
+                    self._again.discard(name)
+        finally:
+            changes = {key: place for key, place in found.items() if self._blocks.find(key) != place}
+            self._blocks.apply(changes)
+            self._is_outdated |= bool(changes)
+        if (seconds := time.monotonic() - began) > LONG_SECONDS:
+            _log.warning("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
+
+    def _look_at_one(self, key: str, found: dict[str, Place | None]) -> bool:
+        """Note the Place of a key's current version, or None; False if it has to be looked at again."""
+        try:
+            newest = self.log(key).newest()
+        except DamagedItem:
+            self._is_outdated |= key not in self._damaged
+            self._damaged.add(key)
+            found[key] = None
+            return False
+        self._is_outdated |= key in self._damaged
+        self._damaged.discard(key)
+        self._deleted.pop(key, None)
+        place = place_of(newest)
+        if place and place.is_deleted:
+            self._deleted[key], place = place, None
+        found[key] = place
+        return not newest.is_pending
+
+    def _read(self, place: Place) -> bytes:
+        try:
+            with disk.storage_errors("list"):
+                return read_value(place, self.log(place.key))
+        except StorageError:
+            self._again.add(lines.name_of(place.key))  # the next list shall know what is wrong
+            raise
 
     def _build(self) -> Listing:
-        if len(self._keys) != len(self._items) or not all(map(self._items.__contains__, self._keys)):
-            self._keys = sorted(self._items)
-        items = [self._items[key] for key in self._keys]
-        good = [item for item in items if item.value is not None]
-        pieces = self._join(good)
+        blocks, damaged = tuple(self._blocks.blocks), tuple(sorted(self._damaged))
+        self._values.forget(blocks)
 
         def read(start: int, stop: int) -> Iterator[bytes]:
-            if (start, stop) == (0, len(good)):
-                yield from pieces
-            elif start < stop:
-                yield b"".join(b"," + (item.value or b"") for item in good[start:stop])
+            return self._values.pieces(blocks, start, stop)
 
-        return Listing(
-            blake2b("\n".join(item.revision for item in items).encode(), digest_size=12).hexdigest(),
-            max((item.changed_at for item in good), default=""),
-            tuple(
-                Entry(item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size)
-                for item in good
-            ),
-            tuple(item.key for item in items if item.value is None),
-            read,
-        )
-
-    def _join(self, items: list[Item]) -> list[bytes]:
-        """Return the values in pieces; only those are made anew in which something changed."""
-        pieces = []
-        for number, start in enumerate(range(0, len(items), _PIECE_ITEMS)):
-            part = items[start : start + _PIECE_ITEMS]
-            known = self._pieces[number] if number < len(self._pieces) else None
-            if known is None or known[0] != part:
-                known = part, b"".join(b"," + (item.value or b"") for item in part)
-            pieces.append(known)
-        self._pieces = pieces
-        return [text for _, text in pieces]
+        changed_at, entries = self._blocks.changed_at(), self._blocks.entries()
+        return Listing(self._blocks.revision(damaged), changed_at, entries, damaged, read)

@@ -85,7 +85,7 @@ class Log:
 
     def path(self, start: int, tier: str = NEWEST) -> str:
         """Return the file that begins with the version ``start``."""
-        return f"{self.folder}/{start:017d}{tier}.jsonl"
+        return f"{self.folder}/{file_name(start, tier)}"
 
     def files(self) -> Files:
         """Return for each tier the versions that its files begin with, in order."""
@@ -246,7 +246,7 @@ class Log:
 
     def next_start(self, newest: Newest) -> int:
         """Return the start of the next file, if the next version begins one."""
-        return newest.version + 1 if self.collection.history else newest.start + 1
+        return start_after(self.collection, newest.start, newest.version)
 
     def _commit(self, fd: int, offset: int, line: bytes, version: int, *, new_folder: bool) -> None:
         """Write a line at ``offset`` and its newline after the sync; what fails is undone."""
@@ -394,6 +394,16 @@ def _read_tail(fd: int) -> _Tail:
         if before >= 0 or begin == 0:
             return _Tail(data[before + 1 : end] if end >= 0 else None, begin + end + 1, data[end + 1 :])
         length *= 16
+
+
+def file_name(start: int, tier: str = NEWEST) -> str:
+    """Return the name of the file that begins with the version ``start``."""
+    return f"{start:017d}{tier}.jsonl"
+
+
+def start_after(collection: Collection, start: int, version: int) -> int:
+    """Return the start of the file after the one that begins with ``start`` and ends with ``version``."""
+    return version + 1 if collection.history else start + 1
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:

@@ -1,0 +1,75 @@
+"""What a list knows of each key: its newest version, and where in which file that stands.
+
+So a value is read without a look at the rest of its log, and two looks at the disk tell that nothing is newer.
+"""
+
+import os
+from contextlib import suppress
+
+from ...errors import StorageError
+from .. import Collection, Entry, Item
+from . import disk, lines
+from .log import Log, Newest, file_name, signature_of, start_after
+
+#: What stands before a value in its line is shorter, unless the author has a very long name.
+_HEAD_BYTES = 512
+
+
+class Place(Entry, frozen=True, gc=False, array_like=True):
+    """An Entry, or a deletion, and where its line is: in the file that begins with the version ``start``.
+
+    The line ends there at the offset ``end``; ``sign`` is the hash of the file's signature, and 0 where that cannot be
+    relied on.
+    """
+
+    start: int
+    end: int
+    sign: int
+
+    @property
+    def is_deleted(self) -> bool:
+        """True for a deletion, which has no value."""
+        return self.size == 0
+
+
+def place_of(newest: Newest) -> Place | None:
+    """Return the Place of a Newest, or None where there is no version."""
+    if (item := newest.item) is None:
+        return None
+    facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
+    signature = newest.signature
+    sign = hash(signature) if signature and signature[0] == newest.end else 0
+    return Place(*facts, newest.start, newest.end - newest.is_ended, sign)
+
+
+def is_newest(place: Place, collection: Collection, folder: int) -> bool:
+    """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection.
+
+    The file is the same, and there is none that begins with the next version: files only grow.
+    """
+    name = lines.name_of(place.key)
+    try:
+        stat = os.stat(f"{name}/{file_name(place.start)}", dir_fd=folder)
+    except OSError:
+        return False
+    following = file_name(start_after(collection, place.start, place.version))
+    return hash(signature_of(stat)) == place.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
+
+
+def read_value(place: Place, log: Log) -> bytes:
+    """Return the value of the version, also where newer ones came since. Raises StorageError where it is gone."""
+    with suppress(FileNotFoundError), disk.opened(log.path(place.start)) as fd:
+        begin = max(place.end - place.size - _HEAD_BYTES, 0)
+        line = os.pread(fd, place.end - begin, begin).rpartition(b"\n")[2]
+        if lines.revision_of(line) == place.revision:
+            return b"{%b" % line[1 - place.size :]
+    item = _find(place, log)
+    if item is None or item.revision != place.revision or item.value is None:
+        log_line = f"{log.folder}: version {place.version} is gone"
+        raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)
+    return item.value
+
+
+def _find(place: Place, log: Log) -> Item | None:
+    newest = log.newest()
+    return newest.item if newest.version == place.version else log.find(place.version, newest)
