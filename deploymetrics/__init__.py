@@ -105,7 +105,8 @@ def create_app(
     app.config.update(
         # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
         MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,
-        PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["LOGIN_SECONDS"]),
+        # The cookie outlives the session in it, so that a form that waited too long is known to be no stranger's.
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["SESSION_LIMIT_SECONDS"]),
         SESSION_COOKIE_NAME="deploymetrics",
         SESSION_COOKIE_SAMESITE="Lax",
     )

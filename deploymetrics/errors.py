@@ -163,6 +163,14 @@ class BodyTooLarge(DeploymetricsError):
         super().__init__(f"The body is larger than the limit of {limit} bytes.", limit=limit)
 
 
+class FormTooLarge(BodyTooLarge):
+    """A form of a page has more bytes or fields than are taken."""
+
+    def __init__(self, limit: int, fields: int) -> None:
+        super().__init__(limit)
+        self.detail = f"The form is larger than the limit of {limit} bytes, or has more than {fields} fields."
+
+
 class UnsupportedMediaType(DeploymetricsError):
     """A Content-Type or Content-Encoding that is not read."""
 

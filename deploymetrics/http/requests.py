@@ -12,7 +12,7 @@ from flask import current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..documents.precondition import Precondition
-from ..errors import BadRequest, BodyTooLarge, NotAcceptable
+from ..errors import BadRequest, BodyTooLarge, FormTooLarge, NotAcceptable
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
@@ -94,6 +94,17 @@ class Request(flask.Request):
             # What a client sent before its connection broke can be good JSON: 12 of 1234.
             raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
         return body
+
+    def _load_form_data(self) -> None:
+        """Read the form; raises as ``body`` does, from wherever a field is first looked at."""
+        try:
+            super()._load_form_data()
+            if self.mimetype == "application/x-www-form-urlencoded":
+                self.stream.read(1)  # a chunked one is cut off at its limit, and that is said only here
+        except RequestEntityTooLarge as error:
+            raise FormTooLarge(self.max_content_length or 0, self.max_form_parts or 0) from error
+        except Exception as error:
+            raise BadRequest("The form breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
 
     def read_metrics(self, tag: str) -> bytes:
         """Return the metrics in the body as compact JSON; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""

@@ -18,6 +18,8 @@ from . import bp
 
 KEPT = "kept."
 _NEVER_KEPT = ("password",)
+_SMALL_FORM = 2**16
+_KNOWN = "known"
 # Not Basic: a browser would put its own window for a name and password in front of the page.
 _CHALLENGE = {"WWW-Authenticate": 'Cookie realm="BigFix Server"'}
 
@@ -68,17 +70,20 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
         return answer
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
-    allow_large_form()
-    error = Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
+    limit_form()
+    ended = Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
     then = request.script_root + request.full_path.rstrip("?")
-    return login_page(then, typed_fields(), error=error), 401, _CHALLENGE
+    try:
+        return login_page(then, typed_fields(), error=ended), 401, _CHALLENGE
+    except DeploymetricsError as broken:  # no other handler sees what is raised in one
+        return error_handlers.answer_error(broken)
 
 
 def begin_session(account: Account) -> None:
     """Start a session of the Account and put it into the cookie of this answer."""
     account.session_id = services().sessions.start(account, current_app.config["LOGIN_SECONDS"])
     login_user(account)
-    session.permanent = True
+    session.permanent = session[_KNOWN] = True
 
 
 def end_session() -> None:
@@ -86,7 +91,10 @@ def end_session() -> None:
     if current_user.is_authenticated and current_user.session_id:
         services().sessions.end(current_user.session_id)
     logout_user()
+    known = session.get(_KNOWN)
     session.clear()
+    if known:  # another window may have a form that is not sent yet
+        session.permanent = session[_KNOWN] = True
 
 
 def login_page(
@@ -122,15 +130,18 @@ def kept_fields() -> list[tuple[str, str]]:
 
 
 @bp.before_request
-def allow_large_form() -> None:
-    """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it."""
-    if request.mimetype == "multipart/form-data":
-        request.max_content_length = request.max_form_memory_size = form_limit()
+def limit_form() -> None:
+    """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it.
+
+    That is whoever is logged in or was, as the signed cookie shows; a stranger's form holds a name and a password.
+    """
+    is_large = request.mimetype == "multipart/form-data" and session.get(_KNOWN)
+    request.max_content_length = request.max_form_memory_size = form_limit() if is_large else _SMALL_FORM
 
 
 def form_limit() -> int:
     """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
-    return 8 * int(current_app.config["MAX_BODY_BYTES"]) + 2**16
+    return 8 * int(current_app.config["MAX_BODY_BYTES"]) + _SMALL_FORM
 
 
 def _is_secret(name: str) -> bool:
