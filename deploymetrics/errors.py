@@ -213,6 +213,17 @@ class DamagedItem(StorageError):
     code = "damaged-item"
 
 
+class ReadOnly(DeploymetricsError):
+    """A write while the setting READ_ONLY is on."""
+
+    status = 503
+    code = "read-only"
+    detail = "The server takes no changes at the moment (READ_ONLY); reading goes on."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "60"})
+
+
 class SettingError(DeploymetricsError):
     """A setting is not usable; the start stops and the message names it."""
 

@@ -87,6 +87,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How many series of all documents /metrics shows; a document has three beside its numbers.
 # METRICS_SERIES = 100000
 
+# Whether changes are refused with 503, while reading and logging in go on; serve runs no collector then.
+# READ_ONLY = False
+
 # Whether serve runs the collector, which fills the document platform.
 # COLLECT = True
 

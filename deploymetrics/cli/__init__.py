@@ -9,12 +9,13 @@ from flask.cli import FlaskGroup
 from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, collect, data, serve, settings
+from . import accounts, collect, data, serve, settings, status
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
     accounts.account,
     settings.settings,
+    status.status,
     collect.collect,
     data.put,
     data.history,

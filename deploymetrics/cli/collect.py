@@ -78,6 +78,11 @@ def _leave_to_other(task: DeploymentMetricsCollectorTask, lock: RunnerLock, retr
     return BUSY
 
 
+def print_status() -> int:
+    """Print what is known of the collector and its sources; return the exit status."""
+    return _status(_task(), RunnerLock(current_app.instance_path))
+
+
 def _status(task: DeploymentMetricsCollectorTask, lock: RunnerLock) -> int:
     holder = lock.holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")

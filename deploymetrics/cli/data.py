@@ -27,9 +27,10 @@ from ..formats import rawjson
 from ..formats.printable import escaped
 from ..services import services
 from ..starts import STARTS
+from ..telemetry.health import PROBES
 
 AUTHOR = "command line"
-COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS)
+COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS, PROBES)
 
 
 @click.command()

@@ -14,10 +14,11 @@ def settings(table: bool, example: bool) -> None:
     if table or example:
         click.echo(documentation.example() if example else documentation.table(), nl=False)
     else:
-        _print_in_force()
+        print_in_force()
 
 
-def _print_in_force() -> None:
+def print_in_force() -> None:
+    """Print them; raises SettingError."""
     folder = find_instance()
     check_exists(folder)
     become_owner(folder)

@@ -216,6 +216,12 @@ SETTINGS = (
         100_000,
         "How many series of all documents /metrics shows; a document has three beside its numbers.",
     ),
+    Setting(
+        "READ_ONLY",
+        fields.Boolean(),
+        False,
+        "Whether changes are refused with 503, while reading and logging in go on; serve runs no collector then.",
+    ),
     Setting("COLLECT", fields.Boolean(), True, "Whether serve runs the collector, which fills the document platform."),
     Setting("COLLECT_INTERVAL_SECONDS", _whole(1, 86400), 300, "How long after a collection the next one starts."),
     Setting(

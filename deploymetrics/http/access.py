@@ -21,9 +21,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..accounts.authentication import Credentials
 from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
-from ..errors import REALM, Forbidden, Unauthorized
+from ..errors import REALM, Forbidden, ReadOnly, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
-from .requests import current_request
+from .requests import SAFE_METHODS, current_request
 from .urls import in_api
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -114,6 +114,8 @@ def check_access() -> None:
     check_account(account, roles, req)
     if is_sent_by_itself(req.environ):
         check_same_site()
+    if req.method not in SAFE_METHODS and current_app.config["READ_ONLY"]:
+        raise ReadOnly()
 
 
 def check_account(account: Account, roles: Roles, req: flask.Request) -> None:

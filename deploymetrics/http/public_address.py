@@ -17,6 +17,9 @@ from .requests import current_request
 #: A prefix such as /bigfix: plain path segments, and nothing that reads as another host or leads upwards.
 _PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}")
 
+#: A probe names the machine that it asks, and is told nothing of addresses.
+_ASKED_BY_ADDRESS = ("/healthz", "/readyz")
+
 
 def init_app(app: Flask) -> None:
     """Have ``app`` believe its settings, and its proxies as far as its settings say."""
@@ -34,6 +37,8 @@ def init_app(app: Flask) -> None:
 
 def check_host() -> None:
     """Raise BadRequest unless the Host header has one of the setting TRUSTED_HOSTS, or that of PUBLIC_URL."""
+    if current_request().path in _ASKED_BY_ADDRESS:
+        return
     if _without_port(current_request().authority) not in trusted_hosts(current_app.config):
         raise BadRequest("The Host header does not name this server.", code="invalid-host")
 

@@ -13,7 +13,7 @@ from ..errors import BadRequest
 
 _TAGS = "/api/deploymentmetrics/"
 #: Addresses outside of the API that programs ask.
-_FOR_PROGRAMS = frozenset({"/api", "/metrics"})
+_FOR_PROGRAMS = frozenset({"/api", "/metrics", "/healthz", "/readyz"})
 
 
 def in_api() -> bool:

@@ -106,6 +106,10 @@ class Master(Arbiter):
         self.collector = CollectorProcess(app.instance)
         super().__init__(app)
 
+    def collects(self) -> bool:
+        """Return True if the settings ask for the collector."""
+        return bool(self.app.settings["COLLECT"] and not self.app.settings["READ_ONLY"])
+
     def become(self, worker: Any) -> None:
         """Make this copy of the master a worker."""
         self.collector.abandon()  # it is the child of the master alone
@@ -118,7 +122,7 @@ class Master(Arbiter):
 
     def manage_workers(self) -> None:
         super().manage_workers()
-        if self.app.settings["COLLECT"]:
+        if self.collects():
             self.collector.ensure()
 
     def spawn_worker(self) -> Any:
@@ -140,7 +144,7 @@ class Master(Arbiter):
         if self.app.settings["BIND"] != self.app.bind:
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
         super().reload()
-        self.collector.restart() if self.app.settings["COLLECT"] else self.collector.stop()
+        self.collector.restart() if self.collects() else self.collector.stop()
 
     def stop(self, graceful: bool = True) -> None:
         self.collector.stop()

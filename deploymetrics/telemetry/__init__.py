@@ -1,8 +1,9 @@
 """Numbers for Prometheus: those in the documents, and those of the server itself.
 
-    views.py      ``/metrics``
+    views.py      ``/metrics``, ``/healthz`` and ``/readyz``
     documents.py  the numbers in the documents
     server.py     what the storage and the machine know of the server and its collector
+    health.py     whether the storage reads and writes
     counting.py   what a process counts: its requests and its calls of the storage
     cells.py      the memory in which all processes of a server count
 

@@ -1,15 +1,17 @@
-"""``/metrics``, for Prometheus."""
+"""``/metrics`` for Prometheus; ``/healthz`` and ``/readyz`` for load balancers and whatever starts the server."""
 
 import os
 from collections.abc import Iterator
 
+import msgspec
 from flask import Blueprint, Flask, current_app
+from flask_login import current_user
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from ..accounts.service import Role
-from ..http.access import require_role
+from ..http.access import public, require_role
 from ..http.requests import current_request
 from ..http.responses import NO_SNIFFING, Response
 from ..services import NAME, services
@@ -17,21 +19,24 @@ from . import server
 from .cells import Memory
 from .counting import Counting
 from .documents import DocumentMetrics
+from .health import Health
 
 bp = Blueprint("telemetry", __name__)
-_KEY = f"{NAME}.documents"
+_DOCUMENTS, _HEALTH = f"{NAME}.documents", f"{NAME}.health"
+_NEVER_KEPT = {"Cache-Control": "no-store", **NO_SNIFFING}
 
 
 def init_app(app: Flask, memory: Memory) -> Counting:
     """Return the Counting of an application, which counts in a Memory."""
     assembled, settings = app.extensions[NAME], app.config
-    app.extensions[_KEY] = DocumentMetrics(
+    app.extensions[_DOCUMENTS] = DocumentMetrics(
         assembled.service,
         assembled.expectations,
         assembled.clock,
         per_tag=settings["METRICS_PER_TAG"],
         in_all=settings["METRICS_SERIES"],
     )
+    app.extensions[_HEALTH] = Health(assembled.service, assembled.clock, is_read_only=settings["READ_ONLY"])
     counting = Counting(memory)
     counting.watch(assembled.service.store)
     return counting
@@ -55,6 +60,28 @@ def metrics() -> Response:
     encode, content_type = choose_encoder(current_request().environ.get("HTTP_ACCEPT", ""))
     registry = CollectorRegistry()
     registry.register(_Server())
-    body = current_app.extensions[_KEY].text(), encode(registry)  # in which OpenMetrics has its end
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING}
-    return Response(body, {**headers, "Content-Length": str(sum(map(len, body)))})
+    body = current_app.extensions[_DOCUMENTS].text(), encode(registry)  # in which OpenMetrics has its end
+    return _answer(content_type, *body, Vary="Accept")
+
+
+@bp.get("/healthz")
+@public
+def alive() -> Response:
+    """Say that the process answers."""
+    return _answer("text/plain", b"ok\n")
+
+
+@bp.get("/readyz")
+@public
+def ready() -> Response:
+    """Say whether the storage reads and writes, else 503; to a master operator who says so with more."""
+    health: Health = current_app.extensions[_HEALTH]
+    health.check()
+    if current_user.is_authenticated and current_user.role is Role.MASTER_OPERATOR:
+        return _answer("application/json", msgspec.json.encode(health.details()))
+    return _answer("text/plain", b"ready\n")
+
+
+def _answer(content_type: str, *body: bytes, **headers: str) -> Response:
+    length = str(sum(map(len, body)))
+    return Response(body, {"Content-Type": content_type, "Content-Length": length, **_NEVER_KEPT, **headers})

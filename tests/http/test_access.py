@@ -30,6 +30,8 @@ ACCESS = {
     ("GET", "/api/deploymentmetrics/<tag>/history"): MASTER_ONLY,
     ("GET", "/api/deploymentmetrics/<tag>/history/<version>"): MASTER_ONLY,
     ("GET", "/metrics"): MASTER_ONLY,
+    ("GET", "/healthz"): EVERYONE,
+    ("GET", "/readyz"): EVERYONE,
     ("GET", "/"): (302, 200, 200, 200),
     ("GET", "/login"): (200, 302, 302, 302),
     ("POST", "/login"): (401, 401, 401, 401),

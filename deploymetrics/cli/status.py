@@ -1,0 +1,58 @@
+"""``deploymetrics status``: how this instance is, on one page."""
+
+import os
+import platform
+import sys
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..errors import DeploymetricsError
+from ..formats.printable import escaped
+from ..services import services
+from ..starts import last_start
+from ..telemetry.health import Health
+from ..version import VERSION
+from .collect import print_status
+from .settings import print_in_force
+
+_GB = 1e9
+
+
+@click.command()
+@with_appcontext
+def status() -> None:
+    """Show version, instance folder, storage, collector, and the settings in force with where each comes from.
+
+    Exits with 1 where the storage does not read and write, a document is damaged, or the collector has failed.
+    """
+    click.echo(f"deploymetrics {VERSION}, Python {platform.python_version()} ({sys.executable})")
+    storage_is_good = _print_storage()
+    click.echo()
+    collector_is_good = not print_status()
+    click.echo()
+    print_in_force()
+    if not (storage_is_good and collector_is_good):
+        raise SystemExit(1)
+
+
+def _print_storage() -> bool:
+    """Print how the storage is; return True if it is good."""
+    app, settings = services(), current_app.config
+    health = Health(app.service, app.clock, is_read_only=settings["READ_ONLY"])
+    try:
+        found = health.details()
+        click.echo(f"serve last started: {last_start(app.service.store) or 'never'}")
+        click.echo(f"storage: {settings['STORAGE']} {found['documents']} documents, {len(found['damaged'])} damaged")
+        for tag in found["damaged"]:
+            click.echo(f"  damaged: {escaped(tag)}")
+        health.check()
+    except DeploymetricsError as error:
+        click.echo(f"storage: {error.detail} {escaped(error.log or '')}".rstrip())
+        return False
+    click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
+    disk = os.statvfs(current_app.instance_path)
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    click.echo(f"  {free / _GB:.1f} GB of {size / _GB:.1f} GB are free")
+    return not found["damaged"]

@@ -1,0 +1,91 @@
+"""Whether the storage reads and writes: for load balancers, and for ``deploymetrics status``."""
+
+import platform
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..clock import Clock, as_precise
+from ..collector.task import read_states
+from ..documents.service import Service
+from ..errors import StorageError
+from ..storage import Collection, Item
+from ..version import VERSION
+
+#: A storage that was good is not asked again for so many seconds, so probes cost next to nothing.
+GOOD_SECONDS = 5.0
+_WAIT_SECONDS = 2.0
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """When a machine last wrote something, to see whether that can be done."""
+
+    machine: str
+    writtenAt: str
+
+    def key(self) -> str:
+        """Return what it is stored under."""
+        return self.machine
+
+
+PROBES = Collection("probes", Probe)
+
+
+class Health:
+    """Looks after the storage of a Service. ``is_read_only`` says that it need not take writes."""
+
+    def __init__(self, service: Service, clock: Clock, *, is_read_only: bool) -> None:
+        self.service = service
+        self.store = service.store
+        self.clock = clock
+        self.is_read_only = is_read_only
+        self._lock = threading.Lock()
+        self._good_until = 0.0
+
+    def check(self) -> None:
+        """Raise StorageError unless the storage reads and writes."""
+        if time.monotonic() < self._good_until:
+            return
+        # Where a disk hangs, one thread waits for it; the others are not to be lost as well.
+        if not self._lock.acquire(timeout=_WAIT_SECONDS):
+            raise StorageError(log="it did not answer an earlier probe yet")
+        try:
+            if time.monotonic() >= self._good_until:
+                self._probe()
+                self._good_until = time.monotonic() + GOOD_SECONDS
+        finally:
+            self._lock.release()
+
+    def _probe(self) -> None:
+        machine = platform.node() or "-"
+        self.store.check()
+        self.store.read(PROBES, machine)
+        if not self.is_read_only:
+
+            def change(current: Item | None, now: datetime) -> bytes:
+                return msgspec.json.encode(Probe(machine, as_precise(now)))
+
+            self.store.write(PROBES, machine, "server", change)
+
+    def details(self) -> dict[str, Any]:
+        """Return more for who may know it. Raises StorageError."""
+        listing = self.service.list()
+        return {
+            "version": VERSION,
+            "readOnly": self.is_read_only,
+            "documents": len(listing.items),
+            "damaged": list(listing.damaged),
+            "sources": [
+                {
+                    "name": state.name,
+                    "fresh": state.is_fresh,
+                    "lastSuccess": state.lastSuccess or None,
+                    "lastFailure": state.lastFailure or None,
+                    "reason": state.reason,
+                }
+                for state in read_states(self.store)
+            ],
+        }
