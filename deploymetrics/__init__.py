@@ -18,6 +18,7 @@ from .accounts.authentication import Credentials
 from .accounts.service import Accounts
 from .accounts.sessions import Sessions
 from .accounts.throttle import Throttle
+from .accounts.tokens import Tokens
 from .clock import Clock
 from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
@@ -151,8 +152,14 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
     )
     accounts = Accounts(store, settings["PASSWORD_HASH"])
     sessions = Sessions(
-        store, clock, accounts, secret_key=settings["SECRET_KEY"], limit=settings["SESSION_LIMIT_SECONDS"]
+        store,
+        clock,
+        accounts,
+        secret_keys=[*settings["SECRET_KEY_FALLBACKS"], settings["SECRET_KEY"]],
+        limit=settings["SESSION_LIMIT_SECONDS"],
+        proof_seconds=settings["PROOF_SECONDS"],
     )
+    tokens = Tokens(store, clock, accounts)
     throttle = Throttle(
         store,
         clock,
@@ -160,5 +167,5 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         per_address=settings["GUESSES_PER_ADDRESS"],
         longest=settings["GUESS_DELAY_SECONDS"],
     )
-    credentials = Credentials(accounts, sessions, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    return Services(clock, Service(store), accounts, sessions, credentials, Expectations(store))
+    credentials = Credentials(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
+    return Services(clock, Service(store), accounts, sessions, tokens, credentials, Expectations(store))

@@ -99,6 +99,13 @@ class Unauthorized(DeploymetricsError):
         super().__init__(detail, headers={"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})
 
 
+class ProofNeeded(Unauthorized):
+    """The account is known, and its password has to be sent once more before it does this."""
+
+    code = "proof-needed"
+    detail = "This needs the password of the account: send it by HTTP Basic, or log in again."
+
+
 class Forbidden(DeploymetricsError):
     """The account is known and may not do this."""
 
@@ -112,6 +119,12 @@ class ReservedTag(Forbidden):
 
     code = "reserved-tag"
     detail = "The tag platform belongs to the server's collector; nobody else may write it."
+
+
+class QuotaExceeded(Forbidden):
+    """The account may not store that much. The server is well, so this is none of its errors (5xx)."""
+
+    code = "quota-exceeded"
 
 
 class NotFound(DeploymetricsError):
@@ -184,8 +197,14 @@ class TooManyAttempts(DeploymetricsError):
     status = 429
     code = "too-many-attempts"
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many failed attempts; try again later.", headers={"Retry-After": str(retry_after)})
+    def __init__(self, retry_after: int, detail: str = "Too many failed attempts; try again later.") -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+class TooManyPosts(TooManyAttempts):
+    """The account posts more often than it may."""
+
+    code = "too-many-posts"
 
 
 class StorageError(DeploymetricsError):

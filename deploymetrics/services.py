@@ -7,6 +7,7 @@ from flask import current_app
 from .accounts.authentication import Credentials
 from .accounts.service import Accounts
 from .accounts.sessions import Sessions
+from .accounts.tokens import Tokens
 from .clock import Clock
 from .documents.expectations import Expectations
 from .documents.service import Service
@@ -21,6 +22,7 @@ class Services(NamedTuple):
     service: Service
     accounts: Accounts
     sessions: Sessions
+    tokens: Tokens
     credentials: Credentials
     expectations: Expectations
 

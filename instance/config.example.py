@@ -6,6 +6,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Signs the login cookie; at least 16 characters. Generated into the instance folder when not set.
 # SECRET_KEY = None
 
+# Earlier SECRET_KEYs, which go on working while the new one comes into use, so nobody is logged out.
+# SECRET_KEY_FALLBACKS = ()
+
 # Where documents and accounts are kept: files: is JSON files in the instance folder.
 # STORAGE = 'files:'
 
@@ -41,6 +44,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 
 # When a SessionToken or a browser's login ends, in seconds after it began, however often it is used.
 # SESSION_LIMIT_SECONDS = 604800
+
+# How long after a login the pages make accounts, secrets and tokens; later they ask for the password again.
+# PROOF_SECONDS = 600
 
 # How long a worker remembers that a credential was right; 0 checks the password on each request.
 # CREDENTIAL_CACHE_SECONDS = 60

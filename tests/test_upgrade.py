@@ -65,7 +65,7 @@ def test_accounts_and_expectations_are_there(folder, clock):
     assert roles["admin"] == ("master-operator", True)
     assert roles["app"] == ("webui-app", True)
     assert roles["Opérateur"][0] == "operator"
-    assert services.accounts.find_by_secret("s" * 43).name == "app"
+    assert services.accounts.find_by_secret("s" * 43)[0].name == "app"
     assert services.expectations.all() == {"custom": 3600}
 
 

@@ -6,6 +6,7 @@ and together with the account's record: once the account is changed, by any work
 
 import base64
 import binascii
+import math
 import secrets
 import threading
 import time
@@ -16,9 +17,11 @@ import msgspec
 
 from ..errors import Unauthorized
 from .passwords import normalized, password_matches
-from .service import Account, AccountRecord, Accounts
+from .records import Account, AccountRecord
+from .service import Accounts
 from .sessions import Sessions
 from .throttle import Throttle
+from .tokens import Tokens
 
 _REMEMBERED = 4096
 
@@ -31,9 +34,13 @@ class _Verified(msgspec.Struct):
 class Credentials:
     """Checks ``Authorization`` (Basic, Bearer) and ``SessionToken``."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, throttle: Throttle, remember_seconds: float) -> None:
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, tokens: Tokens, throttle: Throttle, remember_seconds: float
+    ) -> None:
         self.accounts = accounts
         self.sessions = sessions
+        self.tokens = tokens
+        self.clock = sessions.clock
         self.throttle = throttle
         self.remember_seconds = remember_seconds
         self._key = secrets.token_bytes(32)
@@ -59,7 +66,12 @@ class Credentials:
         return account
 
     def remembered(self, authorization: str) -> Account | None:
-        """Return the Account of an Authorization header that was right not long ago; None where it is to be checked."""
+        """Return the Account of an Authorization header that needs no hash: a token, or what was right not long ago.
+
+        None where it is to be checked.
+        """
+        if authorization[:7].lower() == "bearer ":
+            return self._of_token(None, authorization[7:].strip())
         return self._remembered(self._digest(authorization))
 
     def check_password(self, name: str, password: str, address: str) -> Account:
@@ -69,13 +81,11 @@ class Credentials:
         """
         name = normalized(name)
         record = self.accounts.find(name)
-        if record is not None and record.has_secret(password):
-            return Account(record)  # nobody guesses 256 random bits, so nothing slows this down
         digest = self._digest(f"{name}\0{password}")
         was_right = record is not None and self._right.get(digest) == record
         if not was_right:
             self.throttle.check(name, address)
-        is_right = password_matches(record.password if record else None, password, self.accounts.password_hash)
+        is_right = password_matches(record.password if record else "", password, self.accounts.password_hash)
         if record is None or not record.enabled or not is_right:
             self.throttle.failed(name, address)
             raise Unauthorized("The name or the password is wrong, or the account is disabled.")
@@ -86,9 +96,38 @@ class Credentials:
         record = self.accounts.rehashed(record, password)
         _remember(self._right, digest, record)
         self.throttle.succeeded(name, address)
-        return Account(record)
+        return Account(record, proved_at=math.inf)
+
+    def log_in(self, name: str, secret: str, address: str) -> Account:
+        """Return the Account of a name and password, or of a program's name and token; raises as ``account_of``."""
+        record = self.accounts.find(normalized(name))
+        if record is not None and record.role.is_program:
+            return self._of_token(name, secret) or self.check_password(name, secret, address)
+        return self.check_password(name, secret, address)
+
+    def _of_token(self, name: str | None, secret: str) -> Account | None:
+        """Return the Account of a token's secret, or None; it has that name, unless that is None.
+
+        Nothing slows this down, and it is not remembered: nobody guesses 256 random bits, and to look them up is as
+        quick as to remember.
+        """
+        if name is None:
+            record, token = self.accounts.find_by_secret(secret) or (None, None)
+        else:
+            record = self.accounts.find(normalized(name))
+            token = record.token_of(secret) if record else None
+        if record is None or token is None or not record.enabled or not token.is_alive(self.clock.timestamp()):
+            return None
+        account = Account(record, token=token)
+        self.tokens.note_use(account)
+        return account
 
     def _from_authorization(self, header: str, address: str) -> Account:
+        scheme, _, rest = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return self._from_bearer(rest.strip(), address)
+        if scheme.lower() != "basic":
+            raise Unauthorized("The Authorization header is neither Basic nor Bearer.")
         digest = self._digest(header)
         account = self._remembered(digest)
         if account is not None:
@@ -98,7 +137,10 @@ class Credentials:
             try:
                 account = self._remembered(digest)
                 if account is None:
-                    account = self._check(header, address)
+                    name, password = _decode_basic(rest)
+                    if by_token := self._of_token(name, password):
+                        return by_token
+                    account = self.check_password(name, password, address)
                     _remember(self._verified, digest, _Verified(account, time.monotonic() + self.remember_seconds))
                 return account
             finally:
@@ -113,21 +155,12 @@ class Credentials:
         known.until = now + self.remember_seconds
         return known.account
 
-    def _check(self, header: str, address: str) -> Account:
-        scheme, _, rest = header.partition(" ")
-        if scheme.lower() == "basic":
-            name, password = _decode_basic(rest)
-            return self.check_password(name, password, address)
-        if scheme.lower() == "bearer":
-            return self._from_bearer(rest.strip(), address)
-        raise Unauthorized("The Authorization header is neither Basic nor Bearer.")
-
     def _from_bearer(self, secret: str, address: str) -> Account:
-        record = self.accounts.find_by_secret(secret)
-        if record is None:
+        account = self._of_token(None, secret)
+        if account is None:
             self.throttle.failed_secret(secret, address)
-            raise Unauthorized("The bearer secret is not that of an enabled program.")
-        return Account(record)
+            raise Unauthorized("The bearer token is not one of an enabled account, or it is over.")
+        return account
 
     def _from_session_token(self, token: str) -> Account:
         account = self.sessions.resume(token)

@@ -1,7 +1,6 @@
 """Password hashes and secrets. No Flask in here."""
 
 import hashlib
-import hmac
 import secrets
 import threading
 import unicodedata
@@ -9,6 +8,8 @@ from functools import cache
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
+#: How the secret of a token begins; 64 hexadecimal digits come after it.
+TOKEN_PREFIX = "dm_"
 _SECRET = "sha256:"
 #: A hash takes some 30 MB and a core, so of those who log in at once some wait; other requests have the rest.
 _HASHING = threading.BoundedSemaphore(2)
@@ -31,37 +32,45 @@ def is_hashed_by(stored: str, method: str) -> bool:
 
 
 def hash_secret(secret: str) -> str:
-    """Return a hash of a generated secret; it has 256 random bits, so a fast hash is enough."""
+    """Return the hash under which a generated secret is looked up.
+
+    A slow hash protects what people choose: a thief of the hashes can try all likely passwords. A generated secret has
+    256 random bits, of which nobody tries enough, however fast the hash. And what is fast is looked up anew with each
+    request, so a revoked secret works nowhere.
+    """
     return _SECRET + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def generate_secret() -> str:
-    """Return a new password or secret with 256 random bits, safe in a URL and a shell."""
+def is_secret_hash(stored: str) -> bool:
+    """Return True for the hash of a generated secret, False for that of a password."""
+    return stored.startswith(_SECRET)
+
+
+def generate_password() -> str:
+    """Return a new password with 256 random bits, safe in a URL and a shell."""
     return secrets.token_urlsafe(32)
 
 
-def secret_matches(stored: str, secret: str) -> bool:
-    """Return True if the secret is the one of the hash; never for the hash of a password."""
-    return hmac.compare_digest(stored.encode(), hash_secret(secret).encode())
+def generate_secret() -> str:
+    """Return the secret of a new token: 256 random bits, and a beginning by which scanners know what they found."""
+    return TOKEN_PREFIX + secrets.token_hex(32)
 
 
-def password_matches(stored: str | None, password: str, method: str) -> bool:
+def password_matches(stored: str, password: str, method: str) -> bool:
     """Return True if the password is the one of the hash; a no takes as long for any reason.
 
-    ``stored`` is None where there is no account. The hash of a secret matches no password. ``method`` is that of new
-    hashes, by which the time is taken where there is none to check.
+    ``stored`` is empty where there is no account, or one without a password. ``method`` is that of new hashes, by which
+    the time is taken where there is none to check.
     """
-    is_password = stored is not None and not stored.startswith(_SECRET)
-    hashed = stored if stored is not None and is_password else _hash_of_nobody(method)
-    matches = _hash_matches(hashed, normalized(password))
+    matches = _hash_matches(stored or _hash_of_nobody(method), normalized(password))
     # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
-    return matches and is_password and "\0" not in password
+    return matches and bool(stored) and "\0" not in password
 
 
 @cache
 def _hash_of_nobody(method: str) -> str:
     """Return the hash that is checked where there is no other one; made on first use, since that is slow."""
-    return hash_password(generate_secret(), method)
+    return hash_password(generate_password(), method)
 
 
 def _hash_matches(stored: str, password: str) -> bool:

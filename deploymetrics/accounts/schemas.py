@@ -1,10 +1,13 @@
 """What an account's name and a person's password can be."""
 
-from marshmallow import Schema, fields, validate, validates
+from collections.abc import Callable
+from typing import Any
 
-from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
+from marshmallow import EXCLUDE, Schema, fields, post_load, validate, validates
+
+from ..schemas import WholeNumber, from_1_to_64_bytes, no_control_characters, no_outer_space
 from .names import not_reserved, nothing_invisible, one_alphabet
-from .service import Role
+from .records import Access, Role
 
 MIN_PASSWORD = 8
 MAX_PASSWORD = 1024
@@ -44,3 +47,50 @@ class NewPassword(Schema):
     password = fields.String(
         required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), no_control_characters]
     )
+
+
+MAX_DAYS = 36500
+MAX_PATTERNS = 20
+Pattern = fields.String(validate=[from_1_to_64_bytes, no_control_characters])
+_TOKEN_NAME: list[Callable[[str], object]] = [
+    from_1_to_64_bytes,
+    no_control_characters,
+    no_outer_space,
+    validate.ContainsNoneOf("/", error="It has a slash, which the address of a token cannot carry."),
+]
+
+
+class NewToken(Schema):
+    """A token to be made; ``duration`` is in days, and 0 is for ever."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    name = fields.String(required=True, validate=_TOKEN_NAME)
+    duration = WholeNumber(load_default=30, validate=validate.Range(0, MAX_DAYS))
+    access = fields.Enum(Access, by_value=True, load_default=Access.FULL)
+    tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
+    user = fields.String(load_default="")
+
+    @post_load
+    def _freeze(self, loaded: dict[str, Any], **about: object) -> dict[str, Any]:
+        return {**loaded, "tags": tuple(loaded["tags"])}
+
+
+class ChangedToken(Schema):
+    """Another name or duration of a token; None leaves it."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    name = fields.String(load_default=None, validate=_TOKEN_NAME)
+    duration = WholeNumber(load_default=None, validate=validate.Range(0, MAX_DAYS))
+
+
+class Limits(Schema):
+    """How much an account may post; nothing and 0 are no limit."""
+
+    tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
+    documents = WholeNumber(load_default=0, validate=validate.Range(0, 10**9))
+    bytes = WholeNumber(load_default=0, validate=validate.Range(0, 2**50))
+    posts = WholeNumber(load_default=0, validate=validate.Range(0, 10**6))

@@ -1,101 +1,25 @@
-"""Accounts and their roles. No Flask in here.
+"""The accounts, their roles and passwords. No Flask in here.
 
 All accounts are one item of the storage. So what holds for all of them together, such as that a master operator stays,
 is checked within the one write that could break it. There are some dozens, and each change writes all of them anew.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from ..errors import AccountError, DamagedItem, StorageError
-from ..storage import Collection, Item, Storage
+from ..errors import AccountError, DamagedItem, NotFound, StorageError
+from ..storage import Item, Storage
 from .names import as_read
-from .passwords import hash_password, hash_secret, is_hashed_by, secret_matches
+from .passwords import hash_password, hash_secret, is_hashed_by
+from .records import ACCOUNTS, ACCOUNTS_KEY, Account, AccountRecord, AccountsRecord, Role, Token
+
+__all__ = ["ACCOUNTS", "Account", "AccountRecord", "Accounts", "AccountsRecord", "Role"]
 
 _COMMAND_LINE = "command line"
-
-
-class Role(StrEnum):
-    """What an account may do: everything; log in; post documents; read ``/metrics``."""
-
-    MASTER_OPERATOR = "master-operator"
-    OPERATOR = "operator"
-    WEBUI_APP = "webui-app"
-    SCRAPER = "scraper"
-
-    @property
-    def is_program(self) -> bool:
-        """Return True for the role of a program, which has a generated secret in place of a password."""
-        return self in (Role.WEBUI_APP, Role.SCRAPER)
-
-
-class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An account as it is stored.
-
-    ``password`` is a hash. ``epoch`` changes with whatever ends the account's sessions: they name the epoch they began
-    in. ``old_secret`` is the hash of a program's secret that goes on working beside the new one.
-    """
-
-    name: str
-    role: Role
-    password: str
-    epoch: str
-    enabled: bool = True
-    old_secret: str = ""
-
-    @property
-    def is_enabled_master(self) -> bool:
-        """Return True if this account may do everything."""
-        return self.enabled and self.role is Role.MASTER_OPERATOR
-
-    def has_secret(self, secret: str) -> bool:
-        """Return True if this is an enabled program and the secret one of its own."""
-        if not self.enabled or not self.role.is_program:
-            return False
-        return secret_matches(self.password, secret) or secret_matches(self.old_secret, secret)
-
-
-class AccountsRecord(msgspec.Struct, frozen=True):
-    """All accounts by name, as they are stored."""
-
-    accounts: dict[str, AccountRecord]
-
-    def key(self) -> str:
-        """Return the key of the one item."""
-        return _KEY
-
-
-_KEY = "accounts"
-ACCOUNTS = Collection("accounts", AccountsRecord)
-
-
-class Account:
-    """Who is asking. It has the four members that flask-login asks of a user."""
-
-    is_authenticated = True
-    is_active = True
-    is_anonymous = False
-
-    def __init__(self, record: AccountRecord, session_id: str | None = None) -> None:
-        self.record = record
-        self.name = record.name
-        self.role = record.role
-        self.epoch = record.epoch
-        self.session_id = session_id
-
-    @property
-    def is_person(self) -> bool:
-        """Return True unless it is a program."""
-        return not self.role.is_program
-
-    def get_id(self) -> str | None:
-        """Return what the login cookie holds: the token of a session, never the name of an account."""
-        return self.session_id
 
 
 class Accounts:
@@ -104,14 +28,30 @@ class Accounts:
     def __init__(self, store: Storage, password_hash: str) -> None:
         self.store = store
         self.password_hash = password_hash
+        # Of one revision of the accounts: whose token has which hash.
+        self._tokens: tuple[str, dict[str, tuple[AccountRecord, Token]]] = "", {}
 
     def find(self, name: str) -> AccountRecord | None:
         """Return the AccountRecord of that name, enabled or not, or None."""
         return self._all().get(name)
 
-    def find_by_secret(self, secret: str) -> AccountRecord | None:
-        """Return the enabled program that has this secret, or None."""
-        return next((record for record in self._all().values() if record.has_secret(secret)), None)
+    def get(self, name: str) -> AccountRecord:
+        """Return the AccountRecord of that name; raises NotFound."""
+        record = self.find(name)
+        if record is None:
+            raise NotFound(f"There is no account {name}.", code="no-such-account")
+        return record
+
+    def find_by_secret(self, secret: str) -> tuple[AccountRecord, Token] | None:
+        """Return whose token has this secret, enabled and expired or not, and the Token; or None."""
+        item = self._item()
+        if item is None:
+            return None
+        if self._tokens[0] != item.revision:
+            records = item.record.accounts.values()
+            by_hash = {token.hash: (record, token) for record in records for token in record.tokens}
+            self._tokens = item.revision, by_hash
+        return self._tokens[1].get(hash_secret(secret))
 
     def list(self) -> list[AccountRecord]:
         """Return every AccountRecord, ordered by name."""
@@ -125,9 +65,15 @@ class Accounts:
         except DamagedItem:
             return True
 
-    def add(self, name: str, role: Role, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Add an account and return its record; ``password`` is a person's, or a program's secret."""
-        record = AccountRecord(name, role, self._hashed(role, password), _new_epoch())
+    def add(
+        self, name: str, role: Role, password: str, author: str = _COMMAND_LINE, *, must_change: bool = False
+    ) -> AccountRecord:
+        """Add an account and return its record.
+
+        ``password`` is a person's, who ``must_change`` it at the first login, or the secret of a program's first token.
+        """
+        secret = self._secret(role, password)
+        record = AccountRecord(name, role, epoch=_new_epoch(), must_change=must_change, **secret)
 
         def change(accounts: dict[str, AccountRecord]) -> None:
             if name in accounts:
@@ -140,56 +86,53 @@ class Accounts:
         return record
 
     def set_password(self, name: str, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Give an account another password or secret, which is the only one then; its sessions end."""
-        record = self._existing(name)
-        hashed = self._hashed(record.role, password)
-        return self._change(name, author, lambda record: {"password": hashed, "old_secret": "", "epoch": _new_epoch()})
+        """Give a person another password, or a program another token in place of all it has; its sessions end."""
+        secret = self._secret(self.get(name).role, password)
+        return self.change(name, author, lambda record: {**secret, "must_change": False, "epoch": _new_epoch()})
 
-    def add_secret(self, name: str, secret: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Give a program a second secret; the one it has goes on working until ``drop_old_secret``.
+    def end_sessions(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
+        """End all sessions of an account, on every worker."""
+        return self.change(name, author, lambda record: {"epoch": _new_epoch()})
 
-        Raises AccountError for another account, and where there are two already: a program may still use either.
-        """
-
-        def fields(record: AccountRecord) -> dict[str, Any]:
-            if not record.role.is_program:
-                raise AccountError(f"{name} is no program; only those have two secrets.")
-            if record.old_secret:
-                raise AccountError(f"{name} has two secrets already; drop the old one first.")
-            return {"password": hash_secret(secret), "old_secret": record.password}
-
-        return self._change(name, author, fields)
-
-    def drop_old_secret(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """End the older one of a program's two secrets; its sessions end."""
+    def set_limits(
+        self,
+        name: str,
+        *,
+        tags: Iterable[str],
+        documents: int,
+        bytes: int,
+        posts: int,
+        author: str = _COMMAND_LINE,
+    ) -> AccountRecord:
+        """Limit which tags a WebUI application may post, how much and how often; 0 is no limit."""
 
         def fields(record: AccountRecord) -> dict[str, Any]:
-            if not record.old_secret:
-                raise AccountError(f"{name} has no old secret.")
-            return {"old_secret": "", "epoch": _new_epoch()}
+            if record.role is not Role.WEBUI_APP:
+                raise AccountError(f"{name} is no WebUI application; only those have limits.")
+            return {"tags": tuple(tags), "max_documents": documents, "max_bytes": bytes, "posts_a_minute": posts}
 
-        return self._change(name, author, fields)
+        return self.change(name, author, fields)
 
     def set_role(self, name: str, role: Role, author: str = _COMMAND_LINE) -> AccountRecord:
         """Give a person's account another role; its sessions end.
 
-        The last enabled master operator stays, and a program, which has a secret: AccountError.
+        The last enabled master operator stays, and a program, which has no password: AccountError.
         """
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             if record.role is not role and (record.role.is_program or role.is_program):
-                raise AccountError("A program has a secret, not a password: remove the account and add it.")
+                raise AccountError("A program has tokens and no password: remove the account and add it.")
             return {"role": role, "epoch": _new_epoch()}
 
-        return self._change(name, author, fields)
+        return self.change(name, author, fields)
 
     def enable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Enable an account; its sessions end."""
-        return self._change(name, author, lambda record: {"enabled": True, "epoch": _new_epoch()})
+        return self.change(name, author, lambda record: {"enabled": True, "epoch": _new_epoch()})
 
     def disable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """Disable an account; its sessions end. The last enabled master operator stays: AccountError."""
-        return self._change(name, author, lambda record: {"enabled": False, "epoch": _new_epoch()})
+        return self.change(name, author, lambda record: {"enabled": False, "epoch": _new_epoch()})
 
     def remove(self, name: str, author: str = _COMMAND_LINE) -> None:
         """Remove an account; its sessions end. The last enabled master operator stays: AccountError."""
@@ -204,32 +147,37 @@ class Accounts:
         """Return the record of a person whose password was right, hashed by the method of now; sessions go on."""
         if is_hashed_by(record.password, self.password_hash):
             return record
-        hashed = self._hashed(record.role, password)
+        hashed = hash_password(password, self.password_hash)
 
         def fields(current: AccountRecord) -> dict[str, Any]:
             return {"password": hashed} if current == record else {}
 
         try:
-            return self._change(record.name, "server", fields)
+            return self.change(record.name, "server", fields)
         except (StorageError, AccountError):  # the next login tries again
             return record
 
-    def _hashed(self, role: Role, password: str) -> str:
-        return hash_secret(password) if role.is_program else hash_password(password, self.password_hash)
+    def _secret(self, role: Role, password: str) -> dict[str, Any]:
+        """Return the fields of a record that hold the password, or the secret of a program's only token."""
+        if role.is_program:
+            return {"password": "", "tokens": (Token("secret", hash_secret(password)),)}
+        return {"password": hash_password(password, self.password_hash)}
 
-    def _all(self) -> dict[str, AccountRecord]:
-        item = self.store.read(ACCOUNTS, _KEY)
+    def _item(self) -> Item | None:
+        item = self.store.read(ACCOUNTS, ACCOUNTS_KEY)
         if item is None:
             # Where the whole folder is gone, nobody is to be told that a right password is wrong.
             self.store.check()
-            return {}
-        accounts: dict[str, AccountRecord] = item.record.accounts
+        return item
+
+    def _all(self) -> dict[str, AccountRecord]:
+        item = self._item()
+        accounts: dict[str, AccountRecord] = item.record.accounts if item else {}
         return accounts
 
-    def _existing(self, name: str) -> AccountRecord:
-        return _known(self._all(), name)
+    def change(self, name: str, author: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
+        """Store an account with the fields that ``fields`` returns for its current record."""
 
-    def _change(self, name: str, author: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
         def change(accounts: dict[str, AccountRecord]) -> None:
             record = _known(accounts, name)
             accounts[name] = msgspec.structs.replace(record, **fields(record))
@@ -244,7 +192,7 @@ class Accounts:
             _check_a_master_stays(before, after)
             return msgspec.json.encode(AccountsRecord(after))
 
-        item = self.store.write(ACCOUNTS, _KEY, author, write)
+        item = self.store.write(ACCOUNTS, ACCOUNTS_KEY, author, write)
         assert item is not None
         accounts: dict[str, AccountRecord] = item.record.accounts
         return accounts

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -22,15 +22,17 @@ import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
 from ..clock import Clock
-from ..errors import StorageError
+from ..errors import NotFound, StorageError
 from ..storage import Collection, Item, Storage
 from .expiry import Sweeper
-from .service import Account, Accounts
+from .records import Account, AccountRecord
+from .service import Accounts
 
 #: An account's sessions; of more, those that end first end at once.
 MAX_SESSIONS = 500
 _RENEW_AFTER = 0.1
 _RETRY_SECONDS = 5
+_SHOWN = 160
 _ENDED = ""  # the epoch of no account
 
 _log = logging.getLogger(__name__)
@@ -39,15 +41,27 @@ _log = logging.getLogger(__name__)
 class Session(msgspec.Struct, frozen=True, array_like=True):
     """From which epoch of the account a session is, how long it lives after a use, and until when.
 
-    ``lifetime`` is in seconds, ``expires`` and ``latest`` in seconds since 1970; no use moves ``expires`` past
-    ``latest``. A signed token that was ended is kept until it
-    expires anyway, with an epoch that no account has.
+    ``lifetime`` is in seconds; ``expires``, ``latest`` and ``began`` are seconds since 1970. No use moves ``expires``
+    past ``latest``. A signed token that was ended is kept until it expires anyway, with an epoch that no account has.
+
+    ``proved_at`` is when the password was last checked, 0 where the session began without one. ``token`` is the id of
+    the Token that it began with, or 0. ``address`` and ``agent`` say to its owner whose it may be.
     """
 
     epoch: str
     lifetime: int
     expires: float
     latest: float
+    began: float = 0.0
+    proved_at: float = 0.0
+    token: int = 0
+    address: str = ""
+    agent: str = ""
+
+    @property
+    def used_at(self) -> float:
+        """Return about when it was last used, to a tenth of its lifetime."""
+        return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
 
     def is_alive(self, now: float) -> bool:
         """Return True before it expires; one that outlives its lifetime was begun under a clock that was ahead."""
@@ -75,8 +89,15 @@ SESSIONS = Collection("sessions", SessionsRecord, durable=False)
 _STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 
-class _Token(NamedTuple):
-    """What a token stands for: the key of the item, the session's hash, the account's name, the Session."""
+class Client(NamedTuple):
+    """Who begins a session, as its owner may recognise it: address and User-Agent."""
+
+    address: str
+    agent: str
+
+
+class _Found(NamedTuple):
+    """What a session's token stands for: the key of the item, the session's hash, the account's name, the Session."""
 
     key: str
     id: str
@@ -86,31 +107,58 @@ class _Token(NamedTuple):
 
 
 class Sessions:
-    """The sessions of a storage. None lives longer than ``limit`` seconds, however often it is used."""
+    """The sessions of a storage. None lives longer than ``limit`` seconds, however often it is used.
 
-    def __init__(self, store: Storage, clock: Clock, accounts: Accounts, *, secret_key: str, limit: int) -> None:
+    ``secret_keys`` sign what the storage does not take: the last one, and the others are those of before. For
+    ``proof_seconds`` a session shows that the password was checked.
+    """
+
+    def __init__(
+        self,
+        store: Storage,
+        clock: Clock,
+        accounts: Accounts,
+        *,
+        secret_keys: Sequence[str],
+        limit: int,
+        proof_seconds: int,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.accounts = accounts
         self.limit = limit
-        self._signer = URLSafeSerializer(secret_key, salt="session")
+        self.proof_seconds = proof_seconds
+        self._signer = URLSafeSerializer(secret_keys, salt="session")
         self._sweeper = Sweeper(store, clock, SESSIONS)
-        self._ending: dict[str, _Token] = {}  # ended, and the storage did not take it yet
+        self._ending: dict[str, _Found] = {}  # ended, and the storage did not take it yet
         self._next_try = 0.0
 
-    def start(self, account: Account, lifetime: int) -> str:
-        """Return the token of a new session of the Account that lives ``lifetime`` seconds after its last use."""
+    def start(self, account: Account, lifetime: int, client: Client | None = None) -> str:
+        """Return the token of a new session of the Account that lives ``lifetime`` seconds after its last use.
+
+        It may what the Account may with the credential that it sent, and ends with that.
+        """
         self._sweeper.sweep()
         self._store_endings()
         now = self.clock.timestamp()
-        session = Session(account.epoch, lifetime, now + min(lifetime, self.limit), now + self.limit)
+        session = Session(
+            account.epoch,
+            lifetime,
+            expires=now + min(lifetime, self.limit),
+            latest=now + self.limit,
+            began=now,
+            proved_at=min(account.proved_at, now),
+            token=account.token.id if account.token else 0,
+            address=client.address[:_SHOWN] if client else "",
+            agent=client.agent[:_SHOWN] if client else "",
+        )
         key = _key_of(account.name)
         token = key + secrets.token_urlsafe(20)
 
         def add(sessions: dict[str, Session]) -> None:
             while len(sessions) >= MAX_SESSIONS:
                 del sessions[min(sessions, key=lambda id: sessions[id].expires)]
-            sessions[_hash_of(token)] = session
+            sessions[id_of(token)] = session
 
         try:
             self._write(key, account.name, add)
@@ -128,9 +176,38 @@ class Sessions:
         record = self.accounts.find(found.account)
         if record is None or not record.enabled or record.epoch != found.session.epoch:
             return None
+        used = next((each for each in record.tokens if each.id == found.session.token), None)
+        if found.session.token and not (used and used.is_alive(self.clock.timestamp())):
+            return None
         if not found.is_signed:
             self._renew(found)
-        return Account(record, session_id=token)
+        return Account(record, session_id=token, token=used, proved_at=self._proved_at(found.session))
+
+    def _proved_at(self, session: Session) -> float:
+        age = self.clock.timestamp() - session.proved_at
+        return session.proved_at if 0 <= age <= self.proof_seconds else 0.0
+
+    def list(self, account: Account | AccountRecord) -> list[tuple[str, Session]]:
+        """Return (id, Session) of an account's sessions that are not over, the one that was used last first.
+
+        Those that the storage did not take are not among them; ending all ends those too.
+        """
+        record, now = self._read(_key_of(account.name)), self.clock.timestamp()
+        alive = [
+            (id, session)
+            for id, session in (record.sessions if record else {}).items()
+            if session.is_alive(now) and session.epoch == account.epoch
+        ]
+        return sorted(alive, key=lambda each: each[1].used_at, reverse=True)
+
+    def end_listed(self, account: str, id: str) -> None:
+        """End the session of an account that ``list`` gives under this id, on every worker; raises NotFound."""
+
+        def end(sessions: dict[str, Session]) -> None:
+            if sessions.pop(id, None) is None:
+                raise NotFound("There is no such session, or it is over.", code="no-such-session")
+
+        self._write(_key_of(account), account, end)
 
     def end(self, token: str) -> None:
         """End a session, on every worker.
@@ -143,15 +220,15 @@ class Sessions:
             self._next_try = 0.0
             self._store_endings()
 
-    def _find(self, token: str) -> _Token | None:
+    def _find(self, token: str) -> _Found | None:
         """Return what a token stands for, alive or not; None for one that is made up or was ended."""
-        id = _hash_of(token)
+        id = id_of(token)
         if id in self._ending:
             return None
         if match := _STORED_TOKEN.fullmatch(token):
             record = self._read(match[1])
             session = record.sessions.get(id) if record else None
-            return _Token(match[1], id, record.account, session, False) if record and session else None
+            return _Found(match[1], id, record.account, session, False) if record and session else None
         try:
             account, *fields, _ = self._signer.loads(token)
         except BadData:
@@ -159,7 +236,7 @@ class Sessions:
         key = _key_of(account)
         record = self._read(key)
         was_ended = record is not None and id in record.sessions
-        return None if was_ended else _Token(key, id, account, Session(*fields), True)
+        return None if was_ended else _Found(key, id, account, Session(*fields), True)
 
     def _read(self, key: str) -> SessionsRecord | None:
         item = self.store.read(SESSIONS, key)
@@ -170,7 +247,7 @@ class Sessions:
         record: SessionsRecord = item.record
         return record
 
-    def _renew(self, found: _Token) -> None:
+    def _renew(self, found: _Found) -> None:
         session = found.session
         expires = min(self.clock.timestamp() + session.lifetime, session.latest)
         if expires - session.expires < session.lifetime * _RENEW_AFTER:
@@ -208,7 +285,7 @@ class Sessions:
         self.store.write(SESSIONS, key, account, write)
 
 
-def _end(found: _Token, sessions: dict[str, Session]) -> None:
+def _end(found: _Found, sessions: dict[str, Session]) -> None:
     if found.is_signed:
         sessions[found.id] = msgspec.structs.replace(found.session, epoch=_ENDED)
     else:
@@ -220,5 +297,6 @@ def _key_of(account: str) -> str:
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _hash_of(token: str) -> str:
+def id_of(token: str) -> str:
+    """Return the id of a session, of which nobody can tell its token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]

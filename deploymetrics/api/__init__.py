@@ -1,7 +1,7 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import descriptions, views
+from . import descriptions, tokens, views
 
 BLUEPRINTS = (views.bp, descriptions.bp)
 
-__all__ = ["BLUEPRINTS"]
+__all__ = ["BLUEPRINTS", "tokens"]

@@ -20,6 +20,9 @@ _PATH_PARAMETERS = {
     "tag": ({**_STRING, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
     "resource": (_STRING, "The first part of a path after /api, such as deploymentmetrics."),
     "version": ({**_NUMBER, "minimum": 1}, "A version, from the history."),
+    "id": ({**_NUMBER, "minimum": 0}, "The number of a token."),
+    "name": (_STRING, "The name of a token."),
+    "user": (_STRING, "The name or the number of an account."),
 }
 _OUTPUT = ("output", {**_STRING, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
 _ETAGS = {**_STRING, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
@@ -53,9 +56,9 @@ _ERROR_HEADERS = {
 
 def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
     """Yield (path, method, rule) of every API route in the order of the paths, with the methods that a client names."""
-    rules = sorted((rule for rule in url_map.iter_rules() if rule.rule.startswith("/api/")), key=lambda rule: rule.rule)
-    for rule in rules:
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+    rules = [rule for rule in url_map.iter_rules() if rule.rule.startswith("/api/")]
+    paths = [re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in rules]
+    for path, rule in sorted(zip(paths, rules, strict=True), key=lambda each: each[0]):
         yield from ((path, method, rule) for method in _METHODS if method in (rule.methods or ()))
 
 
@@ -159,7 +162,7 @@ def _response(status: int, said: Operation) -> Json:
 
 _SECURITY = {
     "basic": {"type": "http", "scheme": "basic"},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a program."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a token."},
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
 }
 _SCHEMAS: Json = {
@@ -195,6 +198,22 @@ _SCHEMAS: Json = {
             "metrics": ANY_VALUE,
             "lastChanged": _STRING,
             "deleted": {"type": "boolean", "description": "Only in a deletion, where it is true."},
+        },
+    },
+    "Token": {
+        "type": "object",
+        "description": "A token; Token is its secret, in the answer that made it.",
+        "required": ["Id", "Name", "Expiration", "User", "UserName", "Access", "Tags", "LastUsed"],
+        "properties": {
+            "Token": _STRING,
+            "Id": _NUMBER,
+            "Name": _STRING,
+            "Expiration": {**_NUMBER, "description": "Microseconds since 1970; 0 is never."},
+            "User": {**_NUMBER, "description": "The number of the account."},
+            "UserName": _STRING,
+            "Access": {**_STRING, "enum": ["full", "read-only", "scrape"]},
+            "Tags": {"type": "array", "items": _STRING},
+            "LastUsed": {**_NUMBER, "description": "Microseconds since 1970, to the minute; 0 is never."},
         },
     },
     "Problem": {

@@ -15,12 +15,12 @@ from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.requests import current_request
 from ..http.responses import (
     Response,
+    check_value,
     document_response,
     empty_response,
     history_response,
     json_response,
     list_response,
-    revision_of,
     saved_response,
     text_response,
 )
@@ -171,12 +171,7 @@ def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
 
 def check_expectation(tag: str, seconds: int | None) -> None:
     """Raise PreconditionFailed, or BadRequest, unless the current expectation is as the request asks."""
-    precondition = current_request().precondition
-    if precondition.unmodified_since is not None:
-        raise errors.BadRequest(
-            "An expectation has no Last-Modified; use If-Match with its ETag.", code="invalid-precondition"
-        )
-    precondition.check(None if seconds is None else revision_of(expectation_of(tag, seconds)))
+    check_value(None if seconds is None else expectation_of(tag, seconds))
 
 
 @bp.get("/login")
@@ -184,8 +179,9 @@ def check_expectation(tag: str, seconds: int | None) -> None:
 @answers(TEXT, headers=("SessionToken",))
 def login() -> Response:
     """Log in: the text ``ok``, and a token for the SessionToken header."""
-    token = current_request().headers.get("SessionToken") or services().sessions.start(
-        current_user, current_app.config["SESSION_SECONDS"]
+    request = current_request()
+    token = request.headers.get("SessionToken") or services().sessions.start(
+        current_user, current_app.config["SESSION_SECONDS"], request.client
     )
     return text_response("ok", {"SessionToken": token, "Cache-Control": "no-store"})
 

@@ -9,11 +9,13 @@ from flask.cli import FlaskGroup
 from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, collect, data, serve, settings, status
+from . import accounts, collect, data, serve, settings, status, tokens
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
     accounts.account,
+    tokens.token,
+    tokens.session,
     settings.settings,
     status.status,
     collect.collect,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import click
 from flask.cli import with_appcontext
 
-from ..accounts.passwords import generate_secret, normalized
-from ..accounts.schemas import AccountName, NewAccount, NewPassword
+from ..accounts.passwords import generate_password, generate_secret, normalized
+from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
 from ..accounts.service import Role
 from ..formats.printable import escaped
 from ..schemas import load
@@ -19,12 +19,12 @@ def account() -> None:
     """Accounts: who may read and post."""
 
 
-def _check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
+def check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
     checked: str = load(AccountName(), {"name": normalized(name)})["name"]
     return checked
 
 
-_name = click.argument("name", callback=_check_name)
+_name = click.argument("name", callback=check_name)
 _role = click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
@@ -35,7 +35,7 @@ _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the pass
 @_from_stdin
 @with_appcontext
 def add_account(name: str, role: str, password_stdin: bool) -> None:
-    """Add an account. Its secret is generated and printed, unless it comes from standard input."""
+    """Add an account. Its password is generated and printed, or comes from standard input; a program gets a token."""
     loaded = load(NewAccount(), {"name": name, "role": role})
     with_secret(loaded["role"], password_stdin, lambda password: services().accounts.add(**loaded, password=password))
 
@@ -43,26 +43,14 @@ def add_account(name: str, role: str, password_stdin: bool) -> None:
 @account.command("set-password")
 @_name
 @_from_stdin
-@click.option("--keep-old", is_flag=True, help="Let the old secret of a program go on working.")
 @with_appcontext
-def set_password(name: str, password_stdin: bool, keep_old: bool) -> None:
-    """Give an account another password, or a program another secret; its sessions end.
+def set_password(name: str, password_stdin: bool) -> None:
+    """Give a person another password, or a program one new token in place of all it has; its sessions end.
 
-    With --keep-old a program has two secrets until drop-old-secret ends the old one.
+    To replace a program's token without a gap, use "token add" and then "token revoke".
     """
     accounts = services().accounts
-    record = accounts.find(name)
-    role = record.role if record else Role.OPERATOR
-    change = accounts.add_secret if keep_old else accounts.set_password
-    with_secret(role, password_stdin, lambda password: change(name, password))
-
-
-@account.command("drop-old-secret")
-@_name
-@with_appcontext
-def drop_old_secret(name: str) -> None:
-    """End the older one of a program's two secrets; its sessions end."""
-    services().accounts.drop_old_secret(name)
+    with_secret(accounts.get(name).role, password_stdin, lambda password: accounts.set_password(name, password))
 
 
 @account.command("set-role")
@@ -70,19 +58,19 @@ def drop_old_secret(name: str) -> None:
 @_role
 @with_appcontext
 def set_role(name: str, role: str) -> None:
-    """Give an account another role; its sessions end. A program has a secret, so it keeps its role."""
+    """Give an account another role; its sessions end. A program has no password, so it keeps its role."""
     services().accounts.set_role(name, Role(role))
 
 
 def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) -> None:
     """Call ``use`` with the password from standard input, or with a generated one, which is then the only output."""
     if not password_stdin:
-        secret = generate_secret()
+        secret = generate_secret() if role.is_program else generate_password()
         use(secret)
         click.echo(secret)
         return
     if role.is_program:
-        raise click.UsageError("The secret of a program is always generated.")
+        raise click.UsageError("The token of a program is always generated.")
     try:
         password = sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -120,3 +108,16 @@ def enable_account(name: str) -> None:
 def remove_account(name: str) -> None:
     """Remove an account; its sessions end at once."""
     services().accounts.remove(name)
+
+
+@account.command("limit")
+@_name
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may read and write, as web-*; repeatable.")
+@click.option("--documents", default=0, type=click.IntRange(0), help="How many documents may be of its making.")
+@click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How long these may be together, in bytes.")
+@click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post.")
+@with_appcontext
+def limit_account(name: str, tags: tuple[str, ...], documents: int, size: int, posts_a_minute: int) -> None:
+    """Limit what an account may post. What is not given is not limited any more; 0 is no limit."""
+    limits = load(Limits(), {"tags": list(tags), "documents": documents, "bytes": size, "posts": posts_a_minute})
+    services().accounts.set_limits(name, **limits)

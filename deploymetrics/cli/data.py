@@ -17,6 +17,7 @@ from flask.cli import with_appcontext
 from ..accounts.service import ACCOUNTS
 from ..accounts.sessions import SESSIONS
 from ..accounts.throttle import FAILURES
+from ..accounts.tokens import USES
 from ..collector.task import COLLECTOR
 from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
@@ -30,7 +31,7 @@ from ..starts import STARTS
 from ..telemetry.health import PROBES
 
 AUTHOR = "command line"
-COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, FAILURES, COLLECTOR, STARTS, PROBES)
+COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
 
 
 @click.command()

@@ -91,6 +91,12 @@ SETTINGS = (
         "Signs the login cookie; at least 16 characters. Generated into the instance folder when not set.",
     ),
     Setting(
+        "SECRET_KEY_FALLBACKS",
+        Words(validate.Length(MIN_SECRET_KEY), lower=False),
+        (),
+        "Earlier SECRET_KEYs, which go on working while the new one comes into use, so nobody is logged out.",
+    ),
+    Setting(
         "STORAGE",
         fields.String(validate=validate.OneOf(["files:"])),
         "files:",
@@ -136,6 +142,12 @@ SETTINGS = (
         _whole(1, 365 * 86400),
         7 * 86400,
         "When a SessionToken or a browser's login ends, in seconds after it began, however often it is used.",
+    ),
+    Setting(
+        "PROOF_SECONDS",
+        _whole(60, 86400),
+        600,
+        "How long after a login the pages make accounts, secrets and tokens; later they ask for the password again.",
     ),
     Setting(
         "CREDENTIAL_CACHE_SECONDS",
@@ -293,7 +305,7 @@ SETTINGS = (
     ),
 )
 #: Never shown, and only taken from a config.py that nobody else may read.
-SECRETS = ("SECRET_KEY", "BIGFIX_PASSWORD", "BIGFIX_TOKEN")
+SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "BIGFIX_PASSWORD", "BIGFIX_TOKEN")
 BY_NAME = {row.name: row for row in SETTINGS}
 
 

@@ -12,17 +12,21 @@ _PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
 
 
 class Words(fields.Field[tuple[str, ...]]):
-    """Words in lower case: a list, or one text with spaces or commas between them. ``check`` refuses one."""
+    """Words, in lower case unless that matters: a list, or one text with spaces or commas between them.
 
-    def __init__(self, check: Callable[[str], None]) -> None:
+    ``check`` refuses one.
+    """
+
+    def __init__(self, check: Callable[[str], object], *, lower: bool = True) -> None:
         super().__init__()
         self.check = check
+        self.lower = lower
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> tuple[str, ...]:
         words = value.replace(",", " ").split() if isinstance(value, str) else value
         if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
             raise ValidationError("It is not a list of words.")
-        words = tuple(word.lower() for word in words)
+        words = tuple(word.lower() if self.lower else word for word in words)
         for word in words:
             self.check(word)
         return words

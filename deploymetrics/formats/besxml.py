@@ -213,6 +213,24 @@ def render_document(entry: Entry) -> bytes:
     return (_HEAD + _render(entry) + _TAIL).encode()
 
 
+def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:
+    """Return the answer with these tokens, each its URL and its members; a member of several values has an element
+    for each."""
+    return (_HEAD + "".join(map(_render_token, tokens)) + _TAIL).encode()
+
+
+def _render_token(token: tuple[str, Mapping[str, object]]) -> str:
+    resource, members = token
+    lines = [f'    <Token Resource="{plain(resource)}">']
+    for name, value in members.items():
+        if isinstance(value, tuple):
+            texts = "".join(f"<{name.removesuffix('s')}>{plain(each)}</{name.removesuffix('s')}>" for each in value)
+        else:
+            texts = plain(value)
+        lines.append(f"        <{name}>{texts}</{name}>")
+    return "\n".join([*lines, "    </Token>\n"])
+
+
 def _member_xml(key: object, value: object) -> str:
     """Return the element of a problem's member; lists have ``i`` elements, odd keys become a ``field`` with a name."""
     key = str(key)

@@ -19,9 +19,10 @@ from flask_login import LoginManager, current_user
 from werkzeug.exceptions import MethodNotAllowed
 
 from ..accounts.authentication import Credentials
+from ..accounts.rights import check_limits
 from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
-from ..errors import REALM, Forbidden, ReadOnly, Unauthorized
+from ..errors import REALM, Forbidden, ProofNeeded, ReadOnly, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
 from .requests import SAFE_METHODS, current_request
 from .urls import in_api
@@ -61,6 +62,12 @@ def require_role(*roles: Role) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def needs_proof(view: View) -> View:
+    """Mark a view as open only where the account's password was checked not long ago (``PROOF_SECONDS``)."""
+    view.needs_proof = True  # type: ignore[attr-defined]
+    return view
 
 
 def public(view: View) -> View:
@@ -111,18 +118,26 @@ def check_access() -> None:
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
-    check_account(account, roles, req)
+    check_account(account, roles, req, (req.view_args or {}).get("tag"))
     if is_sent_by_itself(req.environ):
         check_same_site()
     if req.method not in SAFE_METHODS and current_app.config["READ_ONLY"]:
         raise ReadOnly()
+    if not account.is_proved and req.method not in SAFE_METHODS and _needs_proof(req):
+        raise ProofNeeded()
 
 
-def check_account(account: Account, roles: Roles, req: flask.Request) -> None:
-    """Raise Forbidden unless the account is one of those that may do this, and note it for the access log."""
+def _needs_proof(req: flask.Request) -> bool:
+    return req.url_rule is not None and hasattr(current_app.view_functions[req.url_rule.endpoint], "needs_proof")
+
+
+def check_account(account: Account, roles: Roles, req: flask.Request, tag: str | None) -> None:
+    """Raise Forbidden unless the account, with its token, may do this to the tag, and note it for the access log."""
     req.environ["REMOTE_USER"] = account.name
     if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
+    if account.token is not None or account.record.tags:
+        check_limits(account, roles, is_read=req.method in SAFE_METHODS, tag=tag)
 
 
 def _roles_of_request(req: flask.Request) -> Roles:

@@ -70,12 +70,12 @@ class Reads:
         if account is None:
             return None
         if path == _LIST:
-            check_account(account, self.list_roles, request)
+            check_account(account, self.list_roles, request, None)
             return list_response(self.documents.list(), request=request)
         tag = path.removeprefix(_ONE)
         if not tag or "/" in tag:
             return None
-        check_account(account, self.one_roles, request)
+        check_account(account, self.one_roles, request, tag)
         item = self.documents.get(tag)
         return document_response(item, lambda: self.documents.changed_before(item), request)
 

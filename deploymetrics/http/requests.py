@@ -11,6 +11,7 @@ import msgspec
 from flask import current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from ..accounts.sessions import Client
 from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLarge, FormTooLarge, NotAcceptable
 from ..formats import besxml, rawjson
@@ -76,6 +77,11 @@ class Request(flask.Request):
         """Raise NotAcceptable where XML is asked for, for what has no form in it."""
         if self.format == XML:
             raise NotAcceptable("This is answered in application/json only.")
+
+    @property
+    def client(self) -> Client:
+        """Who asks, as the owner of a session that begins now may recognise it."""
+        return Client(self.remote_addr or "", self.headers.get("User-Agent", ""))
 
     @cached_property
     def body(self) -> bytes:

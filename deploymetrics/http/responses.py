@@ -4,7 +4,7 @@ Each function answers the current request, or the one that it is given. Those fo
 first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import chain
@@ -19,11 +19,11 @@ from werkzeug.http import HTTP_STATUS_CODES
 from ..clock import Clock, as_http_date, as_precise, from_precise
 from ..documents.precondition import ANY, is_unmodified
 from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, Page, version_json
-from ..errors import DeploymetricsError, PreconditionFailed
+from ..errors import BadRequest, DeploymetricsError, PreconditionFailed
 from ..formats import besxml
 from .negotiation import JSON, XML, choose_format
 from .preconditions import etag_of
-from .requests import Request, current_request
+from .requests import SAFE_METHODS, Request, current_request
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 SCHEMA_PATH = "xmlschema/BESAPI.xsd"
@@ -142,18 +142,36 @@ def history_response(page: Page) -> Response:
     return _json_list(headers, in_pieces(pieces), sum(map(len, versions)) + (1 if versions else 2))
 
 
-def json_response(value: object) -> Response:
-    """Return a value as JSON, for what has no form in XML; 304 where the client has it.
+def json_response(
+    value: object, xml: Callable[[str], bytes] | None = None, *, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a value that the storage does not count, as JSON; 304 where the client has it.
 
-    Raises NotAcceptable where XML is asked for, and PreconditionFailed.
+    ``xml`` is called with the URL of the server and makes it XML. Raises NotAcceptable where XML is asked for and there
+    is none, and PreconditionFailed.
     """
     request = current_request()
-    request.check_json()
-    body = msgspec.json.encode(value)
-    headers = {"ETag": etag_of(revision_of(value), JSON), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
-    if request.method != "PUT" and _client_has(request, revision_of(value), _LONG_AGO):
-        return Response([], headers, 304)
-    return _whole(body, "application/json", headers)
+    if xml is None:
+        request.check_json()
+    revision = revision_of(value)
+    own = {"ETag": etag_of(revision, request.format), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    if request.method in SAFE_METHODS and _client_has(request, revision, _LONG_AGO):
+        return Response([], own, 304)
+    own |= headers or {}
+    if xml is not None and request.format == XML:
+        return _described(request, _whole(xml(request.root), "application/xml", own))
+    return _whole(msgspec.json.encode(value), "application/json", own)
+
+
+def check_value(value: object | None) -> None:
+    """Raise PreconditionFailed, or BadRequest, unless what ``json_response`` answers is as the request asks.
+
+    None stands for what is not there.
+    """
+    precondition = current_request().precondition
+    if precondition.unmodified_since is not None:
+        raise BadRequest("This has no Last-Modified; use If-Match with its ETag.", code="invalid-precondition")
+    precondition.check(None if value is None else revision_of(value))
 
 
 def revision_of(value: object) -> str:

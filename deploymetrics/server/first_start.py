@@ -3,7 +3,7 @@
 import click
 from flask import Flask
 
-from ..accounts.passwords import generate_secret
+from ..accounts.passwords import generate_password
 from ..accounts.service import Accounts, Role
 from ..services import NAME
 from .checks import is_local
@@ -27,7 +27,7 @@ def make_first_account(accounts: Accounts, bind: str, *, tls: bool = False) -> N
     """
     if accounts.exist():
         return
-    password = generate_secret()
+    password = generate_password()
     accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
     options, root = _curl(bind, tls)
     click.echo(

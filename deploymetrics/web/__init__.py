@@ -19,4 +19,15 @@ def harden(response: Response) -> Response:
     return response
 
 
-from . import accounts, charts, documents, editing, filters, history, login, overview, plots  # noqa: E402, F401
+from . import (  # noqa: E402
+    accounts,  # noqa: F401
+    charts,  # noqa: F401
+    documents,  # noqa: F401
+    editing,  # noqa: F401
+    filters,  # noqa: F401
+    history,  # noqa: F401
+    login,  # noqa: F401
+    overview,  # noqa: F401
+    own_account,  # noqa: F401
+    plots,  # noqa: F401
+)

@@ -1,4 +1,4 @@
-"""Accounts, for master operators; and for everyone the password of their own."""
+"""The accounts, for master operators."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,15 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.passwords import generate_secret, normalized
-from ..accounts.schemas import NewAccount, NewPassword
-from ..accounts.service import Account, Role
-from ..errors import AccountError, DeploymetricsError, InvalidFields, TooManyAttempts, Unauthorized
-from ..http.access import require_role
+from ..accounts.passwords import generate_password, generate_secret, normalized
+from ..accounts.records import Role
+from ..accounts.schemas import NewAccount
+from ..errors import AccountError, DeploymetricsError, InvalidFields, NotFound
+from ..http.access import needs_proof, require_role
 from ..schemas import load
 from ..services import services
 from . import bp
 from .filters import visible
-from .login import begin_session
 
 
 @bp.get("/accounts")
@@ -27,12 +26,13 @@ def accounts() -> ResponseReturnValue:
 
 @bp.post("/accounts")
 @require_role(Role.MASTER_OPERATOR)
+@needs_proof
 def add_account() -> ResponseReturnValue:
     """Add an account with a generated password or secret, which this answer shows once."""
     typed = {"name": normalized(request.form.get("name", "").strip()), "role": request.form.get("role", "")}
     try:
         loaded = load(NewAccount(), typed)
-        secret = generate_secret()
+        secret = new_secret_for(loaded["role"])
         services().accounts.add(**loaded, password=secret, author=current_user.name)
     except (InvalidFields, AccountError) as error:
         return accounts_page(typed=typed, error=sentence(error)), error.status
@@ -41,16 +41,23 @@ def add_account() -> ResponseReturnValue:
 
 @bp.post("/accounts/secret")
 @require_role(Role.MASTER_OPERATOR)
+@needs_proof
 def new_secret() -> ResponseReturnValue:
-    """Give an account a new password or secret, which this answer shows once; its sessions end."""
-    name, secret = request.form.get("account", ""), generate_secret()
-    try:
-        record = services().accounts.set_password(name, secret, current_user.name)
-    except AccountError as error:
-        return accounts_page(error=error.detail), error.status
+    """Give another account a new password or secret, which this answer shows once; its sessions end."""
+    name = request.form.get("account", "")
     if name == current_user.name:
-        begin_session(Account(record))
+        return accounts_page(error="Your own password is changed on the page of your account, with the old one."), 409
+    try:
+        secret = new_secret_for(services().accounts.get(name).role)
+        record = services().accounts.set_password(name, secret, current_user.name)
+    except (AccountError, NotFound) as error:
+        return accounts_page(error=error.detail), error.status
     return accounts_page(made=(name, secret, record.role))
+
+
+def new_secret_for(role: Role) -> str:
+    """Return what an account of this role begins with: a password, or the secret of a token."""
+    return generate_secret() if role.is_program else generate_password()
 
 
 @bp.post("/accounts/enable")
@@ -96,47 +103,6 @@ def changed(change: Callable[[str], object], done: str) -> ResponseReturnValue:
         return accounts_page(error=error.detail), error.status
     flash(f"The account {visible(name)} {done}.")
     return redirect(url_for("web.accounts"))
-
-
-@bp.get("/account")
-@require_role(*Role)
-def own_account() -> ResponseReturnValue:
-    """Show the account that is logged in, with the form for another password."""
-    return render_template("web/account.html", error=None, field=None, made=None)
-
-
-@bp.post("/account")
-@require_role(*Role)
-def change_own_password() -> ResponseReturnValue:
-    """Store another password; all sessions of the account end but this one."""
-    name, form = current_user.name, request.form
-    try:
-        services().credentials.check_password(name, form.get("current-password", ""), request.remote_addr or "")
-        chosen = chosen_password()
-    except (Unauthorized, TooManyAttempts) as error:
-        wrong = isinstance(error, Unauthorized)
-        detail = "The current password is wrong." if wrong else error.detail
-        page = render_template("web/account.html", error=detail, field="current-password", made=None)
-        return page, 400 if wrong else error.status, {} if wrong else error.headers
-    except InvalidFields as error:
-        return render_template("web/account.html", error=sentence(error), field="new-password", made=None), error.status
-    begin_session(Account(services().accounts.set_password(name, chosen, name)))
-    if not current_user.is_person:
-        return render_template("web/account.html", error=None, field=None, made=(name, chosen, current_user.role))
-    flash("Your password is changed. You are logged out everywhere else.")
-    return redirect(url_for("web.own_account"))
-
-
-def chosen_password() -> str:
-    """Return the password in the form, typed twice; for a program a generated one. Raises InvalidFields."""
-    if not current_user.is_person:
-        secret: str = generate_secret()
-        return secret
-    password: str = request.form.get("new-password", "")
-    if password != request.form.get("repeated-password", ""):
-        raise InvalidFields({"password": ["The two new passwords differ."]})
-    password = load(NewPassword(), {"password": password})["password"]
-    return password
 
 
 def accounts_page(

@@ -29,6 +29,11 @@ ROLES = {
     "webui-app": "WebUI application",
     "scraper": "scraper",
 }
+ACCESSES = {
+    "full": "all that the account may",
+    "read-only": "only read",
+    "scrape": "only read /metrics",
+}
 EVERY = (
     (0, "at no fixed time"),
     (300, "every 5 minutes"),
@@ -87,6 +92,12 @@ def size(count: int) -> str:
 def role_name(role: str) -> str:
     """Return the name of a role for people: ``master operator``."""
     return ROLES[role]
+
+
+@bp.app_template_filter()
+def access_name(access: str) -> str:
+    """Return what a token may, for people."""
+    return ACCESSES[access]
 
 
 @bp.app_template_global()

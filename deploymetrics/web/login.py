@@ -8,15 +8,18 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from ..accounts.service import Account
-from ..errors import DeploymetricsError, Forbidden, TooManyAttempts, Unauthorized
+from ..errors import DeploymetricsError, Forbidden, ProofNeeded, TooManyAttempts, Unauthorized
 from ..http import error_handlers
 from ..http.access import has_header_credential, public
 from ..http.cross_site import check_same_site
+from ..http.requests import current_request
 from ..http.urls import in_api
 from ..services import services
 from . import bp
 
 KEPT = "kept."
+# What works with a password that is for the first login.
+_WITH_FIRST = ("web.own_account", "web.change_own_password", "web.login", "web.log_in", "web.log_out")
 _NEVER_KEPT = ("password",)
 _SMALL_FORM = 2**16
 _KNOWN = "known"
@@ -41,9 +44,7 @@ def log_in() -> ResponseReturnValue:
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
-        account = services().credentials.check_password(
-            name, request.form.get("password", ""), request.remote_addr or ""
-        )
+        account = services().credentials.log_in(name, request.form.get("password", ""), request.remote_addr or "")
     except (Unauthorized, TooManyAttempts) as error:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
     end_session()
@@ -71,17 +72,30 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     limit_form()
-    ended = Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
     then = request.script_root + request.full_path.rstrip("?")
+    name, asked = "", Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
+    if isinstance(error, ProofNeeded):
+        name, asked = current_user.name, ProofNeeded("You logged in a while ago. For this, type your password again.")
     try:
-        return login_page(then, typed_fields(), error=ended), 401, _CHALLENGE
+        return login_page(then, typed_fields(), name=name, error=asked), 401, _CHALLENGE
     except DeploymetricsError as broken:  # no other handler sees what is raised in one
         return error_handlers.answer_error(broken)
 
 
+@bp.before_request
+def have_first_password_changed() -> ResponseReturnValue | None:
+    """Lead whoever has a password for the first login to the form for another one."""
+    if not current_user.is_authenticated or not current_user.record.must_change or request.endpoint in _WITH_FIRST:
+        return None
+    flash("Your password was for the first login only. Choose another one.")
+    return redirect(url_for("web.own_account"))
+
+
 def begin_session(account: Account) -> None:
     """Start a session of the Account and put it into the cookie of this answer."""
-    account.session_id = services().sessions.start(account, current_app.config["LOGIN_SECONDS"])
+    account.session_id = services().sessions.start(
+        account, current_app.config["LOGIN_SECONDS"], current_request().client
+    )
     login_user(account)
     session.permanent = session[_KNOWN] = True
 

@@ -8,7 +8,6 @@ from conftest import PASSWORD
 from problems import assert_problem
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import AccountError
 
 
 @pytest.fixture
@@ -81,34 +80,6 @@ def test_a_webui_secret_is_password_and_bearer_token(nobody, webui, master, serv
     services.accounts.disable("webui-app")
     for header in (basic("webui-app", PASSWORD), f"Bearer {PASSWORD}"):
         assert_problem(nobody.post(URL, headers={"Authorization": header}, data="1"), 401, "unauthorized")
-
-
-def test_a_webui_application_has_two_secrets_while_one_is_rotated(webui, nobody, services):
-    token = token_of(webui)
-
-    def statuses():
-        headers = [{"SessionToken": token}, *({"Authorization": f"Bearer {secret}"} for secret in (PASSWORD, "new"))]
-        headers.append({"Authorization": basic("webui-app", PASSWORD)})
-        return [nobody.get("/api/login", headers=each).status_code for each in headers]
-
-    assert statuses() == [200, 200, 401, 200]
-    services.accounts.add_secret("webui-app", "new")
-    assert statuses() == [200, 200, 200, 200]
-    with pytest.raises(AccountError, match="two secrets already"):
-        services.accounts.add_secret("webui-app", "third")
-    services.accounts.drop_old_secret("webui-app")
-    assert statuses() == [401, 401, 200, 401]
-    with pytest.raises(AccountError, match="no old secret"):
-        services.accounts.drop_old_secret("webui-app")
-    services.accounts.add_secret("webui-app", "third")
-    services.accounts.set_password("webui-app", "only")
-    assert services.accounts.find_by_secret("new") is None
-
-
-def test_a_person_has_one_password(master, services):
-    with pytest.raises(AccountError, match="is no program"):
-        services.accounts.add_secret("master-operator", "new")
-    assert services.accounts.find_by_secret(PASSWORD) is None
 
 
 def test_a_session_token_lives_by_use(nobody, master, clock):

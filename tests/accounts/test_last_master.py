@@ -72,5 +72,5 @@ def test_a_role_is_changed_between_people(services):
     assert accounts.set_role("olga", Role.MASTER_OPERATOR).epoch != before
     assert enabled(accounts) == ["alice", "olga"]
     for name, role in (("olga", Role.WEBUI_APP), ("app", Role.OPERATOR)):
-        with pytest.raises(AccountError, match="secret"):
+        with pytest.raises(AccountError, match="tokens and no password"):
             accounts.set_role(name, role)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -45,7 +46,7 @@ def login(instance, name, password, scheme="Basic"):
 def secret_of(result):
     """The secret, which is the only output."""
     secret = result.stdout.removesuffix("\n")
-    assert len(secret) == 43 and secret.split() == [secret] and result.stderr == ""
+    assert re.fullmatch(r"[\w-]{43}|dm_[0-9a-f]{64}", secret) and result.stderr == ""
     return secret
 
 
@@ -123,16 +124,50 @@ def test_a_new_secret_of_a_webui_application(run, instance):
     assert (login(instance, "", first, "Bearer"), login(instance, "", second, "Bearer")) == (401, 200)
 
 
-def test_a_secret_that_is_rotated_without_a_gap(run, instance):
+def test_a_token_that_is_rotated_without_a_gap(run, instance):
     first = secret_of(run(*ADD, "app", "--role", "webui-app"))
-    second = secret_of(run("account", "set-password", "app", "--keep-old"))
+    second = secret_of(run("token", "add", "app", "second", "--days", "0"))
     assert [login(instance, "", secret, "Bearer") for secret in (first, second)] == [200, 200]
-    assert_error(run("account", "set-password", "app", "--keep-old", code=1), "two secrets already")
-    assert run("account", "drop-old-secret", "app").output == ""
+    assert run("token", "revoke", "app", "secret").output == ""
     assert [login(instance, "", secret, "Bearer") for secret in (first, second)] == [401, 200]
-    assert_error(run("account", "drop-old-secret", "app", code=1), "no old secret")
-    run(*ADD, "alice", "--role", "operator")
-    assert_error(run("account", "set-password", "alice", "--keep-old", code=1), "is no program")
+    assert_error(run("token", "revoke", "app", "secret", code=1), "no such token")
+
+
+def test_tokens_are_listed_with_what_they_may(run):
+    run(*ADD, "alice", "--role", "master-operator")
+    run("token", "add", "alice", "grafana", "--access", "read-only", "--tag", "web-*", "--tag", "db")
+    run("token", "add", "alice", "for ever", "--days", "0")
+    (first, second) = (line.split("\t") for line in run("token", "list").stdout.splitlines())
+    assert (first[0], first[1], first[3], first[4], first[6]) == ("alice", "grafana", "read-only", "web-* db", "-")
+    assert first[5].endswith("Z") and (second[1], second[3:]) == ("for ever", ["full", "", "-", "-"])
+    assert run("token", "list", "alice").stdout == run("token", "list").stdout
+    assert_error(run("token", "add", "alice", "grafana", code=1), "There is a token grafana already.")
+    assert_error(run("token", "add", "alice", "a/b", code=1), "slash")
+    assert_error(run("token", "add", "nobody", "x", code=1), "no account nobody")
+    assert_error(run("token", "list", "nobody", code=1), "no account nobody")
+
+
+def test_sessions_are_listed_and_ended(run, instance):
+    password = secret_of(run(*ADD, "alice", "--role", "operator"))
+    for _ in range(3):
+        login(instance, "alice", password)
+    ids = [line.split("\t")[0] for line in run("session", "list", "alice").stdout.splitlines()]
+    assert len(ids) == 3
+    run("session", "end", "alice", ids[0])
+    assert_error(run("session", "end", "alice", ids[0], code=1), "no such session")
+    assert run("session", "list", "alice").stdout.count("\n") == 2
+    run("session", "end", "alice", "--all")
+    assert run("session", "list", "alice").stdout == ""
+    assert "one session by its id" in run("session", "end", "alice", code=2).stderr
+
+
+def test_the_limits_of_an_application(run, instance):
+    run(*ADD, "app", "--role", "webui-app")
+    run("account", "limit", "app", "--tag", "web-*", "--documents", "5", "--bytes", "1000", "--posts-a-minute", "60")
+    record = create_app(instance).extensions["deploymetrics"].accounts.find("app")
+    limits = record.tags, record.max_documents, record.max_bytes, record.posts_a_minute
+    assert limits == (("web-*",), 5, 1000, 60)
+    assert_error(run("account", "limit", "nobody", code=1), "no account nobody")
 
 
 def test_a_name_that_is_taken(run, instance):

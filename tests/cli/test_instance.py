@@ -42,7 +42,11 @@ ARGUMENTS = {
     "enable": ["x"],
     "remove": ["x"],
     "set-role": ["x", "--role", "operator"],
-    "drop-old-secret": ["x"],
+    "limit": ["x"],
+    "token add": ["x", "y"],
+    "token revoke": ["x", "y"],
+    "session list": ["x"],
+    "session end": ["x", "--all"],
     "put": ["x", os.devnull],
     "purge": ["x"],
 }
@@ -55,7 +59,7 @@ def test_a_mistyped_folder_is_no_instance(tmp_path, path, there):
     folder = tmp_path / "mistyped"
     if there:
         folder.mkdir()
-    result = invoke(folder, *path, *ARGUMENTS.get(path[-1], []))
+    result = invoke(folder, *path, *ARGUMENTS.get(" ".join(path), ARGUMENTS.get(path[-1], [])))
     assert result.exit_code == 1 and result.stdout == ""
     assert result.stderr.startswith(f"Error: There is no instance at {folder}.") and result.stderr.count("\n") == 1
     assert not there and not folder.exists() or list(folder.iterdir()) == []

@@ -1,0 +1,162 @@
+"""Accounts and their tokens as they are stored, and who is asking. No Flask in here."""
+
+from enum import StrEnum
+
+import msgspec
+
+from ..storage import Collection
+from .passwords import hash_secret, is_secret_hash
+
+
+class Role(StrEnum):
+    """What an account may do: everything; log in; post documents; read ``/metrics``."""
+
+    MASTER_OPERATOR = "master-operator"
+    OPERATOR = "operator"
+    WEBUI_APP = "webui-app"
+    SCRAPER = "scraper"
+
+    @property
+    def is_program(self) -> bool:
+        """Return True for the role of a program, which has tokens and no password."""
+        return self in (Role.WEBUI_APP, Role.SCRAPER)
+
+
+class Access(StrEnum):
+    """What a token may do of what its account may: all of it; only read; only read ``/metrics``."""
+
+    FULL = "full"
+    READ = "read-only"
+    SCRAPE = "scrape"
+
+
+class Token(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A token of an account. Its secret is not stored, only ``hash``.
+
+    It ``expires`` at so many seconds since 1970; 0 is never. ``tags`` are patterns of the tags that it may read and
+    write, all where there is none.
+    """
+
+    name: str
+    hash: str
+    expires: float = 0.0
+    access: Access = Access.FULL
+    tags: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> int:
+        """Return the number by which the API names it; it says nothing about the secret that would help to guess it."""
+        return int(self.hash[-8:], 16) >> 1
+
+    @property
+    def is_limited(self) -> bool:
+        """Return True if it may less than its account."""
+        return self.access is not Access.FULL or bool(self.tags)
+
+    def is_alive(self, now: float) -> bool:
+        """Return True before it expires."""
+        return not self.expires or now < self.expires
+
+
+class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An account as it is stored.
+
+    ``password`` is the hash of a person's password. ``epoch`` changes with whatever ends the account's sessions: they
+    name the epoch they began in. ``must_change`` marks a password that is for the first login only.
+
+    Limits, each for all where it is empty or 0: ``tags`` are patterns of the tags that it may read and write,
+    ``max_documents`` and ``max_bytes`` how many documents may be of its making and how long they may be together, and
+    ``posts_a_minute`` how often it may post.
+    """
+
+    name: str
+    role: Role
+    password: str
+    epoch: str
+    enabled: bool = True
+    old_secret: str = ""
+    tokens: tuple[Token, ...] = ()
+    must_change: bool = False
+    tags: tuple[str, ...] = ()
+    max_documents: int = 0
+    max_bytes: int = 0
+    posts_a_minute: int = 0
+
+    def __post_init__(self) -> None:
+        """Make tokens of the one or two secrets that programs had before there were tokens."""
+        if is_secret_hash(self.password):
+            named = (("secret", self.password), ("old secret", self.old_secret))
+            tokens = tuple(Token(name, stored) for name, stored in named if stored)
+            for field, value in (("tokens", self.tokens + tokens), ("password", ""), ("old_secret", "")):
+                msgspec.structs.force_setattr(self, field, value)
+
+    @property
+    def id(self) -> int:
+        """Return the number by which the API of tokens names it, as BigFix does."""
+        return int(hash_secret(self.name)[-8:], 16) >> 1
+
+    @property
+    def is_enabled_master(self) -> bool:
+        """Return True if this account may do everything."""
+        return self.enabled and self.role is Role.MASTER_OPERATOR
+
+    def token_of(self, secret: str) -> Token | None:
+        """Return the Token that has this secret, expired or not, or None."""
+        stored = hash_secret(secret)
+        return next((token for token in self.tokens if token.hash == stored), None)
+
+
+class AccountsRecord(msgspec.Struct, frozen=True):
+    """All accounts by name, as they are stored."""
+
+    accounts: dict[str, AccountRecord]
+
+    def key(self) -> str:
+        """Return the key of the one item."""
+        return ACCOUNTS_KEY
+
+
+ACCOUNTS_KEY = "accounts"
+ACCOUNTS = Collection("accounts", AccountsRecord)
+
+
+class Account:
+    """Who is asking, and by what. It has the four members that flask-login asks of a user.
+
+    ``token`` is the Token that was sent, or that the session began with. ``proved_at`` is when the password was last
+    checked, in seconds since 1970: infinite where it came with this request, 0 where that was too long ago or never.
+    """
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def __init__(
+        self,
+        record: AccountRecord,
+        session_id: str | None = None,
+        *,
+        token: Token | None = None,
+        proved_at: float = 0.0,
+    ) -> None:
+        self.record = record
+        self.name = record.name
+        self.role = record.role
+        self.epoch = record.epoch
+        self.session_id = session_id
+        self.token = token
+        self.proved_at = proved_at
+
+    @property
+    def is_person(self) -> bool:
+        """Return True unless it is a program."""
+        return not self.role.is_program
+
+    @property
+    def is_proved(self) -> bool:
+        """Return True if the password was checked not long ago; a program has none, so its token will do."""
+        return self.proved_at > 0 or not self.is_person
+
+    def get_id(self) -> str | None:
+        """Return what the login cookie holds: the token of a session, never the name of an account."""
+        return self.session_id

@@ -1,0 +1,28 @@
+"""What an account's own limits, and those of its token, leave of what its role may do. No Flask in here."""
+
+from collections.abc import Set
+from fnmatch import fnmatchcase
+
+from ..errors import Forbidden
+from .records import Access, Account, Role
+
+
+def check_limits(account: Account, roles: Set[Role], *, is_read: bool, tag: str | None) -> None:
+    """Raise Forbidden unless the account, whose role is one of ``roles``, may do this with the credential it sent.
+
+    ``roles`` are those that may do it at all, and ``tag`` is the tag it is about. Where an operator may do it too, who
+    sees no metrics, patterns of tags do not matter.
+    """
+    token = account.token
+    if token is not None and token.access is Access.READ and not is_read:
+        raise Forbidden("This token may only read.", code="token-limited")
+    if token is not None and token.access is Access.SCRAPE and (Role.SCRAPER not in roles or Role.OPERATOR in roles):
+        raise Forbidden("This token may only read /metrics.", code="token-limited")
+    if Role.OPERATOR not in roles:
+        _check_tag(account.record.tags, tag, "account")
+        _check_tag(token.tags if token else (), tag, "token")
+
+
+def _check_tag(patterns: tuple[str, ...], tag: str | None, owner: str) -> None:
+    if patterns and (tag is None or not any(fnmatchcase(tag, pattern) for pattern in patterns)):
+        raise Forbidden(f"This {owner} may only read and write tags like {', '.join(patterns)}.", code="tag-limited")

@@ -1,0 +1,200 @@
+"""Tokens: credentials of an account for programs, which may have an end and fewer rights. No Flask in here.
+
+They are stored in the account's record, so that one write makes or revokes them on every worker, and none outlives its
+account. When a token was last used is another item, which is written at most once a minute and never synced.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..clock import Clock
+from ..errors import AccountError, Forbidden, NotFound, StorageError
+from ..storage import Collection, Item, Storage
+from .passwords import generate_secret, hash_secret
+from .records import Access, Account, AccountRecord, Role, Token
+from .service import Accounts
+
+MAX_TOKENS = 20
+_NOTED_SECONDS = 60
+_NOTED = 4096
+_DAY = 86400
+
+
+class UsesRecord(msgspec.Struct, frozen=True):
+    """When the tokens of an account were last used, in seconds since 1970, by their hash."""
+
+    account: str
+    used: dict[str, float]
+
+    def key(self) -> str:
+        """Return the key of the item."""
+        return self.account
+
+
+USES = Collection("token-uses", UsesRecord, durable=False)
+
+
+class Tokens:
+    """The tokens of a storage's accounts."""
+
+    def __init__(self, store: Storage, clock: Clock, accounts: Accounts) -> None:
+        self.store = store
+        self.clock = clock
+        self.accounts = accounts
+        self._noted: dict[str, float] = {}
+
+    def find_for(self, account: Account, id: int) -> tuple[AccountRecord, Token]:
+        """Return whose token has this id, and the Token; raises NotFound where it is not for this Account to manage.
+
+        Each account manages its own tokens, and master operators those of all. With a token as credential an account
+        manages its own only, and with one that is limited only that one.
+        """
+        for record in self.accounts.list():
+            for token in record.tokens:
+                if token.id == id and _may_manage(account, record, token):
+                    return record, token
+        raise no_such_token()
+
+    def make(
+        self, account: Account, user: str, *, name: str, duration: int, access: Access, tags: tuple[str, ...]
+    ) -> tuple[AccountRecord, Token, str]:
+        """Have an Account make a token for itself or, a master operator, for the program ``user``; else Forbidden.
+
+        Return whose it is, the Token and its secret; raises as ``add`` does.
+        """
+        if account.token is not None and account.token.is_limited:
+            raise Forbidden("A token that may less than its account makes no others.", code="token-limited")
+        record = account.record
+        if user and user != account.name:
+            if account.role is not Role.MASTER_OPERATOR:
+                raise Forbidden("A token is made by the account itself, and one of a program by a master operator.")
+            record = self.accounts.get(user)
+            if not record.role.is_program:
+                raise Forbidden("A token of a person is made by that person.")
+        token, secret = self.add(
+            record.name, name, account.name, duration=duration, access=access, tags=tags, maker=account.token
+        )
+        return record, token, secret
+
+    def add(
+        self,
+        account: str,
+        name: str,
+        author: str,
+        *,
+        duration: int,
+        access: Access = Access.FULL,
+        tags: tuple[str, ...] = (),
+        maker: Token | None = None,
+    ) -> tuple[Token, str]:
+        """Add a token that lives ``duration`` days, for ever where it is 0; return it and its secret.
+
+        One that is made with the token ``maker`` ends no later than that. Tokens that are over go. Raises AccountError
+        for a name that is taken, and where the account has MAX_TOKENS.
+        """
+        secret, now = generate_secret(), self.clock.timestamp()
+        ends = [end for end in (self._end(duration), maker.expires if maker else 0.0) if end]
+        token = Token(name, hash_secret(secret), min(ends, default=0.0), access, tags)
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            alive = tuple(other for other in record.tokens if other.is_alive(now))
+            _check_name(alive, name)
+            if len(alive) >= MAX_TOKENS:
+                raise AccountError(f"{account} has {MAX_TOKENS} tokens already; revoke one.", code="too-many-tokens")
+            return {"tokens": (*alive, token)}
+
+        self.accounts.change(account, author, fields)
+        return token, secret
+
+    def change(
+        self,
+        account: str,
+        id: int,
+        author: str,
+        check: Callable[[Token], None],
+        *,
+        name: str | None,
+        duration: int | None,
+    ) -> Token:
+        """Give a token another name, or another end that many days from now; None leaves it.
+
+        Raises NotFound, and what ``check`` raises, which is called with the token while nobody else can change it.
+        """
+        changed: list[Token] = []
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            check(token := token_in(record, id))
+            others = tuple(other for other in record.tokens if other.id != id)
+            _check_name(others, name)
+            end = token.expires if duration is None else self._end(duration)
+            changed[:] = [msgspec.structs.replace(token, name=name or token.name, expires=end)]
+            return {"tokens": tuple(changed[0] if other.id == id else other for other in record.tokens)}
+
+        self.accounts.change(account, author, fields)
+        return changed[0]
+
+    def revoke(self, account: str, id: int, author: str, check: Callable[[Token], None] = lambda token: None) -> None:
+        """Remove a token; it works nowhere any more, nor do sessions that began with it. Raises as ``change`` does."""
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            check(token_in(record, id))
+            return {"tokens": tuple(token for token in record.tokens if token.id != id)}
+
+        self.accounts.change(account, author, fields)
+
+    def uses(self, account: str) -> dict[str, float]:
+        """Return when the tokens of an account were last used, in seconds since 1970 and to the minute, by hash."""
+        with suppress(StorageError):
+            if item := self.store.read(USES, account):
+                used: dict[str, float] = item.record.used
+                return used
+        return {}
+
+    def note_use(self, account: Account) -> None:
+        """Write down that the account's token is used now, unless that was done within the last minute."""
+        token, now = account.token, self.clock.timestamp()
+        if token is None or 0 <= now - self._noted.get(token.hash, -_NOTED_SECONDS) < _NOTED_SECONDS:
+            return
+        if len(self._noted) >= _NOTED:
+            self._noted.clear()
+        self._noted[token.hash] = now
+        known = {other.hash for other in account.record.tokens}
+
+        def change(current: Item | None, at: datetime) -> bytes:
+            before = current.record.used if current else {}
+            used = {hash: when for hash, when in before.items() if hash in known}
+            return msgspec.json.encode(UsesRecord(account.name, {**used, token.hash: now}))
+
+        with suppress(StorageError):  # nobody is refused for that
+            self.store.write(USES, account.name, "server", change)
+
+    def _end(self, duration: int) -> float:
+        return self.clock.timestamp() + duration * _DAY if duration else 0.0
+
+
+def _may_manage(account: Account, record: AccountRecord, token: Token) -> bool:
+    if account.token is not None:
+        return record.name == account.name and (token == account.token or not account.token.is_limited)
+    return record.name == account.name or account.role is Role.MASTER_OPERATOR
+
+
+def token_in(record: AccountRecord, id: int) -> Token:
+    """Return the Token of an account with this id; raises NotFound."""
+    for token in record.tokens:
+        if token.id == id:
+            return token
+    raise no_such_token()
+
+
+def no_such_token() -> NotFound:
+    """Return the error for a token that is not there, or that is somebody else's."""
+    return NotFound("There is no such token.", code="no-such-token")
+
+
+def _check_name(tokens: tuple[Token, ...], name: str | None) -> None:
+    if any(token.name == name for token in tokens):
+        raise AccountError(f"There is a token {name} already.", code="token-exists")

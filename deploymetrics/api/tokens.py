@@ -1,0 +1,162 @@
+"""The tokens of accounts: addresses, arguments and members as BigFix 11.0.6 has them, and a few more."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_login import current_user
+
+from ..accounts.records import AccountRecord, Role, Token
+from ..accounts.schemas import ChangedToken, NewToken
+from ..accounts.tokens import no_such_token
+from ..errors import ProofNeeded
+from ..formats import besxml
+from ..http.access import needs_proof, require_role
+from ..http.requests import current_request
+from ..http.responses import Response, check_value, json_response
+from ..schemas import load
+from ..services import services
+from .operations import TEXT, TOKEN, TOKENS, answers
+from .views import bp
+
+_DURATION = ("duration", {"type": "integer", "minimum": 0, "default": 30}, "For how many days; 0 is for ever.")
+_NEW = (
+    ("name", TEXT, "Its name."),
+    _DURATION,
+    ("access", {**TEXT, "enum": ["full", "read-only", "scrape"]}, "What it may do of what the account may."),
+    ("tags", {"type": "array", "items": TEXT}, "Patterns of the tags that it may read and write, with * and ?."),
+    ("user", TEXT, "The program that it is for; for master operators."),
+)
+
+
+@bp.get("/tokens")
+@require_role(*Role)
+@answers(TOKENS, 304, 406, xml=True, headers=("ETag",))
+def list_tokens() -> Response:
+    """List the tokens of the account that asks."""
+    return tokens_response("tokens", current_user.record)
+
+
+@bp.get("/tokens/user/<user>")
+@require_role(Role.MASTER_OPERATOR)
+@answers(TOKENS, 304, 404, 406, xml=True, headers=("ETag",))
+def list_tokens_of_user(user: str) -> Response:
+    """List the tokens of an account; it is named by its name or its number."""
+    accounts = services().accounts
+    numbered = next((record for record in accounts.list() if str(record.id) == user), None)
+    return tokens_response(
+        "Tokens", accounts.find(user) or numbered or accounts.get(user)
+    )  # BigFix writes it so here, and in lower case above
+
+
+@bp.get("/token/name/<name>")
+@require_role(*Role)
+@answers(TOKEN, 304, 404, 406, xml=True, headers=("ETag",))
+def show_token_by_name(name: str) -> Response:
+    """Show a token of the account that asks."""
+    for token in current_user.record.tokens:
+        if token.name == name:
+            return token_response(shown(current_user.record, token))
+    raise no_such_token()
+
+
+@bp.get("/token/id/<id>")
+@require_role(*Role)
+@answers(TOKEN, 304, 404, 406, xml=True, headers=("ETag",))
+def show_token(id: str) -> Response:
+    """Show a token; master operators see those of every account."""
+    return token_response(shown(*find(id)))
+
+
+@bp.post("/token")
+@require_role(*Role)
+@needs_proof
+@answers(TOKEN, 404, 406, 409, 507, xml=True, query=_NEW)
+def add_token() -> Response:
+    """Make a token of the account that asks; this answer alone has its secret, as ``Token``.
+
+    A person sends the password for that (HTTP Basic, or a login a few minutes ago). A program makes one with a token
+    that it has, which is not limited; the new one ends no later.
+    """
+    request = current_request()
+    arguments = load(NewToken(), {**request.args.to_dict(), "tags": request.args.getlist("tags")})
+    request.check_answerable()
+    check_value(None)
+    owner, token, secret = services().tokens.make(current_user, arguments.pop("user"), **arguments)
+    return token_response(shown(owner, token), secret)
+
+
+@bp.put("/token/<id>")
+@require_role(*Role)
+@needs_proof
+@answers(TOKEN, 404, 406, 409, 507, xml=True, query=(("name", TEXT, "Its new name."), _DURATION))
+def change_token(id: str) -> Response:
+    """Give a token another name, or another end, so many days from now; what is not given stays.
+
+    With a token its own end cannot be moved.
+    """
+    arguments = load(ChangedToken(), current_request().args)
+    record, token = find(id)
+    if current_user.token is not None and arguments["duration"] is not None:
+        raise ProofNeeded("A token cannot move the end of tokens.")
+    current_request().check_answerable()
+    changed = services().tokens.change(record.name, token.id, current_user.name, check_of(record), **arguments)
+    return token_response(shown(record, changed))
+
+
+@bp.delete("/token/<id>")
+@require_role(*Role)
+@answers(TOKEN, 404, 406, 507, xml=True)
+def revoke_token(id: str) -> Response:
+    """Revoke a token: it works nowhere any more, nor do the sessions that began with it."""
+    record, token = find(id)
+    current_request().check_answerable()
+    answer = shown(record, token)
+    services().tokens.revoke(record.name, token.id, current_user.name, check_of(record))
+    return token_response(answer)
+
+
+def find(id: str) -> tuple[AccountRecord, Token]:
+    """Return the token that a URL names, and whose it is; raises NotFound."""
+    number = int(id) if id.isascii() and id.isdecimal() and len(id) < 19 else -1
+    return services().tokens.find_for(current_user, number)
+
+
+def shown(record: AccountRecord, token: Token) -> dict[str, Any]:
+    """Return a token as the API shows it. Times are microseconds since 1970, as BigFix has them; 0 is never."""
+    used = services().tokens.uses(record.name).get(token.hash, 0.0)
+    return {
+        "Id": token.id,
+        "Name": token.name,
+        "Expiration": round(token.expires * 1_000_000),
+        "User": record.id,
+        "UserName": record.name,
+        "Access": token.access,
+        "Tags": token.tags,
+        "LastUsed": round(used * 1_000_000),
+    }
+
+
+def token_response(token: Mapping[str, Any], secret: str | None = None) -> Response:
+    """Return the answer with one token, and with its secret where it was just made."""
+    if secret is None:
+        return json_response(token, lambda root: _xml([token], root))
+    return json_response(
+        {"Token": secret, **token},
+        lambda root: _xml([{"Secret": secret, **token}], root),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def tokens_response(name: str, record: AccountRecord) -> Response:
+    """Return the answer with all tokens of an account, in JSON as the member ``name``."""
+    tokens = [shown(record, token) for token in record.tokens]
+    return json_response({name: tokens}, lambda root: _xml(tokens, root))
+
+
+def check_of(record: AccountRecord) -> Callable[[Token], None]:
+    """Return what raises PreconditionFailed unless the token is in the state that the request asks for."""
+    return lambda token: check_value(shown(record, token))
+
+
+def _xml(tokens: list[Mapping[str, Any]] | list[dict[str, Any]], root: str) -> bytes:
+    return besxml.render_tokens((f"{root}api/token/id/{token['Id']}", token) for token in tokens)

@@ -1,0 +1,95 @@
+"""Commands for tokens and sessions: by what an account is known."""
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import with_appcontext
+
+from ..accounts.records import Access
+from ..accounts.schemas import MAX_DAYS, NewToken
+from ..accounts.tokens import no_such_token
+from ..clock import as_precise
+from ..formats.printable import escaped
+from ..schemas import load
+from ..services import services
+from .accounts import check_name
+
+_account = click.argument("account", callback=check_name)
+
+
+@click.group()
+def token() -> None:
+    """Tokens: credentials of an account for programs."""
+
+
+@token.command("add")
+@_account
+@click.argument("name")
+@click.option("--days", default=30, type=click.IntRange(0, MAX_DAYS), help="For how many days; 0 is for ever.")
+@click.option("--access", default=Access.FULL.value, type=click.Choice([each.value for each in Access]))
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may read and write, as web-*; repeatable.")
+@with_appcontext
+def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
+    """Give an account a token, whose secret is the only output. It never may more than the account."""
+    loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
+    del loaded["user"]
+    click.echo(services().tokens.add(account, author="command line", **loaded)[1])
+
+
+@token.command("list")
+@click.argument("account", required=False)
+@with_appcontext
+def list_tokens(account: str | None) -> None:
+    """List tokens: account, name, id, access, patterns of tags, end and last use, separated by tabs."""
+    records = services().accounts.list() if account is None else [services().accounts.get(account)]
+    for record in records:
+        uses = services().tokens.uses(record.name)
+        for each in record.tokens:
+            texts = (escaped(record.name), escaped(each.name), str(each.id), each.access, escaped(" ".join(each.tags)))
+            click.echo("\t".join([*texts, _time(each.expires), _time(uses.get(each.hash, 0.0))]))
+
+
+@token.command("revoke")
+@_account
+@click.argument("name")
+@with_appcontext
+def revoke_token(account: str, name: str) -> None:
+    """Revoke the token of that name: it works nowhere any more, nor do sessions that began with it."""
+    for each in services().accounts.get(account).tokens:
+        if each.name == name:
+            services().tokens.revoke(account, each.id, "command line")
+            return
+    raise no_such_token()
+
+
+@click.group()
+def session() -> None:
+    """Sessions: where an account is logged in."""
+
+
+@session.command("list")
+@_account
+@with_appcontext
+def list_sessions(account: str) -> None:
+    """List the sessions of an account: id, begin, about the last use, address and program, separated by tabs."""
+    for id, each in services().sessions.list(services().accounts.get(account)):
+        click.echo("\t".join([id, _time(each.began), _time(each.used_at), escaped(each.address), escaped(each.agent)]))
+
+
+@session.command("end")
+@_account
+@click.argument("id", required=False)
+@click.option("--all", "every", is_flag=True, help="All sessions of the account.")
+@with_appcontext
+def end_session(account: str, id: str | None, every: bool) -> None:
+    """End a session of an account, or all of them, on every worker."""
+    if every == (id is not None):
+        raise click.UsageError("Name one session by its id, or all of them by --all.")
+    if id is None:
+        services().accounts.end_sessions(account)
+    else:
+        services().sessions.end_listed(account, id)
+
+
+def _time(seconds: float) -> str:
+    return as_precise(datetime.fromtimestamp(seconds, UTC)) if seconds else "-"

@@ -1,0 +1,153 @@
+"""The page of an account: password, tokens and sessions; its own for everyone, those of others for master operators."""
+
+import math
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..accounts.records import Access, Account, AccountRecord, Role
+from ..accounts.schemas import Limits, NewPassword, NewToken
+from ..accounts.sessions import id_of
+from ..errors import AccountError, Forbidden, InvalidFields, TooManyAttempts, Unauthorized
+from ..http.access import MASTER_OPERATOR_NEEDED, needs_proof, require_role
+from ..schemas import load
+from ..services import services
+from . import bp
+from .accounts import sentence
+from .filters import visible
+from .login import begin_session, end_session
+
+
+@bp.get("/account")
+@require_role(*Role)
+def own_account() -> ResponseReturnValue:
+    """Show the account that is logged in: its password, tokens and sessions."""
+    return account_page(current_user.record)
+
+
+@bp.get("/accounts/about")
+@require_role(Role.MASTER_OPERATOR)
+def about_account() -> ResponseReturnValue:
+    """Show another account: its tokens, sessions and limits."""
+    return account_page(services().accounts.get(request.args.get("account", "")))
+
+
+@bp.post("/account")
+@require_role(*Role)
+def change_own_password() -> ResponseReturnValue:
+    """Store another password; all sessions of the account end but this one."""
+    name, form = current_user.name, request.form
+    if not current_user.is_person:
+        return account_page(current_user.record, error="A program has tokens and no password."), 400
+    try:
+        services().credentials.check_password(name, form.get("current-password", ""), request.remote_addr or "")
+        chosen = chosen_password()
+    except (Unauthorized, TooManyAttempts) as error:
+        wrong = isinstance(error, Unauthorized)
+        detail = "The current password is wrong." if wrong else error.detail
+        page = account_page(current_user.record, error=detail, field="current-password")
+        return page, 400 if wrong else error.status, {} if wrong else error.headers
+    except InvalidFields as error:
+        return account_page(current_user.record, error=sentence(error), field="new-password"), error.status
+    begin_session(Account(services().accounts.set_password(name, chosen, name), proved_at=math.inf))
+    flash("Your password is changed. You are logged out everywhere else.")
+    return redirect(url_for("web.own_account"))
+
+
+def chosen_password() -> str:
+    """Return the password in the form, typed twice; raises InvalidFields."""
+    password: str = request.form.get("new-password", "")
+    if password != request.form.get("repeated-password", ""):
+        raise InvalidFields({"password": ["The two new passwords differ."]})
+    password = load(NewPassword(), {"password": password})["password"]
+    return password
+
+
+@bp.post("/account/tokens")
+@require_role(*Role)
+@needs_proof
+def add_token() -> ResponseReturnValue:
+    """Make a token of one's own or, for master operators, of a program; this answer shows its secret once."""
+    owner, form = the_account(), request.form
+    typed = {"name": form.get("name", "").strip(), "duration": form.get("duration", ""), "access": form.get("access")}
+    try:
+        loaded = load(NewToken(), {**typed, "tags": form.get("tags", "").split(), "user": owner.name})
+        owner, token, secret = services().tokens.make(current_user, loaded.pop("user"), **loaded)
+    except (InvalidFields, AccountError) as error:
+        return account_page(owner, error=sentence(error), field="token"), error.status
+    return account_page(services().accounts.get(owner.name), made=(token.name, secret))
+
+
+@bp.post("/account/tokens/revoke")
+@require_role(*Role)
+def revoke_token() -> ResponseReturnValue:
+    """Revoke a token of one's own or, for master operators, of anybody."""
+    owner, token = services().tokens.find_for(current_user, request.form.get("token", -1, type=int))
+    services().tokens.revoke(owner.name, token.id, current_user.name)
+    return back_to(owner.name, f"The token {visible(token.name)} is revoked.")
+
+
+@bp.post("/account/sessions/end")
+@require_role(*Role)
+def end_sessions() -> ResponseReturnValue:
+    """End a session or, where none is named, all of one's own account or, for master operators, of anybody's."""
+    owner, id = the_account(), request.form.get("session", "")
+    is_own = owner.name == current_user.name
+    if not id:
+        services().accounts.end_sessions(owner.name, current_user.name)
+    else:
+        services().sessions.end_listed(owner.name, id)
+    if is_own and (not id or (current_user.session_id and id == id_of(current_user.session_id))):
+        end_session()
+        return redirect(url_for("web.login"))
+    return back_to(owner.name, "That session is over." if id else f"{visible(owner.name)} is logged out everywhere.")
+
+
+@bp.post("/accounts/limits")
+@require_role(Role.MASTER_OPERATOR)
+def limit_account() -> ResponseReturnValue:
+    """Limit what a program may post."""
+    owner, form = the_account(), request.form
+    typed = {name: form.get(name) or "0" for name in ("documents", "bytes", "posts")}
+    try:
+        limits = load(Limits(), {**typed, "tags": form.get("tags", "").split()})
+        services().accounts.set_limits(owner.name, **limits, author=current_user.name)
+    except (InvalidFields, AccountError) as error:
+        return account_page(owner, error=sentence(error), field="limits"), error.status
+    return back_to(owner.name, f"The limits of {visible(owner.name)} are set.")
+
+
+def the_account() -> AccountRecord:
+    """Return the account that the form names, one's own where it names none; raises Forbidden and NotFound."""
+    name = request.form.get("account") or current_user.name
+    if name != current_user.name and (current_user.role is not Role.MASTER_OPERATOR or current_user.token is not None):
+        raise Forbidden(MASTER_OPERATOR_NEEDED, code="role-required")
+    return services().accounts.get(name)
+
+
+def back_to(name: str, done: str) -> ResponseReturnValue:
+    """Say what was done on the page of the account."""
+    flash(done)
+    if name == current_user.name:
+        return redirect(url_for("web.own_account"))
+    return redirect(url_for("web.about_account", account=name))
+
+
+def account_page(
+    record: AccountRecord, *, made: tuple[str, str] | None = None, error: str | None = None, field: str | None = None
+) -> str:
+    """Return the page of an account; ``made`` is (name, secret) of a token, and ``field`` what ``error`` is about."""
+    return render_template(
+        "web/account.html",
+        record=record,
+        is_own=record.name == current_user.name,
+        sessions=services().sessions.list(record),
+        this_session=id_of(current_user.session_id) if current_user.session_id else None,
+        uses=services().tokens.uses(record.name),
+        now=services().clock.timestamp(),
+        accesses=list(Access),
+        made=made,
+        error=error,
+        field=field,
+    )
