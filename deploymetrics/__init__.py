@@ -22,6 +22,7 @@ from .accounts.tokens import Tokens
 from .clock import Clock
 from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
+from .config.storage_url import FILES
 from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
@@ -141,7 +142,7 @@ def _make_instance(folder: Path) -> None:
 
 
 def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened: bool) -> Services:
-    if not is_opened:
+    if not is_opened and settings["STORAGE"] == FILES:
         upgrade(folder, clock)
     store = open_storage(
         settings["STORAGE"],
@@ -149,6 +150,8 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         clock,
         Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
         make=not is_opened,
+        seconds=settings["DATABASE_SECONDS"],
+        prepare=settings["DATABASE_PREPARE"],
     )
     accounts = Accounts(store, settings["PASSWORD_HASH"])
     sessions = Sessions(

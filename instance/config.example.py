@@ -9,8 +9,15 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Earlier SECRET_KEYs, which go on working while the new one comes into use, so nobody is logged out.
 # SECRET_KEY_FALLBACKS = ()
 
-# Where documents and accounts are kept: files: is JSON files in the instance folder.
+# Where all is kept: files: is JSON files in the instance folder; or the URL of a PostgreSQL database,
+# postgresql+psycopg://USER@HOST:PORT/DATABASE.
 # STORAGE = 'files:'
+
+# How long to wait for an answer of the database; what it has not confirmed by then is answered with 503.
+# DATABASE_SECONDS = 5
+
+# Whether the database prepares statements; not behind a PgBouncer older than 1.21 in transaction mode.
+# DATABASE_PREPARE = True
 
 # Where serve listens: HOST:PORT, or unix:PATH for a socket in the file system.
 # BIND = '127.0.0.1:52311'

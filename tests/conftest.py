@@ -1,5 +1,7 @@
 """Fixtures: an application on an empty instance folder, a clock that tests set, and a client per role."""
 
+import itertools
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +39,8 @@ SLOW = tuple(
     )
 )
 
+_NUMBERS = itertools.count()
+
 compile_once()
 
 
@@ -64,8 +68,6 @@ class HeldClock(Clock):
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
     """No setting of the machine reaches a test."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
         monkeypatch.delenv(name)
 
@@ -105,9 +107,36 @@ def things(folder, store):
     return folder / "things"
 
 
+def missing(what):
+    """Skip the test, or fail it in CI."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A server of PostgreSQL for all tests of this process."""
+    import postgres
+
+    if what := postgres.missing():
+        missing(what)
+    with postgres.running(**postgres.QUICK) as cluster:
+        os.environ[postgres.SERVER] = str(cluster.port)
+        yield cluster
+
+
+@pytest.fixture
+def database(postgresql):
+    """The URL of a database without tables."""
+    name = f"d{next(_NUMBERS)}"
+    postgresql.ask(f"CREATE DATABASE {name} TEMPLATE template0")
+    return postgresql.url(name)
+
+
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request):
     """Each storage backend in turn."""
+    if request.param == "postgresql:":
+        request.getfixturevalue("postgresql")
     return request.param
 
 

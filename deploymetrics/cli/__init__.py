@@ -9,7 +9,7 @@ from flask.cli import FlaskGroup
 from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, collect, data, serve, settings, status, tokens
+from . import accounts, collect, data, serve, settings, status, storage, tokens
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
@@ -26,12 +26,12 @@ COMMANDS: tuple[click.Command, ...] = (
     data.verify,
     data.export_documents,
     data.import_documents,
-    data.storage,
+    storage.storage,
 )
 #: Only these make an instance folder; the others would take a mistyped one for an empty one.
-MAKE_INSTANCE = (serve.serve, accounts.add_account)
+MAKE_INSTANCE = (serve.serve, accounts.add_account, storage.init)
 #: Only these bring an instance folder of an earlier release over: its server may be running.
-UPGRADE_INSTANCE = (serve.serve, data.upgrade_storage)
+UPGRADE_INSTANCE = (serve.serve,)
 
 
 class Commands(FlaskGroup):

@@ -1,4 +1,4 @@
-"""Commands for who looks after the data: put, history, purge, trim, verify, export, import, storage upgrade."""
+"""Commands for who looks after the data: put, history, purge, trim, verify, export, import."""
 
 import getpass
 import os
@@ -11,7 +11,6 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from ..accounts.service import ACCOUNTS
@@ -86,18 +85,6 @@ def trim() -> None:
     """
     files = services().service.tidy(lambda: False)
     click.echo(f"{files} files of old versions removed or shortened")
-
-
-@click.group()
-def storage() -> None:
-    """Look after the format of the instance folder."""
-
-
-@storage.command("upgrade")
-@with_appcontext
-def upgrade_storage() -> None:
-    """Bring an instance folder of an earlier release over; stop its server first. The first start does the same."""
-    click.echo(f"The instance folder {current_app.instance_path} has the format of this release.")
 
 
 @click.command()

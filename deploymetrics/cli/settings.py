@@ -2,8 +2,9 @@
 
 import click
 
-from ..config import SECRETS, SETTINGS, documentation, read_settings
+from ..config import SETTINGS, documentation, read_settings, shown
 from ..config.instance import become_owner, check_exists, check_folder, find_instance
+from ..config.storage_url import FILES
 
 
 @click.command()
@@ -27,6 +28,6 @@ def print_in_force() -> None:
     click.echo(f"# The instance folder is {folder}.")
     for row in SETTINGS:
         value, origin = found[row.name], found.origins.get(row.name, "default")
-        if row.name == "SECRET_KEY" and not value:
+        if row.name == "SECRET_KEY" and not value and found["STORAGE"] == FILES:
             value, origin = "generated", "file secret_key"
-        click.echo(f"{row.name} = {'...' if row.name in SECRETS and value else repr(value)}  # {origin}")
+        click.echo(f"{row.name} = {shown(row.name, value)}  # {origin}")

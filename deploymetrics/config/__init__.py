@@ -18,6 +18,7 @@ from ..errors import SettingError
 from ..schemas import WholeNumber
 from .addresses import PublicURL, Words, check_bind, check_host, check_origin
 from .secret_key import MIN_SECRET_KEY, generated_secret_key
+from .storage_url import FILES, check_storage, without_password
 
 PREFIX = "DEPLOYMETRICS_"
 INSTANCE = "DEPLOYMETRICS_INSTANCE"
@@ -98,9 +99,22 @@ SETTINGS = (
     ),
     Setting(
         "STORAGE",
-        fields.String(validate=validate.OneOf(["files:"])),
-        "files:",
-        "Where documents and accounts are kept: files: is JSON files in the instance folder.",
+        fields.String(validate=check_storage),
+        FILES,
+        "Where all is kept: files: is JSON files in the instance folder; or the URL of a PostgreSQL database,"
+        " postgresql+psycopg://USER@HOST:PORT/DATABASE.",
+    ),
+    Setting(
+        "DATABASE_SECONDS",
+        _whole(1, 600),
+        5,
+        "How long to wait for an answer of the database; what it has not confirmed by then is answered with 503.",
+    ),
+    Setting(
+        "DATABASE_PREPARE",
+        fields.Boolean(),
+        True,
+        "Whether the database prepares statements; not behind a PgBouncer older than 1.21 in transaction mode.",
     ),
     Setting(
         "BIND",
@@ -312,8 +326,20 @@ BY_NAME = {row.name: row for row in SETTINGS}
 def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is wrong."""
     settings = read_settings(instance, overrides)
+    if not settings["SECRET_KEY"] and settings["STORAGE"] != FILES:
+        raise SettingError(
+            "SECRET_KEY is not set. With a database it has to be, and on all servers the same; a good one is printed by"
+            " python3 -c 'import secrets; print(secrets.token_hex(32))'"
+        )
     settings["SECRET_KEY"] = settings["SECRET_KEY"] or generated_secret_key(instance)
     return settings
+
+
+def shown(name: str, value: Any) -> str:
+    """Return the value of a setting as it may be shown: dots for a secret."""
+    if name in SECRETS and value:
+        return "..."
+    return repr(without_password(value) if name == "STORAGE" else value)
 
 
 def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -381,7 +407,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         if not name.isupper() and name.upper() in BY_NAME:
             raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
     found = {name: value for name, value in names.items() if name.isupper()}
-    for name in SECRETS:
-        if found.get(name) and stat.st_mode & 0o077:
+    for name, value in found.items():
+        if isinstance(value, str) and shown(name, value) != repr(value) and stat.st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
     return found

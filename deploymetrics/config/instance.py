@@ -9,7 +9,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from ..errors import SettingError
-from . import INSTANCE
+from . import INSTANCE, PREFIX
+from .storage_url import FILES
 
 # What a folder has one of as soon as it is an instance; the one that comes with a checkout has none of them.
 _MARKS = {"config.py", "secret_key", "accounts", "data", "history", "locks"}
@@ -41,8 +42,11 @@ def is_instance(folder: Path) -> bool:
 
 
 def check_exists(folder: Path) -> None:
-    """Raise SettingError where there is no instance in the folder, so that none is made by mistake."""
-    if not is_instance(folder):
+    """Raise SettingError where there is no instance in the folder, so that none is made by mistake.
+
+    One whose storage is the database that the environment names may have nothing in it.
+    """
+    if os.environ.get(f"{PREFIX}STORAGE", FILES) == FILES and not is_instance(folder):
         detail = f"There is no instance at {folder}. {INSTANCE} names the folder; serve and account add make one."
         raise SettingError(detail)
 

@@ -53,6 +53,7 @@ class Server(BaseApplication):
         self.flags = flags
         self.when_ready = when_ready
         self.memory = Memory(SLOTS, is_shared=True)
+        self.settings = Settings({}, {})
         self.read_settings()
         self.bind = self.settings["BIND"]
         check_address(self.bind)
@@ -61,6 +62,8 @@ class Server(BaseApplication):
     def read_settings(self) -> None:
         """Read the settings anew and keep them, if all of them are usable; raises SettingError."""
         settings = load_settings(self.instance, self.flags)
+        if settings["STORAGE"] != self.settings.get("STORAGE", settings["STORAGE"]):
+            raise SettingError("STORAGE is read at the start only; restart the server to change it.")
         self.tls_files = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
         self.settings = settings
 

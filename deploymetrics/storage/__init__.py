@@ -38,6 +38,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from ..config.storage_url import FILES
+from ..errors import SettingError
+
 if TYPE_CHECKING:
     from ..clock import Clock
 
@@ -228,11 +231,22 @@ class Storage(ABC):
         """
 
 
-def open_storage(url: str, instance: str, clock: "Clock", retention: Retention, *, make: bool = True) -> Storage:
-    """Return the storage that ``url`` names: ``files:`` keeps files of JSON lines in the folder ``instance``.
+def open_storage(
+    url: str, instance: str, clock: "Clock", retention: Retention, *, make: bool = True, **options: Any
+) -> Storage:
+    """Return the storage that ``url`` names.
 
+    ``files:`` keeps files of JSON lines in the folder ``instance``, and ``postgresql+psycopg://…`` rows in a database,
+    with ``options`` as ``open_sql`` has them.
     ``make`` makes what is missing; without it a storage that is gone gives StorageError until it is back.
     """
-    from .files import FileStorage
+    if url == FILES:
+        from .files import FileStorage
 
-    return FileStorage(instance, clock, retention, make=make)
+        return FileStorage(instance, clock, retention, make=make)
+    try:
+        from .sql.opening import open_sql
+    except ModuleNotFoundError as error:
+        detail = f"STORAGE needs {error.name}, which comes with: pip install 'deploymetrics[postgresql]'"
+        raise SettingError(detail) from error
+    return open_sql(url, clock, retention, wait=not make, **options)

@@ -35,8 +35,15 @@ def open_files(folder, clock=None, **limits):
     return open_storage("files:", os.fspath(folder), clock or Clock(), Retention(**limits))
 
 
+def open_sql(folder, clock=None, **limits):
+    """A store of PostgreSQL, in a schema of its own for each folder."""
+    from postgres import schema_of
+
+    return open_storage(schema_of(folder), os.fspath(folder), clock or Clock(), Retention(**limits))
+
+
 #: The backends, each as a function like ``open_files``; one suite runs on all.
-BACKENDS = {"files:": open_files}
+BACKENDS = {"files:": open_files, "postgresql:": open_sql}
 
 
 def value(key, metrics="1"):

@@ -1,0 +1,227 @@
+"""The storage in PostgreSQL, for more than one server: any number of them beside each other on one database.
+
+A write is one transaction. It locks the row of its key, asks ``change``, puts the version before beside the others,
+and says that its part of the collection has changed. A reader takes no lock. What a process remembers it uses only
+after the database has said, in the same statement, that it is still so.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from psycopg.errors import SerializationFailure
+
+from ...clock import Clock, as_precise, from_precise
+from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
+from ..files import lines
+from . import restoring, rows, statements
+from .address import Address
+from .connections import Connection, Connections
+from .listing import ShardListing
+from .remembered import Remembered
+from .schema import check_schema
+
+_log = logging.getLogger(__name__)
+#: Old versions are thinned out at each write whose version is a multiple of this.
+THIN_EACH = 64
+#: About so many bytes of a history are in memory at a time, and so many versions at first.
+_BATCH_BYTES = 2**21
+_FIRST_BATCH = 4
+_MOST = 500
+
+
+class SqlStorage(Storage):
+    """See the module. ``seconds`` is the longest wait for an answer of the database.
+
+    ``prepare`` has the database prepare the statements that come often; not behind a PgBouncer in transaction mode.
+    """
+
+    def __init__(
+        self, url: str, clock: Clock, limits: Retention, *, seconds: float = 5.0, prepare: bool = True
+    ) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.address = Address(url)
+        self._connections = Connections(self.address, seconds, prepare=prepare, check=check_schema)
+        self._remembered = Remembered()
+        self._listings: dict[str, ShardListing] = {}
+
+    # Reading
+
+    def check(self) -> None:
+        self._connections.rows("SELECT FROM items LIMIT 0")
+
+    def read(self, collection: Collection, key: str) -> Item | None:
+        known = self._remembered.get(collection.name, key)
+        where = {"collection": collection.name, "key": key, "known": known.revision if known else ""}
+        for *head, value, is_deleted in self._connections.rows(statements.READ, where):
+            if is_deleted:
+                return None
+            if value is None:
+                return known
+            item = rows.item(collection, key, (*head, value))
+            self._remembered.put(collection.name, item)
+            return item
+        return None
+
+    def items(self, collection: Collection) -> Listing:
+        listing = self._listings.get(collection.name)
+        if listing is None:
+            listing = self._listings.setdefault(collection.name, ShardListing(collection, self._connections.rows))
+        return listing.current()
+
+    def history(
+        self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
+    ) -> Iterator[Item]:
+        for row in self._history(collection, key, before, oldest_first):
+            yield rows.item(collection, key, row)
+
+    def _history(self, collection: Collection, key: str, before: int | None, oldest_first: bool) -> Iterator[rows.Row]:
+        """Yield the row of each version, read a few at a time."""
+        limit, statement = _FIRST_BATCH, statements.OLDEST_FIRST if oldest_first else statements.NEWEST_FIRST
+        where = {"collection": collection.name, "key": key, "before": before or VERSION_LIMIT, "after": 0}
+        if before is None and oldest_first:  # what is written meanwhile is not part of it
+            for (newest,) in self._connections.rows(statements.NEWEST, where):
+                where["before"] = newest + 1
+        elif before is not None:
+            where["before"] = before
+        while batch := self._connections.rows(statement, where | {"limit": limit}):
+            yield from batch
+            if len(batch) < limit:
+                return
+            where["after" if oldest_first else "before"] = batch[-1][0]
+            size = max(1, sum(len(row[-1] or b"") for row in batch) // len(batch))
+            limit = min(_MOST, 8 * limit, max(1, _BATCH_BYTES // size))
+
+    def version(self, collection: Collection, key: str, version: int) -> Item | None:
+        where = {"collection": collection.name, "key": key, "version": version}
+        for row in self._connections.rows(statements.VERSION, where):
+            return rows.item(collection, key, row)
+        return None
+
+    def keys(self, collection: Collection) -> list[str]:
+        return [key for (key,) in self._connections.rows(statements.KEYS, {"collection": collection.name})]
+
+    # Writing
+
+    def write(
+        self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
+    ) -> Item | None:
+        work = partial(self._write, collection, key, author, change, kept)
+        return self._connections.transact(work, durable=collection.durable)
+
+    def _write(
+        self, collection: Collection, key: str, author: str, change: Change, kept: bool, connection: Connection
+    ) -> Item | None:
+        newest = _lock(connection, collection, key)
+        current = None if newest is None or newest.deleted else newest
+        now = self.clock.now()
+        value = change(current, now)
+        if value is None and current is None:
+            return None
+        record = None if value is None else collection.decode(value)
+        version = newest.version + 1 if newest else 1
+        if version >= VERSION_LIMIT:
+            raise lines.damaged(collection, key, "its versions are at the end of the numbers")
+        item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
+        item = item._replace(revision=rows.revision_of(item))
+        _store(connection, collection, newest, item)
+        if newest and collection.history and version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
+            # By the time of the version before: one write under a clock that is ahead must not cost the history.
+            self._thin(connection, collection, item, as_precise(min(now, from_precise(newest.changed_at))))
+        return None if item.deleted else item
+
+    def _thin(self, connection: Connection, collection: Collection, newest: Item, now: str) -> int:
+        hourly, daily = (
+            as_precise(from_precise(now) - timedelta(days=days))
+            for days in (self.limits.hourly_days, self.limits.daily_days)
+        )
+        limits = {"oldest": newest.version - self.limits.versions, "hourly": hourly, "daily": daily}
+        return connection.execute(statements.THIN, _where(collection, newest.key) | limits).rowcount
+
+    def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
+        wanted = iter(items)
+
+        def work(connection: Connection) -> bool:
+            newest = _lock(connection, collection, key)
+            if newest is None and (dry_run or restoring.restore(connection, _where(collection, key), wanted)):
+                return True
+            restoring.check_same(key, self.history(collection, key, oldest_first=True), wanted)
+            return False
+
+        return self._connections.transact(work, once=True)  # what was taken from ``items`` is gone
+
+    def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
+        def work(connection: Connection) -> int:
+            newest, gone, where = _lock(connection, collection, key), 0, _where(collection, key)
+            if newest and not newest.deleted and version in (None, newest.version):
+                at = as_precise(self.clock.now())
+                _store(connection, collection, newest, _deletion(newest, at, author), keep=False)
+                gone = 1
+            if version is None:
+                gone += connection.execute(statements.PURGE_ALL, where).rowcount
+            elif not gone:
+                gone = connection.execute(statements.PURGE_ONE, where | {"version": version}).rowcount
+            return gone
+
+        gone = self._connections.transact(work)
+        self._remembered.forget(collection.name, key)
+        if gone:
+            _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, gone)
+        return gone
+
+    def trim(self, collection: Collection, key: str) -> int:
+        def work(connection: Connection) -> int:
+            newest, now = _lock(connection, collection, key), self.clock.now()
+            if newest is None or not collection.history:
+                return 0
+            gone, oldest = 0, as_precise(now - timedelta(days=self.limits.daily_days))
+            if newest.deleted and newest.changed_at < oldest:  # of it stays only that it was deleted
+                gone = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
+            return gone + self._thin(connection, collection, newest, as_precise(now))
+
+        return self._connections.transact(work, durable=collection.durable)
+
+    def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:
+        keys = self.keys(collection)
+        for key in keys:
+            for row in self._history(collection, key, None, True):
+                if wrong := rows.check(collection, key, row):
+                    yield key, f"version {row[0]}: {wrong}"
+        for key, sentence in self._connections.rows(statements.STRAY, {"collection": collection.name}):
+            yield key, sentence
+        for key, shard in self._connections.rows(statements.SHARDS, {"collection": collection.name}):
+            if shard != rows.shard_of(key):
+                yield key, f"it is in the part {shard} of its collection, where no list looks for its changes"
+
+
+def _where(collection: Collection, key: str) -> dict[str, Any]:
+    return {"collection": collection.name, "key": key, "shard": rows.shard_of(key), "mark": secrets.randbits(63)}
+
+
+def _lock(connection: Connection, collection: Collection, key: str) -> Item | None:
+    """Return the newest version, a deletion included, which nobody else writes until the transaction ends."""
+    row = connection.execute(statements.LOCK, _where(collection, key), binary=True).fetchone()
+    return rows.item(collection, key, row) if row else None
+
+
+def _store(
+    connection: Connection, collection: Collection, newest: Item | None, item: Item, *, keep: bool = True
+) -> None:
+    """Make an Item the newest version; ``keep`` keeps the version before in the history, where there is one."""
+    values = _where(collection, item.key) | rows.fields(item)
+    if newest is None:
+        if not connection.execute(statements.CREATE, values).rowcount:
+            raise SerializationFailure("another one has created it meanwhile")
+        connection.execute(statements.MARK, values)
+    elif item.deleted and not collection.history:
+        connection.execute(statements.REMOVE, values)
+    else:
+        connection.execute(statements.SUPERSEDE if collection.history and keep else statements.UPDATE, values)
+
+
+def _deletion(newest: Item, at: str, author: str) -> Item:
+    return Item(newest.key, None, None, newest.version + 1, at, author, "", deleted=True)

@@ -1,0 +1,57 @@
+"""The address of a database: the URL of the setting STORAGE, as SQLAlchemy reads it, and what libpq is told.
+
+``postgresql+psycopg://deploymetrics@/deploymetrics?host=db1:5432&host=db2:5432`` names two servers, of which one is
+the primary at a time. What else stands in the query is libpq's: ``sslmode``, ``passfile``, ``connect_timeout``, … A
+password may also come from ``PGPASSWORD``, ``PGPASSFILE`` or ``~/.pgpass``.
+"""
+
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ...config.storage_url import without_password
+from ...errors import SettingError
+
+#: What libpq is told unless the URL says otherwise. A server that is gone without a word is noticed while it is idle.
+_DEFAULTS = {
+    "application_name": "deploymetrics",
+    "connect_timeout": "2",
+    "target_session_attrs": "read-write",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+Host = tuple[str, str]
+
+
+class Address:
+    """The parameters of a connection, and the servers it may go to."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            _, found = parsed.get_dialect()().create_connect_args(parsed)
+        except (ArgumentError, ValueError) as error:
+            raise SettingError(
+                "STORAGE is not a URL of the form postgresql+psycopg://USER@HOST:PORT/DATABASE."
+            ) from error
+        self.parameters: dict[str, Any] = {**_DEFAULTS, **found}
+        hosts = str(self.parameters.pop("host", "")).split(",")
+        ports = str(self.parameters.pop("port", "")).split(",")
+        ports += ports[-1:] * (len(hosts) - len(ports))
+        self.hosts: list[Host] = list(zip(hosts, ports, strict=True))
+        self.text = without_password(url)
+
+    def prefer(self, host: Host, *, before_others: bool) -> None:
+        """Put a server first or last among those that a new connection tries one after the other."""
+        others = [other for other in self.hosts if other != host]
+        self.hosts = [host, *others] if before_others else [*others, host]
+
+    def conninfo(self) -> dict[str, Any]:
+        """Return what libpq is told now."""
+        hosts = [(name, port) for name, port in self.hosts if name or port]
+        if not hosts:
+            return self.parameters
+        names, ports = zip(*hosts, strict=True)
+        return self.parameters | {"host": ",".join(names), "port": ",".join(ports)}

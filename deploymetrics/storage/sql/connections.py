@@ -1,0 +1,259 @@
+"""The connections of a process to the database: a few idle ones, a deadline for each wait, and what was not confirmed.
+
+A frozen server answers nothing and closes nothing, so each wait for it has a deadline. After that the connection is
+given up, and all idle ones with it; the next one goes to whichever server is the primary then.
+
+**No commit is ever cancelled**: a cancelled wait for the synchronous standby would let others read what a failover
+takes back. A commit that was not confirmed in time is left to the server, which keeps a process for it. There may be
+``UNCONFIRMED`` of those; while there are, no write begins. So a standby that stands still for an hour uses up neither
+the threads here nor the connections there.
+"""
+
+import os
+import select
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import pq, waiting
+from psycopg.rows import TupleRow
+
+from ...errors import StorageError
+from .address import Address, Host
+from .failures import MaybeStored, as_ours, is_conflict, is_disconnect, sentence
+
+T = TypeVar("T")
+IDLE = 8
+UNCONFIRMED = 4
+#: How often a transaction is tried that others, or the loss of the connection, undo before its commit.
+TRIES = 6
+_PREPARE_AFTER = 5  # as psycopg does by default
+
+
+class Connection(psycopg.Connection[TupleRow]):
+    """A connection whose every wait has a deadline, in seconds."""
+
+    deadline = 5.0
+    #: A wait was broken off, so the next answer of the server would be that to another question.
+    is_lost = False
+    is_committing = False
+    warned = ""
+    server: Host = ("", "")
+    #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
+    waits_for = "on"
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait as psycopg does, and never tell the server to cancel what it is doing."""
+        try:
+            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout or self.deadline)
+        except BaseException:
+            self.is_lost = True
+            raise
+
+    def note_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        """Remember a warning: with one the server says that it committed, and did not wait for the standby."""
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warned = diagnostic.message_primary or "a warning"
+
+    def begin(self, durable: bool) -> None:
+        """Begin a transaction, in which a wait for another writer ends before the deadline does."""
+        # Where the administrator has standbys apply it first, that stays: others may read from those.
+        level = self.waits_for if durable and self.waits_for == "remote_apply" else "on" if durable else "off"
+        limits = f"SET LOCAL lock_timeout = {int(self.deadline * 800)}; SET LOCAL synchronous_commit = {level}"
+        self.execute(f"BEGIN; {limits}", prepare=False)
+
+    def commit_surely(self) -> None:
+        """Commit; raises MaybeStored unless the server confirms it, or says that it did not."""
+        self.warned, self.is_committing = "", True
+        try:
+            status = self.execute("COMMIT", prepare=False).statusmessage
+        except psycopg.Error as error:
+            if error.sqlstate and not is_disconnect(error):
+                raise
+            raise MaybeStored(log=f"commit: {sentence(error)}") from error
+        if self.warned or status != "COMMIT":
+            raise MaybeStored(log=f"commit: {self.warned or status}")
+        self.is_committing = False
+
+    def is_idle(self) -> bool:
+        """Return True where the server is not in a transaction, or in the middle of an answer."""
+        return not self.is_lost and self.info.transaction_status == pq.TransactionStatus.IDLE
+
+    def has_answered(self) -> bool:
+        """Return True if something came from the server, or it closed the connection."""
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Connections:
+    """See the module. ``check`` is called with each new connection, and raises if it cannot be used."""
+
+    def __init__(
+        self, address: Address, seconds: float, *, prepare: bool, check: Callable[[Connection], None] = lambda _: None
+    ) -> None:
+        self._address = address
+        self._seconds = seconds
+        self._prepare = prepare
+        self._check = check
+        self._pid = os.getpid()
+        self._server: Host | None = None
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._unconfirmed: list[Connection] = []
+        self._of_parents: list[list[Connection]] = []
+        weakref.finalize(self, _close_all, os.getpid(), self._idle, self._unconfirmed)
+
+    # What callers do
+
+    def rows(self, statement: str, parameters: Any = ()) -> list[Any]:
+        """Return what a statement finds that changes nothing; it is tried again once where the connection was lost."""
+        try:
+            try:
+                return self._rows(statement, parameters)
+            except psycopg.Error as error:
+                if not is_disconnect(error):
+                    raise
+                return self._rows(statement, parameters)
+        except psycopg.Error as error:
+            raise as_ours(error) from error
+
+    def _rows(self, statement: str, parameters: Any) -> list[Any]:
+        with self._connection() as connection:
+            return connection.execute(statement, parameters, binary=True).fetchall()
+
+    def transact(self, work: Callable[[Connection], T], *, durable: bool = True, once: bool = False) -> T:
+        """Return ``work(connection)``, done in a transaction; again where that was undone, unless ``once``.
+
+        Raises MaybeStored where its commit was not confirmed; whatever else is raised says that nothing is stored.
+        """
+        calls = []
+
+        def counted(connection: Connection) -> T:
+            calls.append(connection)
+            return work(connection)
+
+        for tried in range(1, TRIES + 1):
+            try:
+                return self._transact(counted, durable)
+            except psycopg.Error as error:
+                may_help = is_conflict(error) or is_disconnect(error) and tried == 1
+                if not may_help or tried == TRIES or once and calls:
+                    raise as_ours(error) from error
+        raise AssertionError
+
+    def _transact(self, work: Callable[[Connection], T], durable: bool) -> T:
+        self._refuse_while_unconfirmed()
+        with self._connection() as connection:
+            connection.begin(durable)
+            result = work(connection)
+            connection.commit_surely()
+            return result
+
+    # Where they come from and go to
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException as error:
+            self._give_back(connection, is_useless=isinstance(error, psycopg.Error) and is_disconnect(error))
+            raise
+        self._give_back(connection)
+
+    def _take(self) -> Connection:
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _connect(self) -> Connection:
+        try:
+            connection = Connection.connect(
+                **self._address.conninfo(), autocommit=True, prepare_threshold=_PREPARE_AFTER if self._prepare else None
+            )
+        except psycopg.Error as error:
+            raise StorageError(log=f"no connection to the database: {sentence(error)}") from error
+        connection.deadline = self._seconds
+        connection.server = connection.info.host, str(connection.info.port)
+        connection.add_notice_handler(connection.note_warning)
+        try:
+            self._check(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise as_ours(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            if connection.server != self._server:  # those that wait for the one before are not waited for
+                self._server = connection.server
+                self._address.prefer(self._server, before_others=True)
+                _close_all(self._pid, self._idle, self._unconfirmed)
+        return connection
+
+    def _give_back(self, connection: Connection, *, is_useless: bool = False) -> None:
+        if connection.is_lost or connection.closed or is_useless:
+            self._give_up(connection)
+        elif connection.is_committing or not self._is_clean(connection):
+            connection.close()
+        elif len(self._idle) >= IDLE or connection.server != self._server:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _is_clean(self, connection: Connection) -> bool:
+        """Return True where nothing of a transaction is left."""
+        if not connection.is_idle():
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK", prepare=False)
+        return connection.is_idle()
+
+    def _give_up(self, connection: Connection) -> None:
+        """Close a connection that is of no use, and the idle ones, which go to the same server."""
+        with self._lock:
+            if connection.server == self._server:
+                self._address.prefer(connection.server, before_others=False)
+                _close_all(self._pid, self._idle)
+            if connection.is_lost and connection.is_committing and not connection.closed:
+                self._unconfirmed.append(connection)
+                return
+        connection.close()
+
+    def _refuse_while_unconfirmed(self) -> None:
+        if not self._unconfirmed:
+            return
+        with self._lock:
+            answered = [connection for connection in self._unconfirmed if connection.has_answered()]
+            for connection in answered:
+                self._unconfirmed.remove(connection)
+            _close_all(self._pid, answered)
+            if len(self._unconfirmed) >= UNCONFIRMED:
+                raise StorageError(
+                    "The database confirms no writes now; nothing of this one was stored.",
+                    log=f"{len(self._unconfirmed)} commits are not confirmed yet",
+                )
+
+    def _leave_to_parent(self) -> None:
+        """Forget what was open when this process was forked: it belongs to the other one."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._of_parents.append([*self._idle, *self._unconfirmed])
+                self._idle.clear()
+                self._unconfirmed.clear()
+                self._pid = os.getpid()
+                weakref.finalize(self, _close_all, self._pid, self._idle, self._unconfirmed)
+
+
+def _close_all(pid: int, *lists: list[Connection]) -> None:
+    if pid == os.getpid():
+        for connections in lists:
+            while connections:
+                with suppress(IndexError, psycopg.Error):
+                    connections.pop().close()

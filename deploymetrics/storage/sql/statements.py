@@ -1,0 +1,96 @@
+"""The statements, in PostgreSQL's words. The tables are in ``tables.py``."""
+
+from .rows import COLUMNS
+
+_THE_KEY = "collection = %(collection)s AND key = %(key)s"
+_VALUES = "%(version)s, %(changed_at)s, %(changed_by)s, %(revision)s, %(kept)s, %(value)b"
+
+#: The newest version; without its value where that is known by its revision.
+READ = f"""
+SELECT version, changed_at, changed_by, revision, kept,
+       CASE WHEN revision = %(known)s THEN NULL ELSE value END, value IS NULL
+FROM items WHERE {_THE_KEY}"""
+
+#: The newest version, which nobody else writes until the transaction ends.
+LOCK = f"SELECT {COLUMNS} FROM items WHERE {_THE_KEY} FOR UPDATE"
+
+#: Says in the same transaction as a write that its part of the collection has changed.
+MARK = """
+INSERT INTO shards (collection, shard, mark) VALUES (%(collection)s, %(shard)s, %(mark)s)
+ON CONFLICT (collection, shard) DO UPDATE SET mark = excluded.mark"""
+
+CREATE = f"""
+INSERT INTO items (collection, key, shard, {COLUMNS}) VALUES (%(collection)s, %(key)s, %(shard)s, {_VALUES})
+ON CONFLICT (collection, key) DO NOTHING"""
+
+_UPDATE = f"UPDATE items SET ({COLUMNS}) = ROW ({_VALUES}) WHERE {_THE_KEY}"
+UPDATE = f"WITH new AS ({_UPDATE}){MARK}"
+#: The same, and the version before goes to the others.
+SUPERSEDE = f"""
+WITH old AS (
+    INSERT INTO versions (collection, key, {COLUMNS}) SELECT collection, key, {COLUMNS} FROM items WHERE {_THE_KEY}
+), new AS ({_UPDATE}){MARK}"""
+REMOVE = f"WITH gone AS (DELETE FROM items WHERE {_THE_KEY}){MARK}"
+
+_ALL_VERSIONS = f"""(
+    SELECT {COLUMNS} FROM items WHERE {_THE_KEY}
+    UNION ALL SELECT {COLUMNS} FROM versions WHERE {_THE_KEY}
+) AS everything"""
+VERSION = f"SELECT {COLUMNS} FROM {_ALL_VERSIONS} WHERE version = %(version)s"
+NEWEST_FIRST = f"""
+SELECT {COLUMNS} FROM {_ALL_VERSIONS} WHERE version < %(before)s ORDER BY version DESC LIMIT %(limit)s"""
+OLDEST_FIRST = f"""
+SELECT {COLUMNS} FROM {_ALL_VERSIONS} WHERE version > %(after)s AND version < %(before)s
+ORDER BY version LIMIT %(limit)s"""
+
+KEYS = "SELECT key FROM items WHERE collection = %(collection)s ORDER BY key"
+
+#: What is in the parts of a collection that are not as they were when they had these marks.
+CHANGED = """
+SELECT shards.shard, shards.mark,
+       items.key, items.version, items.changed_at, items.changed_by, items.revision, octet_length(items.value)
+FROM shards LEFT JOIN items
+    ON items.collection = shards.collection AND items.shard = shards.shard AND items.value IS NOT NULL
+WHERE shards.collection = %(collection)s
+    AND shards.mark IS DISTINCT FROM (%(known)s::bigint[])[shards.shard + 1]"""
+
+#: The values of these versions, in their order.
+VALUES = """
+SELECT coalesce(items.value, versions.value)
+FROM unnest(%(keys)s::text[], %(versions)s::bigint[]) WITH ORDINALITY AS wanted (key, version, number)
+LEFT JOIN items ON items.collection = %(collection)s
+    AND items.key = wanted.key COLLATE "C" AND items.version = wanted.version
+LEFT JOIN versions ON versions.collection = %(collection)s
+    AND versions.key = wanted.key COLLATE "C" AND versions.version = wanted.version
+ORDER BY number"""
+
+PURGE_ALL = f"DELETE FROM versions WHERE {_THE_KEY}"
+PURGE_ONE = f"{PURGE_ALL} AND version = %(version)s"
+
+#: What is past the limits. Times are texts whose first letters are the day, and the hour. A version is as old as the
+#: one in the middle of it and the next two: a clock that was wrong once makes none of them older or younger.
+THIN = f"""
+WITH old AS (
+    SELECT version, kept OR value IS NULL AS kept, changed_at,
+           lead(changed_at) OVER following AS next_at, lead(changed_at, 2) OVER following AS later_at
+    FROM {_ALL_VERSIONS} WHERE version <= %(oldest)s + 2 WINDOW following AS (ORDER BY version)
+), aged AS (
+    SELECT version, kept, changed_at, next_at,
+           greatest(least(changed_at, next_at), least(greatest(changed_at, next_at), later_at)) AS at
+    FROM old WHERE version <= %(oldest)s
+), gone AS (
+    SELECT version FROM aged WHERE NOT (
+        at > %(hourly)s AND (kept OR left(changed_at, 13) <> left(next_at, 13))
+        OR at > %(daily)s AND left(changed_at, 10) <> left(next_at, 10))
+)
+{PURGE_ALL} AND version IN (SELECT version FROM gone)"""
+
+NEWEST = f"SELECT version FROM items WHERE {_THE_KEY}"
+SHARDS = "SELECT key, shard FROM items WHERE collection = %(collection)s ORDER BY key"
+
+#: Versions that no newest one follows.
+STRAY = """
+SELECT versions.key, 'version ' || versions.version || ' is not followed by a newest one'
+FROM versions LEFT JOIN items USING (collection, key)
+WHERE collection = %(collection)s AND (items.version IS NULL OR items.version <= versions.version)
+ORDER BY versions.key, versions.version"""

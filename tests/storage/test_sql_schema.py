@@ -1,0 +1,166 @@
+"""The tables of PostgreSQL: made, brought over, and refused where they are those of another release."""
+
+import threading
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from click.testing import CliRunner
+from postgres import Cluster, folder_for_servers, url_of
+from storekit import THINGS, put
+
+from deploymetrics.cli import main
+from deploymetrics.clock import Clock
+from deploymetrics.errors import SettingError
+from deploymetrics.storage import Retention, open_storage
+from deploymetrics.storage.sql import schema
+from deploymetrics.storage.sql.address import Address
+from deploymetrics.storage.sql.tables import metadata
+
+
+def open_at(url, **options):
+    return open_storage(url, "", Clock(), Retention(), **options)
+
+
+@pytest.fixture
+def storage(database, tmp_path):
+    """Run ``deploymetrics storage`` for the database; gives its result."""
+    environment = {"DEPLOYMETRICS_INSTANCE": str(tmp_path), "DEPLOYMETRICS_STORAGE": database}
+    return lambda *arguments: CliRunner().invoke(main, ["storage", *arguments], env=environment)
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(database):
+    schema.init(Address(database))
+    with sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool).connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": schema.VERSION_TABLE, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+        collations = "SELECT DISTINCT collation_name FROM information_schema.columns WHERE column_name = ANY(:names)"
+        names = ["collection", "key", "changed_at"]
+        assert connection.scalars(sqlalchemy.text(collations), {"names": names}).all() == ["C"]
+
+
+def test_they_are_made_once(storage, database):
+    assert storage("init").exit_code == 0
+    put(open_at(database), "a")
+    again = storage("init")
+    assert (again.exit_code, "has tables already" in again.output) == (1, True)
+    assert open_at(database).read(THINGS, "a").version == 1
+    assert "version of this release" in storage("upgrade").output
+
+
+def test_a_status_says_how_it_is(storage, database):
+    assert storage("status").exit_code == 1
+    storage("init")
+    status = storage("status")
+    assert status.exit_code == 0, status.output
+    assert f"version {schema.VERSION}" in status.output and "a failover may lose" in status.output
+
+
+@pytest.mark.parametrize("command", ["init", "upgrade"])
+def test_of_two_commands_at_once_one_makes_them(database, command):
+    if command == "upgrade":
+        schema.init(Address(database))
+    said = []
+
+    def work():
+        try:
+            said.append(getattr(schema, command)(Address(database)))
+        except SettingError as error:
+            said.append(error.detail)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 3
+    assert sum("Made" in one for one in said) == (command == "init")
+    put(open_at(database), "a")
+
+
+def test_a_database_without_tables_is_refused(storage, database):
+    with pytest.raises(SettingError, match="storage init"):
+        open_at(database)
+    assert "storage init" in storage("upgrade").output
+
+
+def test_tables_of_a_later_release_are_refused(storage, database, postgresql):
+    storage("init")
+    name = sqlalchemy.make_url(database).database
+    postgresql.ask(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'", name)
+    with pytest.raises(SettingError, match="version 9999.*Use the release that made them"):
+        open_at(database)
+    for command in "init", "upgrade", "status":
+        assert storage(command).exit_code == 1
+
+
+def test_tables_of_an_earlier_release_are_refused(storage, database, monkeypatch):
+    storage("init")
+    monkeypatch.setattr(schema, "VERSION", "0009")
+    with pytest.raises(SettingError, match="version 0001.*this release needs 0009.*storage upgrade"):
+        open_at(database)
+
+
+def test_another_encoding_is_refused(postgresql, tmp_path):
+    postgresql.ask("CREATE DATABASE ascii TEMPLATE template0 ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C'")
+    environment = {"DEPLOYMETRICS_INSTANCE": str(tmp_path), "DEPLOYMETRICS_STORAGE": postgresql.url("ascii")}
+    for command in "init", "upgrade":
+        result = CliRunner().invoke(main, ["storage", command], env=environment)
+        assert "has the encoding SQL_ASCII; make one with UTF8" in result.output and result.exit_code == 1
+
+
+def test_a_start_says_why_the_database_cannot_be_used(postgresql):
+    with pytest.raises(SettingError, match="cannot be used.*does not exist"):
+        open_at(postgresql.url("nowhere"))
+    with pytest.raises(SettingError, match="cannot be used.*refused"):
+        open_at(url_of("127.0.0.1:1"))
+
+
+def test_a_worker_waits_for_a_database_that_is_not_there_yet(database):
+    store = open_at(database, make=False)
+    schema.init(Address(database))
+    assert put(store, "a").version == 1
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://u:%s@h:1/d", "postgresql+psycopg://u@h:1/d?password=%s"])
+def test_no_password_is_told(url, tmp_path, caplog):
+    environment = {
+        "DEPLOYMETRICS_INSTANCE": str(tmp_path),
+        "DEPLOYMETRICS_STORAGE": url % SECRET,
+        "DEPLOYMETRICS_SECRET_KEY": "0123456789abcdef",
+    }
+    for command in ["settings"], ["storage", "init"], ["storage", "status"], ["account", "list"]:
+        result = CliRunner().invoke(main, command, env=environment)
+        assert SECRET not in result.output and SECRET not in caplog.text
+        assert SECRET not in repr(result.exception)
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://", "postgresql+psycopg://u:hunter2@h:port/d"])
+def test_what_is_no_url_is_named_without_it(url):
+    with pytest.raises(SettingError) as caught:
+        open_at(url)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_password_comes_from_a_file(tmp_path):
+    with folder_for_servers() as folder:
+        cluster = Cluster(folder, fsync="off")
+        (cluster.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        cluster.run_single(f"ALTER ROLE deploymetrics PASSWORD '{SECRET}'")
+        try:
+            cluster.start()
+            passwords = tmp_path / "pgpass"
+            passwords.write_text(f"*:*:*:*:{SECRET}\n")
+            passwords.chmod(0o600)
+            with pytest.raises(SettingError, match="no password supplied"):
+                schema.init(Address(cluster.url()))
+            schema.init(Address(cluster.url(passfile=str(passwords))))
+            put(open_at(cluster.url(passfile=str(passwords))), "a")
+        finally:
+            cluster.stop()

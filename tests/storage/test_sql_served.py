@@ -1,0 +1,86 @@
+"""The whole service on a database: the application, its commands, and servers beside each other."""
+
+import pytest
+import requests
+from serving import Served
+
+from deploymetrics import create_app
+from deploymetrics.accounts.service import Role
+from deploymetrics.storage.sql import schema
+from deploymetrics.storage.sql.address import Address
+
+PASSWORD = "correct horse battery"
+DOCS = "/api/deploymentmetrics"
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture
+def settings(database):
+    """The settings of a server on a database of its own, which has the master operator alice."""
+    schema.init(Address(database))
+    return {"STORAGE": database, "SECRET_KEY": KEY}
+
+
+@pytest.fixture
+def servers(settings, tmp_path):
+    """Start so many servers on the database, each with an instance folder of its own; gives their URLs."""
+    started = []
+
+    def start(number):
+        environment = {f"DEPLOYMETRICS_{name}": value for name, value in settings.items()}
+        for name in map(str, range(number)):
+            (tmp_path / name).mkdir()
+            command = ("deploymetrics", "serve", "--bind", "127.0.0.1:0")
+            started.append(Served(command, tmp_path / name, tmp_path / name / "instance", **environment))
+        return [one.started().url for one in started]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_the_application_works_on_it(settings, tmp_path, clock):
+    apps = [create_app(tmp_path / name, settings, clock) for name in "ab"]
+    apps[0].extensions["deploymetrics"].accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    one, two = (app.test_client() for app in apps)
+    auth = {"auth": ("alice", PASSWORD)}
+    first = one.post(f"{DOCS}/a", data="[1.10]", **auth)
+    assert first.status_code == 200
+    assert two.get(f"{DOCS}/a", **auth).data == first.data
+    assert two.get(DOCS, **auth).data == b"[%b]" % first.data
+    assert two.post(f"{DOCS}/a", data="2", headers={"If-Match": '"0"'}, **auth).status_code == 412
+    assert two.put(f"{DOCS}/a", data="2", headers={"If-Match": first.headers["ETag"]}, **auth).status_code == 200
+    assert [entry["version"] for entry in one.get(f"{DOCS}/a/history", **auth).json] == [2, 1]
+    token = one.get("/api/login", **auth).headers["SessionToken"]
+    assert two.get(DOCS, headers={"SessionToken": token}).status_code == 200
+    apps[1].extensions["deploymetrics"].accounts.set_password("alice", PASSWORD + "!")
+    assert one.get(DOCS, headers={"SessionToken": token}).status_code == 401
+    assert one.get(DOCS, **auth).status_code == 401
+    runner = apps[0].test_cli_runner()
+    assert runner.invoke(args=["verify"]).exit_code == 0
+    assert runner.invoke(args=["history", "a"]).output.count("\n") == 2
+    assert not (tmp_path / "a" / "data").exists()
+
+
+def test_two_servers_are_one(servers, settings, tmp_path):
+    app = create_app(tmp_path / "made", settings)
+    app.extensions["deploymetrics"].accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    urls = servers(2)
+    with requests.Session() as session:
+        session.auth = ("alice", PASSWORD)
+        etags = set()
+        for number in range(20):
+            written = session.post(f"{urls[number % 2]}{DOCS}/a", data=str(number))
+            assert written.status_code == 200
+            for url in urls:
+                assert session.get(f"{url}{DOCS}/a").text == written.text
+                assert session.get(f"{url}{DOCS}").text == f"[{written.text}]"
+            etags.add(session.get(f"{urls[number % 2]}{DOCS}").headers["ETag"])
+        assert len(etags) == 20
+
+
+def test_a_server_does_not_start_on_a_database_without_tables(database, tmp_path):
+    environment = {"DEPLOYMETRICS_STORAGE": database, "DEPLOYMETRICS_SECRET_KEY": KEY}
+    served = Served(("deploymetrics", "serve"), tmp_path, tmp_path / "instance", **environment)
+    assert served.process.wait(30) == 1
+    assert "deploymetrics storage init" in served.log
