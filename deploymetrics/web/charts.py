@@ -73,10 +73,11 @@ class Asked(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What was found of what was asked for; ``versions`` are those that were looked at, of all tags."""
+    """What was found of what was asked for; ``names`` has for each tag the names of its numbers."""
 
     lines: list[Line]
     notes: list[str]
+    names: dict[str, list[str]]
 
 
 @bp.get("/plot")
@@ -106,7 +107,7 @@ def plot_page() -> ResponseReturnValue:
         ranges=RANGES,
         rows=rows[:MAX_ROWS],
         count=len(rows),
-        adding=read_adding(asked),
+        adding=read_adding(asked, drawing),
         several=len({line.tag for line in lines}) > 1,
         most=MAX_SERIES,
     )
@@ -143,12 +144,14 @@ def draw(asked: Asked) -> Drawing:
     """Return the lines of a plot in the order in which they are asked for."""
     found: dict[tuple[str, str], Series] = {}
     notes = [f"“{asked.span.wrong}” is no date such as 2026-03-31."] if asked.span.wrong else []
+    every: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in asked.pairs):
         try:
             versions, known = look(tag, asked.span)
         except (NotFound, BadRequest, DamagedItem) as error:
             notes.append(f"{tag}: {error.detail}")
             continue
+        every[tag] = list(known.by_name)
         names = [name for other, name in asked.pairs if other == tag]
         wanted = [known.by_name[name] for name in names if name in known.by_name]
         series = over_time(versions.items, wanted, repeated=known.repeated)
@@ -161,7 +164,7 @@ def draw(asked: Asked) -> Drawing:
         for pair in asked.pairs
         if pair in found
     ]
-    return Drawing(lines, notes)
+    return Drawing(lines, notes, every)
 
 
 def look(tag: str, span: Span) -> tuple[Timeline, Measures]:
@@ -178,17 +181,17 @@ class Adding(NamedTuple):
     more: int
 
 
-def read_adding(asked: Asked) -> Adding:
+def read_adding(asked: Asked, drawing: Drawing) -> Adding:
     """Return what can be added of the tag in the argument ``pick``, which at first is that of the first series."""
     tag = request.args.get("pick", "").strip() or (asked.pairs[0][0] if asked.pairs else "")
-    if not tag:
-        return Adding("", [], 0)
-    try:
-        item = services().service.find(tag)
-    except (BadRequest, DamagedItem):
-        item = None
-    names = [name for name in measures([item]).by_name if (tag, name) not in asked.pairs] if item else []
-    return Adding(tag, names[:MAX_CHOICES], max(len(names) - MAX_CHOICES, 0))
+    names = drawing.names.get(tag)
+    if names is None and tag:
+        try:
+            names = list(look(tag, asked.span)[1].by_name)
+        except (NotFound, BadRequest, DamagedItem):
+            names = []
+    others = [name for name in names or [] if (tag, name) not in asked.pairs]
+    return Adding(tag, others[:MAX_CHOICES], max(len(others) - MAX_CHOICES, 0))
 
 
 def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:

@@ -20,11 +20,13 @@ from ..http.responses import entry_of, resource_url
 from ..services import services
 from . import bp
 from .charts import plot_url
-from .figures.presentation import lay_out
+from .figures.presentation import Asked, lay_out, tables
+from .filters import page_number, tag_url
 from .plots import read_plots
 from .spans import RANGES
 
 MAX_RAW = 50_000
+MAX_ARGUMENT = 200
 
 
 class Raw(NamedTuple):
@@ -33,6 +35,36 @@ class Raw(NamedTuple):
     form: str
     text: str
     cut: bool
+
+
+class Rows(NamedTuple):
+    """Which rows of a table are asked for; each of the first four is in the URL where it is not as it is at first.
+
+    ``at`` names the array, where a document has others; ``places`` are those.
+    """
+
+    tag: str
+    places: list[str]
+    at: str = ""
+    find: str = ""
+    sort: str = ""
+    page: int = 1
+
+    def url(self, **changes: Any) -> str:
+        """Return the address of the document with other rows."""
+        asked = self._replace(**changes)
+        query = {"at": asked.at, "find": asked.find, "sort": asked.sort, "rows": asked.page if asked.page > 1 else ""}
+        return tag_url("document", self.tag, **{name: value for name, value in query.items() if value}) + "#values"
+
+    def turned(self, column: str) -> str:
+        """Return the order for a click on a column's head: the largest first, then the smallest."""
+        return column if self.sort == f"-{column}" else f"-{column}"
+
+
+def read_rows(tag: str, places: list[str]) -> Rows:
+    """Return the Rows that the current request's URL asks for."""
+    at, find, sort = (request.args.get(name, "").strip()[:MAX_ARGUMENT] for name in ("at", "find", "sort"))
+    return Rows(tag, places, at if at in places else "", find, sort, page_number("rows"))
 
 
 @bp.get("/tags/<tag>")
@@ -45,13 +77,19 @@ def document(tag: str) -> ResponseReturnValue:
     if item is None:
         return deleted_page(tag, reserved, sources), 404
     seconds = services().expectations.of(tag)
+    value = rawjson.parse(bytes(item.record.metrics))
+    arrays = tables(value)
+    rows = read_rows(tag, list(arrays))
+    value = arrays.get(rows.at, value)
     return render_template(
         "web/document.html",
         tag=tag,
         item=item,
         every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
-        layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        layout=lay_out(value, Asked(rows.find, rows.sort, rows.page)),
+        rows=rows,
+        count=len(value) if isinstance(value, list) else 1,
         plots=read_plots(tag),
         ranges=RANGES,
         plot_url=plot_url,

@@ -20,7 +20,7 @@ from .spans import Span, read_span
 PLOTS_PER_PAGE = 12
 MAX_FIGURES = 100
 #: How many numbers are read to see which of them change.
-MAX_READ = 200_000
+MAX_READ = 10_000
 #: Numbers of an array's elements; where there are more, only what sums them up is plotted at first.
 MAX_ELEMENTS = 24
 PICKED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
@@ -59,12 +59,11 @@ def read_plots(tag: str) -> Plots:
     known = measures(look_at(found.items))
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
-    chosen = matching if q or every else tell_something(found.items, known, matching)
+    chosen = matching if q or every else choose(found.items, known, matching)
     pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
     page = min(page_number("plots"), pages)
     first = (page - 1) * PLOTS_PER_PAGE
-    on_page = chosen[first : first + PLOTS_PER_PAGE]
-    shown = over_time(found.items, on_page, repeated=known.repeated)
+    shown = over_time(found.items, chosen[first : first + PLOTS_PER_PAGE], repeated=known.repeated)
     shown = [series for series in shown if series.points]
     figures = [(series, plot(series.name or "value", series)) for series in shown]
     table = _figure_table(found.items, shown)
@@ -72,16 +71,16 @@ def read_plots(tag: str) -> Plots:
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
 
 
-def tell_something(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> list[Measure]:
+def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> list[Measure]:
     """Return those that are plotted unless others are asked for: numbers that change and do not just name a thing.
 
-    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element.
+    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element. Whether
+    a number changes is read of a part of the versions where it is many numbers.
     """
     few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
     wanted = [one for one in asked if not one.is_naming and (few or not one.is_element) and _is_summary(one)]
-    step = 1 + len(items) * len(wanted) // MAX_READ
-    series = over_time(items[::-step][::-1], wanted, repeated=known.repeated)
-    return [one for one, found in zip(wanted, series) if _changes(found)]
+    part = items[:: -(1 + len(items) * len(wanted) // MAX_READ)][::-1]
+    return [one for one, found in zip(wanted, over_time(part, wanted, repeated=known.repeated)) if _changes(found)]
 
 
 def _is_summary(measure: Measure) -> bool:

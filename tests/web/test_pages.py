@@ -14,6 +14,8 @@ from storekit import newest_file
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
+from deploymetrics.formats import rawjson
+from deploymetrics.web.figures.presentation import cell
 from deploymetrics.web.filters import visible
 from deploymetrics.web.login import landing
 
@@ -273,6 +275,61 @@ def test_every_shape(pages, save, metrics, words):
     save("custom", metrics)
     page = text_of(pages.get("/tags/custom"))
     assert [word for word in words if word not in page] == []
+
+
+def cells_of(page):
+    """The first cell of each row of the table of values."""
+    table = page.partition('<table class="values">')[2].partition("</table>")[0]
+    return re.findall(r'<tr><td[^>]*><bdi class="\w+">(.*?)</bdi>', table)
+
+
+def test_the_rows_of_an_array_are_sorted_found_and_paged(pages, save):
+    hosts = [{"host": f"h{number:04}", "load": number * 7 % 1500, "up": number % 2 > 0} for number in range(1500)]
+    hosts[9] = {"host": "none"}
+    hosts[8]["load"] = "heavy"
+    save("custom", json.dumps(hosts).encode())
+    page = text_of(pages.get("/tags/custom?sort=-load"))
+    assert cells_of(page)[0] == f"h{next(n for n in range(1500) if n * 7 % 1500 == 1499):04}" and "Page 1 of 15" in page
+    assert 'aria-sort="descending"><a href="/tags/custom?sort=load#values">' in page
+    assert 'href="/tags/custom?sort=-load&amp;rows=2#values" rel="next"' in page
+    page = text_of(pages.get("/tags/custom?sort=load&rows=99"))
+    assert cells_of(page)[-1] == "none" and "Page 15 of 15" in page
+    assert cells_of(text_of(pages.get("/tags/custom?sort=load")))[0] == "h0008"
+    page = text_of(pages.get("/tags/custom?find=H000&sort=-host"))
+    assert cells_of(page) == [f"h000{number}" for number in (8, 7, 6, 5, 4, 3, 2, 1, 0)] and "9 of 1,500 rows" in page
+    assert text_of(pages.get("/tags/custom?sort=nothing&find=%3Cb%3E"))
+
+
+def test_an_array_within_a_document_is_shown_as_a_table(pages, save):
+    save("custom", json.dumps([{"a": {"hosts": [{"host": "x", "n": 1}, {"host": "y", "n": 2}], "t": [1]}}]).encode())
+    page = text_of(pages.get("/tags/custom"))
+    assert 'href="/tags/custom?at=a.hosts#values"' in page and '<div class="tree"' in page
+    assert cells_of(text_of(pages.get("/tags/custom?at=a.hosts&sort=-n"))) == ["y", "x"]
+    assert '<div class="tree"' in text_of(pages.get("/tags/custom?at=nothing"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("3", ("3", "number", "")),
+        ('"3"', ('"3"', "text", "")),
+        ('"null"', ('"null"', "text", "")),
+        ("null", ("null", "none", "")),
+        ('""', ('""', "none", "")),
+        ('" a"', ('" a"', "text", "")),
+        ('"a b"', ("a b", "text", "")),
+        ("0.30000000000000004", ("0.3", "number", "0.30000000000000004")),
+        ('"' + "x" * 200 + '"', ("x" * 119 + "…", "text", "x" * 200)),
+    ],
+)
+def test_what_is_not_alike_does_not_look_alike(value, expected):
+    assert cell(rawjson.parse(value.encode())) == expected
+
+
+def test_what_is_shown_short_unfolds(pages, save):
+    save("custom", b'[{"a":0.30000000000000004}]')
+    page = text_of(pages.get("/tags/custom"))
+    assert '<summary><bdi class="number">0.3</bdi></summary><bdi>0.30000000000000004</bdi></details>' in page
 
 
 def test_plots_over_the_history(master, save, clock):

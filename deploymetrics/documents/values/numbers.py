@@ -24,6 +24,7 @@ def rounded(text: str) -> str:
     if len(text) <= _SHORT:
         return text
     try:
-        return f"{Decimal(text):.12g}"
+        short = f"{Decimal(text):.12g}"
     except InvalidOperation:  # an exponent that has a dozen digits itself
         return f"{text[:_SHORT]}…"
+    return short.rstrip("0").rstrip(".") if "." in short and "e" not in short else short

@@ -116,6 +116,10 @@ def _walk_elements(
     elements: list[Any],
     found: list[list[Any]],
 ) -> None:
+    if len(wanted) == 1 and all(type(element) is dict for element in elements):
+        ((names, nodes),) = wanted.items()
+        if len(names) == 1:
+            elements = _with_value(elements, names[0], {str(values[0]) for values, _ in nodes})
     by_most_names = sorted(wanted, key=len, reverse=True)
     seen: Counter[tuple[tuple[str, ...], tuple[str | None, ...]]] = Counter()
     for element in elements:
@@ -128,6 +132,13 @@ def _walk_elements(
                 if below is not None:
                     _walk(below, element, found)
                 break
+
+
+def _with_value(elements: list[dict[str, Any]], name: str, texts: set[str]) -> list[Any]:
+    """Return the elements whose member of that name may be one of these texts or numbers; compared as raw text."""
+    raw = {form.encode() for text in texts for form in (text, rawjson.quote(text))}
+    values = ((element, bytes(element[name])) for element in elements if name in element)
+    return [element for element, value in values if value in raw or b"\\" in value]
 
 
 def _members_of(value: Any) -> dict[Any, Any]:

@@ -20,7 +20,7 @@ from .reading import Reader, Steps, floats_of, text_of
 
 #: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
 LOOKED_AT = 24
-LOOKED_AT_BYTES = 2**19
+LOOKED_AT_BYTES = 2**18
 MAX_NUMBERS = 100_000
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16

@@ -5,23 +5,29 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ...documents.values.leaves import shorten, shown
-from ...documents.values.numbers import is_number
+from ...documents.values.numbers import as_float, is_number, rounded
 from ...formats import rawjson
 
-MAX_ROWS = 300
+MAX_ROWS = 100
+MAX_FACTS = 300
+MAX_TABLES = 20
 MAX_COLUMNS = 40
 MAX_GROUP = 50
 MAX_NODES = 1000
 MAX_DEPTH = 24
 OPEN_NODES = 60
 MAX_CELL = 300
+MAX_TEXT = 120
+MAX_WHOLE = 4000
+_WORDS = frozenset(("", "null", "true", "false"))
 
 
 class Cell(NamedTuple):
-    """A leaf to show: its text, and its class (number, text, none)."""
+    """A leaf to show: its text, its class (number, text, none), and the whole of it where the text is not."""
 
     text: str
     kind: str
+    whole: str = ""
 
 
 class Group(NamedTuple):
@@ -40,13 +46,29 @@ class Facts(NamedTuple):
 
 
 class Table(NamedTuple):
-    """An array of flat objects: the columns' keys, rows of Cells (None where a key is missing), and how many more."""
+    """An array of flat objects: the columns' keys, and a page of its rows, as Cells (None where a key is missing).
+
+    ``found`` counts the rows that match the search, ``more_columns`` the columns that are left out.
+    """
 
     columns: list[str]
     rows: list[list[Cell | None]]
-    more: int
+    found: int
+    page: int
+    pages: int
     more_columns: int
     form: str = "table"
+
+
+class Asked(NamedTuple):
+    """What of a table is asked for: a text that a row holds, the column to sort by (with ``-`` downwards), the page."""
+
+    find: str = ""
+    sort: str = ""
+    page: int = 1
+
+
+_ASKED = Asked()
 
 
 class Node(NamedTuple):
@@ -67,20 +89,53 @@ class Tree(NamedTuple):
     form: str = "tree"
 
 
-def lay_out(value: Any) -> Facts | Table | Tree:
+def lay_out(value: Any, asked: Asked = _ASKED) -> Facts | Table | Tree:
     """Return the Facts, Table or Tree of a value that ``rawjson.parse`` returned."""
     rows = value if type(value) is list else [value]
     if len(rows) == 1 and _is_flat(rows[0], grouped=True):
         return _facts(rows[0])
-    return _table(rows) if rows and all(map(_is_flat, rows)) else Tree(*_walk(value))
+    return _table(rows, asked) if _is_table(rows) else Tree(*_walk(value))
+
+
+def tables(value: Any) -> dict[str, list[Any]]:
+    """Return the arrays below a value that can be shown as a table, by the name of their place."""
+    found: dict[str, list[Any]] = {}
+    opened: list[tuple[str, Any]] = [("", value)]
+    while opened and len(found) < MAX_TABLES:
+        name, inner = opened.pop(0)
+        if type(inner) is list:
+            if name and len(inner) > 1 and _is_table(inner):
+                found.setdefault(name, inner)
+            elif len(inner) == 1:
+                opened.append((name, inner[0]))
+        elif type(inner) is rawjson.Pairs:
+            opened += [
+                (f"{name}{'.' if name else ''}{shorten(key, MAX_CELL)}", member)
+                for key, member in inner
+                if isinstance(member, list)
+            ]
+    return found
+
+
+def _is_table(rows: list[Any]) -> bool:
+    return bool(rows) and all(map(_is_flat, rows))
 
 
 def cell(value: object) -> Cell:
-    """Return the Cell of a leaf."""
-    if value == "":
-        return Cell('""', "none")
-    kind = "number" if is_number(value) else "text" if type(value) is str else "none"
-    return Cell(shorten(shown(value), MAX_CELL), kind)
+    """Return the Cell of a leaf; a text that could pass for something else is in quotes: ``"3"``, ``"null"``."""
+    text = shown(value)
+    if type(value) is not str:
+        short = rounded(text) if is_number(value) else text
+        return Cell(short, "number" if is_number(value) else "none", _whole(text, short))
+    if is_number(value) or value in _WORDS or value != value.strip():
+        text = rawjson.quote(value)
+    short = shorten(text, MAX_TEXT)
+    return Cell(short, "text" if value else "none", _whole(text, short))
+
+
+def _whole(text: str, short: str) -> str:
+    """Return the whole of a text that is shown short; very long ones are in the document as JSON."""
+    return "" if text == short else shorten(text, MAX_WHOLE)
 
 
 def _is_flat(value: Any, grouped: bool = False) -> bool:
@@ -102,9 +157,9 @@ def _inner(value: Any) -> list[Any]:
 def _facts(pairs: rawjson.Pairs) -> Facts:
     rows = [
         (shorten(key, MAX_CELL), _group(value) if _holds(value) and value else cell(value))
-        for key, value in islice(pairs, MAX_ROWS)
+        for key, value in islice(pairs, MAX_FACTS)
     ]
-    return Facts(rows, max(len(pairs) - MAX_ROWS, 0))
+    return Facts(rows, max(len(pairs) - MAX_FACTS, 0))
 
 
 def _group(value: Any) -> Group:
@@ -113,15 +168,28 @@ def _group(value: Any) -> Group:
     return Group(rows, max(len(pairs) - MAX_GROUP, 0))
 
 
-def _table(rows: list[Any]) -> Table:
+def _table(rows: list[Any], asked: Asked) -> Table:
     columns = list(dict.fromkeys(key for row in rows for key, _ in row))
     head = columns[:MAX_COLUMNS]
-    body = []
-    for row in islice(rows, MAX_ROWS):
-        members = dict(row)
-        body.append([cell(members[key]) if key in members else None for key in head])
-    names = [shorten(key, MAX_CELL) for key in head]
-    return Table(names, body, max(len(rows) - MAX_ROWS, 0), max(len(columns) - MAX_COLUMNS, 0))
+    every = [dict(row) for row in rows]
+    if asked.find:
+        word = asked.find.casefold()
+        every = [row for row in every if any(word in shown(value).casefold() for value in row.values())]
+    column = asked.sort.removeprefix("-")
+    if column in columns:
+        there = [row for row in every if column in row]
+        there.sort(key=lambda row: _sorting(row[column]), reverse=asked.sort.startswith("-"))
+        every = there + [row for row in every if column not in row]
+    pages = max(-(-len(every) // MAX_ROWS), 1)
+    page = min(asked.page, pages)
+    part = every[(page - 1) * MAX_ROWS : page * MAX_ROWS]
+    body = [[cell(row[key]) if key in row else None for key in head] for row in part]
+    return Table(head, body, len(every), page, pages, max(len(columns) - MAX_COLUMNS, 0))
+
+
+def _sorting(value: object) -> tuple[int, float, str]:
+    """Return what a value is sorted by: numbers by their size, after all other values."""
+    return (1, as_float(str(value)), "") if is_number(value) else (0, 0, shown(value).casefold())
 
 
 def _walk(value: Any) -> tuple[list[Node], bool]:
