@@ -1,4 +1,4 @@
-"""The settings: one row each, from which come the defaults, the checks, the table in the README and the example file.
+"""The settings: a row each, of which the defaults, the checks, the table in the docs and the example file are made.
 
 A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as ``<NAME>`` in ``config.py`` of the
 instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
