@@ -27,7 +27,7 @@ from .documents.expectations import Expectations
 from .documents.service import Service
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, urls
-from .http.reading import Reads
+from .http.reading import ONLY_SHORT_WAY, Reads
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
@@ -53,9 +53,10 @@ class Application(Flask):
     counting: Counting
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request, as a WSGI application."""
-        short_way = self.reads.answer(environ)
-        return short_way(environ, start_response) if short_way else super().wsgi_app(environ, start_response)
+        """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
+        if short_way := self.reads.answer(environ):
+            return short_way(environ, start_response)
+        return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start_response)
 
     def make_response(self, rv: Any) -> flask.Response:
         """Return what a view or an error handler returned as a response of Flask."""

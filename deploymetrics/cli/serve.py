@@ -24,13 +24,14 @@ def _flag(name: str, **options: Any) -> Callable[[Command], Command]:
 
 @click.command()
 @_flag("BIND", metavar="ADDRESS")
+@_flag("SERVER", type=click.Choice(["gunicorn", "granian"]))
 @_flag("WORKERS", type=click.IntRange(1, 256))
 @_flag("THREADS", type=click.IntRange(1, 256))
 @_flag("CERTFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 @_flag("KEYFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 @with_appcontext
 def serve(**flags: Any) -> None:
-    """Serve with gunicorn. SIGTERM finishes what is running and stops; SIGHUP reads settings and certificate anew.
+    """Serve with gunicorn or granian. SIGTERM finishes what is running and stops. SIGHUP reads settings anew.
 
     Each option goes before the setting of the same name.
     """

@@ -4,7 +4,7 @@ werkzeug decodes the path, and two things get lost on the way.
 """
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from flask import request
 from werkzeug.routing import Map, MapAdapter
@@ -42,7 +42,7 @@ def check_path() -> None:
     """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
     that are not UTF-8, which would be taken for a replacement character."""
     environ = request.environ
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
     if "%" not in raw:
         return
     path = request.path

@@ -3,7 +3,9 @@
 import os
 import signal
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -22,7 +24,7 @@ from .worker import SIGNALS, SLOTS, forget
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
-    "worker_class": "deploymetrics.server.worker.FairThreadWorker",
+    "worker_class": "deploymetrics.server.worker.FairThreadWorker",  # where SERVER does not say otherwise
     "logger_class": "deploymetrics.server.log.Log",
     "keepalive": limits.KEEP_SECONDS,
     "timeout": 60,  # a worker that does not answer its master for this long is replaced
@@ -39,6 +41,14 @@ SETTINGS: dict[str, Any] = {
     "child_exit": lambda master, worker: master.forget(worker),
     "post_fork": lambda master, worker: master.become(worker),
 }
+
+
+def granian_module() -> ModuleType:
+    """Return the module of granian's worker; raises SettingError where granian is not installed."""
+    try:
+        return import_module("deploymetrics.server.granian")
+    except ImportError as error:
+        raise SettingError("SERVER is granian, which is missing: pip install 'deploymetrics[granian]'.") from error
 
 
 class Server(BaseApplication):
@@ -64,8 +74,12 @@ class Server(BaseApplication):
         settings = load_settings(self.instance, self.flags)
         if settings["STORAGE"] != self.settings.get("STORAGE", settings["STORAGE"]):
             raise SettingError("STORAGE is read at the start only; restart the server to change it.")
-        self.tls_files = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
-        self.settings = settings
+        certfile, keyfile = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
+        if settings["SERVER"] == "granian":
+            granian = granian_module()
+            if certfile and keyfile:
+                granian.check_certificate(certfile, keyfile)
+        self.settings, self.tls_files = settings, (certfile, keyfile)
 
     def load_config(self) -> None:
         certfile, keyfile = self.tls_files
@@ -78,7 +92,8 @@ class Server(BaseApplication):
             "accesslog": "-" if self.settings["ACCESS_LOG"] else None,
             "when_ready": self.listens,
         }
-        for name, value in {**SETTINGS, **options}.items():
+        of_server = granian_module().SETTINGS if self.settings["SERVER"] == "granian" else {}
+        for name, value in {**SETTINGS, **of_server, **options}.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
@@ -148,6 +163,11 @@ class Master(Arbiter):
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
         super().reload()
         self.collector.restart() if self.collects() else self.collector.stop()
+
+    def handle_ttou(self) -> None:
+        """Have one worker less at SIGTTOU, unless each serves connections that no other one takes."""
+        if self.app.settings["SERVER"] != "granian":
+            super().handle_ttou()
 
     def stop(self, graceful: bool = True) -> None:
         self.collector.stop()

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     class ThreadWorker(_Untyped):
         """A worker process with threads."""
 
+    class Worker(_Untyped):
+        """A worker process."""
+
     def ssl_context(conf: Any) -> ssl.SSLContext: ...
 
 else:
@@ -52,6 +55,7 @@ else:
     from gunicorn.http.message import Request
     from gunicorn.http.unreader import Unreader
     from gunicorn.sock import ssl_context
+    from gunicorn.workers.base import Worker
     from gunicorn.workers.gthread import ThreadWorker
 
 __all__ = [
@@ -64,5 +68,6 @@ __all__ = [
     "Request",
     "ThreadWorker",
     "Unreader",
+    "Worker",
     "ssl_context",
 ]

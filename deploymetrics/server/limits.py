@@ -22,6 +22,8 @@ STOP_SECONDS = 2
 #: Connections of a worker, of which each needs a file descriptor, and descriptors for all else.
 CONNECTIONS = 1000
 _OTHER_FILES = 100
+#: Connections of a worker of granian, which cannot end one that is idle for another that is new.
+MOST_CONNECTIONS = 10_000
 
 #: Bytes that a worker holds for connections that are slow in sending or reading; the largest body fits in any case.
 HELD = 2**25
@@ -42,3 +44,12 @@ def connections() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(CONNECTIONS, soft - _OTHER_FILES))
+
+
+def descriptors() -> int:
+    """Return how many connections a process can have, at the most that the system allows and a worker can serve."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard - _OTHER_FILES, MOST_CONNECTIONS)
+    if soft != resource.RLIM_INFINITY and soft < most + _OTHER_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most + _OTHER_FILES, hard))
+    return max(16, most)

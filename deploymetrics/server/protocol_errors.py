@@ -32,16 +32,26 @@ class StatusReader:
         self.status = int(data.split(b" ", 2)[1])
 
 
-def refusal(status: int) -> tuple[bytes, str | None]:
-    """Return the HTTP answer, a problem document in JSON, and its request id, which is None below 500."""
+def refused(status: int) -> tuple[str, dict[str, str], bytes, str | None]:
+    """Return status line, headers and body of a refusal, a problem in JSON, and its request id, None below 500."""
     request_id = secrets.token_hex(8) if status >= 500 else None
     code, detail = _SAID.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)
     error.status = status
     body = msgspec.json.encode(error.problem(request_id))
-    head = (
-        f"HTTP/1.1 {error.status} {error.title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Cache-Control: no-store\r\nVary: Accept\r\nX-Content-Type-Options: nosniff\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body, request_id
+    headers = {
+        "Connection": "close",
+        "Content-Type": "application/problem+json",
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Length": str(len(body)),
+    }
+    return f"{error.status} {error.title}", headers, body, request_id
+
+
+def refusal(status: int) -> tuple[bytes, str | None]:
+    """Return a refusal as the bytes of its HTTP answer, and its request id."""
+    line, headers, body, request_id = refused(status)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body, request_id

@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from deploymetrics import server
 from deploymetrics.server.connection import Incoming
+from deploymetrics.server.granian import GranianWorker
 from deploymetrics.server.log import Log
 from deploymetrics.server.worker import FairThreadWorker
 
@@ -29,6 +30,7 @@ OURS = {
     server.Server: BaseApplication,
     Log: Logger,
     FairThreadWorker: ThreadWorker,
+    GranianWorker: Worker,
     Incoming: Unreader,
 }
 #: Not overridden, but what they do in which order is part of what ours does.
@@ -60,6 +62,7 @@ RELIED_ON = (
 )
 HASHES = {
     "Arbiter.__init__": "53b20d752bbb4cc2",
+    "Arbiter.handle_ttou": "3abf8f0696cb040e",
     "Arbiter.manage_workers": "518f2dd040ef6809",
     "Arbiter.reload": "fec344d2f774ee32",
     "Arbiter.spawn_worker": "6abc0d90b0b9f80b",
@@ -97,8 +100,10 @@ HASHES = {
     "Unreader.read": "cbfeead6687ff48b",
     "Unreader.take_buffered": "89cef5e60e6f09e1",
     "Worker.handle_error": "75426448389bbac9",
+    "Worker.handle_exit": "e2f7159c426d379c",
     "Worker.init_process": "114caccd7a0e3c21",
     "Worker.init_signals": "65442e0602b05f37",
+    "Worker.run": "49ab292508f4cc5c",
     "Worker.load_wsgi": "18b02fc35e964f2b",
     "close_graceful": "0e5925bfc017bc4e",
     "create": "2c35d4a2dc629ede",

@@ -1,0 +1,185 @@
+"""How a worker of granian answers: which thread does it, and how long a client may take.
+
+granian parses a request and calls ``Answering.schedule`` in its one Python thread. What the application answers without
+waiting for anything, it answers there (ONLY_SHORT_WAY). All else is answered by other threads, and a body is read
+before, by the event loop: so no client holds a thread by sending slowly or not at all.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from ..http.reading import ONLY_SHORT_WAY
+from . import limits
+from .asgi import environ_of, fault_of, has_body, start_of
+from .protocol_errors import refused
+
+_PIECE = 2**16
+_CLOSE = ("Connection", "close")
+
+
+class BrokenBody:
+    """Stands for a body that did not come, or not wholly."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Raise OSError, as reading it would have."""
+        raise OSError("the body broke off")
+
+    readline = read
+
+
+class Exchange(NamedTuple):
+    """A request of granian's, with its environ and the time at which it came."""
+
+    request: Any
+    environ: dict[str, Any]
+    began: float
+
+
+class Answering:
+    """Answers the requests of a worker by its application."""
+
+    def __init__(self, app: Any, log: Any, loop: asyncio.AbstractEventLoop, cfg: Any) -> None:
+        self.app = app
+        self.log = log
+        self.loop = loop
+        self.cfg = cfg
+        self.threads = ThreadPoolExecutor(cfg.threads)
+        self.largest_body = limits.largest_body(app.config["MAX_BODY_BYTES"])
+        self.held = 0
+        #: What is being answered now.
+        self.open: set[Any] = set()
+
+    def schedule(self, request: Any) -> None:
+        """Answer a request, or have it answered. Raises nothing: granian does not look at that."""
+        self.open.add(request)
+        try:
+            exchange = Exchange(request, environ_of(request.scope), time.perf_counter())
+            if status := fault_of(request.scope, self.cfg):
+                self._refuse(exchange, status)
+            elif has_body(exchange.environ):
+                asyncio.run_coroutine_threadsafe(self._with_body(exchange), self.loop)
+            elif not self._answer(exchange._replace(environ=exchange.environ | {ONLY_SHORT_WAY: True})):
+                self.threads.submit(self._answer, exchange)
+        except BaseException:
+            self.log.exception("A request was not answered")
+            self._end(request)
+
+    # --- Bodies
+
+    async def _with_body(self, exchange: Exchange) -> None:
+        environ, size = exchange.environ, int(exchange.environ.get("CONTENT_LENGTH", "0"))
+        more: list[tuple[str, str]] = []
+        body: BytesIO | BrokenBody = BrokenBody()
+        if size > self.largest_body:
+            more.append(_CLOSE)  # refused by its head, whatever it is
+        elif self.held > limits.HELD:
+            self._refuse(exchange, 503)
+            return
+        else:
+            body = await self._body(exchange.request.proto)
+        environ["wsgi.input"] = body
+        self.threads.submit(self._answer, exchange, more)
+
+    async def _body(self, proto: Any) -> BytesIO | BrokenBody:
+        """Return the body; of one that is too large, as much as tells that."""
+        body, deadline = bytearray(), self.loop.time() + limits.RECEIVE_SECONDS
+        try:
+            while True:
+                async with asyncio.timeout_at(deadline + len(body) / limits.BYTES_PER_SECOND):
+                    message = await proto.receive()
+                if message["type"] != "http.request":
+                    return BrokenBody()
+                body += message["body"]
+                self.held += len(message["body"])
+                if not message["more_body"] or len(body) > self.largest_body:
+                    return BytesIO(body)
+        except TimeoutError:
+            return BrokenBody()
+        finally:
+            self.held -= len(body)
+
+    # --- Answers
+
+    def _answer(self, exchange: Exchange, more: Iterable[tuple[str, str]] = ()) -> bool:
+        """Answer by the application, with ``more`` headers; False where it would have to wait."""
+        head: list[Any] = []
+        try:
+            body = self.app(exchange.environ, lambda status, headers, exc_info=None: head.extend((status, headers)))
+            if body is None:
+                return False
+            start = start_of(head[0], [*head[1], *more])
+            if isinstance(body, list) and len(body) < 2:
+                self._send(exchange, head[0], start, body[0] if body else b"")
+            elif ONLY_SHORT_WAY in exchange.environ:
+                self.threads.submit(self._stream, exchange, head[0], start, body)
+            else:
+                self._stream(exchange, head[0], start, body)
+        except Exception:
+            self.log.exception("Error handling request %s", exchange.environ["RAW_URI"])
+            self._refuse(exchange, 500)
+        return True
+
+    def _refuse(self, exchange: Exchange, status: int) -> None:
+        line, headers, body, request_id = refused(status)
+        if request_id:
+            self.log.error("%s: a request was refused with %s", request_id, line)
+        self._send(exchange, line, start_of(line, list(headers.items())), body)
+
+    def _send(self, exchange: Exchange, status: str, start: dict[str, Any], body: bytes) -> None:
+        """Hand over a whole answer: granian sends it, however slowly the client reads."""
+        proto = exchange.request.proto
+        proto.send(start)
+        proto.send({"type": "http.response.body", "body": body})
+        self._end(exchange.request)
+        self._note(exchange, status, len(body))
+
+    def _stream(self, exchange: Exchange, status: str, start: dict[str, Any], body: Iterable[bytes]) -> None:
+        """Send an answer in pieces; a client that stops reading loses its connection, and the thread goes on."""
+        proto, sent = exchange.request.proto, 0
+        try:
+            proto.send(start)
+            for piece in _pieces(body):
+                message = {"type": "http.response.body", "body": piece, "more_body": True}
+                asyncio.run_coroutine_threadsafe(_awaited(proto.send, message), self.loop).result(limits.SEND_SECONDS)
+                sent += len(piece)
+            proto.send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            self.log.debug("A client does not read its answer")
+        except Exception:
+            self.log.exception("Error handling request %s", exchange.environ["RAW_URI"])
+        finally:
+            self._end(exchange.request)  # unless all was sent, the connection ends, and the client sees that
+            getattr(body, "close", lambda: None)()
+            self._note(exchange, status, sent)
+
+    def _end(self, request: Any) -> None:
+        request.done()
+        self.open.discard(request)
+
+    def _note(self, exchange: Exchange, status: str, sent: int) -> None:
+        """Write the line of the access log."""
+        seconds = time.perf_counter() - exchange.began
+        answer = SimpleNamespace(status=status, sent=sent)
+        self.log.access(answer, None, exchange.environ, timedelta(seconds=seconds))
+
+
+async def _awaited(function: Callable[[Any], Any], argument: Any) -> None:
+    await function(argument)
+
+
+def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a body in pieces that are not small."""
+    piece = bytearray()
+    for part in body:
+        piece += part
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)

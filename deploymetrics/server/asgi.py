@@ -1,0 +1,84 @@
+"""Between ASGI, which granian speaks, and WSGI, which the application does: a request's environ, an answer's head."""
+
+import sys
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+_VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
+#: WSGI's keys of header names, the first of those that are not common too.
+_keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+_REMEMBERED = 256
+
+
+def environ_of(scope: Any) -> dict[str, Any]:
+    """Return what WSGI has of a request. A header with an underscore, which could pass for another one, is left out."""
+    path, query = scope["raw_path"], scope["query_string"].decode("latin-1")
+    (host, port), (address, client_port) = scope["server"], scope["client"]
+    uri = path.decode("latin-1")
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if b"%" in path else uri,
+        "QUERY_STRING": query,
+        "RAW_URI": f"{uri}?{query}" if query else uri,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": _VERSIONS.get(scope["http_version"], "HTTP/1.1"),
+        "SERVER_SOFTWARE": "granian",
+        "REMOTE_ADDR": address,
+        "REMOTE_PORT": client_port,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        if b"_" in name:
+            continue
+        key = _keys.get(name) or _key(name)
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    return environ
+
+
+def _key(name: bytes) -> str:
+    key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    if len(_keys) < _REMEMBERED:
+        _keys[name] = key
+    return key
+
+
+def fault_of(scope: Any, cfg: Any) -> int:
+    """Return the status of the refusal by which gunicorn answers what granian takes; 0 for what both take."""
+    if len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + 11 > cfg.limit_request_line:
+        return 414
+    headers = scope["headers"]
+    if len(headers) > cfg.limit_request_fields:
+        return 431
+    hosts, framings = 0, set()
+    for name, value in headers:
+        if len(name) + len(value) + 2 > cfg.limit_request_field_size:
+            return 431
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding" or name == b"content-length":
+            framings.add(name)
+        elif name == b"expect" and value.lower() != b"100-continue":
+            return 417
+    return 400 if hosts > 1 or len(framings) > 1 else 0
+
+
+def has_body(environ: dict[str, Any]) -> bool:
+    """Return True if a request has a body, which may be empty where it comes in chunks."""
+    return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
+
+
+def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the message that begins an answer, of what an application gave to ``start_response``."""
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

@@ -1,0 +1,181 @@
+"""granian in the place of gunicorn's threads: a worker process in which granian reads, parses and sends, in Rust.
+
+The master is gunicorn's as ever. So settings, reloads, stops, the collector, sockets and the log are those of ``serve``
+with gunicorn, and nothing here repeats them. How a request gets to the application is in ``answering.py``.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingError
+from . import limits
+from .answering import Answering
+from .gunicorn import Worker
+from .worker import SIGNALS
+
+if TYPE_CHECKING:
+    native: Any
+    HTTP1Settings: Any
+else:
+    from granian import _granian as native
+    from granian.http import HTTP1Settings
+
+_BACKLOG = 2048
+
+
+def share_listeners(master: Any, worker: Any) -> None:
+    """Choose which of the master's listeners a new worker serves, of which there are as many as workers; for pre_fork.
+
+    The kernel spreads new connections over them; from one for all, whoever wakes first would take nearly all. The
+    master keeps each open, so that none that waits there is lost with a worker.
+    """
+    _add_listeners(master)
+    taken = Counter(getattr(other, "share", None) for other in master.WORKERS.values())
+    worker.share, worker.shares = min(range(master.num_workers), key=lambda share: taken[share]), master.num_workers
+
+
+def _add_listeners(master: Any) -> None:
+    """Make the master's listeners as many as its workers, where they are ports that were opened here."""
+    listeners = master.LISTENERS
+    if listeners[0].FAMILY == socket.AF_UNIX:
+        return
+    for listener in listeners:
+        # Ends the connection of a client that does not read its answer, of which granian does not get tired.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limits.SEND_SECONDS * 1000)
+    while len(listeners) < master.num_workers and "LISTEN_FDS" not in os.environ:
+        listeners[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock = socket.socket(listeners[0].FAMILY)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(listeners[0].getsockname())
+        listeners.append(type(listeners[0])(sock.getsockname(), master.cfg, master.log, fd=sock.detach()))
+
+
+def serve(
+    sock: socket.socket, loop: Any, answer: Callable[[Any], None], ended: Any, certfile: str | None, keyfile: str | None
+) -> None:
+    """Have granian's threads serve a socket, and call ``answer`` with each request, until ``ended`` is set."""
+    is_unix = sock.family == socket.AF_UNIX
+    scheduler = native.CallbackScheduler(loop, None, None, None, None)
+    scheduler._schedule_fn = answer
+    worker = native.ASGIWorker(
+        worker_id=os.getpid(),
+        sock=(None, native.SocketHolder(sock.detach(), is_unix, _BACKLOG)),
+        ipc=None,
+        threads=1,
+        blocking_threads=16,
+        py_threads=1,
+        py_threads_idle_timeout=30,
+        backpressure=limits.descriptors(),
+        http_mode="1",
+        http1_opts=HTTP1Settings(header_read_timeout=limits.KEEP_SECONDS * 1000, max_buffer_size=limits.HEAD),
+        http2_opts=None,
+        websockets_enabled=False,
+        static_files=None,
+        ssl_enabled=certfile is not None,
+        ssl_cert=certfile,
+        ssl_key=keyfile,
+        ssl_key_password=None,
+        ssl_protocol_min="tls1.2",  # as OpenSSL's, which gunicorn uses; of its ciphers, those with forward secrecy
+        ssl_ca=None,
+        ssl_crl=[],
+        ssl_client_verify=False,
+        metrics=(None, None),
+    )
+    (worker.serve_mtr_uds if is_unix else worker.serve_mtr)(scheduler, loop, ended)
+
+
+def check_certificate(certfile: str, keyfile: str) -> None:
+    """Raise SettingError unless granian can use a certificate and its key, of which it knows fewer kinds than OpenSSL.
+
+    It is tried in a copy of this process: granian's way to say no is to end.
+    """
+    copy = os.fork()
+    if not copy:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            sock, loop = socket.create_server(("127.0.0.1", 0)), asyncio.new_event_loop()
+            serve(sock, loop, print, native.WorkerSignal(), certfile, keyfile)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(copy, 0)[1]:
+        raise SettingError(
+            f"granian cannot use the certificate {certfile}: its key is to be RSA, P-256, P-384 or Ed25519."
+        )
+
+
+class GranianWorker(Worker):
+    """See the module."""
+
+    share, shares = 0, 1
+
+    def init_signals(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.running: list[Any] = []
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def run(self) -> None:
+        """Serve until a signal; then finish what is being answered."""
+        log = logging.getLogger("_granian")
+        log.handlers, log.propagate = self.log.error_log.handlers, False
+        log.setLevel(logging.WARNING)
+        sys.setswitchinterval(0.0005)
+        self.answering = Answering(self.wsgi, self.log, self.loop, self.cfg)
+        mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
+        self.running = [self._serve(listener) for listener in mine]
+        self.unfinished = len(self.running)
+        self._beat()
+        if not self.alive:  # a signal came before it could be heeded
+            self.handle_exit(signal.SIGTERM, None)
+        self.loop.run_forever()
+
+    def _serve(self, listener: Any) -> Any:
+        """Have granian serve a listener; returns what ends that."""
+        ended = native.WorkerSignal()
+        ended.add_cb(lambda: self.loop.call_soon_threadsafe(self._finished))
+        # It closes what it is given, and the master's listener is not its own.
+        sock = socket.socket(fileno=os.dup(listener.fileno()))
+        serve(sock, self.loop, self.answering.schedule, ended, self.cfg.certfile, self.cfg.keyfile)
+        return ended
+
+    def _beat(self) -> None:
+        """Tell the master that this process lives, and stop where the master does not."""
+        self.notify()
+        if self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.handle_exit(signal.SIGTERM, None)
+        self.loop.call_later(1, self._beat)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Take no more connections, and finish what is being answered."""
+        super().handle_exit(sig, frame)
+        running, self.running = self.running, []
+        for each in running:
+            each.set()
+        if running:
+            self.loop.call_later(limits.RECEIVE_SECONDS, self._finish)
+
+    def _finish(self) -> None:
+        """End once nothing is answered any more: what clients began to send may never be whole."""
+        if self.answering.open:
+            self.loop.call_later(0.1, self._finish)
+        else:
+            self.loop.stop()
+
+    def _finished(self) -> None:
+        self.unfinished -= 1
+        if not self.unfinished:
+            self.loop.stop()
+
+
+#: What is different where the setting SERVER is granian.
+SETTINGS = {"worker_class": GranianWorker, "pre_fork": share_listeners}
