@@ -57,8 +57,10 @@ class FileStorage(Storage):
     def _newest(self, collection: Collection, key: str) -> Newest:
         if known := self._remembered.get(collection.name, key):
             return known
+        log = self.log(collection, key)
+        if known := self._remembered.read(log):
+            return known
         with disk.storage_errors("read"):
-            log = self.log(collection, key)
             newest = log.newest()
             if newest.item is None:
                 self.check()

@@ -36,6 +36,7 @@ STUCK_SECONDS = 1.0
 _LONGEST_PAUSE = 0.0003
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+READING = os.O_RDONLY | _FLAGS
 
 
 @contextmanager

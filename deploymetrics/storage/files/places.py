@@ -6,6 +6,8 @@ So a value is read without a look at the rest of its log, and two looks at the d
 import os
 from contextlib import suppress
 
+import msgspec
+
 from ...errors import StorageError
 from .. import Collection, Entry, Item
 from . import disk, lines
@@ -25,6 +27,7 @@ class Place(Entry, frozen=True, gc=False, array_like=True):
     start: int
     end: int
     sign: int
+    kept: bool
 
     @property
     def is_deleted(self) -> bool:
@@ -39,7 +42,7 @@ def place_of(newest: Newest) -> Place | None:
     facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
     signature = newest.signature
     sign = hash(signature) if signature and signature[0] == newest.end else 0
-    return Place(*facts, newest.start, newest.end - newest.is_ended, sign)
+    return Place(*facts, newest.start, newest.end - newest.is_ended, sign, item.kept)
 
 
 def is_newest(place: Place, collection: Collection, folder: int) -> bool:
@@ -54,6 +57,25 @@ def is_newest(place: Place, collection: Collection, folder: int) -> bool:
         return False
     following = file_name(start_after(collection, place.start, place.version))
     return hash(signature_of(stat)) == place.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
+
+
+def read_newest(place: Place, log: Log) -> Newest | None:
+    """Return the Newest of a key if that is still this version, and can be read."""
+    try:
+        fd = os.open(log.path(place.start), disk.READING)
+        try:
+            signature = signature_of(os.fstat(fd))
+            value = None if place.is_deleted else b"{" + os.pread(fd, place.size - 1, place.end - place.size + 1)
+        finally:
+            os.close(fd)
+        record = None if value is None else log.collection.decode(value)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    following = log.path(start_after(log.collection, place.start, place.version))
+    if hash(signature) != place.sign or os.access(following, os.F_OK):
+        return None
+    facts = place.version, place.changed_at, place.changed_by, place.revision, place.is_deleted, place.kept
+    return Newest(Item(place.key, value, record, *facts), place.start, place.end + 1, signature=signature)
 
 
 def read_value(place: Place, log: Log) -> bytes:

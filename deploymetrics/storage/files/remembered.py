@@ -3,17 +3,24 @@
 The newest version is the last line of the last file of a log. It still is while that file has the same size and there
 is no file that begins with the next version. Files only grow, so neither sign can be fooled by the grain of a clock
 or by the number of an inode that is used again.
+
+Of what was read longest ago only the place is kept, so that it is read again without a look for it.
 """
 
 import os
+import threading
 from typing import NamedTuple
 
 from .log import Log, Newest, signature_of
+from .places import Place, place_of, read_newest
 
-#: Values larger than this are not kept, nor more than so many bytes of all.
+#: Values larger than this are not kept, nor more than so many bytes of all, and the places of so many keys.
 ITEM_BYTES = 2**16
 ALL_BYTES = 2**24
+PLACES = 2**17
 _OVERHEAD = 2**10
+#: One of so many that are read again is kept as a whole again: what is read often, sooner or later.
+_PROMOTED = 8
 
 
 class _Entry(NamedTuple):
@@ -27,8 +34,11 @@ class Remembered:
     """Keeps what was read last; the threads of a process share it."""
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}  # the one that was put in first is the first
+        self._places: dict[tuple[str, str], Place] = {}
         self._bytes = 0
+        self._rereads = 0
+        self._lock = threading.Lock()
 
     def get(self, collection: str, key: str) -> Newest | None:
         """Return the Newest of a key if it is kept and still true."""
@@ -42,17 +52,36 @@ class Remembered:
         is_same = signature_of(stat) == entry.newest.signature and not os.access(entry.next_path, os.F_OK)
         return entry.newest if is_same else None
 
+    def read(self, log: Log) -> Newest | None:
+        """Read the Newest of a key again if its place is kept and still true."""
+        place = self._places.get((log.collection.name, log.key))
+        newest = read_newest(place, log) if place else None
+        self._rereads += 1
+        if newest and self._rereads % _PROMOTED == 0:
+            self.put(log, newest)
+        return newest
+
     def put(self, log: Log, newest: Newest) -> None:
         """Keep the Newest of a key, unless it is too large or may not be relied on."""
         name = log.collection.name, log.key
-        before = self._entries.pop(name, None)
-        self._bytes -= before.size if before else 0
         item = newest.item
-        size = len(item.value or b"") + _OVERHEAD if item else 0
-        if not size or size > ITEM_BYTES + _OVERHEAD or not newest.signature or newest.signature[0] != newest.end:
-            return
-        if self._bytes + size > ALL_BYTES:
-            self._entries.clear()
-            self._bytes = 0
-        self._bytes += size
-        self._entries[name] = _Entry(newest, log.path(newest.start), log.path(log.next_start(newest)), size)
+        size = item.size + _OVERHEAD if item else 0
+        is_kept = size and size <= ITEM_BYTES + _OVERHEAD and newest.signature and newest.signature[0] == newest.end
+        with self._lock:
+            self._places.pop(name, None)
+            before = self._entries.pop(name, None)
+            self._bytes -= before.size if before else 0
+            if is_kept:
+                self._bytes += size
+                self._entries[name] = _Entry(newest, log.path(newest.start), log.path(log.next_start(newest)), size)
+            while self._bytes > ALL_BYTES:
+                self._demote(next(iter(self._entries)))
+
+    def _demote(self, name: tuple[str, str]) -> None:
+        """Keep only the place of a key from now on."""
+        entry = self._entries.pop(name)
+        self._bytes -= entry.size
+        if len(self._places) >= PLACES:
+            del self._places[next(iter(self._places))]
+        if place := place_of(entry.newest):
+            self._places[name] = place
