@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast kill coverage lint format types pre-commit bench bench-rivals clean
+.PHONY: help run test test-fast kill coverage lint format types docs pre-commit bench bench-rivals clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ format: $(DEV)  ## Mend what lint can mend, and format the code.
 types: $(DEV)  ## Check the types of the package.
 	$(BIN)/mypy
 
+docs: $(DEV)  ## Build the documentation into docs/build; what is not right in it fails.
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/build
+
 pre-commit: $(DEV)  ## Have git lint and format what is committed.
 	$(BIN)/pre-commit install
 
@@ -65,4 +68,4 @@ $(DEV): $(TEST)
 	touch $@
 
 clean:  ## Remove what was installed and built.
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build docs/build *.egg-info

@@ -1,9 +1,10 @@
-"""Every command line of README and docs does what it says, as it is pasted into bash and into zsh."""
+"""Every command line of README and docs does what it says, as it is pasted into bash; zsh calls the same."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from docutils import nodes
@@ -17,6 +18,7 @@ from deploymetrics.cli import main
 #: The first words of command lines.
 COMMANDS = ("curl ", "deploymetrics ", "printf ", "rsync ", "TOKEN=$(curl ", "API=", "AUTH=", "git ", "make ")
 PASSWORD = "correct-horse-battery"
+SECRET = "a-secret-of-an-application"
 NOT_RUN = {
     "git clone <this repository> deploymetrics && cd deploymetrics": "needs the repository's address",
     "make run": "installs into the checkout, and serves for ever",
@@ -33,20 +35,21 @@ exec {curl} -w '%{{stderr}}\\nHTTP %{{http_code}}\\n' "$@"
 
 
 def blocks():
-    """The literal blocks of README and docs, as lists of lines."""
+    """The literal blocks of README and docs: the language in a list, or none, and the lines."""
     for path in (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))):
-        tree = publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 3})
+        # Not all of it is known to docutils alone; Sphinx, which knows it, is as strict as it can be (make docs).
+        tree = publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 5})
         for block in tree.findall(nodes.literal_block):
-            yield block.astext().splitlines()
+            yield [name for name in block["classes"] if name != "code"], block.astext().splitlines()
 
 
 def lines():
-    return [line for block in blocks() if block[0].startswith(COMMANDS) for line in block]
+    return [line for _, block in blocks() if block[0].startswith(COMMANDS) for line in block]
 
 
 def test_no_block_mixes_commands_with_other_text():
     """An answer or a comment would be taken for a command by a shell that it is pasted into."""
-    for block in blocks():
+    for _, block in blocks():
         assert len({line.startswith(COMMANDS) for line in block}) == 1, block
     assert not [line for line in lines() if re.search(r"\s#", line)]
     assert set(NOT_RUN) <= set(lines())
@@ -65,6 +68,7 @@ def place(tmp_path):
     instance = tmp_path / "instance"
     accounts = create_app(instance).extensions["deploymetrics"].accounts
     accounts.add("admin", Role.MASTER_OPERATOR, PASSWORD)
+    accounts.add("webui", Role.WEBUI_APP, SECRET)
     server = Served(("deploymetrics", "serve", "--bind", "127.0.0.1:0"), tmp_path, instance).started()
     (tmp_path / "bin").mkdir()
     wrapper = tmp_path / "bin" / "curl"
@@ -80,17 +84,15 @@ def place(tmp_path):
             "API": f"{server.url}/api",
             "AUTH": f"admin:{PASSWORD}",
             "PASSWORD": PASSWORD,
+            "SECRET": SECRET,
             "DEPLOYMETRICS_INSTANCE": str(instance),
         },
     )
     server.end()
 
 
-def pasted(shell, folder, environment):
-    """(line, what it printed, its exit status) for each line, all in one interactive shell."""
-    run = [line for line in lines() if line not in NOT_RUN]
-    again = f"{shutil.which('curl')} -s -u $AUTH -d '[1]' $API/deploymentmetrics/custom >/dev/null"
-    script = "".join(f"{again if 'curl ' in line else ':'}\n{line}\nprintf '\\nEXIT %s\\n' $?\n" for line in run)
+def pasted(shell, folder, environment, script):
+    """What an interactive shell prints whose input is the script."""
     done = subprocess.run(
         [shell, *SHELLS[shell], "-i"],
         cwd=folder,
@@ -102,23 +104,71 @@ def pasted(shell, folder, environment):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    printed = re.split(r"^EXIT (\d+)$", done.stdout, flags=re.MULTILINE)
-    return zip(run, printed[::2], printed[1::2], strict=False), len(run) - len(printed) // 2
+    return done.stdout
 
 
 SHELLS = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"]}
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_every_command_works_when_it_is_pasted(shell, place):
-    for tool in (shell, "rsync", "curl"):
+def needs(*tools):
+    for tool in tools:
         if not shutil.which(tool):
             assert "CI" not in os.environ, f"{tool} is missing"
             pytest.skip(f"needs {tool}")
-    results, missing = pasted(shell, *place)
-    for line, printed, status in results:
+
+
+def test_every_command_works_when_it_is_pasted(place):
+    needs("bash", "rsync", "curl")
+    run = [line for line in lines() if line not in NOT_RUN]
+    again = f"{shutil.which('curl')} -s -u $AUTH -d '[1]' $API/deploymentmetrics/custom >/dev/null"
+    script = "".join(f"{again if 'curl ' in line else ':'}\n{line}\nprintf '\\nEXIT %s\\n' $?\n" for line in run)
+    printed = re.split(r"^EXIT (\d+)$", pasted("bash", *place, script), flags=re.MULTILINE)[:-1]
+    for line, shown, status in zip(run, printed[::2], printed[1::2], strict=True):
         wanted = next((code for begin, code in OTHER_STATUS.items() if line.startswith(begin)), "20[04]")
-        statuses = re.findall(r"^HTTP (\d+)$", printed, re.MULTILINE)
-        assert status == "0" and all(re.fullmatch(wanted, one) for one in statuses), (line, printed)
-        assert bool(statuses) == ("curl " in line), (line, printed)
-    assert missing == 0
+        statuses = re.findall(r"^HTTP (\d+)$", shown, re.MULTILINE)
+        assert status == "0" and all(re.fullmatch(wanted, one) for one in statuses), (line, shown)
+        assert bool(statuses) == ("curl " in line), (line, shown)
+
+
+STAND_IN = """#!/bin/sh
+for word in "${0##*/}" "$@"; do echo "<$word>" >>"$CALLS"; done
+echo an-answer
+"""
+
+
+def calls(shell, folder):
+    """The programs that a shell calls for all lines, and the arguments that it gives them."""
+    programs = folder / f"{shell}-programs"
+    programs.mkdir()
+    names = ("curl", "deploymetrics", "rsync", "git", "make")
+    for name in names:
+        (programs / name).write_text(STAND_IN)
+        (programs / name).chmod(0o755)
+    log = folder / f"{shell}-calls"
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(log), "PS1": "", "TERM": "dumb"}
+    work = folder / f"{shell}-work"
+    work.mkdir()
+    pasted(shell, work, environment, "".join(f"{line}\n" for line in lines()))
+    return log.read_text()
+
+
+def test_zsh_understands_every_command_as_bash_does(tmp_path):
+    needs(*SHELLS)
+    bash, zsh = (calls(shell, tmp_path) for shell in SHELLS)
+    names = [re.match(r"(TOKEN=\$\()?(curl|deploymetrics|rsync|make) ", line) for line in lines()]
+    assert zsh == bash and len(re.findall(r"^<(curl|deploymetrics|rsync|make)>$", bash, re.M)) >= sum(map(bool, names))
+
+
+INTERPRETERS = {"python": sys.executable, "javascript": "node"}
+
+
+@pytest.mark.parametrize("language", INTERPRETERS)
+def test_every_program_works(language, place):
+    needs(INTERPRETERS[language])
+    folder, environment = place
+    programs = ["\n".join(block) for languages, block in blocks() if languages == [language]]
+    command = [INTERPRETERS[language], *(["--input-type=module"] if language == "javascript" else [])]
+    for program in programs:
+        done = subprocess.run(command, input=program, cwd=folder, env=environment, text=True, capture_output=True)
+        assert done.returncode == 0, program + done.stdout + done.stderr
+    assert programs

@@ -27,7 +27,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--days", default=30, type=click.IntRange(0, MAX_DAYS), help="For how many days; 0 is for ever.")
 @click.option("--access", default=Access.FULL.value, type=click.Choice([each.value for each in Access]))
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may read and write, as web-*; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
 @with_appcontext
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
     """Give an account a token, whose secret is the only output. It never may more than the account."""

@@ -1,4 +1,4 @@
-"""The settings: one row each, from which come the defaults, the checks, the table in the README and the example file.
+"""The settings: a row each, of which the defaults, the checks, the table in the docs and the example file are made.
 
 A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as ``<NAME>`` in ``config.py`` of the
 instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
@@ -345,7 +345,7 @@ def shown(name: str, value: Any) -> str:
     """Return the value of a setting as it may be shown: dots for a secret."""
     if name in SECRETS and value:
         return "..."
-    return repr(without_password(value) if name == "STORAGE" else value)
+    return repr(without_password(value) if name == "STORAGE" and isinstance(value, str) else value)
 
 
 def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -414,6 +414,6 @@ def _from_file(path: Path) -> dict[str, Any]:
             raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
     found = {name: value for name, value in names.items() if name.isupper()}
     for name, value in found.items():
-        if isinstance(value, str) and shown(name, value) != repr(value) and stat.st_mode & 0o077:
+        if shown(name, value) != repr(value) and stat.st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
     return found

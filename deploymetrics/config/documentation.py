@@ -1,4 +1,4 @@
-"""The settings as text, made from their rows: the table in the README, and the example of ``config.py``."""
+"""The settings as text, made from their rows: the table in the documentation, and the example of ``config.py``."""
 
 import textwrap
 

@@ -11,7 +11,7 @@ from ..storage import VERSION_LIMIT
 
 
 def validate_tag(tag: str) -> None:
-    """Raise ValidationError unless the text can be a tag (the rules are in the README)."""
+    """Raise ValidationError unless the text can be a tag (the rules are in docs/api.rst)."""
     from_1_to_64_bytes(tag)
     no_control_characters(tag)
     no_outer_space(tag)

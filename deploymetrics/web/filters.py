@@ -157,5 +157,12 @@ def with_unit(text: str, name: str) -> str:
     return f"{numbers.rounded(text)}{unit}"
 
 
+def folded(text: str) -> str:
+    """Return the text without what a search ignores: case, and in which of two ways an accent is written."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def _as_datetime(changed_at: str | datetime) -> datetime:
     return from_precise(changed_at) if isinstance(changed_at, str) else changed_at

@@ -1,14 +1,20 @@
 """The versions of a document, any two of them compared, and an earlier one brought back."""
 
+from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
 from flask import flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.service import Role
+from ..clock import as_precise
 from ..documents.reserved import RESERVED_TAG
-from ..documents.service import Item
+from ..documents.service import Item, Page
 from ..documents.values.leaves import shorten
-from ..errors import PreconditionFailed
+from ..documents.values.timeline import as_of, oldest
+from ..errors import BadRequest, PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
 from ..http.arguments import parse_version
@@ -18,26 +24,84 @@ from .documents import MAX_RAW
 from .editing import precondition_of
 from .figures.differences import compare
 from .figures.presentation import lay_out
-from .filters import tag_url
+from .filters import folded, tag_url
+from .spans import RANGES, read_moment
 
 PER_PAGE = 50
+#: How many pages of 256 versions are passed over to find those of an author, or to count who wrote.
+MAX_PAGES = 16
+MAX_AUTHORS = 10
+
+
+class Authors(NamedTuple):
+    """(name, versions) of those who wrote, how many versions that is, and whether there are more."""
+
+    counts: list[tuple[str, int]]
+    versions: int
+    more: bool
+
+
+class Choice(NamedTuple):
+    """Which versions are listed, and which are picked to be compared; each is in the URL.
+
+    ``by`` is a part of an author's name, ``at`` the moment up to which they were written, and ``wrong`` what is no
+    moment.
+    """
+
+    before: int | None
+    by: str
+    at: datetime | None
+    wrong: str
+    picked: dict[str, int]
 
 
 @bp.get("/tags/<tag>/history")
 @require_role(Role.MASTER_OPERATOR)
 def history(tag: str) -> ResponseReturnValue:
     """Show the versions, newest first."""
-    before = parse_version(request.args["before"]) if request.args.get("before") else None
-    page = services().service.history(tag, before, PER_PAGE)
+    choice = read_choice()
+    page = read_page(tag, choice)
+    here = {item.version for item in page.items}
     return render_template(
         "web/history.html",
         tag=tag,
         items=page.items,
-        before=before,
+        choice=choice,
+        elsewhere={name: version for name, version in choice.picked.items() if version not in here},
         older=page.next,
         current=services().service.find(tag),
         reserved=tag == RESERVED_TAG,
     )
+
+
+def read_choice() -> Choice:
+    """Return the Choice in the current request's URL."""
+    args = request.args
+    at, wrong = read_moment(args.get("at", "").strip()), args.get("at", "").strip()[:40]
+    picked = {name: parse_version(args[name]) for name in ("from", "to") if args.get(name)}
+    before = parse_version(args["before"]) if args.get("before") else None
+    return Choice(before, args.get("by", "").strip()[:200], at, "" if at else wrong, picked)
+
+
+def read_page(tag: str, choice: Choice) -> Page:
+    """Return the versions that a Choice asks for; of those that others wrote it passes over a limited number."""
+    service, before = services().service, choice.before
+    if choice.at and before is None:
+        newest = as_of(service, tag, as_precise(choice.at))
+        before = newest.version + 1 if newest else 1
+    if not choice.by:
+        return service.history(tag, before, PER_PAGE)
+    found: list[Item] = []
+    word = folded(choice.by)
+    for _ in range(MAX_PAGES):
+        page = service.history(tag, before, 256)
+        found += [item for item in page.items if word in folded(item.changed_by)]
+        before = page.next
+        if len(found) > PER_PAGE:
+            return Page(found[:PER_PAGE], found[PER_PAGE - 1].version)
+        if before is None:
+            break
+    return Page(found, before)
 
 
 @bp.get("/tags/<tag>/versions/<version>")
@@ -50,18 +114,48 @@ def version(tag: str, version: str) -> ResponseReturnValue:
 @bp.get("/tags/<tag>/compare")
 @require_role(Role.MASTER_OPERATOR)
 def comparison(tag: str) -> ResponseReturnValue:
-    """Show the values in which two versions differ."""
-    older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
-    before, after = any_version(tag, older), any_version(tag, newer)
+    """Show the values in which two versions differ, and who wrote in between.
+
+    ``since`` takes the version that was there a day or a week ago, or at a moment, and the newest one.
+    """
+    before, after = read_versions(tag)
     return render_template(
         "web/compare.html",
         tag=tag,
         before=before,
         after=after,
+        authors=authors_between(tag, before, after),
         current=services().service.find(tag),
         reserved=tag == RESERVED_TAG,
         comparison=compare(metrics_of(before), metrics_of(after)),
     )
+
+
+def read_versions(tag: str) -> tuple[Item, Item]:
+    """Return the two versions that the current request's URL asks for, the older one first."""
+    since = request.args.get("since", "").strip()
+    if not since:
+        older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
+        return any_version(tag, older), any_version(tag, newer)
+    length = RANGES.get(since, ("", None))[1]
+    moment = services().clock.now() - length if length else read_moment(since)
+    if moment is None:
+        raise BadRequest("since is day, week, month, year, or a date such as 2026-03-31.")
+    newest = services().service.history(tag, limit=1).items[0]
+    return as_of(services().service, tag, as_precise(moment)) or oldest(services().service, tag), newest
+
+
+def authors_between(tag: str, before: Item, after: Item) -> Authors:
+    """Return who wrote the versions after one up to another, the busiest first; the newest of very many only."""
+    counts: Counter[str] = Counter()
+    next_version: int | None = after.version + 1
+    for _ in range(MAX_PAGES):
+        page = services().service.history(tag, next_version, 256)
+        counts.update(item.changed_by for item in page.items if item.version > before.version)
+        next_version = page.next
+        if next_version is None or next_version <= before.version + 1:
+            return Authors(counts.most_common(MAX_AUTHORS), counts.total(), False)
+    return Authors(counts.most_common(MAX_AUTHORS), counts.total(), True)
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")

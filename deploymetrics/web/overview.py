@@ -1,6 +1,5 @@
 """The overview: every tag at a glance; search, state, order and page are in the URL."""
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -23,7 +22,7 @@ from ..http.access import require_role
 from ..services import NAME, services
 from . import bp
 from .figures.plots import sparkline
-from .filters import page_number, span
+from .filters import folded, page_number, span
 
 PER_PAGE = 100
 #: A document of the list, or the deletion of one.
@@ -191,15 +190,8 @@ def ask(
 
 
 def _matching(items: Sequence[Listed], q: str) -> Sequence[Listed]:
-    word = _folded(q)
-    return [item for item in items if word in _folded(item.key) or word in _folded(item.changed_by)]
-
-
-def _folded(text: str) -> str:
-    """Return the text without what a search ignores: case, and in which of two ways an accent is written."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    word = folded(q)
+    return [item for item in items if word in folded(item.key) or word in folded(item.changed_by)]
 
 
 def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Listed]:

@@ -487,9 +487,49 @@ def test_history_in_pages(pages, save):
     for number in range(60):
         save("custom", b"%d" % number)
     page = text_of(pages.get("/tags/custom/history"))
-    older = re.search(r'href="([^"]*before=[^"]*)" rel="next"', page)[1]
-    assert older == "/tags/custom/history?before=11" and page.count('name="from"') == 50
-    assert text_of(pages.get(older)).count('name="from"') == 10
+    assert page.count('name="from"') == 50 and page.count("checked>from") == page.count("checked>to") == 1
+    assert '<button formaction="/tags/custom/history" name="before" value="11">Older</button>' in page
+    page = text_of(pages.get("/tags/custom/history?from=59&to=5&before=11"))
+    assert page.count('name="from"') == 11 and "picked on another page" in page
+    assert 'name="from" value="59" aria-label="Compare from version 59" checked' in page
+    assert 'name="to" value="5" aria-label="Compare to version 5" checked' in page and page.count("checked>") == 2
+
+
+def versions_of(page):
+    """The versions in a page of the history."""
+    return [int(version) for version in re.findall(r'<tr>\n<th scope="row"><a href="[^"]*">(\d+)</a>', page)]
+
+
+def test_the_history_by_author_and_date(master, save, clock):
+    for number in range(90):
+        save("custom", b"%d" % number, "Zo\u00eb" if number % 30 == 0 else "bob")
+        clock.forward(hours=1)
+    history = "/tags/custom/history"
+    assert versions_of(text_of(master.get(f"{history}?by=ZOE%CC%88"))) == [61, 31, 1]
+    page = text_of(master.get(f"{history}?by=bob"))
+    assert len(versions_of(page)) == 50 and 'value="40">Older' in page
+    assert versions_of(text_of(master.get(f"{history}?by=bob&before=40")))[:2] == [39, 38]
+    assert "No version is by" in text_of(master.get(f"{history}?by=carol"))
+    assert versions_of(text_of(master.get(f"{history}?at=2018-01-13T12:00")))[0] == 24
+    assert "There was no version then" in text_of(master.get(f"{history}?at=2017-01-01"))
+    assert "is no date" in text_of(master.get(f"{history}?at=yesterday%3Cb%3E"))
+
+
+def test_what_changed_since_yesterday_and_who_wrote_it(master, save, clock):
+    for number in range(50):
+        save("custom", b'{"a":%d,"b":1}' % number, "carol" if number > 47 else "bob")
+        clock.forward(hours=1)
+    page = text_of(master.get("/tags/custom"))
+    assert 'href="/tags/custom/compare?since=day"' in page
+    page = text_of(master.get("/tags/custom/compare?since=day"))
+    assert "<del><bdi>26</bdi></del>" in page and "<ins><bdi>49</bdi></ins>" in page and page.count("<del>") == 1
+    assert "23 versions written since, by" in page and "<bdi>bob</bdi></a> (21)" in page
+    assert "<bdi>carol</bdi></a> (2)" in page
+    assert "<del><bdi>0</bdi></del>" in text_of(master.get("/tags/custom/compare?since=week"))
+    assert "<del><bdi>11</bdi></del>" in text_of(master.get("/tags/custom/compare?since=2018-01-12T23:30"))
+    clock.forward(days=3)
+    assert "Nothing was written since version 50" in text_of(master.get("/tags/custom/compare?since=day"))
+    assert "since is day" in text_of(master.get("/tags/custom/compare?since=x"), 400)
 
 
 def test_the_collector_is_shown_before_it_found_anything(pages, services):

@@ -64,7 +64,7 @@ def as_of(service: Service, tag: str, moment: str = "") -> Item | None:
     high = service.history(tag, limit=1).items[0]
     if not moment or high.changed_at <= moment:
         return high
-    low = _oldest(service, tag)
+    low = oldest(service, tag)
     if low.changed_at > moment:
         return None
     below = low.version
@@ -82,10 +82,11 @@ def as_of(service: Service, tag: str, moment: str = "") -> Item | None:
 
 def _first(service: Service, tag: str, since: str) -> Item:
     """Return the version that was there at ``since``, or the oldest one."""
-    return (as_of(service, tag, since) if since else None) or _oldest(service, tag)
+    return (as_of(service, tag, since) if since else None) or oldest(service, tag)
 
 
-def _oldest(service: Service, tag: str) -> Item:
+def oldest(service: Service, tag: str) -> Item:
+    """Return the oldest version that is kept."""
     return next(service.store.history(DOCUMENTS, tag, oldest_first=True))
 
 

@@ -69,6 +69,7 @@ PURGE_ONE = f"{PURGE_ALL} AND version = %(version)s"
 
 #: What is past the limits. Times are texts whose first letters are the day, and the hour. A version is as old as the
 #: one in the middle of it and the next two: a clock that was wrong once makes none of them older or younger.
+#: The array is made once; joined, they would be looked for anew for each version.
 THIN = f"""
 WITH old AS (
     SELECT version, kept OR value IS NULL AS kept, changed_at,
@@ -83,7 +84,7 @@ WITH old AS (
         at > %(hourly)s AND (kept OR left(changed_at, 13) <> left(next_at, 13))
         OR at > %(daily)s AND left(changed_at, 10) <> left(next_at, 10))
 )
-{PURGE_ALL} AND version IN (SELECT version FROM gone)"""
+{PURGE_ALL} AND version = ANY (ARRAY (SELECT version FROM gone))"""
 
 NEWEST = f"SELECT version FROM items WHERE {_THE_KEY}"
 SHARDS = "SELECT key, shard FROM items WHERE collection = %(collection)s ORDER BY key"
