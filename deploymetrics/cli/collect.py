@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from ..clock import from_precise
 from ..collector.isolation import Stop
-from ..collector.process import RunnerLock, collect_forever
+from ..collector.process import LEASE, Lease, collect_forever
 from ..collector.task import DeploymentMetricsCollectorTask, SourceState, create_task
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
@@ -38,14 +38,14 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, u
     if forever + show_status + retry > 1:
         raise click.UsageError("--forever, --status and --retry exclude each other.")
     task = _task()
-    lock = RunnerLock(current_app.instance_path)
+    lease = task.store.lease(LEASE)
     if forever:
         _log_to_stderr()
-        collect_forever(task, lock, Stop().install(sys.stdin.fileno() if until_stdin_ends else None))
+        collect_forever(task, lease, Stop().install(sys.stdin.fileno() if until_stdin_ends else None))
     elif show_status:
-        ctx.exit(_status(task, lock))
+        ctx.exit(_status(task, lease))
     else:
-        ctx.exit(_once(task, lock, retry))
+        ctx.exit(_once(task, lease, retry))
 
 
 def _task() -> DeploymentMetricsCollectorTask:
@@ -60,31 +60,35 @@ def _log_to_stderr() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
-def _once(task: DeploymentMetricsCollectorTask, lock: RunnerLock, retry: bool) -> int:
-    if not lock.acquire():
-        return _leave_to_other(task, lock, retry)
+def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
+    if not lease.acquire():
+        return _leave_to_other(task, lease, retry)
     if not retry:
-        task.blame(lock.unfinished)
-    task.run(task.due(first=True, retry=retry), Stop().install(), lock.note, everything=retry)
+        task.blame(lease.unfinished)
+    try:
+        task.run(task.due(first=True, retry=retry), Stop().install(), lease.note, everything=retry)
+    finally:
+        lease.release()
     return _print_sources(task, with_values=True)
 
 
-def _leave_to_other(task: DeploymentMetricsCollectorTask, lock: RunnerLock, retry: bool) -> int:
+def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if retry:
         task.retry_soon()
-        click.echo(f"Process {lock.holder()} asks them again within {task.timing.interval} seconds.")
+        click.echo(f"Process {lease.holder()} asks them again within {task.timing.interval} seconds.")
         return 0
-    click.echo(f"The collector of process {lock.holder()} is at work; see collect --status.", err=True)
+    click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
     return BUSY
 
 
 def print_status() -> int:
     """Print what is known of the collector and its sources; return the exit status."""
-    return _status(_task(), RunnerLock(current_app.instance_path))
+    task = _task()
+    return _status(task, task.store.lease(LEASE))
 
 
-def _status(task: DeploymentMetricsCollectorTask, lock: RunnerLock) -> int:
-    holder = lock.holder()
+def _status(task: DeploymentMetricsCollectorTask, lease: Lease) -> int:
+    holder = lease.holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
     return max(_print_document(task), _print_sources(task))
 

@@ -8,6 +8,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from ..services import services
@@ -44,7 +45,8 @@ def _print_storage() -> bool:
     try:
         found = health.details()
         click.echo(f"serve last started: {last_start(app.service.store) or 'never'}")
-        click.echo(f"storage: {settings['STORAGE']} {found['documents']} documents, {len(found['damaged'])} damaged")
+        counts = f"{found['documents']} documents, {len(found['damaged'])} damaged"
+        click.echo(f"storage: {without_password(settings['STORAGE'])} {counts}")
         for tag in found["damaged"]:
             click.echo(f"  damaged: {escaped(tag)}")
         health.check()

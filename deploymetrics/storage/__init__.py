@@ -26,6 +26,10 @@ stay, up to a number; of older ones the last of each hour, then the last of each
 deletion is a version too. Versions count from 1 per key, go on after a deletion and never repeat. A collection
 without history forgets, and starts again at 1 after a deletion.
 
+**Leases.** ``lease(name)`` gives a Lease, which one process of a deployment has at a time. A storage that acquired one
+writes only as long as it has it: a write after that, such as that of a process which stood still meanwhile, raises
+StorageError and stores nothing.
+
 **Errors.** StorageFull for a full disk or quota, DamagedItem for an item that cannot be read (it is never taken for
 empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do not get
 out; they are the cause.
@@ -158,6 +162,35 @@ class Retention(NamedTuple):
     daily_days: int = 800
 
 
+class Lease(ABC):
+    """What one process of a deployment has at a time, until it releases it or ends.
+
+    ``unfinished`` is, once it is ours, what the holder before noted last; empty if that was nothing.
+    """
+
+    unfinished = ""
+
+    @abstractmethod
+    def acquire(self) -> bool:
+        """Return True if it is ours now; never waits for another holder."""
+
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Return True while it is ours, as far as this process knows."""
+
+    @abstractmethod
+    def note(self, text: str = "") -> None:
+        """Write down what the holder is doing, for the one after it."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give it back if it is ours."""
+
+    @abstractmethod
+    def holder(self) -> str:
+        """Return which process has it now, as text that begins with its id; empty if none does."""
+
+
 #: What a write stores: called with the current Item or None and the time; bytes, or None to delete.
 Change = Callable[[Item | None, datetime], bytes | None]
 
@@ -222,6 +255,10 @@ class Storage(ABC):
         Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
         A copy that a crash left behind is made right, too.
         """
+
+    @abstractmethod
+    def lease(self, name: str) -> Lease:
+        """Return the Lease of that name, which is not acquired yet."""
 
     @abstractmethod
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:

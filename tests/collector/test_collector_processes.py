@@ -16,7 +16,8 @@ import pytest
 from storekit import newest_file
 
 from deploymetrics.collector.isolation import Stop
-from deploymetrics.collector.process import CollectorProcess, RunnerLock
+from deploymetrics.collector.process import CollectorProcess
+from deploymetrics.storage.files.lease import FileLease
 
 PROBE = '''
 import itertools, os, pathlib, time
@@ -77,7 +78,7 @@ class Deployment:
             "DEPLOYMETRICS_INSTANCE": str(self.instance),
             "DEPLOYMETRICS_COLLECT_INTERVAL_SECONDS": "1",
         }
-        self.lock = RunnerLock(self.instance)
+        self.lock = FileLease(str(self.instance), "collector")
         self.started = []
 
     def command(self, *arguments):
@@ -360,28 +361,6 @@ class Dead:
 
     def wait(self, seconds=None):
         return 1
-
-
-def test_the_lock_is_held_once(tmp_path):
-    first, second = RunnerLock(tmp_path), RunnerLock(tmp_path)
-    assert first.holder() == ""
-    assert first.acquire() and not second.acquire()
-    assert second.holder() == str(os.getpid())
-    first.release()
-    assert second.holder() == "" and second.acquire()
-    second.release()
-
-
-def test_the_lock_says_what_was_being_asked_when_its_holder_ended(tmp_path):
-    first, second = RunnerLock(tmp_path), RunnerLock(tmp_path)
-    first.acquire()
-    first.note("bigfix")
-    assert second.holder() == str(os.getpid())
-    first.release()
-    assert second.acquire() and second.unfinished == "bigfix"
-    second.release()
-    assert first.acquire() and first.unfinished == ""
-    first.release()
 
 
 def test_stop_ends_with_a_stream():

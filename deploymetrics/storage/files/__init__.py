@@ -21,6 +21,7 @@ from ...clock import Clock, as_precise, from_precise
 from ...errors import AlreadyThere, StorageError, StorageFull
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
+from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_VERSIONS, NEWEST, Log, Newest
 from .remembered import Remembered
@@ -208,6 +209,9 @@ class FileStorage(Storage):
             while step := retention.thin(log, newest, self.limits, now):
                 steps += step
             return steps
+
+    def lease(self, name: str) -> FileLease:
+        return FileLease(self.root, name)
 
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:
         with disk.storage_errors("verify"):

@@ -20,6 +20,7 @@ from ..files import lines
 from . import restoring, rows, statements
 from .address import Address
 from .connections import Connection, Connections
+from .lease import SqlLease
 from .listing import ShardListing
 from .remembered import Remembered
 from .schema import check_schema
@@ -48,6 +49,7 @@ class SqlStorage(Storage):
         self._connections = Connections(self.address, seconds, prepare=prepare, check=check_schema)
         self._remembered = Remembered()
         self._listings: dict[str, ShardListing] = {}
+        self._lease: SqlLease | None = None
 
     # Reading
 
@@ -82,12 +84,11 @@ class SqlStorage(Storage):
     def _history(self, collection: Collection, key: str, before: int | None, oldest_first: bool) -> Iterator[rows.Row]:
         """Yield the row of each version, read a few at a time."""
         limit, statement = _FIRST_BATCH, statements.OLDEST_FIRST if oldest_first else statements.NEWEST_FIRST
-        where = {"collection": collection.name, "key": key, "before": before or VERSION_LIMIT, "after": 0}
-        if before is None and oldest_first:  # what is written meanwhile is not part of it
+        before = VERSION_LIMIT if before is None else before
+        where = {"collection": collection.name, "key": key, "before": before, "after": 0}
+        if oldest_first:  # what is written meanwhile is not part of it
             for (newest,) in self._connections.rows(statements.NEWEST, where):
-                where["before"] = newest + 1
-        elif before is not None:
-            where["before"] = before
+                where["before"] = min(before, newest + 1)
         while batch := self._connections.rows(statement, where | {"limit": limit}):
             yield from batch
             if len(batch) < limit:
@@ -116,6 +117,8 @@ class SqlStorage(Storage):
     def _write(
         self, collection: Collection, key: str, author: str, change: Change, kept: bool, connection: Connection
     ) -> Item | None:
+        if self._lease and self._lease.is_acquired:
+            self._lease.check(connection)
         newest = _lock(connection, collection, key)
         current = None if newest is None or newest.deleted else newest
         now = self.clock.now()
@@ -184,6 +187,10 @@ class SqlStorage(Storage):
             return gone + self._thin(connection, collection, newest, as_precise(now))
 
         return self._connections.transact(work, durable=collection.durable)
+
+    def lease(self, name: str) -> SqlLease:
+        self._lease = SqlLease(self._connections, name)
+        return self._lease
 
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:
         keys = self.keys(collection)

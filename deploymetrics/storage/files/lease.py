@@ -1,0 +1,59 @@
+"""A lease on one machine: a lock that the kernel gives back with the process, so nobody can have it by mistake."""
+
+import fcntl
+import os
+from contextlib import suppress
+
+from .. import Lease
+from . import disk
+
+
+class FileLease(Lease):
+    """A locked file of the instance folder ``root``; it has the holder's process id, and what it noted."""
+
+    def __init__(self, root: str, name: str) -> None:
+        folder = os.path.join(root, "locks")
+        disk.make_folder(folder)
+        self._path = os.path.join(folder, name)
+        self._fd: int | None = None
+
+    def acquire(self) -> bool:
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, disk.FILE_MODE)
+        if not disk.try_lock(fd, fcntl.LOCK_EX):
+            os.close(fd)
+            return False
+        self._fd = fd
+        self.unfinished = _words(fd)[1]
+        self.note()
+        return True
+
+    def is_held(self) -> bool:
+        return self._fd is not None
+
+    def note(self, text: str = "") -> None:
+        if self._fd is not None:
+            with suppress(OSError):  # a full disk; it is the lock that counts
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, f"{os.getpid()}\n{text}\n".encode(), 0)
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def holder(self) -> str:
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ""
+        try:
+            # A shared lock: two that ask at the same time do not take each other for a holder.
+            return "" if disk.try_lock(fd, fcntl.LOCK_SH) else _words(fd)[0]
+        finally:
+            os.close(fd)
+
+
+def _words(fd: int) -> tuple[str, str]:
+    """Return the process id and the note in the file."""
+    first, _, rest = os.pread(fd, 4096, 0).decode(errors="replace").partition("\n")
+    return first, rest.strip()
