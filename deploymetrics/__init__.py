@@ -24,6 +24,7 @@ from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
 from .config.storage_url import FILES
 from .documents.expectations import Expectations
+from .documents.quotas import Quotas
 from .documents.service import Service
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, urls
@@ -31,6 +32,7 @@ from .http.reading import ONLY_SHORT_WAY, Reads
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
+from .http.sign_on import SignOn
 from .services import NAME, Services
 from .storage import Retention, open_storage
 from .storage.files.disk import make_folder
@@ -120,7 +122,7 @@ def create_app(
     app.counting = telemetry.init_app(app, memory or Memory())
     public_address.init_app(app)
     cross_site.init_app(app)
-    access.init_app(app, services.credentials, services.sessions)
+    access.init_app(app, services.credentials, services.sessions, SignOn(app, services.accounts))
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
     for blueprint in (*api.BLUEPRINTS, web.bp, telemetry.bp):
@@ -172,4 +174,6 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         longest=settings["GUESS_DELAY_SECONDS"],
     )
     credentials = Credentials(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    return Services(clock, Service(store), accounts, sessions, tokens, credentials, Expectations(store))
+    documents = Service(store)
+    quotas = Quotas(store, clock, documents)
+    return Services(clock, documents, accounts, sessions, tokens, credentials, Expectations(store), quotas)

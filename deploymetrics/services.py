@@ -10,6 +10,7 @@ from .accounts.sessions import Sessions
 from .accounts.tokens import Tokens
 from .clock import Clock
 from .documents.expectations import Expectations
+from .documents.quotas import Quotas
 from .documents.service import Service
 
 NAME = "deploymetrics"
@@ -25,6 +26,7 @@ class Services(NamedTuple):
     tokens: Tokens
     credentials: Credentials
     expectations: Expectations
+    quotas: Quotas
 
 
 def services() -> Services:

@@ -94,6 +94,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.
 # TRUSTED_HOSTS = ()
 
+# The header in which a reverse proxy names the account of whom it logged in; needs PROXIES.
+# REMOTE_USER_HEADER = ''
+
 # Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.
 # CORS_ORIGINS = ()
 

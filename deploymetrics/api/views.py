@@ -83,10 +83,10 @@ def save_document(tag: str) -> Response:
     documents, request = services().service, current_request()
     documents.check_writable(tag)
     request.check_answerable()
+    metrics = request.read_metrics(tag)
+    services().quotas.take(current_user.record, tag, metrics)
     return saved_response(
-        documents.save(
-            tag, request.read_metrics(tag), current_user.name, request.precondition, by_person=current_user.is_person
-        )
+        documents.save(tag, metrics, current_user.name, request.precondition, by_person=current_user.is_person)
     )
 
 

@@ -21,6 +21,7 @@ from ..collector.task import COLLECTOR
 from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
 from ..documents.precondition import Precondition
+from ..documents.quotas import QUOTAS
 from ..documents.service import DOCUMENTS
 from ..errors import StorageError
 from ..formats import rawjson
@@ -30,7 +31,7 @@ from ..starts import STARTS
 from ..telemetry.health import PROBES
 
 AUTHOR = "command line"
-COLLECTIONS = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
+COLLECTIONS = (DOCUMENTS, EXPECTATIONS, QUOTAS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
 
 
 @click.command()

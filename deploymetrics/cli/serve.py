@@ -45,6 +45,6 @@ def serve(**flags: Any) -> None:
 
     def when_ready(settings: Settings) -> None:
         record_start(services().service.store, services().clock)
-        first_start.make_first_account(accounts, settings["BIND"], tls=bool(settings["CERTFILE"]))
+        first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"]))
 
     server.run(instance, flags, when_ready)

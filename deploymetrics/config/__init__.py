@@ -234,6 +234,12 @@ SETTINGS = (
         "The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.",
     ),
     Setting(
+        "REMOTE_USER_HEADER",
+        fields.String(validate=validate.Regexp("^$|^[A-Za-z][A-Za-z0-9-]{0,63}$")),
+        "",
+        "The header in which a reverse proxy names the account of whom it logged in; needs PROXIES.",
+    ),
+    Setting(
         "CORS_ORIGINS",
         Words(check_origin),
         (),
@@ -355,6 +361,8 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
     for name, value, origin in _found(instance, overrides or {}):
         values[name] = _checked(name, value, origin)
         origins[name] = origin
+    if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
+        raise SettingError("The setting REMOTE_USER_HEADER needs PROXIES: without a proxy any client could send it.")
     return Settings(values, origins)
 
 

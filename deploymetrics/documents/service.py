@@ -44,6 +44,7 @@ class Document(msgspec.Struct, frozen=True):
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.
 PAGE_BYTES = 2**23
+_STORED = b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}'
 DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
 
@@ -220,9 +221,14 @@ class Service:
             if precondition is not ANY:
                 self._check(precondition, current)
             last_changed = as_last_changed(now).encode()
-            return b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}' % (name, metrics, last_changed)
+            return _STORED % (name, metrics, last_changed)
 
         return _present(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
+
+
+def stored_size(tag: str, metrics: bytes) -> int:
+    """Return how many bytes a document with these metrics takes."""
+    return len(_STORED % (rawjson.quote(tag).encode(), metrics, b"12 Jan 2018 12:00"))
 
 
 def version_json(item: Item) -> bytes:

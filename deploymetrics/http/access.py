@@ -25,6 +25,7 @@ from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeeded, ReadOnly, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
 from .requests import SAFE_METHODS, current_request
+from .sign_on import SignOn
 from .urls import in_api
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -36,11 +37,21 @@ MASTER_OPERATOR_NEEDED = "Action requires master operator privileges."
 
 
 class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_login has no types
-    """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins."""
+    """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins.
+
+    What the client sends goes before what a proxy says of it, and that before the cookie.
+    """
+
+    def __init__(self, sign_on: SignOn) -> None:
+        super().__init__()
+        self.sign_on = sign_on
 
     def _load_user(self) -> None:
-        if has_header_credential(current_request().environ):
+        environ = current_request().environ
+        if has_header_credential(environ):
             self._update_request_context_with_user(self._request_callback(current_request()))
+        elif self.sign_on.is_used(environ):
+            self._update_request_context_with_user(self.sign_on.account_of(environ))
         else:
             super()._load_user()
 
@@ -82,9 +93,9 @@ def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
     return roles
 
 
-def init_app(app: flask.Flask, credentials: Credentials, sessions: Sessions) -> None:
+def init_app(app: flask.Flask, credentials: Credentials, sessions: Sessions, sign_on: SignOn) -> None:
     """Have every request of ``app`` checked."""
-    manager = HeaderFirstLoginManager()
+    manager = HeaderFirstLoginManager(sign_on)
     manager.init_app(app, add_context_processor=False)
     # The proxy, asked only where a template names it: the page about a broken credential must not meet it again.
     app.jinja_env.globals["current_user"] = current_user

@@ -1,5 +1,9 @@
 """The first account, on a first start."""
 
+import os
+import sys
+from pathlib import Path
+
 import click
 from flask import Flask
 
@@ -9,6 +13,7 @@ from ..services import NAME
 from .checks import is_local
 
 FIRST_ACCOUNT = "admin"
+PASSWORD_FILE = "first-password"
 HOW_TO_ADD = f"deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
 
 
@@ -20,16 +25,29 @@ def check_first_start(accounts: Accounts, bind: str) -> None:
         )
 
 
-def make_first_account(accounts: Accounts, bind: str, *, tls: bool = False) -> None:
-    """Make the master operator ``admin`` where there is no account yet, and print its password.
+def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool = False) -> None:
+    """Make the master operator ``admin`` where there is no account yet, and show its password.
 
-    For when the server listens: a start that fails must not have shown a password that nobody saw.
+    A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
+    it is in the file PASSWORD_FILE of the instance folder, and has to be changed at the first login. For when the
+    server listens: a start that fails must not have shown a password that nobody saw.
     """
     if accounts.exist():
         return
     password = generate_password()
-    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
     options, root = _curl(bind, tls)
+    if not sys.stdout.isatty():
+        path = instance / PASSWORD_FILE
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+            file.write(f"{password}\n")
+        accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start", must_change=True)
+        click.echo(
+            f"Made the master operator {FIRST_ACCOUNT}. Its password is in the file {path}, and is to be changed at the"
+            f" first login: {root}/ in a browser, or deploymetrics account set-password {FIRST_ACCOUNT}"
+        )
+        return
+    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
     click.echo(
         f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"
         f"It is not shown again. Try:\n"

@@ -230,8 +230,19 @@ def served(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def terminal(monkeypatch):
+    """Standard output is a terminal."""
+    from deploymetrics.server import first_start
+
+    class Terminal:
+        stdout = type("Screen", (), {"isatty": staticmethod(lambda: True)})
+
+    monkeypatch.setattr(first_start, "sys", Terminal)
+
+
 @pytest.mark.parametrize("bind", ["127.0.0.1:52311", "127.8.8.8:1", "localhost:52311", "[::1]:52311"])
-def test_the_first_start_on_a_loopback_address(run, instance, served, bind):
+def test_the_first_start_on_a_loopback_address(run, instance, served, terminal, bind):
     shown = run("serve", "--bind", bind).stdout
     password = shown.split("with the password ")[1].split()[0]
     assert f"curl -u admin:{password} -d " in shown and f"http://{bind}/api/deploymentmetrics/custom" in shown
@@ -240,8 +251,29 @@ def test_the_first_start_on_a_loopback_address(run, instance, served, bind):
     assert [settings["BIND"] for settings in served] == [bind, bind]
 
 
-def test_the_first_start_on_a_socket_in_the_file_system(run, served):
+def test_the_first_start_on_a_socket_in_the_file_system(run, served, terminal):
     assert "curl --unix-socket /run/metrics -u admin:" in run("serve", "--bind", "unix:/run/metrics").stdout
+
+
+def test_the_first_start_without_a_terminal_shows_the_password_to_nobody(run, instance, served):
+    shown = run("serve", "--bind", "127.0.0.1:52311")
+    path = instance / "first-password"
+    password = path.read_text().removesuffix("\n")
+    assert path.stat().st_mode & 0o777 == 0o600 and str(path) in shown.stdout
+    assert password not in shown.output and login(instance, "admin", password) == 200
+    client = create_app(instance).test_client()
+    client.post("/login", data={"name": "admin", "password": password})
+    assert client.get("/").headers["Location"] == "/account"
+    run("account", "set-password", "admin", "--password-stdin", stdin=PASSWORD)
+    client.post("/login", data={"name": "admin", "password": PASSWORD})
+    assert client.get("/").status_code == 200
+
+
+def test_the_file_of_the_first_password_is_a_new_one(run, instance, served, tmp_path):
+    (tmp_path / "elsewhere").write_text("theirs")
+    (instance / "first-password").symlink_to(tmp_path / "elsewhere")
+    run("serve", "--bind", "127.0.0.1:52311")
+    assert (tmp_path / "elsewhere").read_text() == "theirs" and not (instance / "first-password").is_symlink()
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80"])

@@ -42,6 +42,7 @@ ROWS = {
     "HISTORY_HOURLY_DAYS": ("1", 1, ["0", "x", "36501"]),
     "HISTORY_DAYS": ("1", 1, ["0", "x", "36501"]),
     "PROXIES": ("2", 2, ["-1", "yes", "11"]),
+    "REMOTE_USER_HEADER": ("X-Remote-User", "X-Remote-User", ["X_Remote_User", "a b", "-"]),
     "PROXY_PREFIX": ("yes", True, ["maybe"]),
     "PUBLIC_URL": (
         "https://metrics.example:8443/bigfix/",
@@ -95,6 +96,11 @@ def test_the_table_is_complete():
 
 @pytest.mark.parametrize("row", config.SETTINGS, ids=lambda row: row.name)
 class TestRow:
+    @pytest.fixture(autouse=True)
+    def a_proxy(self, row, monkeypatch):
+        if row.name == "REMOTE_USER_HEADER":
+            monkeypatch.setenv("DEPLOYMETRICS_PROXIES", "1")
+
     def test_default(self, instance, row):
         found = config.load_settings(instance)[row.name]
         assert found == row.default or (row.name == "SECRET_KEY" and len(found) == 64)

@@ -1,0 +1,98 @@
+"""How much an account may store, and how often it may post. No Flask in here.
+
+What an account stores is counted as it is posted, so a post costs the same however many documents there are. What
+others delete or write, and posts that fail, are not counted back; instead all is counted anew from the list once the
+limit seems to be reached, and only what is really too much is refused. A little inexact is fine here: posts at the very
+same moment may each be the last one that fits, and posts are counted by the minutes of the clock.
+"""
+
+import math
+from datetime import datetime
+
+import msgspec
+
+from ..accounts.records import AccountRecord
+from ..clock import Clock
+from ..errors import QuotaExceeded, TooManyPosts
+from ..storage import Collection, Item, Storage
+from .service import Service, stored_size
+
+
+class QuotaRecord(msgspec.Struct, frozen=True):
+    """What an account has stored, at the most, and how many posts it made in one minute since 1970."""
+
+    account: str
+    documents: int
+    bytes: int
+    minute: int
+    posts: int
+
+    def key(self) -> str:
+        """Return the key of the item."""
+        return self.account
+
+
+QUOTAS = Collection("quotas", QuotaRecord, durable=False)
+
+
+class _ToBeCounted(Exception):
+    """What is stored has to be counted before more is taken."""
+
+
+class Quotas:
+    """The quotas of a storage's accounts."""
+
+    def __init__(self, store: Storage, clock: Clock, documents: Service) -> None:
+        self.store = store
+        self.clock = clock
+        self.documents = documents
+
+    def take(self, account: AccountRecord, tag: str, metrics: bytes) -> None:
+        """Count a post that is about to be made; raises QuotaExceeded or TooManyPosts, and then it may not be made."""
+        if not (account.max_documents or account.max_bytes or account.posts_a_minute):
+            return
+        size, before = stored_size(tag, metrics), self.documents.find(tag)
+        if before is not None and before.changed_by == account.name:
+            more = 0, max(size - len(before.value or b""), 0)
+        else:
+            more = 1, size
+        try:
+            self._take(account, more, None)
+        except _ToBeCounted:
+            self._take(account, (1, size), self._stored(account.name, tag))
+
+    def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
+        """Count a post and what it stores, on top of ``stored``, or of what is known where that is None."""
+        now = self.clock.timestamp()
+        minute = int(now // 60)
+
+        def change(current: Item | None, at: datetime) -> bytes:
+            known: QuotaRecord | None = current.record if current else None
+            posts = known.posts if known and known.minute == minute else 0
+            if account.posts_a_minute and posts >= account.posts_a_minute:
+                raise TooManyPosts(
+                    math.ceil((minute + 1) * 60 - now),
+                    f"This account may post {account.posts_a_minute} times a minute.",
+                )
+            if stored is None and known is None:
+                raise _ToBeCounted
+            documents, size = stored or (known.documents, known.bytes)  # type: ignore[union-attr]
+            documents, size = documents + more[0], size + more[1]
+            if account.max_documents and documents > account.max_documents or 0 < account.max_bytes < size:
+                if stored is None:
+                    raise _ToBeCounted
+                raise QuotaExceeded(_sentence(account, documents))
+            return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
+
+        self.store.write(QUOTAS, account.name, "server", change)
+
+    def _stored(self, name: str, tag: str) -> tuple[int, int]:
+        """Return how many documents an account has stored beside that of the tag, and their bytes."""
+        sizes = [entry.size for entry in self.documents.list().items if entry.changed_by == name and entry.key != tag]
+        return len(sizes), sum(sizes)
+
+
+def _sentence(account: AccountRecord, documents: int) -> str:
+    if account.max_documents and documents > account.max_documents:
+        return f"This account may store {account.max_documents} documents."
+    return f"The documents of this account may have {account.max_bytes} bytes together."

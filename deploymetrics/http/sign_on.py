@@ -1,0 +1,36 @@
+"""Sign-on by a reverse proxy: whom the header REMOTE_USER_HEADER names, where a proxy is trusted to set it.
+
+The proxy asks people who they are, by LDAP, SAML or OpenID Connect, and tells it with each request. It has to remove or
+overwrite what clients send under that name. Where PROXIES is 0, or the setting empty, the header is nothing here.
+"""
+
+import math
+
+from flask import Flask
+
+from ..accounts.passwords import normalized
+from ..accounts.service import Account, Accounts
+from ..errors import Forbidden
+
+
+class SignOn:
+    """Finds the account that the proxy names in a request."""
+
+    def __init__(self, app: Flask, accounts: Accounts) -> None:
+        header: str = app.config["REMOTE_USER_HEADER"] if app.config["PROXIES"] else ""
+        self.accounts = accounts
+        self._key = f"HTTP_{header.upper().replace('-', '_')}" if header else ""
+
+    def is_used(self, environ: dict[str, object]) -> bool:
+        """Return True if the proxy says in this request who it is."""
+        return bool(self._key and environ.get(self._key))
+
+    def account_of(self, environ: dict[str, object]) -> Account:
+        """Return the Account that the proxy names; raises Forbidden where there is no enabled person of that name."""
+        name = str(environ[self._key]).encode("latin-1", "replace").decode(errors="replace").strip()
+        record = self.accounts.find(normalized(name))
+        if record is None or not record.enabled or record.role.is_program:
+            raise Forbidden(
+                "The reverse proxy says who you are, and no enabled account here has that name.", code="no-account"
+            )
+        return Account(record, proved_at=math.inf)
