@@ -29,6 +29,7 @@ from .documents.service import Service
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, urls
 from .http.reading import ONLY_SHORT_WAY, Reads
+from .http.request_ids import ROUTE, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
@@ -53,9 +54,11 @@ class Application(Flask):
     request_class = Request
     reads: Reads
     counting: Counting
+    request_ids: RequestIds
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
+        start_response = self.request_ids.begin(environ, start_response)
         if short_way := self.reads.answer(environ):
             return short_way(environ, start_response)
         return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start_response)
@@ -84,7 +87,7 @@ class Application(Flask):
             return response
         finally:
             request = request_ctx.request
-            route = request.url_rule.rule if request.url_rule else ""
+            route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
             self.counting.count(request.method, route, status, time.perf_counter() - began)
             self.counting.end()
 
@@ -119,6 +122,7 @@ def create_app(
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
+    app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.counting = telemetry.init_app(app, memory or Memory())
     public_address.init_app(app)
     cross_site.init_app(app)

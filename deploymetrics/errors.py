@@ -45,7 +45,7 @@ class DeploymetricsError(Exception):
         return HTTPStatus(self.status).phrase
 
     def problem(self, request_id: str | None = None) -> dict[str, object]:
-        """Return the members of the problem document; ``request_id`` is the one under which the log has more, if any.
+        """Return the members of the problem document; ``request_id`` is the one that the logs have, if any.
 
         ``error`` repeats the sentence: that is where clients of BigFix look for it.
         """

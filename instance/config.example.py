@@ -43,6 +43,12 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Whether serve writes a line for each request to standard output.
 # ACCESS_LOG = True
 
+# How serve writes its log and the lines of requests: text for people, or json, an object a line.
+# LOG_FORMAT = 'text'
+
+# What serve logs: error, warning, info or debug and what is graver.
+# LOG_LEVEL = 'info'
+
 # The largest request body, in bytes; a larger one is refused with 413.
 # MAX_BODY_BYTES = 1048576
 

@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.routing import Map, Rule
 
 from ..http.access import MASTER_OPERATORS
+from ..http.request_ids import HEADER
 from ..schemas import MAX_BYTES
 from .operations import ANY_VALUE, EVERY_SECONDS, Json, Operation
 
@@ -43,6 +44,7 @@ _HEADERS = {
     "WWW-Authenticate": (_STRING, "How to authenticate."),
     "Allow": (_STRING, "The methods that the address has."),
     "Retry-After": (_NUMBER, "Seconds after which to try again."),
+    HEADER: (_STRING, "The id of the request, as in the logs."),
 }
 _ERROR_HEADERS = {
     401: ("WWW-Authenticate",),
@@ -143,12 +145,11 @@ def _content(schema: Json, xml: bool) -> Json:
 def _response(status: int, said: Operation) -> Json:
     response: Json = {"description": HTTPStatus(status).phrase}
     names = _ERROR_HEADERS.get(status, ()) if status >= 400 else said.headers
-    if names:
-        response["headers"] = {
-            name: {"schema": schema, "description": description}
-            for name in names
-            for schema, description in [_HEADERS[name]]
-        }
+    response["headers"] = {
+        name: {"schema": schema, "description": description}
+        for name in (*names, HEADER)
+        for schema, description in [_HEADERS[name]]
+    }
     if status >= 400:
         response["content"] = {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},

@@ -15,6 +15,7 @@ from ..collector.process import LEASE, Lease, collect_forever
 from ..collector.task import DeploymentMetricsCollectorTask, SourceState, create_task
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
+from ..formats.logs import formatter
 from ..services import services
 from ..sources import Rendered, printable
 
@@ -55,8 +56,9 @@ def _task() -> DeploymentMetricsCollectorTask:
 
 
 def _log_to_stderr() -> None:
-    form = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, datefmt="%Y-%m-%d %H:%M:%S %z")
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
+    logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 

@@ -145,6 +145,18 @@ SETTINGS = (
     Setting("KEYFILE", fields.String(), "", "The private key of the certificate, PEM and without a password."),
     Setting("ACCESS_LOG", fields.Boolean(), True, "Whether serve writes a line for each request to standard output."),
     Setting(
+        "LOG_FORMAT",
+        fields.String(validate=validate.OneOf(["text", "json"])),
+        "text",
+        "How serve writes its log and the lines of requests: text for people, or json, an object a line.",
+    ),
+    Setting(
+        "LOG_LEVEL",
+        fields.String(validate=validate.OneOf(["error", "warning", "info", "debug"])),
+        "info",
+        "What serve logs: error, warning, info or debug and what is graver.",
+    ),
+    Setting(
         "MAX_BODY_BYTES",
         _whole(1, 2**30),
         2**20,

@@ -22,7 +22,9 @@ _PREFLIGHT = {
     ),
     "Access-Control-Max-Age": "600",
 }
-_READABLE = "ETag, Link, Retry-After, SessionToken, Allow, Deploymetrics-Damaged, Deploymetrics-Damaged-Count"
+_READABLE = (
+    "ETag, Link, Retry-After, SessionToken, Allow, Deploymetrics-Damaged, Deploymetrics-Damaged-Count, X-Request-ID"
+)
 
 
 def init_app(app: Flask) -> None:

@@ -1,6 +1,5 @@
 """Error handlers make the answer to an exception: a problem document under ``/api``, a page elsewhere; and log it."""
 
-import secrets
 from contextlib import suppress
 
 from flask import Flask, current_app, make_response, render_template, request
@@ -9,6 +8,7 @@ from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
 from .page_headers import PAGE_HEADERS
+from .request_ids import request_id_of
 from .responses import Response, problem_response
 from .urls import in_api
 
@@ -25,10 +25,9 @@ def init_app(app: Flask) -> None:
 
 def answer_error(error: errors.DeploymetricsError) -> Answer:
     """Return the answer to one of the project's own errors; those of the server are logged with what they say."""
-    if error.status < 500:
-        return _answer(error)
-    request_id = log(error, error.log or error.detail)
-    return _answer(error, request_id)
+    if error.status >= 500:
+        log(error, error.log or error.detail)
+    return _answer(error)
 
 
 def answer_http_exception(error: HTTPException) -> HTTPException | Answer:
@@ -46,7 +45,8 @@ def answer_http_exception(error: HTTPException) -> HTTPException | Answer:
 
 def answer_bug(error: Exception) -> Answer:
     """Return the answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
-    return _answer(errors.DeploymetricsError(), log(error, "unexpected error"))
+    log(error, "unexpected error")
+    return _answer(errors.DeploymetricsError())
 
 
 _KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
@@ -57,9 +57,17 @@ def log(error: BaseException, message: str) -> str:
 
     One of the project's own takes one line, which says its cause: a full disk must not fill the log as well.
     """
-    request_id = secrets.token_hex(8)
+    request_id = request_id_of(request.environ)
     bug = None if isinstance(error, errors.DeploymetricsError) else error
-    current_app.logger.error("%s: %s %s: %s", request_id, request.method, request.path, message, exc_info=bug)
+    current_app.logger.error(
+        "%s: %s %s: %s",
+        request_id,
+        request.method,
+        request.path,
+        message,
+        exc_info=bug,
+        extra={"requestId": request_id},
+    )
     return request_id
 
 
@@ -74,10 +82,10 @@ def _drain() -> None:
                 left -= len(data)
 
 
-def _answer(error: errors.DeploymetricsError, request_id: str | None = None) -> Answer:
+def _answer(error: errors.DeploymetricsError) -> Answer:
     if error.code != "broken-body":  # of which nothing more is to come
         _drain()
     if in_api():
-        return problem_response(error, request_id=request_id)
-    page = render_template("web/error.html", error=error, request_id=request_id)
+        return problem_response(error)
+    page = render_template("web/error.html", error=error, request_id=request_id_of(request.environ))
     return make_response(page, error.status, error.headers | PAGE_HEADERS)

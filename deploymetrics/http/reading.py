@@ -14,6 +14,7 @@ from flask import Flask
 from ..accounts.authentication import Credentials
 from ..documents.service import Service
 from .access import check_account, roles_of
+from .request_ids import ROUTE
 from .requests import Request
 from .responses import Response, document_response, list_response
 
@@ -26,7 +27,7 @@ _KNOWN = frozenset(
     for name in (
         "ACCEPT ACCEPT_CHARSET ACCEPT_ENCODING ACCEPT_LANGUAGE AUTHORIZATION CACHE_CONTROL CONNECTION HOST IF_MATCH"
         " IF_MODIFIED_SINCE IF_NONE_MATCH IF_UNMODIFIED_SINCE PRAGMA TRACEPARENT USER_AGENT VIA X_FORWARDED_FOR"
-        " X_FORWARDED_HOST X_FORWARDED_PORT X_FORWARDED_PREFIX X_FORWARDED_PROTO X_REAL_IP"
+        " X_FORWARDED_HOST X_FORWARDED_PORT X_FORWARDED_PREFIX X_FORWARDED_PROTO X_REAL_IP X_REQUEST_ID"
     ).split()
 )
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
@@ -64,6 +65,7 @@ class Reads:
             return None
         if answer is not None:
             route = _LIST if path == _LIST else _ROUTE_OF_ONE
+            environ[ROUTE] = route
             self.count(environ["REQUEST_METHOD"], route, answer.status, time.perf_counter() - began)
         return answer
 

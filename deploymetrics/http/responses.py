@@ -23,6 +23,7 @@ from ..errors import BadRequest, DeploymetricsError, PreconditionFailed
 from ..formats import besxml
 from .negotiation import JSON, XML, choose_format
 from .preconditions import etag_of
+from .request_ids import request_id_of
 from .requests import SAFE_METHODS, Request, current_request
 
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
@@ -190,14 +191,14 @@ def empty_response() -> Response:
     return Response([], {}, 204)
 
 
-def problem_response(error: DeploymetricsError, *, request_id: str | None = None) -> Response:
+def problem_response(error: DeploymetricsError) -> Response:
     """Return a DeploymetricsError as RFC 9457 says, in the format that was asked for, JSON where that is unclear."""
     request = current_request()
     form = JSON
     with suppress(DeploymetricsError):
         form = choose_format(request.environ.get("HTTP_ACCEPT"), None)
         form = request.format
-    problem = error.problem(request_id)
+    problem = error.problem(request_id_of(request.environ))
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
     headers = {**_NO_STORE, **error.headers}
     if isinstance(error, PreconditionFailed) and error.revision:

@@ -19,6 +19,7 @@ from ..telemetry.counting import IN_PROGRESS
 from . import limits
 from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication
+from .log import Log
 from .worker import SIGNALS, SLOTS, forget
 
 # Why each differs from gunicorn's default stands beside it.
@@ -90,8 +91,10 @@ class Server(BaseApplication):
             "certfile": certfile,
             "keyfile": keyfile,
             "accesslog": "-" if self.settings["ACCESS_LOG"] else None,
+            "loglevel": self.settings["LOG_LEVEL"],
             "when_ready": self.listens,
         }
+        Log.form = self.settings["LOG_FORMAT"]
         of_server = granian_module().SETTINGS if self.settings["SERVER"] == "granian" else {}
         for name, value in {**SETTINGS, **of_server, **options}.items():
             self.cfg.set(name, value)

@@ -1,4 +1,4 @@
-"""The log of ``serve``: what came from outside stays within its line, and cannot steer a terminal.
+"""The log of ``serve``, and the line that it writes for each request.
 
 A line of the access log is written directly: gunicorn makes a dict of fifty entries for each, which takes longer than
 many a request.
@@ -7,46 +7,61 @@ many a request.
 import logging
 import os
 import sys
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from ..formats.logs import JSON, TEXT, formatter, json_line
 from ..formats.printable import escaped
+from ..http.request_ids import ROUTE, request_id_of
 from .gunicorn import Logger
 
 
-class EscapingFormatter(logging.Formatter):
-    """Keeps a message on one line; the lines of a traceback are indented, so that none looks like another message."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = escaped(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:
-        return "\n".join(f"  {escaped(line)}" for line in super().formatException(ei).split("\n"))
-
-
 class Log(Logger):
-    """gunicorn's log. What the application logs goes there too."""
+    """gunicorn's log. What the application logs goes there too. ``form`` is that of all lines."""
+
+    form = TEXT
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for handler in self.error_log.handlers:
-            handler.setFormatter(EscapingFormatter(self.error_fmt, self.datefmt))
-        logging.getLogger("deploymetrics").handlers[:] = self.error_log.handlers
+            handler.setFormatter(formatter(self.form))
+        ours = logging.getLogger("deploymetrics")
+        ours.handlers[:] = self.error_log.handlers
+        ours.setLevel(self.loglevel)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Write the line of a request: address, account, time, request, status, bytes, milliseconds."""
-        if not self.access_log_enabled:
-            return
-        request = f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')} {environ.get('SERVER_PROTOCOL')}"
-        if "\\" in request or '"' in request:
-            request = request.replace("\\", "\\\\").replace('"', '\\"')
-        account = environ.get("REMOTE_USER", "-").replace(" ", "\\x20")
-        milliseconds = request_time // timedelta(milliseconds=1)
-        line = (
-            f'{environ.get("REMOTE_ADDR") or "-"} {account} {self.now()} "{request}"'
-            f" {str(resp.status)[:3]} {resp.sent} {milliseconds}ms"
-        )
-        with suppress(OSError):  # nobody reads it any more
-            os.write(sys.stdout.fileno(), f"{escaped(line)}\n".encode())
+        """Write the line of a request that was answered, where that is wanted."""
+        if self.access_log_enabled:
+            line = _json if self.form == JSON else _text
+            text = line(environ, int(str(resp.status)[:3]), resp.sent, request_time / timedelta(seconds=1))
+            with suppress(OSError):  # nobody reads it any more
+                os.write(sys.stdout.fileno(), f"{text}\n".encode())
+
+
+def _text(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
+    request = f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')} {environ.get('SERVER_PROTOCOL')}"
+    if "\\" in request or '"' in request:
+        request = request.replace("\\", "\\\\").replace('"', '\\"')
+    account = environ.get("REMOTE_USER", "-").replace(" ", "\\x20")
+    moment = time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+    head = f'{environ.get("REMOTE_ADDR") or "-"} {account} {moment} "{request}"'
+    return escaped(f"{head} {status} {sent} {int(seconds * 1000)}ms {request_id_of(environ)}")
+
+
+def _json(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
+    return json_line(
+        {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "requestId": request_id_of(environ),
+            "account": environ.get("REMOTE_USER"),
+            "method": environ.get("REQUEST_METHOD"),
+            "path": environ.get("RAW_URI"),
+            "route": environ.get(ROUTE),
+            "status": status,
+            "seconds": round(seconds, 6),
+            "bytes": sent,
+            "address": environ.get("REMOTE_ADDR") or None,
+        }
+    )

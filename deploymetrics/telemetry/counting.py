@@ -62,14 +62,14 @@ class Counting:
 
     def watch(self, store: Storage) -> None:
         """Count the errors of a storage, and how long its writes take."""
-        write, read = store.write, store.read
+        kind = type(store)
 
         def timed_write(
             collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
         ) -> Item | None:
             began = time.perf_counter()
             try:
-                item = write(collection, key, author, change, kept=kept)
+                item = kind.write(store, collection, key, author, change, kept=kept)
             except StorageError as error:
                 self._count_error(error)
                 raise
@@ -81,7 +81,7 @@ class Counting:
 
         def watched_read(collection: Collection, key: str) -> Item | None:
             try:
-                return read(collection, key)
+                return kind.read(store, collection, key)
             except StorageError as error:
                 self._count_error(error)
                 raise

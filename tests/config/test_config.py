@@ -55,6 +55,8 @@ ROWS = {
         ("https://a.example", "http://b:8080"),
         ["*", "null", "a.example", "https://a/", "https://a:443", "http://a:80", "https://*.a", "https://a b/c"],
     ),
+    "LOG_FORMAT": ("json", "json", ["", "xml"]),
+    "LOG_LEVEL": ("debug", "debug", ["", "all"]),
     "READ_ONLY": ("yes", True, ["perhaps", ""]),
     "METRICS_PER_TAG": ("0", 0, ["-1", "x", "1000001"]),
     "METRICS_SERIES": ("0", 0, ["-1", "x", "10000001"]),

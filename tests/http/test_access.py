@@ -170,7 +170,10 @@ def test_a_slash_at_the_end_changes_nothing(request, services, role):
         if method == "GET" and rule.startswith("/api"):
             services.service.save("custom", b"1", "test")
             plain, slash = person.get(filled(rule)), person.get(f"{filled(rule)}/")
-            assert (slash.status_code, slash.data) == (plain.status_code, plain.data), rule
+            assert slash.status_code == plain.status_code, rule
+            assert slash.data == plain.data or slash.get_json().items() - plain.get_json().items() == {
+                ("requestId", slash.headers["X-Request-ID"])
+            }
     if role == "webui":
         assert person.post(f"{URL}/", data="2").status_code == 200
         assert_problem(person.post(f"{LIST}/", data="2"), 403, "role-required")

@@ -1,5 +1,6 @@
 """What an operator does to a running server, and what a start says that cannot work."""
 
+import json
 import os
 import re
 import signal
@@ -293,7 +294,7 @@ def test_the_access_log_names_the_account_that_was_authenticated(serve):
     assert requests.get(f"{server.url}{URL}?basic", auth=MASTER).status_code == 200
     assert requests.get(f"{server.url}{URL}?wrong", auth=("master", "wrong")).status_code == 401
     assert requests.get(f"{server.url}{URL}?nobody").status_code == 401
-    form = r'^127\.0\.0\.1 (\S+) \[[^]]+\] "GET /api/deploymentmetrics\?(\w+) HTTP/1\.1" (\d+) \d+ \d+ms$'
+    form = r'^127\.0\.0\.1 (\S+) \[[^]]+\] "GET /api/deploymentmetrics\?(\w+) HTTP/1\.1" (\d+) \d+ \d+ms [0-9a-f]{16}$'
     wait_for(lambda: "?nobody" in server.out, "the lines")
     assert re.findall(form, server.out, re.MULTILINE) == [
         ("master", "cookie", "200"),
@@ -336,3 +337,45 @@ def test_what_the_application_logs_of_a_request_is_escaped_too(capfd):
     assert lines[0].endswith(r"[ERROR] GET /a\x1b\nforged")
     assert all(line.startswith("  ") and line.isprintable() for line in lines[1:])
     assert lines[-2] == r"  ValueError: b\x1b[31m"
+
+
+def test_lines_of_json_have_the_same_facts_and_escape_all(serve, instance):
+    server = serve(DEPLOYMETRICS_LOG_FORMAT="json", DEPLOYMETRICS_PROXIES="1")
+    headers = {"X-Request-ID": "from-the-proxy", "X-Forwarded-For": "10.1.2.3"}
+    assert requests.put(f"{server.url}{URL}/custom", auth=MASTER, data="1", headers=headers).status_code == 200
+    authorization = requests.auth._basic_auth_str(EVIL.encode(), "x")
+    url = f"{server.url}{URL}/" + requests.utils.quote(EVIL)
+    assert requests.get(url, headers={"Authorization": authorization}).status_code == 401
+    (path,) = (instance / "data" / "deploymentmetrics" / "custom").glob("*.jsonl")
+    path.write_text("garbage\n")
+    problem = requests.get(f"{server.url}{URL}/custom", auth=MASTER).json()
+    wait_for(lambda: server.out.count("\n") == 3, "the lines")
+    written, evil, damaged = map(json.loads, server.out.splitlines())
+    assert {
+        name: written[name] for name in ("requestId", "account", "method", "path", "route", "status", "address")
+    } == {
+        "requestId": "from-the-proxy",
+        "account": "master",
+        "method": "PUT",
+        "path": f"{URL}/custom",
+        "route": f"{URL}/<tag>",
+        "status": 200,
+        "address": "10.1.2.3",
+    }
+    assert (
+        written["bytes"] > 50 and 0 < written["seconds"] < 30 and re.fullmatch(r"[\dT:-]{19}[+-]\d{4}", written["time"])
+    )
+    assert (evil["status"], evil["account"]) == (401, None)
+    log = [json.loads(line) for line in server.log.splitlines()]
+    (error,) = [record for record in log if record["level"] == "ERROR"]
+    assert error["requestId"] == damaged["requestId"] == problem["requestId"]
+    assert URL in error["message"] and error["logger"] == "deploymetrics"
+    for text in (server.out, server.log):
+        assert text.isascii() and not [char for char in text if not char.isprintable() and char != "\n"]
+
+
+def test_the_level_of_the_log(serve):
+    server = serve(DEPLOYMETRICS_LOG_LEVEL="debug")
+    assert "[DEBUG] Current configuration" in server.log
+    quiet = serve(DEPLOYMETRICS_LOG_LEVEL="info")
+    assert "[INFO] Listening at" in quiet.log and "[DEBUG]" not in quiet.log

@@ -25,7 +25,7 @@ def assert_problem(answer, status, code=None, form="json", **members):
     assert problem["detail"].endswith((".", ")")) and problem["code"].islower()
     assert not any(secret in answer.data for secret in _SECRETS)
     assert code is None or problem["code"] == code
-    assert ("requestId" in problem) == (status >= 500)
+    assert problem["requestId"] == answer.headers["X-Request-ID"]
     assert {name: problem.get(name) for name in members} == members
     if status == 401:
         offered = answer.headers["WWW-Authenticate"]

@@ -1,0 +1,45 @@
+"""Lines of a log, as text or as JSON: what came from outside stays within its line, and cannot steer a terminal."""
+
+import json
+import logging
+from typing import Any
+
+import msgspec
+from pythonjsonlogger.json import JsonFormatter
+
+from .printable import escaped
+
+TEXT, JSON = "text", "json"
+_DATE_FORM = "[%Y-%m-%d %H:%M:%S %z]"
+_NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
+
+
+class EscapingFormatter(logging.Formatter):
+    """Keeps a message on one line; the lines of a traceback are indented, so that none looks like another message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = escaped(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(f"  {escaped(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def formatter(form: str) -> logging.Formatter:
+    """Return what writes the lines of a log in a form, TEXT or JSON."""
+    if form == JSON:
+        names = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"
+        return JsonFormatter(names, datefmt="%Y-%m-%dT%H:%M:%S%z", rename_fields=_NAMES, json_serializer=_dumped)
+    return EscapingFormatter("%(asctime)s [%(process)d] [%(levelname)s] %(message)s", _DATE_FORM)
+
+
+def _dumped(record: dict[str, Any], *args: Any, **options: Any) -> str:
+    return json_line(record)
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """Return a record as one line of JSON, with everything escaped that could steer a terminal."""
+    text = msgspec.json.encode(record, enc_hook=str).decode()
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return json.dumps(json.loads(text)).replace("\x7f", r"\u007f")

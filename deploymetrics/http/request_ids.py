@@ -1,0 +1,39 @@
+"""The id of a request: in the header X-Request-ID of its answer, in its error, and in every line of a log about it."""
+
+import re
+import secrets
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+#: Where the environ has the id, and the route, for the access log.
+REQUEST_ID, ROUTE = "deploymetrics.request_id", "deploymetrics.route"
+HEADER = "X-Request-ID"
+_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
+
+
+class RequestIds:
+    """Gives each request of a process its id; that of a proxy in front where ``are_taken`` says that there is one."""
+
+    def __init__(self, are_taken: bool) -> None:
+        self.are_taken = are_taken
+        self._process = secrets.token_hex(4)
+        self._numbers = count(1)
+
+    def begin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Callable[..., Any]:
+        """Note the id of a request, and return the ``start_response`` that adds it to the answer."""
+        found = environ.get("HTTP_X_REQUEST_ID") if self.are_taken else None
+        if found is None or not _FORM.fullmatch(found):
+            found = f"{self._process}{next(self._numbers):08x}"
+        environ[REQUEST_ID] = found
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, (HEADER, found)], exc_info)
+
+        return start
+
+
+def request_id_of(environ: dict[str, Any]) -> str:
+    """Return the id of a request that has begun."""
+    found: str = environ.get(REQUEST_ID, "-")
+    return found
