@@ -1,12 +1,14 @@
-"""What describes the API to programs, for everyone: the OpenAPI document and the schemas of its XML."""
+"""What describes the API to everyone: the OpenAPI document and the schemas of its XML, and for people a page."""
 
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, current_app, jsonify, make_response, render_template
 from werkzeug.wrappers import Response
 
 from ..http.access import public
+from ..http.page_headers import PAGE_HEADERS
 from ..http.requests import current_request
 from ..version import VERSION
 from . import openapi
+from .operations import Json
 
 bp = Blueprint("descriptions", __name__)
 
@@ -15,7 +17,18 @@ bp = Blueprint("descriptions", __name__)
 @public
 def openapi_document() -> Response:
     """Return the OpenAPI document of the API."""
-    return jsonify(openapi.document(current_app, VERSION, current_request().root_path))
+    return jsonify(_document())
+
+
+@bp.get(openapi.PAGE)
+@public
+def reference() -> Response:
+    """Return a page that shows the OpenAPI document to people."""
+    return make_response(render_template("api/reference.html", document=_document()), PAGE_HEADERS)
+
+
+def _document() -> Json:
+    return openapi.document(current_app, VERSION, current_request().root_path)
 
 
 @bp.get("/xmlschema/<name>.xsd")

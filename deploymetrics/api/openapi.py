@@ -13,6 +13,8 @@ from ..http.request_ids import HEADER
 from ..schemas import MAX_BYTES
 from .operations import ANY_VALUE, EVERY_SECONDS, Json, Operation
 
+#: The address of the page that shows the document to people, which is not itself a part of it.
+PAGE = "/api/docs"
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _EVERYWHERE = (400, 401, 403, 405, 412, 429, 500, 503)
 _STRING = {"type": "string"}
@@ -85,6 +87,8 @@ def document(app: Flask, version: str, root: str) -> Json:
     """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
     paths: dict[str, Json] = {}
     for path, method, rule in _routes(app.url_map):
+        if path == PAGE:
+            continue
         paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, app.view_functions[rule.endpoint])
     return {
         "openapi": "3.1.0",

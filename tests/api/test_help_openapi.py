@@ -88,7 +88,7 @@ def test_the_document_is_complete(app, document):
         if rule.rule.startswith("/api")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    assert described == routes
+    assert described == routes - {("/api/docs", "GET")}  # which shows it
 
 
 def test_each_operation_says_enough(document):
@@ -224,3 +224,12 @@ def test_a_generated_client_works_unpatched(app, master, generated):
     interval = generated("models").SaveExpectationPutBody(every_seconds=60)
     expected = generated("api.expectations.save_expectation_put").sync("custom", client=client, body=interval)
     assert (expected.every_seconds, expected.state) == (60, "fresh")
+
+
+def test_the_page_shows_every_operation_to_everyone(app, nobody):
+    answer = nobody.get("/api/docs")
+    assert answer.status_code == 200 and "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    for path, operations in nobody.get("/openapi.json").json["paths"].items():
+        section = answer.text.partition(f'<h2 id="{path}">')[2].partition("</section>")[0]
+        assert set(re.findall("<h3>(.*)</h3>", section)) == {method.upper() for method in operations}
+    assert "<script>" not in answer.text and "style=" not in answer.text

@@ -37,6 +37,7 @@ ACCESS = {
     ("POST", "/login"): (401, 401, 401, 401),
     ("POST", "/logout"): (302, 302, 302, 302),
     ("GET", "/openapi.json"): EVERYONE,
+    ("GET", "/api/docs"): EVERYONE,
     ("GET", "/xmlschema/<name>.xsd"): EVERYONE,
     ("GET", "/static/<path:filename>"): EVERYONE,
     # Pages send whoever has no account to the login.
@@ -94,6 +95,7 @@ OPTIONS = {
     "/api/tokens/user/<user>": MASTER_ONLY,
     "/api/help": EVERY_ACCOUNT,
     "/api/help/<resource>": EVERY_ACCOUNT,
+    "/api/docs": EVERYONE,
 }
 
 
