@@ -4,6 +4,8 @@ import unicodedata
 
 from marshmallow import ValidationError
 
+from ..schemas import bare_letters, without_outer_punctuation
+
 #: Who writes into the history without being an account.
 RESERVED = ("collector", "server", "command line", "first start", "upgrade", "-")
 # Alphabets that share the shapes of letters; a name keeps to one of them.
@@ -15,9 +17,12 @@ _BLANK = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(
 
 
 def as_read(name: str) -> str:
-    """Return the one text for all names that a person reads as the same: in another case, width or alphabet."""
+    """Return the one text for all names that a person reads as the same.
+
+    They may differ in case, width, alphabet, and in punctuation at their ends; ``jörg`` and ``jorg`` are two.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join(folded.translate(_LOOKALIKES).split())
+    return without_outer_punctuation(" ".join(folded.translate(_LOOKALIKES).split()))
 
 
 def nothing_invisible(name: str) -> None:
@@ -35,5 +40,5 @@ def one_alphabet(name: str) -> None:
 
 def not_reserved(name: str) -> None:
     """Raise ValidationError if the name reads as one of RESERVED."""
-    if as_read(name) in RESERVED:
+    if name in RESERVED or bare_letters(as_read(name)) in RESERVED:
         raise ValidationError("It is the name of something that writes here without being an account.")

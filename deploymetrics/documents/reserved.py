@@ -4,6 +4,8 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
+from ..schemas import bare_letters, without_outer_punctuation
+
 RESERVED_TAG = "platform"
 
 # Letters and digits of other alphabets that look like those of the word (after Unicode's compatibility forms and case
@@ -14,47 +16,37 @@ _LOOKALIKES = str.maketrans(
         "ρ": "p",
         "ϱ": "p",
         "ⲣ": "p",
-        "ᴘ": "p",
         "ᴩ": "p",
         "ꓑ": "p",
         "ꮲ": "p",
         "Ꮲ": "p",
         "ᑭ": "p",
-        "ʟ": "l",
         "ꓡ": "l",
         "ꮮ": "l",
         "Ꮮ": "l",
         "ꞁ": "l",
-        "ł": "l",
         "ᒪ": "l",
-        "ᴀ": "a",
         "ꓮ": "a",
         "ꭺ": "a",
         "Ꭺ": "a",
         "ɐ": "a",
         "ᗅ": "a",
-        "ᴛ": "t",
         "ꓔ": "t",
         "ꭲ": "t",
         "Ꭲ": "t",
-        "ŧ": "t",
         "†": "t",
-        "ꜰ": "f",
         "ꓝ": "f",
         "ꞙ": "f",
         "ᖴ": "f",
         "ꓳ": "o",
         "ꮻ": "o",
         "Ꮻ": "o",
-        "ø": "o",
         "ⵔ": "o",
-        "ʀ": "r",
         "ꓣ": "r",
         "ꮢ": "r",
         "Ꮢ": "r",
         "Ꭱ": "r",
         "ᖇ": "r",
-        "ᴍ": "m",
         "ꓟ": "m",
         "ꮇ": "m",
         "Ꮇ": "m",
@@ -76,7 +68,6 @@ _LOOKALIKES = str.maketrans(
         "т": "t",
         "τ": "t",
         "ⲧ": "t",
-        "ƒ": "f",
         "ẝ": "f",
         "ϝ": "f",
         "0": "o",
@@ -87,7 +78,6 @@ _LOOKALIKES = str.maketrans(
         "ס": "o",
         "ه": "o",
         "ⲟ": "o",
-        "ᴏ": "o",
         "г": "r",
         "ᴦ": "r",
         "ⲅ": "r",
@@ -123,7 +113,7 @@ def is_reserved(tag: str) -> bool:
 
 def _skeleton(text: str) -> str:
     text = text.translate(_BEFORE).translate(_BLANK)
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    # Marks, format characters and spaces do not change what is read.
+    folded = bare_letters(unicodedata.normalize("NFKD", text).casefold())
+    # Marks, format characters and spaces do not change what is read, nor does a full stop at the end.
     visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC")
-    return visible.translate(_LOOKALIKES).replace("rn", "m")
+    return without_outer_punctuation(visible.translate(_LOOKALIKES)).replace("rn", "m")

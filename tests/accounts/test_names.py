@@ -18,6 +18,10 @@ REFUSED = [
     "first start",
     "upgrade",
     "-",
+    "cóllector",
+    "ɕollector",
+    "server.",
+    "(server)",
     "ad\u200bmin",
     "ad\u00admin",
     "ad\u2060min",
@@ -74,6 +78,8 @@ ALIKE = [
     ("сор", "COP"),
     ("who stays", "who  stays"),
     ("straße", "STRASSE"),
+    ("alice", "alice."),
+    ("alice", "_alice_"),
 ]
 
 

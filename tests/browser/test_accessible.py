@@ -35,6 +35,7 @@ PAGES = {
     "new password": "/accounts/secret?account=bob",
     "remove": "/accounts/remove?account=bob",
     "account": "/account",
+    "another account": "/accounts/about?account=app",
     "error": "/nothing",
 }
 # The last two are more than is promised: things to press are 24 pixels large.
@@ -74,6 +75,10 @@ def documents(services, clock):
     services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
     services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: json.encode(SourceState(**STATE)))
     services.expectations.set("table", 60, "alice")
+    services.accounts.add("app", Role.WEBUI_APP, PASSWORD)
+    for name in ("alice", "app"):
+        services.tokens.add(name, "a token", "alice", duration=1, tags=("web-*", "db"))
+        services.tokens.add(name, "for ever", "alice", duration=0)
     clock.forward(days=2)
 
 

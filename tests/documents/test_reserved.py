@@ -22,6 +22,12 @@ SPELLINGS = {
     "long s": "platſorm",
     "stroked letters": "płaŧførm",
     "turned a": "plɐtform",
+    "hooked letters": "ƥlaƭƒorm",
+    "a letter with a tilde in it": "ᵱlatform",
+    "a full stop": "platform.",
+    "brackets": "[platform]",
+    "quotation marks": "“platform”",
+    "a dash": "platform–",
     "dagger": "pla†form",
     "Hangul filler": "plat\u3164form",
     "Hangul initial filler": "plat\u115fform",
@@ -41,7 +47,7 @@ def test_what_reads_as_platform_is_reserved(master, spelling):
     assert_problem(master.post(f"/api/deploymentmetrics/{spelling}", data="1"), 403, "reserved-tag")
 
 
-@pytest.mark.parametrize("tag", ["mroftalp", "plat\u202eform2", "\u3164", "(p)(l)", "ᏢᏞᎪᎢ"])
+@pytest.mark.parametrize("tag", ["mroftalp", "plat\u202eform2", "\u3164", "(p)(l)", "ᏢᏞᎪᎢ", "platform.2", "-"])
 def test_what_does_not_is_free(master, tag):
     assert not is_reserved(tag)
     assert master.post(f"/api/deploymentmetrics/{tag}", data="1").status_code == 200

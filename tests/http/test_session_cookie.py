@@ -50,3 +50,21 @@ def test_two_instances_on_one_host(tmp_path):
         401,
         200,
     ]
+
+
+OLD, NEW = "the old key of 16", "the new key of 16"
+
+
+@pytest.mark.parametrize(("settings", "status"), [({"SECRET_KEY_FALLBACKS": [OLD]}, 200), ({}, 401)])
+def test_a_new_key_logs_nobody_out_while_the_old_one_is_named(tmp_path, clock, settings, status):
+    client = create_app(tmp_path / "instance", {"SECRET_KEY": OLD}, clock).test_client()
+    client.application.extensions["deploymetrics"].accounts.add("jo", Role.MASTER_OPERATOR, PASSWORD)
+    client.post("/login", data=LOGIN)
+    cookie = client.get_cookie("deploymetrics").value
+    later = create_app(tmp_path / "instance", {"SECRET_KEY": NEW, **settings}, clock).test_client()
+    later.set_cookie("deploymetrics", cookie)
+    assert later.get(LIST).status_code == status
+    # A use signs the cookie with the new key, so that the old one can go.
+    last = create_app(tmp_path / "instance", {"SECRET_KEY": NEW}, clock).test_client()
+    last.set_cookie("deploymetrics", later.get_cookie("deploymetrics").value)
+    assert last.get(LIST).status_code == status
