@@ -1,7 +1,7 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import descriptions, tokens, views
+from . import descriptions, series, tokens, views
 
 BLUEPRINTS = (views.bp, descriptions.bp)
 
-__all__ = ["BLUEPRINTS", "tokens"]
+__all__ = ["BLUEPRINTS", "series", "tokens"]

@@ -28,6 +28,7 @@ _PATH_PARAMETERS = {
     "user": (_STRING, "The name or the number of an account."),
 }
 _OUTPUT = ("output", {**_STRING, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
+_OUTPUT_CSV = ("output", {**_STRING, "enum": ["json", "csv"]}, "The format; it goes before the Accept header.")
 _ETAGS = {**_STRING, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
 _DATE = {**_STRING, "examples": ["Fri, 12 Jan 2018 12:00:00 GMT"]}
 _PRECONDITIONS = {
@@ -108,7 +109,7 @@ def document(app: Flask, version: str, root: str) -> Json:
 def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
     said: Operation = view.operation
     statuses = sorted({204 if said.schema is None else 200, *said.statuses, *_EVERYWHERE})
-    query = (*said.query, _OUTPUT)
+    query = (*said.query, _OUTPUT_CSV if said.csv else _OUTPUT)
     conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
     operation: Json = {
         "operationId": f"{view.__name__}_{method.lower()}",
@@ -162,6 +163,8 @@ def _response(status: int, said: Operation) -> Json:
     elif status == 200 and said.schema is not None:
         is_text = said.schema == _STRING
         response["content"] = {"text/plain": {"schema": _STRING}} if is_text else _content(said.schema, said.xml)
+        if said.csv:
+            response["content"]["text/csv"] = {"schema": _STRING}
     return response
 
 
@@ -171,6 +174,37 @@ _SECURITY = {
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
 }
 _SCHEMAS: Json = {
+    "Series": {
+        "type": "object",
+        "description": "Numbers over time; complete is false where some versions or numbers were left out.",
+        "required": ["tag", "complete", "series"],
+        "properties": {
+            "tag": _STRING,
+            "complete": {"type": "boolean"},
+            "series": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "points"],
+                    "properties": {
+                        "name": _STRING,
+                        "points": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["time", "version", "value"],
+                                "properties": {
+                                    "time": {**_STRING, "format": "date-time"},
+                                    "version": _NUMBER,
+                                    "value": {"type": "number"},
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
     "Expectation": {
         "type": "object",
         "description": "How often a tag is expected to be posted; state and due are null while there is no document.",

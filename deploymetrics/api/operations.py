@@ -17,6 +17,8 @@ TOKENS: Json = {"type": "object", "description": "The tokens, as tokens or Token
 EVERY_SECONDS: Json = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS}
 INTERVAL: Json = {"type": "object", "required": ["everySeconds"], "properties": {"everySeconds": EVERY_SECONDS}}
 TEXT: Json = {"type": "string"}
+MOMENT: Json = {**TEXT, "examples": ["2018-01-12T12:00:00Z", "1515758400"]}
+SERIES: Json = {"$ref": "#/components/schemas/Series"}
 
 
 def list_of(schema: Json) -> Json:
@@ -28,7 +30,7 @@ class Operation(NamedTuple):
     """What a view answers when all is well, and what else it may answer.
 
     ``schema`` is that of the answer, None for none; ``xml`` says that the answer, and the ``body``, come in XML too.
-    ``statuses`` are those that not every operation has.
+    ``csv`` says the same of CSV. ``statuses`` are those that not every operation has.
     """
 
     schema: Json | None
@@ -37,6 +39,7 @@ class Operation(NamedTuple):
     body: Json | None
     query: tuple[tuple[str, Json, str], ...]
     headers: tuple[str, ...]
+    csv: bool = False
 
 
 def answers(
@@ -46,11 +49,12 @@ def answers(
     body: Json | None = None,
     query: tuple[tuple[str, Json, str], ...] = (),
     headers: tuple[str, ...] = (),
+    csv: bool = False,
 ) -> Callable[[View], View]:
     """Mark a view with its Operation: ``query`` are arguments as (name, schema, description)."""
 
     def mark(view: View) -> View:
-        view.operation = Operation(schema, statuses, xml, body, query, headers)  # type: ignore[attr-defined]
+        view.operation = Operation(schema, statuses, xml, body, query, headers, csv)  # type: ignore[attr-defined]
         return view
 
     return mark

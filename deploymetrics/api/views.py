@@ -10,6 +10,7 @@ from .. import errors
 from ..accounts.service import Role
 from ..documents.expectations import ExpectationBody, status
 from ..documents.service import page_of
+from ..documents.values.timeline import as_of
 from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.requests import current_request
@@ -27,7 +28,7 @@ from ..http.responses import (
 from ..schemas import load
 from ..services import services
 from . import openapi
-from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, TEXT, VERSION, answers, list_of
+from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, answers, list_of
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -36,6 +37,8 @@ _LIST_PAGE = ("limit", _NUMBER, "At most so many."), ("after", TEXT, "The tag af
 _HISTORY_PAGE = (
     ("limit", {**_NUMBER, "maximum": 1000, "default": 100}, "At most so many."),
     ("before", _NUMBER, "The version below which the page begins."),
+    ("since", MOMENT, "From when on: RFC 3339, or seconds or milliseconds since 1970."),
+    ("until", MOMENT, "Up to when."),
 )
 _REVISION = ("ETag", "Last-Modified", "Link")
 
@@ -44,7 +47,7 @@ _REVISION = ("ETag", "Last-Modified", "Link")
 def check_output() -> None:
     """Refuse another ``output`` than json and xml, also where an answer has no format."""
     request = current_request()
-    if request.environ.get("QUERY_STRING"):
+    if request.environ.get("QUERY_STRING") and request.endpoint != "api.show_series":  # which has CSV as well
         request.output  # noqa: B018
 
 
@@ -104,7 +107,13 @@ def delete_document(tag: str) -> Response:
 @answers(list_of(VERSION), 304, 404, 406, xml=True, query=_HISTORY_PAGE, headers=_REVISION)
 def show_history(tag: str) -> Response:
     """List the versions of the document with this tag, newest first, a page at a time."""
-    return history_response(services().service.history(tag, **load(HistoryArguments(), current_request().args)))
+    asked, service = load(HistoryArguments(), current_request().args), services().service
+    before = asked["before"]
+    if asked["until"]:
+        last = as_of(service, tag, asked["until"])
+        end = last.version + 1 if last else 1
+        before = min(before or end, end)
+    return history_response(service.history(tag, before, asked["limit"], since=asked["since"]))
 
 
 @bp.get("/deploymentmetrics/<tag>/history/<version>")

@@ -149,12 +149,17 @@ class Service:
 
         self.store.write(DOCUMENTS, tag, author, change)
 
-    def history(self, tag: str, before: int | None = None, limit: int = 100) -> Page:
-        """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one."""
+    def history(self, tag: str, before: int | None = None, limit: int = 100, *, since: str = "") -> Page:
+        """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one.
+
+        ``since`` ends it before the first version that is older, as the storage writes times.
+        """
         versions = self.store.history(DOCUMENTS, check_tag(tag), before)
         items: list[Item] = []
         size = 0
         for item in versions:
+            if item.changed_at < since:
+                return Page(items, None)
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)
             items.append(item)

@@ -1,11 +1,22 @@
 """The query arguments of the API."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
+from ..clock import as_precise, from_precise
 from ..errors import BadRequest
 from ..schemas import WholeNumber
+
+_EPOCH = re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,9})?", re.ASCII)
+#: A larger number of the kind is of milliseconds, which is what Grafana has.
+_MAX_SECONDS = 10**11
+_STEP = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d|w|)", re.ASCII)
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+#: A plus sign that was sent as it is became a space.
+_LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 
 
 class _Arguments(Schema):
@@ -22,6 +33,32 @@ class _Lower(fields.String):
         return str(super()._deserialize(value, attr, data, **kwargs)).lower()
 
 
+class Moment(fields.String):
+    """A time as RFC 3339 writes it, or seconds or milliseconds since 1970; as the storage writes times."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **kwargs))
+        try:
+            if _EPOCH.fullmatch(text):
+                seconds = float(text)
+                moment = datetime.fromtimestamp(seconds / 1000 if seconds > _MAX_SECONDS else seconds, UTC)
+            else:
+                moment = from_precise(_LOST_PLUS.sub("+", text) if "T" in text else text)
+        except (ValueError, OverflowError):
+            raise ValidationError("It is no time such as 2018-01-12T12:00:00Z, nor seconds since 1970.") from None
+        return as_precise(moment)
+
+
+class Step(fields.String):
+    """A number of seconds, or of another unit: ``300``, ``5m``, ``1h``, ``1d``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        match = _STEP.fullmatch(str(super()._deserialize(value, attr, data, **kwargs)))
+        if match is None:
+            raise ValidationError("It is no number of seconds, nor one such as 5m, 1h or 1d.")
+        return int(match[1]) * _UNITS[match[2]]
+
+
 class OutputArguments(_Arguments):
     """What every route of the API takes."""
 
@@ -35,8 +72,26 @@ class ListArguments(_Arguments):
     limit = WholeNumber(validate=validate.Range(min=1))
 
 
-class HistoryArguments(_Arguments):
-    """Below which version a page of the history begins, and how long it is."""
+class _Known(Schema):
+    """Query arguments of an address where one that is not known is refused: it would change what is meant."""
+
+    class Meta:
+        unknown = RAISE
+
+    output = fields.String(load_only=True)
+    since = Moment(load_default="")
+    until = Moment(load_default="")
+
+
+class SeriesArguments(_Known):
+    """Which numbers, from when until when, and of how many seconds the last value only."""
+
+    name = fields.String()
+    step = Step(load_default=0)
+
+
+class HistoryArguments(_Known):
+    """From when until when, below which version a page of the history begins, and how long it is."""
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))
     limit = WholeNumber(load_default=100, validate=validate.Range(1, 1000))

@@ -27,6 +27,15 @@ def choose_format(accept: str | None, output: str | None) -> str:
     return _accepted(accept) if len(accept) <= _SHORT else _accepted.__wrapped__(accept)
 
 
+def prefers_csv(accept: str | None, output: str | None) -> bool:
+    """Return True where CSV is asked for, for what has it: by ``output``, or by an Accept header that prefers it."""
+    if output is not None or not accept:
+        return (output or "").lower() == "csv"
+    weights = _weights(accept)
+    csv = weights.get("text/csv", 0.0)
+    return csv > 0 and csv >= _weight(weights, "application/json")
+
+
 @lru_cache(_REMEMBERED)
 def _accepted(accept: str) -> str:
     weights = _weights(accept)

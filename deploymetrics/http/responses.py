@@ -38,7 +38,7 @@ _LONG_AGO = "1970-01-01T00:00:00.000000Z"
 _DATE = Clock()
 #: What no ETag can name.
 _NO_REVISION = '"'
-_PAGING = ("output", "limit")
+_PAGING = ("output", "limit", "since", "until")
 _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
 _PIECE_BYTES = 2**16
 
@@ -184,6 +184,14 @@ def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
     """Return a text, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
     return _whole(text.encode(), "text/plain", {**NO_SNIFFING, **(headers or {})})
+
+
+def csv_response(text: str) -> Response:
+    """Return a table, which has no ETag; raises PreconditionFailed for a request that names one."""
+    current_request().format = JSON  # ``output`` names another one, which no ETag has
+    answer = text_response(text, {"Vary": "Accept", "Cache-Control": _PRIVATE})
+    answer.headers["Content-Type"] = "text/csv; charset=utf-8"
+    return answer
 
 
 def empty_response() -> Response:

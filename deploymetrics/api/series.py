@@ -1,0 +1,102 @@
+"""The numbers of a document over time, for analysts and Grafana: as JSON, or as CSV with a column for each."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import Any
+
+import msgspec
+
+from ..accounts.service import Role
+from ..clock import from_precise
+from ..documents.values.series import Measure, Point, Series, look_at, measures, over_time
+from ..documents.values.timeline import timeline
+from ..http.access import require_role
+from ..http.arguments import SeriesArguments
+from ..http.negotiation import prefers_csv
+from ..http.requests import current_request
+from ..http.responses import Response, csv_response, json_response
+from ..schemas import load
+from ..services import services
+from .operations import MOMENT, SERIES, TEXT, answers
+from .views import bp
+
+#: How many numbers are answered where none is named.
+MAX_SERIES = 100
+_QUERY = (
+    (
+        "name",
+        TEXT,
+        "The name of a number, as the plots and /metrics have it; may be given again. Without it, all of them.",
+    ),
+    ("since", MOMENT, "From when on: RFC 3339, or seconds or milliseconds since 1970."),
+    ("until", MOMENT, "Up to when."),
+    ("step", TEXT, "Of each so many seconds, or 5m, 1h, 1d, the last value only."),
+)
+
+
+@bp.get("/deploymentmetrics/<tag>/series")
+@require_role(Role.MASTER_OPERATOR)
+@answers(SERIES, 304, 404, 406, query=_QUERY, csv=True, headers=("ETag",))
+def show_series(tag: str) -> Response:
+    """Show numbers of the document with this tag over time, oldest first. An extension, as JSON or CSV."""
+    request = current_request()
+    as_csv = prefers_csv(request.environ.get("HTTP_ACCEPT"), request.args.get("output"))
+    asked = load(SeriesArguments(), request.args.to_dict())
+    line = timeline(services().service, tag, asked["since"], asked["until"])
+    items = [item for item in line.items if item.changed_at >= asked["since"]]
+    found = measures(look_at(items))
+    names = list(dict.fromkeys(request.args.getlist("name")))
+    wanted = [found.by_name[name] for name in names if name in found.by_name] if names else _all(found.by_name.values())
+    every = over_time(items, wanted, repeated=found.repeated)
+    if step := asked["step"]:
+        every = [one._replace(points=_last_of_each(one.points, step)) for one in every]
+    if as_csv:
+        return csv_response(_table(every))
+    by_name = {one.name: one.points for one in every}
+    return json_response(
+        {
+            "tag": tag,
+            "complete": not line.picked and (bool(names) or len(wanted) < MAX_SERIES),
+            "series": [_shown(name, by_name.get(name, [])) for name in names or by_name],
+        }
+    )
+
+
+def _all(found: Iterable[Measure]) -> list[Measure]:
+    return [one for one in found if not one.function][:MAX_SERIES]
+
+
+def _last_of_each(points: Sequence[Point], step: int) -> list[Point]:
+    last: dict[int, Point] = {}
+    for point in points:
+        last[int(from_precise(point.changed_at).timestamp() // step)] = point
+    return list(last.values())
+
+
+def _shown(name: str, points: Sequence[Point]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "points": [
+            {"time": point.changed_at, "version": point.version, "value": msgspec.Raw(point.text.encode())}
+            for point in points
+        ],
+    }
+
+
+def _table(every: Sequence[Series]) -> str:
+    rows: dict[tuple[int, str], dict[int, str]] = {}
+    for column, one in enumerate(every):
+        for point in one.points:
+            rows.setdefault((point.version, point.changed_at), {})[column] = point.text
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["time", "version", *(_cell(one.name) for one in every)])
+    for (version, time), texts in sorted(rows.items()):
+        writer.writerow([time, version, *(texts.get(column, "") for column in range(len(every)))])
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text
