@@ -1,11 +1,17 @@
-"""What ``deploymetrics storage`` does, for either storage: make it, bring it over, say how it is."""
+"""What ``deploymetrics storage`` does, for either storage: make it, bring it over, say how it is, copy it."""
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
+from .accounts.service import ACCOUNTS
 from .clock import Clock
-from .config.storage_url import FILES
-from .storage import Retention, open_storage
+from .collector.task import COLLECTOR
+from .config.storage_url import FILES, check_storage, without_password
+from .documents.expectations import EXPECTATIONS
+from .documents.service import DOCUMENTS
+from .errors import AlreadyThere, DamagedItem, SettingError, StorageError
+from .storage import Collection, Item, Retention, Storage, open_storage
 from .upgrade import upgrade as upgrade_folder
 
 
@@ -42,3 +48,63 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
     store = open_storage(settings["STORAGE"], folder, Clock(), Retention(), make=False)
     store.check()
     yield "can be read", "yes"
+
+
+#: What a copy has. Sessions and failed logins are left out: people log in again.
+COPIED = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, COLLECTOR)
+
+
+def storage_at(url: str, folder: str, *, make: bool) -> Storage:
+    """Return the storage of a URL, in which ``files:`` may have a folder; raises SettingError where there is none.
+
+    A password in it is refused: other accounts see the arguments of a command.
+    """
+    if without_password(url) != url:
+        raise SettingError("A password does not belong into a command; PGPASSWORD or ~/.pgpass may have it.")
+    if url.startswith(FILES):
+        folder, url = url.removeprefix(FILES) or folder, FILES
+    check_storage(url)
+    try:
+        store = open_storage(url, folder, Clock(), Retention(), make=make or url != FILES)
+        store.check()
+    except StorageError as error:
+        raise SettingError(f"{url if url != FILES else folder} cannot be used: {error.log or error.detail}") from error
+    return store
+
+
+def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, int, str]]:
+    """Copy every version of every item; yield (collection, key, versions, sentence if it was not done) for each.
+
+    What the target has already stays, and is named where it is something else.
+    """
+    for collection in COPIED:
+        for key in source.keys(collection):
+            problem, count = "", 0
+
+            def versions(collection: Collection = collection, key: str = key) -> Iterator[Item]:
+                nonlocal count
+                for item in source.history(collection, key, oldest_first=True):
+                    count += 1
+                    yield item
+
+            try:
+                target.restore(collection, key, versions())
+            except (AlreadyThere, DamagedItem) as error:
+                problem = error.detail
+            yield collection, key, count, problem
+
+
+def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, str]]:
+    """Yield (collection, key) for each item that is not the same in both, with all of its versions."""
+    for collection in COPIED:
+        for key in sorted({*source.keys(collection), *target.keys(collection)}):
+            pairs = zip_longest(*(store.history(collection, key) for store in (source, target)))
+            try:
+                if any(one is None or two is None or not _is_same(one, two) for one, two in pairs):
+                    yield collection, key
+            except DamagedItem:
+                yield collection, key
+
+
+def _is_same(one: Item, two: Item) -> bool:
+    return one._replace(record=None) == two._replace(record=None)

@@ -4,6 +4,7 @@ import click
 
 from ..config import Settings, read_settings
 from ..config.instance import become_owner, check_exists, check_folder, find_instance
+from ..formats.printable import escaped
 
 
 @click.group()
@@ -41,6 +42,38 @@ def status() -> None:
     folder, settings = _existing()
     for name, text in maintenance.status(folder, settings):
         click.echo(f"{name}: {text}")
+
+
+@storage.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy(source: str, target: str) -> None:
+    """Copy documents with their histories, accounts, expectations and what the collector knows, and compare both.
+
+    FROM and TO are files: for the instance folder, files:FOLDER for another one, or the URL of a database that
+    "storage init" has made the tables of, without a password. The servers of FROM have READ_ONLY set, and TO has no
+    servers yet. What TO has already stays as it is. Exits with 1 where both are not the same afterwards.
+    """
+    from .. import maintenance
+
+    folder = find_instance()
+    become_owner(folder)
+    before = maintenance.storage_at(source, str(folder), make=False)
+    after = maintenance.storage_at(target, str(folder), make=True)
+    items = versions = 0
+    for collection, key, count, problem in maintenance.copy(before, after):
+        items += 1
+        versions += count
+        if problem:
+            click.echo(f"{collection.name}\t{escaped(key)}\t{escaped(problem)}", err=True)
+    click.echo(f"{items} items with {versions} versions read.")
+    different = list(maintenance.differences(before, after))
+    for collection, key in different:
+        click.echo(f"{collection.name}\t{escaped(key)}\tis not the same in both", err=True)
+    if different:
+        click.echo(f"{len(different)} items differ. Is FROM still written? Set READ_ONLY there.", err=True)
+        raise SystemExit(1)
+    click.echo("Both are the same.")
 
 
 def _existing() -> tuple[str, Settings]:

@@ -1,8 +1,12 @@
 """The whole service on a database: the application, its commands, and servers beside each other."""
 
+import os
+import signal
+
 import pytest
 import requests
-from serving import Served
+import sqlalchemy
+from serving import Served, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
@@ -77,6 +81,23 @@ def test_two_servers_are_one(servers, settings, tmp_path):
                 assert session.get(f"{url}{DOCS}").text == f"[{written.text}]"
             etags.add(session.get(f"{urls[number % 2]}{DOCS}").headers["ETag"])
         assert len(etags) == 20
+
+
+def test_two_servers_have_one_collector_and_keep_it_when_one_is_killed(servers, settings, postgresql):
+    settings |= {"COLLECT": "1", "COLLECT_INTERVAL_SECONDS": "1"}
+    servers(2)
+    name = sqlalchemy.make_url(settings["STORAGE"]).database
+    holder = "SELECT holder FROM leases WHERE expires > now()"
+    first = wait_for(lambda: postgresql.ask(f"SELECT ({holder})", name), "a collector")
+    written = "SELECT coalesce(max(version), 0) FROM items WHERE collection = 'collector' AND key = 'server'"
+    wait_for(lambda: postgresql.ask(written, name) > 1, "it to collect")
+    assert postgresql.ask("SELECT number FROM leases", name) == 1
+    os.kill(int(first.split()[0]), signal.SIGKILL)
+    postgresql.ask("UPDATE leases SET expires = now()", name)  # which takes some seconds else
+    before = postgresql.ask(written, name)
+    wait_for(lambda: postgresql.ask(written, name) > before, "another one to collect")
+    assert postgresql.ask(holder, name) != first
+    assert postgresql.ask("SELECT number FROM leases", name) == 2
 
 
 def test_a_server_does_not_start_on_a_database_without_tables(database, tmp_path):
