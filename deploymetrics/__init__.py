@@ -24,6 +24,7 @@ from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
 from .config.storage_url import FILES
 from .documents.expectations import Expectations
+from .documents.headlines import Headlines
 from .documents.quotas import Quotas
 from .documents.service import Service
 from .errors import SettingError
@@ -178,6 +179,6 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         longest=settings["GUESS_DELAY_SECONDS"],
     )
     credentials = Credentials(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    documents = Service(store)
+    documents, expectations, headlines = Service(store), Expectations(store), Headlines(store)
     quotas = Quotas(store, clock, documents)
-    return Services(clock, documents, accounts, sessions, tokens, credentials, Expectations(store), quotas)
+    return Services(clock, documents, accounts, sessions, tokens, credentials, expectations, headlines, quotas)

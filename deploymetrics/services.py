@@ -10,6 +10,7 @@ from .accounts.sessions import Sessions
 from .accounts.tokens import Tokens
 from .clock import Clock
 from .documents.expectations import Expectations
+from .documents.headlines import Headlines
 from .documents.quotas import Quotas
 from .documents.service import Service
 
@@ -26,6 +27,7 @@ class Services(NamedTuple):
     tokens: Tokens
     credentials: Credentials
     expectations: Expectations
+    headlines: Headlines
     quotas: Quotas
 
 

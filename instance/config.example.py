@@ -79,6 +79,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The longest delay after wrong credentials; delays start at one second and double up to it.
 # GUESS_DELAY_SECONDS = 900
 
+# Units of numbers on the pages, by name, such as queue=items; names ending in _bytes and the like have theirs.
+# UNITS = ()
+
 # How many of the newest versions of a document all stay.
 # HISTORY_VERSIONS = 1000
 

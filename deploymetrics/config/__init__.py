@@ -16,7 +16,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
-from .addresses import PublicURL, Words, check_bind, check_host, check_origin
+from .addresses import PublicURL, Words, check_bind, check_host, check_origin, check_unit
 from .secret_key import MIN_SECRET_KEY, generated_secret_key
 from .storage_url import FILES, check_storage, without_password
 
@@ -210,6 +210,12 @@ SETTINGS = (
         _whole(1, 86400),
         900,
         "The longest delay after wrong credentials; delays start at one second and double up to it.",
+    ),
+    Setting(
+        "UNITS",
+        Words(check_unit, lower=False),
+        (),
+        "Units of numbers on the pages, by name, such as queue=items; names ending in _bytes and the like have theirs.",
     ),
     Setting("HISTORY_VERSIONS", _whole(1, 1_000_000), 1000, "How many of the newest versions of a document all stay."),
     Setting(

@@ -59,6 +59,12 @@ def check_host(text: str) -> None:
         raise ValidationError(f"{text!r} is not a host such as metrics.example or [2001:db8::1], without a port.")
 
 
+def check_unit(text: str) -> None:
+    """Raise ValidationError unless the text is the name of a number and its unit, ``queue=items``."""
+    if not re.fullmatch(r"[^=\s]{1,80}=[^=\s]{1,12}", text):
+        raise ValidationError(f"{text!r} is not the name of a number and its unit, such as queue=items.")
+
+
 def check_origin(text: str) -> None:
     """Raise ValidationError unless the text is an origin as browsers write it: without the scheme's own port."""
     if not re.fullmatch(_ORIGIN, text) or re.fullmatch("http:.*:80|https:.*:443", text):

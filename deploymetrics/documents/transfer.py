@@ -58,9 +58,9 @@ def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
         yield b'{"kept":true,' + line[1:] if item.kept else line
 
 
-def export_expectations(store: Storage) -> list[bytes]:
-    """Return the lines of all expectations, in the order of their tags."""
-    expected = sorted(Expectations(store).all().items())
+def export_expectations(store: Storage, tags: set[str] | None = None) -> list[bytes]:
+    """Return the lines of all expectations, or of those of some tags, in the order of their tags."""
+    expected = sorted(one for one in Expectations(store).all().items() if tags is None or one[0] in tags)
     return [msgspec.json.encode({"expectation": ExpectationRecord(*one)}) + b"\n" for one in expected]
 
 

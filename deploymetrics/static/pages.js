@@ -13,6 +13,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+// Fills in the zone of this browser.
+for (const button of document.querySelectorAll("[data-zone]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    document.getElementById(button.dataset.zone).value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  });
+}
+
 // A button that is pressed twice sends its form once: a secret that is shown once would be in the answer that is dropped.
 for (const form of document.querySelectorAll("form[method=post]")) {
   let last = -Infinity;

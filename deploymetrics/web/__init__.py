@@ -30,4 +30,7 @@ from . import (  # noqa: E402
     overview,  # noqa: F401
     own_account,  # noqa: F401
     plots,  # noqa: F401
+    preferences,  # noqa: F401
+    remembered,  # noqa: F401
+    selected,  # noqa: F401
 )

@@ -21,6 +21,7 @@ from . import bp
 from .figures.chart import are_far_apart, chart
 from .filters import with_unit
 from .plots import PICKED
+from .preferences import preferences
 from .spans import RANGES, Span, read_span
 
 #: How many series one plot has, how many rows its table, and how many names its list.
@@ -93,7 +94,7 @@ def plot_page() -> ResponseReturnValue:
     svg = None
     if lines:
         title = f"{', '.join(_label(line, lines) for line in lines)}: {sum(len(one.points) for one in every):,} values"
-        svg = chart(title, every, start, end, _shown(lines), own_scales=own_scales)
+        svg = chart(title, every, start, end, _shown(lines), own_scales=own_scales, zone=preferences().zone_info())
     rows = figures(lines)
     return render_template(
         "web/plot.html",

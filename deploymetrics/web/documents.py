@@ -13,13 +13,14 @@ from ..documents.expectations import state
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
 from ..documents.values.leaves import shorten
+from ..documents.values.series import SPARK_BYTES, measures
 from ..errors import NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
 from ..http.responses import entry_of, resource_url
 from ..services import services
 from . import bp
-from .charts import plot_url
+from .charts import MAX_CHOICES, plot_url
 from .figures.presentation import Asked, lay_out, tables
 from .filters import page_number, tag_url
 from .plots import read_plots
@@ -93,6 +94,8 @@ def document(tag: str) -> ResponseReturnValue:
         plots=read_plots(tag),
         ranges=RANGES,
         plot_url=plot_url,
+        headline=services().headlines.of(tag),
+        numbers=list(measures([item]).by_name)[:MAX_CHOICES] if item.size <= SPARK_BYTES else [],
         raws=raw_forms(item),
         curl=curl_line(tag),
         reserved=reserved,

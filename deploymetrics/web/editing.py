@@ -93,12 +93,28 @@ def delete(tag: str) -> ResponseReturnValue:
 def expect(tag: str) -> ResponseReturnValue:
     """Say how often the tag is expected to be posted."""
     services().service.get(tag)
+    services().expectations.set(tag, read_seconds(), current_user.name)
+    flash("The expectation is saved.")
+    return redirect(tag_url("document", tag))
+
+
+@bp.post("/tags/<tag>/headline")
+@require_role(Role.MASTER_OPERATOR)
+def choose_headline(tag: str) -> ResponseReturnValue:
+    """Say which number of the tag the overview shows, and its unit."""
+    services().service.get(tag)
+    number, unit = request.form.get("number", ""), request.form.get("unit", "").strip()
+    services().headlines.set(tag, number[1:] if number else None, unit, current_user.name)
+    flash("The overview shows this number now." if number else "The overview chooses the number now.")
+    return redirect(tag_url("document", tag))
+
+
+def read_seconds() -> int | None:
+    """Return the seconds that the current request's form says, None for 0; raises BadRequest."""
     text = request.form.get("every", "")
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
-    services().expectations.set(tag, int(text) or None, current_user.name)
-    flash("The expectation is saved.")
-    return redirect(tag_url("document", tag))
+    return int(text) or None
 
 
 def store(tag: str, new: bool = False) -> ResponseReturnValue:

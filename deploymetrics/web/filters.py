@@ -6,13 +6,14 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import request, url_for
+from flask import current_app, request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import as_last_changed, from_precise
 from ..documents.values import numbers
 from ..services import services
 from . import bp
+from .preferences import preferences
 
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 # What nobody sees, or sees as a space: by category, and by name where the category is that of letters and marks.
@@ -74,9 +75,21 @@ def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
 
 @bp.app_template_filter()
 def exact(changed_at: str | datetime) -> str:
-    """Return ``12 Jan 2018 12:00:03`` (GMT) for a time as the storage writes it or an aware datetime."""
-    moment = _as_datetime(changed_at)
+    """Return ``12 Jan 2018 12:00:03``, in the reader's zone, for a time as the storage writes it or a datetime."""
+    moment = _as_datetime(changed_at).astimezone(preferences().zone_info())
     return f"{as_last_changed(moment)}:{moment.second:02d}"
+
+
+@bp.app_template_filter()
+def field(moment: datetime | None) -> str:
+    """Return a moment, in the reader's zone, as the value of a field for a date and time."""
+    return moment.astimezone(preferences().zone_info()).strftime("%Y-%m-%dT%H:%M") if moment else ""
+
+
+@bp.app_template_global()
+def zone_name() -> str:
+    """Return the name of the zone in which the page has its times."""
+    return preferences().zone
 
 
 @bp.app_template_filter()
@@ -148,8 +161,15 @@ def shell_word(text: str) -> str:
 
 
 @bp.app_template_filter()
-def with_unit(text: str, name: str) -> str:
-    """Return a number for people: not too long, and with the unit that the end of its name says, ``93 %``."""
+def with_unit(text: str, name: str, chosen: str = "") -> str:
+    """Return a number for people: not too long, and with its unit: ``93 %``.
+
+    That is the one that was chosen, that of the setting UNITS, or that of the end of its name.
+    """
+    last = name.rstrip(")").rpartition(".")[2]
+    if unit := chosen or dict(word.split("=") for word in current_app.config["UNITS"]).get(last):
+        return f"{numbers.rounded(text)} {unit}"
+    name = last
     count = numbers.as_float(text)
     if name.endswith("_bytes") and 0 <= count < 1e15:
         return size(int(count))

@@ -1,28 +1,27 @@
 """The overview: every tag at a glance; search, state, order and page are in the URL."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from flask import current_app, render_template, request
-from flask.blueprints import BlueprintSetupState
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from markupsafe import Markup
 
 from ..accounts.service import Role
 from ..clock import as_precise, from_precise
 from ..documents.expectations import QUIET_SECONDS, state
-from ..documents.service import Entry, Item, Service
-from ..documents.values.numbers import rounded
-from ..documents.values.series import spark
+from ..documents.headlines import Headline
+from ..documents.service import Entry, Item
 from ..http.access import require_role
-from ..services import NAME, services
+from ..services import services
 from . import bp
-from .figures.plots import sparkline
 from .filters import folded, page_number, span
+from .remembered import Spark, remembered
 
 PER_PAGE = 100
 #: A document of the list, or the deletion of one.
@@ -38,45 +37,9 @@ ORDERS: dict[str, Callable[[Listed], Any]] = {
 LARGEST_FIRST = {"changed", "version", "size"}
 STATES = ("fresh", "quiet", "stale")
 DELETED = "deleted"
-_SPARKLINES = "deploymetrics_sparklines"
-MAX_REMEMBERED = 20_000
-
-
-class Spark(NamedTuple):
-    """A small plot of the last values of a number, its name, and the last of the values."""
-
-    svg: Markup
-    name: str
-    text: str
-
-
-class Sparklines:
-    """The Sparks of documents, remembered by tag and etag: most have not changed since they were last shown."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._known: dict[str, tuple[str, Spark | None]] = {}
-
-    def forget(self) -> None:
-        """Draw every plot anew from now on."""
-        self._known.clear()
-
-    def of(self, item: Listed) -> Spark | None:
-        """Return the Spark of an Item, or None where it has no number to plot."""
-        revision, drawn = self._known.get(item.key, ("", None))
-        if revision != item.revision:
-            drawn = self._draw(item)
-            if len(self._known) >= MAX_REMEMBERED:
-                self.forget()
-            self._known[item.key] = item.revision, drawn
-        return drawn
-
-    def _draw(self, item: Listed) -> Spark | None:
-        series = spark(self._service, item)
-        if series is None:
-            return None
-        name, last = series.name or "value", series.points[-1].text
-        return Spark(sparkline([point.value for point in series.points], f"{name}: {rounded(last)}"), name, last)
+#: So many tags with the same beginning make a group, and what such a beginning ends with.
+GROUP = 3
+_PREFIX = re.compile(r".*[-_.: ](?=[^-_.: ]+$)", re.DOTALL)
 
 
 class Row(NamedTuple):
@@ -89,13 +52,32 @@ class Row(NamedTuple):
     spark: Spark | None
 
 
+class Group(NamedTuple):
+    """Documents whose tags begin alike: how many, how many of them are late, and the newest.
+
+    ``url`` unfolds them, or folds them where they are.
+    """
+
+    prefix: str
+    number: int
+    late: int
+    newest: Listed
+    is_open: bool
+    url: str
+
+
 class Choice(NamedTuple):
-    """What of the list is asked for; each member is in the URL where it is not as it is at first."""
+    """What of the list is asked for; each member is in the URL where it is not as it is at first.
+
+    ``groups`` asks for tags that begin alike in one line, but for the group ``open``.
+    """
 
     q: str = ""
     state: str = ""
     order: str = ""
     page: int = 1
+    groups: str = ""
+    open: str = ""
 
     def url(self, **changes: Any) -> str:
         """Return the address of the overview with this choice, changed."""
@@ -118,17 +100,11 @@ class Asked(NamedTuple):
     ``counts`` has how many of those that match the search are in each state.
     """
 
-    items: Sequence[Listed]
+    items: Sequence[Listed | Group]
     found: int
     total: int
     pages: int
     counts: dict[str, int]
-
-
-@bp.record_once
-def remember_sparklines(setup: BlueprintSetupState) -> None:
-    """Keep the small plots of an application's overview with the application."""
-    setup.app.extensions[_SPARKLINES] = Sparklines(setup.app.extensions[NAME].service)
 
 
 @bp.get("/")
@@ -141,20 +117,24 @@ def index() -> ResponseReturnValue:
     choice, now = read_choice(), services().clock.now()
     gone, damaged = services().service.deleted(listing) if choice.state == DELETED else ([], [])
     asked = ask(listing.items, gone, choice, expected, now)
-    rows = [make_row(item, expected.get(item.key), now) for item in asked.items]
+    headlines = services().headlines.all()
+    rows = [
+        item if isinstance(item, Group) else make_row(item, expected.get(item.key), headlines.get(item.key), now)
+        for item in asked.items
+    ]
     return render_template(
         "web/overview.html", rows=rows, choice=choice, asked=asked, damaged=[*listing.damaged, *damaged]
     )
 
 
-def make_row(item: Listed, seconds: int | None, now: datetime) -> Row:
-    """Return the Row of an Item, whose tag is expected every so many ``seconds``, or None."""
+def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: datetime) -> Row:
+    """Return the Row of a document, whose tag is expected every so many ``seconds``, or None."""
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
         return Row(item, url, DELETED, "", None)
     found = state(item.changed_at, seconds, now)
     late = f"{span((now - found.due).total_seconds())} late" if found.due and found.name == "stale" else ""
-    return Row(item, url, found.name, late, current_app.extensions[_SPARKLINES].of(item))
+    return Row(item, url, found.name, late, remembered().spark(item, headline))
 
 
 def read_choice() -> Choice:
@@ -166,6 +146,8 @@ def read_choice() -> Choice:
         state=args.get("state", "") if args.get("state") in (*STATES, DELETED) else "",
         order=order if order.removeprefix("-") in ORDERS else "",
         page=page_number("page"),
+        groups="1" if args.get("groups") == "1" else "",
+        open=args.get("open", "")[:200],
     )
 
 
@@ -175,7 +157,7 @@ def ask(
     """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
     total = len(items)
     if choice.q:
-        items, gone = _matching(items, choice.q), _matching(gone, choice.q)
+        items, gone = _matching(items, choice.q), _matching(gone, choice.q, in_names=False)
     states = _states(items, expected, now)
     counts = {name: states.count(name) for name in STATES}
     late = {item.key for item, name in zip(items, states) if name == "stale"}
@@ -184,14 +166,50 @@ def ask(
     elif choice.state:
         items = [item for item, name in zip(items, states) if name == choice.state]
     items = _ordered(items, choice.order, late, expected)
-    pages = max(-(-len(items) // PER_PAGE), 1)
+    lines = fold(items, choice, late) if choice.groups else items
+    pages = max(-(-len(lines) // PER_PAGE), 1)
     start = (min(choice.page, pages) - 1) * PER_PAGE
-    return Asked(items[start : start + PER_PAGE], len(items), total, pages, counts)
+    return Asked(lines[start : start + PER_PAGE], len(items), total, pages, counts)
 
 
-def _matching(items: Sequence[Listed], q: str) -> Sequence[Listed]:
-    word = folded(q)
-    return [item for item in items if word in folded(item.key) or word in folded(item.changed_by)]
+def fold(items: Sequence[Listed], choice: Choice, late: set[str]) -> list[Listed | Group]:
+    """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
+    prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
+    counts = Counter(prefix for prefix in prefixes if prefix)
+    newest: dict[str, Listed] = {}
+    number_late: Counter[str] = Counter()
+    for prefix, item in zip(prefixes, items):
+        if prefix not in newest or newest[prefix].changed_at < item.changed_at:
+            newest[prefix] = item
+        number_late[prefix] += item.key in late
+    lines: list[Listed | Group] = []
+    seen: set[str] = set()
+    for prefix, item in zip(prefixes, items):
+        if counts[prefix] < GROUP or item.key in late and not choice.order:
+            lines.append(item)
+            continue
+        is_open = prefix == choice.open
+        if prefix not in seen:
+            seen.add(prefix)
+            url = choice.url(open="" if is_open else prefix)
+            lines.append(Group(prefix, counts[prefix], number_late[prefix], newest[prefix], is_open, url))
+        if is_open:
+            lines.append(item)
+    return lines
+
+
+def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
+    """Return the items with the text in their tag, in the name of their author, or in that of a value."""
+    word, known = folded(q), remembered()
+    return [
+        item
+        for item in items
+        if word in folded(item.key)
+        or word in folded(item.changed_by)
+        or in_names
+        and isinstance(item, Entry)
+        and word in known.names(item)
+    ]
 
 
 def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Listed]:

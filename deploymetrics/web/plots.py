@@ -15,6 +15,7 @@ from ..services import services
 from .figures.plots import MAX_POINTS, plot
 from .figures.presentation import MAX_CELL
 from .filters import page_number
+from .preferences import preferences
 from .spans import Span, read_span
 
 PLOTS_PER_PAGE = 12
@@ -65,7 +66,7 @@ def read_plots(tag: str) -> Plots:
     first = (page - 1) * PLOTS_PER_PAGE
     shown = over_time(found.items, chosen[first : first + PLOTS_PER_PAGE], repeated=known.repeated)
     shown = [series for series in shown if series.points]
-    figures = [(series, plot(series.name or "value", series)) for series in shown]
+    figures = [(series, plot(series.name or "value", series, preferences().zone_info())) for series in shown]
     table = _figure_table(found.items, shown)
     notes += _notes(found, known, shown)
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
@@ -78,16 +79,9 @@ def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> 
     a number changes is read of a part of the versions where it is many numbers.
     """
     few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
-    wanted = [one for one in asked if not one.is_naming and (few or not one.is_element) and _is_summary(one)]
+    wanted = [one for one in asked if one._replace(is_element=one.is_element and not few).tells_something()]
     part = items[:: -(1 + len(items) * len(wanted) // MAX_READ)][::-1]
     return [one for one, found in zip(wanted, over_time(part, wanted, repeated=known.repeated)) if _changes(found)]
-
-
-def _is_summary(measure: Measure) -> bool:
-    """Return True for a number as it is, and for the functions that say most: a sum of percentages says nothing."""
-    if measure.function == "sum":
-        return not measure.name.casefold().endswith(("percent)", "pct)", "ratio)"))
-    return measure.function in ("", "mean")
 
 
 def _changes(series: Series) -> bool:

@@ -7,6 +7,7 @@ from flask import request
 
 from ..clock import as_precise
 from ..services import services
+from .preferences import preferences
 
 #: The name of a range, its label, and how long it is; None has no beginning.
 RANGES: dict[str, tuple[str, timedelta | None]] = {
@@ -88,13 +89,16 @@ def read_span(default: str = "all") -> Span:
 
 
 def read_moment(text: str) -> datetime | None:
-    """Return the moment that a text such as ``2026-03-03`` or ``2026-03-03T12:00`` says, in GMT; None for others."""
+    """Return the moment that a text such as ``2026-03-03`` or ``2026-03-03T12:00`` says; None for others.
+
+    It is in the reader's zone unless it says one.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=preferences().zone_info())
     return moment.astimezone(UTC) if 2 < moment.year < 9998 else None
 
 
@@ -104,4 +108,4 @@ def _range(name: str, now: datetime) -> Span:
 
 
 def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

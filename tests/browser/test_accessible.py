@@ -13,6 +13,8 @@ PAGES = {
     "stale": "/?state=stale",
     "deleted documents": "/?state=deleted",
     "nothing found": "/?q=nothing",
+    "groups": "/?groups=1&open=group-",
+    "preferences": "/preferences",
     "facts": "/tags/custom",
     "table": "/tags/table",
     "pages of plots": "/tags/many?plots=3",
@@ -67,6 +69,8 @@ def documents(services, clock):
         save("custom", b'[{"endpoints":"%d","note":"x","by_os":{"a":"1"}}]' % number, "bob")
     save("table", b'[{"site":"a","count":1},{"site":"b","count":2,"more":null}]', "bob")
     save("many", b"[%b]" % b",".join(b"%d" % number for number in range(60)), "bob")
+    for number in range(3):
+        save(f"group-{number}", b"1", "bob")
     save("tree", b'{"a":{"b":[1,{"c":"%b"}]}}' % (b"x" * 500), "bob")
     save(HOSTILE, b'[{"<img src=x onerror=alert(1)>":"<script>alert(1)</script>","y":"5"}]', "bob")
     save("w" * 64, b"[%b]" % (b"1" * 300), "bob")
@@ -174,6 +178,19 @@ def test_accounts_and_those_who_may_less(looked_at, services):
         look(f"account of {name}")
     page.goto("/accounts")
     look("forbidden")
+
+
+def test_several_tags(looked_at):
+    page, look = looked_at
+    page.goto("/")
+    log_in(page)
+    page.get_by_label("Select custom").check()
+    page.get_by_label("Select table").check()
+    look("selected")
+    page.get_by_role("button", name="Delete").click()
+    look("asked before several are deleted")
+    page.get_by_role("button", name="Delete").click()
+    assert "2 documents are deleted" in page.get_by_role("status").inner_text()
 
 
 def test_an_empty_overview(open_page, axe):

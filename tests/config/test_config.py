@@ -57,6 +57,7 @@ ROWS = {
     ),
     "LOG_FORMAT": ("json", "json", ["", "xml"]),
     "LOG_LEVEL": ("debug", "debug", ["", "all"]),
+    "UNITS": ("queue=items A=ms", ("queue=items", "A=ms"), ["queue", "=x", "a=", "a=b=c", "a=" + "x" * 13]),
     "READ_ONLY": ("yes", True, ["perhaps", ""]),
     "METRICS_PER_TAG": ("0", 0, ["-1", "x", "1000001"]),
     "METRICS_SERIES": ("0", 0, ["-1", "x", "10000001"]),

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deploymetrics.documents.values.numbers import rounded
-from deploymetrics.documents.values.series import look_at, measures, over_time, spark
+from deploymetrics.documents.values.series import headline, look_at, measures, over_time
 
 
 @pytest.fixture
@@ -195,10 +195,37 @@ def test_where_a_number_is_missing_there_is_a_gap(save, services):
     assert [point.text for point in found.points] == ["1", "2", "3", "4"] and found.breaks == {2, 3}
 
 
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([{"id": 7, "site": "x", "version": 3, "n": 1}, {"id": 7, "site": "x", "version": 3, "n": 2}], "n"),
+        ([{"id": 7, "n": 1, "m": 1}], "n"),
+        ([{"id": 7}, {"id": 8}], "id"),
+        ([[A, B]], "sum([].cpu)"),
+        ([[{"host": "a", "cpu_percent": 1}, {"host": "b", "cpu_percent": 2}]], "mean([].cpu_percent)"),
+        ([{"a": 1, "b": 5}, {"b": 5}], "b"),
+        ([{"a": "x"}], None),
+    ],
+)
+def test_the_most_telling_number(save, services, versions, expected):
+    for metrics in versions:
+        item = save("custom", json.dumps(metrics).encode())
+    found = headline(services.service, item)
+    assert (found and found.name) == expected
+
+
+def test_the_number_that_was_chosen_is_shown(save, services):
+    save("custom", b'{"a":1,"b":5}')
+    item = save("custom", b'{"a":2,"b":5}')
+    assert headline(services.service, item).name == "a"
+    assert headline(services.service, item, "b").name == "b"
+    assert headline(services.service, item, "gone").name == "a"
+
+
 def test_the_overview_shows_the_value_of_now(pages, save, services):
     save("custom", b'{"a":7}')
     item = save("custom", b'{"b":8}')
-    found = spark(services.service, item)
+    found = headline(services.service, item)
     assert (found.name, [point.text for point in found.points]) == ("b", ["8"])
     page = pages.get("/").text
     assert "<b>8</b> <bdi>b</bdi>" in page and 'aria-label="b: 8"' in page

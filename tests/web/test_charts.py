@@ -58,7 +58,7 @@ def test_a_line_is_added(master, posted):
 def test_earlier_and_later(master, posted):
     page = text_of(master.get("/plot?series=endpoints/count&range=hour"))
     earlier = re.search('href="([^"]*)" rel="prev"', page)[1].replace("&amp;", "&")
-    assert earlier == "/plot?series=endpoints/count&from=2018-01-12T20:00&to=2018-01-12T21:00"
+    assert earlier == "/plot?series=endpoints/count&from=2018-01-12T20:00Z&to=2018-01-12T21:00Z"
     page = text_of(master.get(earlier))
     later = re.search('href="([^"]*)" rel="next"', page)[1].replace("&amp;", "&")
     assert later == "/plot?series=endpoints/count&range=hour"
@@ -127,5 +127,5 @@ def test_thinning_keeps_the_ends_and_what_stands_out():
 def test_a_span_moves_by_its_length(clock):
     now = clock.now()
     week = Span("week", now.replace(day=5), None, now)
-    assert week.moved(-1) == {"from": "2017-12-29T12:00", "to": "2018-01-05T12:00"} and week.moved(1) == {}
+    assert week.moved(-1) == {"from": "2017-12-29T12:00Z", "to": "2018-01-05T12:00Z"} and week.moved(1) == {}
     assert Span("all", None, None, now).moved(-1) == {}

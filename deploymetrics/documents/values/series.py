@@ -24,6 +24,8 @@ LOOKED_AT_BYTES = 2**18
 MAX_NUMBERS = 100_000
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16
+#: Among how many numbers the most telling one is looked for.
+MAX_CANDIDATES = 40
 
 
 class Point(NamedTuple):
@@ -63,6 +65,14 @@ class Measure(NamedTuple):
     function: str = ""
     is_naming: bool = False
     is_element: bool = False
+
+    def tells_something(self) -> bool:
+        """Return True unless it names a thing, belongs to one element among several, or is a sum of shares."""
+        if self.is_naming or self.is_element:
+            return False
+        if self.function == "sum":
+            return not self.name.casefold().endswith(("percent)", "pct)", "ratio)"))
+        return self.function in ("", "mean")
 
 
 class Measures(NamedTuple):
@@ -173,10 +183,12 @@ class _Track:
         return f"{FUNCTIONS[self.measure.function](values):.12g}" if values else None
 
 
-def spark(service: Service, item: Item | Entry) -> Series | None:
-    """Return the Series of the first number in a document of the list, over its last versions.
+def headline(service: Service, item: Item | Entry, number: str | None = None) -> Series | None:
+    """Return the Series of the most telling number in a document of the list, over its last versions.
 
-    None where it has no number, is large, or has a history that cannot be read.
+    That is ``number`` where the newest version has it. Otherwise it is the first that changed in these versions and
+    does not just name a thing, or the first that does not, or the first there is; of an array with several elements it
+    is the sum or the mean. None where there is no number, the document is large, or its history cannot be read.
     """
     if item.size > SPARK_BYTES:
         return None
@@ -184,9 +196,15 @@ def spark(service: Service, item: Item | Entry) -> Series | None:
         items = _latest(service, item.key)
     except DamagedItem:  # the list goes on; the page of the history says what is wrong
         return None
-    found = measures(look_at(items))
-    series = over_time(items, list(found.by_name.values())[:1], repeated=found.repeated)
-    return next((one for one in series if not one.gone), None)
+    known = measures(look_at(items))
+    candidates = list(islice(known.by_name.values(), MAX_CANDIDATES))
+    if number in known.by_name:
+        candidates.append(known.by_name[number])
+    series = [one for one in over_time(items, candidates, repeated=known.repeated) if one.points and not one.gone]
+    chosen = [one for one in series if one.name == number]
+    telling = [one for one in series if known.by_name[one.name].tells_something()] or series
+    changing = [one for one in telling if one.points[0].text != one.points[-1].text]
+    return next(iter(chosen or changing or telling), None)
 
 
 def _latest(service: Service, tag: str) -> list[Item]:

@@ -4,7 +4,7 @@ The page's stylesheet gives the colours, so a plot follows light and dark. What 
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from markupsafe import Markup, escape
 
@@ -35,10 +35,10 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
     )
 
 
-def plot(name: str, series: Series) -> Markup:
+def plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     """Return a plot of a Series over time; at most MAX_POINTS of its points are drawn (see ``thin``)."""
     drawn = thin(series, MAX_POINTS)
-    times = [from_precise(point.changed_at) for point in drawn]
+    times = [from_precise(point.changed_at).astimezone(zone) for point in drawn]
     moments = [time.timestamp() for time in times]
     across = time_scale(min(moments), max(moments), LEFT + 2, WIDTH - RIGHT)  # a clock may have been set back
     up, ticks = value_scale([point.value for point in drawn], HEIGHT - BOTTOM, TOP)
@@ -47,7 +47,7 @@ def plot(name: str, series: Series) -> Markup:
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
         *_value_axis(up, ticks),
-        *_time_axis(across),
+        *_time_axis(across, zone),
         *(_line(up, line) for line in segments(series, drawn, places)),
         *_hover(places, drawn, times),
         "</svg>",
@@ -77,9 +77,9 @@ def _line(up: Scale, places: list[tuple[float, float]]) -> str:
     return f'{"" if up.low else f"""<polygon class="area" points="{area}"/>"""}<polyline points="{line}"/>'
 
 
-def _time_axis(across: Scale) -> Iterator[str]:
+def _time_axis(across: Scale, zone: tzinfo) -> Iterator[str]:
     yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
-    for seconds, label in time_ticks(across):
+    for seconds, label in time_ticks(across, zone=zone):
         x = across.at(seconds)
         yield f'<path class="axis" d="M{x:g} {HEIGHT - BOTTOM}v4"/>'
         yield f'<text class="across" x="{min(x, WIDTH - 24):g}" y="{HEIGHT - 7}">{label}</text>'

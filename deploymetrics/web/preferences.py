@@ -1,0 +1,82 @@
+"""How a person likes the pages: how close the lines stand, and in which zone times are. A cookie remembers it."""
+
+from datetime import UTC, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from flask import flash, g, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..accounts.service import Role
+from ..http.access import require_role
+from . import bp
+from .login import landing
+
+COOKIE = "deploymetrics_view"
+DENSITIES = ("compact", "comfortable")
+GMT = "GMT"
+_YEAR = 365 * 86400
+
+
+class Preferences(NamedTuple):
+    """``density`` is one of DENSITIES; ``zone`` is GMT or a name such as ``Europe/Berlin``."""
+
+    density: str = DENSITIES[0]
+    zone: str = GMT
+
+    def zone_info(self) -> tzinfo:
+        """Return the zone in which times are shown."""
+        return find_zone(self.zone) or UTC
+
+
+@bp.app_template_global()
+def preferences() -> Preferences:
+    """Return the Preferences in the current request's cookie; what makes no sense there is as if it were not there."""
+    found: Preferences | None = g.get("preferences")
+    if found is None:
+        density, _, zone = request.cookies.get(COOKIE, "").partition(":")
+        found = Preferences(density if density in DENSITIES else DENSITIES[0], zone if find_zone(zone) else GMT)
+        g.preferences = found
+    return found
+
+
+def find_zone(name: str) -> tzinfo | None:
+    """Return the zone of that name, or None."""
+    if name == GMT:
+        return UTC
+    try:
+        return ZoneInfo(name) if name.isascii() and 0 < len(name) < 60 else None
+    except (ValueError, OSError, LookupError):
+        return None
+
+
+@bp.get("/preferences")
+@require_role(*Role)
+def show_preferences() -> ResponseReturnValue:
+    """Show the form."""
+    return render_template("web/preferences.html", wrong="", next=landing(request.args.get("next")))
+
+
+@bp.post("/preferences")
+@require_role(*Role)
+def save_preferences() -> ResponseReturnValue:
+    """Remember what the form says, and go back to where the person came from."""
+    now = preferences()
+    density, zone = request.form.get("density", now.density), request.form.get("zone", now.zone).strip() or GMT
+    target = landing(request.form.get("next"))
+    if density not in DENSITIES or find_zone(zone) is None:
+        wrong = f"There is no zone “{zone[:60]}”. Names are like Europe/Berlin."
+        return render_template("web/preferences.html", wrong=wrong, next=target), 400
+    answer = redirect(target)
+    answer.set_cookie(
+        COOKIE,
+        f"{density}:{zone}",
+        max_age=_YEAR,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+        path=request.script_root or "/",
+    )
+    if zone != now.zone:
+        flash(f"Times are in {zone} now.")
+    return answer

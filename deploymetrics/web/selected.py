@@ -1,0 +1,110 @@
+"""Several tags that were selected in the overview: export them, expect posts of them, delete them."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flask import Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from ..accounts.service import Role
+from ..documents.schemas import check_tag
+from ..documents.service import Item
+from ..documents.transfer import export_expectations, export_tag
+from ..errors import BadRequest, DeploymetricsError
+from ..http.access import require_role
+from ..services import services
+from . import bp
+from .editing import precondition_of, read_seconds
+from .filters import span, visible
+
+MAX_SELECTED = 1000
+
+
+class Kept(NamedTuple):
+    """A tag that is not deleted, and why."""
+
+    tag: str
+    reason: str
+
+
+@bp.post("/selected")
+@require_role(Role.MASTER_OPERATOR)
+def selected() -> ResponseReturnValue:
+    """Do with the selected tags what the button says; deleting is asked for first."""
+    tags = list(dict.fromkeys(request.form.getlist("tag")))
+    if not tags:
+        flash("Nothing was selected.")
+        return redirect(url_for("web.index"))
+    if len(tags) > MAX_SELECTED:
+        raise BadRequest(f"At most {MAX_SELECTED:,} tags can be selected at once.")
+    for tag in tags:
+        check_tag(tag)
+    action = request.form.get("action", "")
+    if action == "export":
+        return export(tags)
+    if action == "expect":
+        return expect_all(tags)
+    if action == "delete":
+        return ask_to_delete_all(tags)
+    if action == "delete-now":
+        return delete_all(tags)
+    raise BadRequest("There is no such action.")
+
+
+def export(tags: list[str]) -> Response:
+    """Send the tags with their histories and expectations, as ``deploymetrics import`` takes them."""
+    store = services().service.store
+    first = [
+        next(export_tag(store, tag), b"") for tag in tags
+    ]  # what is damaged is an error, not a file that breaks off
+
+    def lines() -> Iterator[bytes]:
+        for tag, line in zip(tags, first):
+            if line:
+                yield from export_tag(store, tag)
+        yield from export_expectations(store, set(tags))
+
+    headers = {"Content-Disposition": 'attachment; filename="deploymetrics.ndjson"', "Cache-Control": "no-store"}
+    return Response(stream_with_context(lines()), mimetype="application/x-ndjson", headers=headers)
+
+
+def expect_all(tags: list[str]) -> ResponseReturnValue:
+    """Expect posts of all the tags, or of none of them."""
+    seconds = read_seconds()
+    for tag in tags:
+        services().expectations.set(tag, seconds, current_user.name)
+    every = f"every {span(seconds)}" if seconds else "at no fixed time"
+    flash(f"{len(tags):,} tag{'' if len(tags) == 1 else 's'}: a post is expected {every} now.")
+    return redirect(url_for("web.index"))
+
+
+def ask_to_delete_all(tags: list[str], kept: list[Kept] | None = None) -> str:
+    """Return the page that lists what would be deleted, and what cannot be."""
+    items: list[Item] = []
+    kept = list(kept or ())
+    for tag in tags:
+        try:
+            services().service.check_writable(tag)
+            items.append(services().service.get(tag))
+        except DeploymetricsError as error:
+            kept.append(Kept(tag, error.detail))
+    return render_template("web/selected.html", items=items, kept=kept)
+
+
+def delete_all(tags: list[str]) -> ResponseReturnValue:
+    """Delete the documents that nobody changed since it was asked; the others are shown and stay."""
+    etags = request.form.getlist("etag")
+    if len(etags) != len(tags):
+        raise BadRequest("The form is not complete.")
+    moved: list[Kept] = []
+    for tag, etag in zip(tags, etags):
+        try:
+            services().service.delete(tag, current_user.name, precondition_of(etag))
+        except DeploymetricsError as error:
+            moved.append(Kept(tag, error.detail))
+    gone = len(tags) - len(moved)
+    flash(f"{gone:,} document{' is' if gone == 1 else 's are'} deleted. See the filter “deleted” to bring one back.")
+    for kept in moved[:10]:
+        flash(f"{visible(kept.tag)} is not deleted: {kept.reason}")
+    return redirect(url_for("web.index"))
