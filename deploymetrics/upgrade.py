@@ -26,7 +26,7 @@ from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
 from .starts import STARTS
 from .storage import Collection, Item, Retention
-from .storage.files import FileStorage, copies, disk, lines
+from .storage.files import FileStorage, copies, disk, lines, turns
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
@@ -45,7 +45,8 @@ def upgrade(root: str, clock: Clock) -> bool:
     if not _is_old(root) and not os.path.isdir(f"{root}/{_DRAFT}"):
         return False
     try:
-        with disk.locked(f"{root}/locks/upgrade"):
+        with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
+            turns.wait_for_lock(folder, root)
             _refuse_where_a_server_runs(root)
             return _upgrade(root, clock)
     except SettingError:

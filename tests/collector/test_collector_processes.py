@@ -389,3 +389,13 @@ def test_a_source_that_ends_its_process_is_named_and_keeps_the_others_from_nothi
     assert "The collector ended while it asked this source." in status and "server: good\n" in status
     (deployment.instance / file).unlink()
     wait_for(lambda: "probe: good\n" in deployment.run("collect", "--status").stdout, 60)
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
+    """Else an account that may write there makes and overwrites files with the rights of who starts a command."""
+    lock, elsewhere = FileLease(str(tmp_path), "collector"), tmp_path / "elsewhere"
+    os.symlink(elsewhere, tmp_path / "locks/collector")
+    for attempt in (lock.acquire, lock.holder):
+        with pytest.raises(OSError):
+            attempt()
+    assert not elsewhere.exists()

@@ -253,9 +253,11 @@ def _check_states(work, disk, promises, key, root, seen):
 
 
 def _relevant(work, state):
-    """Return what tells states apart: not the copies nor what tells lists of changes, unless nothing may be in them."""
-    copies, changes = f"{work.below}/{work.collection.name}/", f"{work.below}/data/{work.collection.name}/.changes"
-    return [item for item in state.items() if work.is_purged or not item[0].startswith((copies, changes))]
+    """Return what tells states apart: not what tells lists of changes, nor copies, unless nothing may be in them."""
+    others = (f"{work.below}/data/{work.collection.name}/.changes",)
+    if not work.is_purged:
+        others += (f"{work.below}/{work.collection.name}/",)
+    return [item for item in state.items() if not item[0].startswith(others)]
 
 
 def check_folder(work, promises, last, root):

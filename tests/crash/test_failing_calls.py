@@ -47,7 +47,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def light_stores(monkeypatch):
-    monkeypatch.setattr(deploymetrics.storage.files, "LOCKS", 4)
+    monkeypatch.setattr(deploymetrics.storage.files, "TURNS", 4)
 
 
 @pytest.fixture

@@ -57,13 +57,6 @@ def test_reading_goes_on_where_nothing_can_be_written(root, instance, error):
     assert put(store, "a", "3").version == 3
 
 
-def test_reading_goes_on_where_there_are_no_locks_and_writing_makes_them(root, instance):
-    shutil.rmtree(instance / "locks")
-    with read_only(root, errno.EROFS):
-        assert past(open_files(instance), "a") == [(2, "2"), (1, "1")]
-    assert put(open_files(instance), "a", "3").version == 3
-
-
 @contextmanager
 def as_an_account_that_may_only_read(root, instance):
     """Act as the owner of the instance, who is not root and has taken the permission to write from it."""

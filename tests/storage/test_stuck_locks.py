@@ -2,21 +2,33 @@
 
 import fcntl
 import os
-import shutil
 import signal
 import threading
 
 import pytest
-from storekit import SPAWN, THINGS, in_threads, listed, metrics, open_files, past, put, value
+from storekit import (
+    PLAIN,
+    SPAWN,
+    THINGS,
+    VOLATILE,
+    in_threads,
+    listed,
+    metrics,
+    open_files,
+    past,
+    put,
+    remove,
+    value,
+)
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage.files import disk
+from deploymetrics.storage.files import turns
 
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch):
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.3)
-    monkeypatch.setattr(disk, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(turns, "STUCK_SECONDS", 0.05)
 
 
 def hold_key(folder, pipe):
@@ -75,7 +87,7 @@ def test_writers_get_an_error_and_readers_an_answer(stuck, folder):
 
 def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypatch):
     """After the time in which a lock counts as stuck, far below the limit."""
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 10**6)
+    monkeypatch.setattr(turns, "LOCK_SECONDS", 10**6)
     store, waiting, outcomes, most = open_files(folder), [], [], 5
     done = threading.Event()
 
@@ -87,7 +99,7 @@ def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypa
             outcomes.append("error")
             if len(outcomes) == most - 1:
                 done.set()
-                monkeypatch.setattr(disk, "LOCK_SECONDS", 0)  # the last one may end as well
+                monkeypatch.setattr(turns, "LOCK_SECONDS", 0)  # the last one may end as well
 
     in_threads(most, work)
     assert done.is_set() and outcomes == ["error"] * most
@@ -115,37 +127,42 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
     assert metrics(store.read(THINGS, "a")) == "1"
 
 
-# --- Somebody removes the lock files
+# --- What is locked is another file once it is
 
 
-def test_a_removed_lock_file_makes_nobody_lose_a_write(folder):
-    store, other = open_files(folder), open_files(folder)
-    put(store, "a", "1")
+@pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
+@pytest.mark.parametrize("before", ["", "1", "12", "1x"])
+@pytest.mark.parametrize("meanwhile", ["3", "345", "x", "3x", "x3", "x3x", "p", "3p", "xp3"])
+def test_what_others_did_while_a_lock_was_waited_for_counts(folder, monkeypatch, collection, before, meanwhile):
+    """Also where the file that was waited for is replaced, removed or followed by another one, and its folder too."""
+    store, other = (open_files(folder, versions=8) for _ in range(2))
+    carry_out(other, collection, before)
+    store.read(collection, "a")
+    lock, seen = fcntl.flock, []
+
+    def write_first(fd, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        carry_out(other, collection, meanwhile)
+        return lock(fd, how)
 
     def change(current, now):
-        shutil.rmtree(folder / "locks")
-        put(other, "a", "2")
-        return value("a", "3")
+        seen.append(current and metrics(current))
+        return value("a", "7")
 
-    with pytest.raises(StorageError):
-        store.write(THINGS, "a", "alice", change)
-    assert past(store, "a") == past(open_files(folder), "a") == [(2, "2"), (1, "1")]
-    assert put(store, "a", "3").version == 3
+    monkeypatch.setattr(fcntl, "flock", write_first)
+    item = store.write(collection, "a", "alice", change)
+    last = f"x{before}{meanwhile}".replace("p", "")[-1]
+    assert seen[-1] == (None if last == "x" or meanwhile[-1] == "p" else last)
+    assert open_files(folder).read(collection, "a") == other.read(collection, "a") == item
+    assert [one.version for one in store.history(collection, "a")][0] == item.version
 
 
-def test_a_lock_file_that_was_removed_while_it_was_waited_for_is_none(folder, monkeypatch):
-    path, lock = os.fspath(folder / "lock"), fcntl.flock
-
-    def remove_first(fd, how):
-        """Another process removes the file at that moment, makes another one and holds that."""
-        monkeypatch.setattr(fcntl, "flock", lock)
-        os.unlink(path)
-        others.append(os.open(path, os.O_RDWR | os.O_CREAT))
-        lock(others[0], fcntl.LOCK_EX)
-        lock(fd, how)
-
-    others = []
-    monkeypatch.setattr(fcntl, "flock", remove_first)
-    with pytest.raises(StorageError), disk.Lock(path).held():
-        pass
-    os.close(others[0])
+def carry_out(store, collection, steps):
+    """Write each digit; x deletes, and p purges all."""
+    for step in steps:
+        if step == "x":
+            remove(store, "a", collection=collection)
+        elif step == "p":
+            store.purge(collection, "a", "alice")
+        else:
+            put(store, "a", step, collection=collection)

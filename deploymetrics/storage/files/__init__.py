@@ -4,16 +4,15 @@
     data/deploymentmetrics/.changes  which keys were written lately, see changes.py
     data/format.json                 the format of all this, see format.py
     deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
-    locks/                           a fixed number of lock files
 
-A write takes the lock of its key, asks ``change``, adds a line to the log, writes the copy, and thins out old versions
-where a file of the log was begun. A reader takes no lock.
+A write locks the newest file of its key, asks ``change``, adds a line to the log, and writes the copy; some also take a
+step of thinning out old versions. A reader takes no lock.
 """
 
 import logging
 import os
-import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, zip_longest
 
@@ -23,11 +22,13 @@ from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Stor
 from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
-from .log import FILE_VERSIONS, NEWEST, Log, Newest
+from .log import FILE_VERSIONS, NEWEST, TIERS, Log, Newest
 from .remembered import Remembered
+from .turns import Turns
+from .writer import Writer, writer_of
 
 _log = logging.getLogger(__name__)
-LOCKS = 256
+TURNS = 256
 
 
 class FileStorage(Storage):
@@ -40,7 +41,7 @@ class FileStorage(Storage):
         self.limits = limits
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
-        self._locks = [disk.Lock(f"{self.root}/locks/{number:02x}") for number in range(LOCKS)]
+        self._turns = [Turns[Writer]() for _ in range(TURNS)]
         self._remembered = Remembered()
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
@@ -109,9 +110,11 @@ class FileStorage(Storage):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
-        with self.locked(collection, key):
-            newest = self._newest(collection, key)
-            now = self.clock.now()
+        known = self._remembered.last(collection.name, key) or self._newest(collection, key)
+        if known.item is None and change(None, self.clock.now()) is None:
+            return None  # before a folder is made for it
+        with self._writing(self.log(collection, key), known, make=True) as writer:
+            newest, now = writer.newest, self.clock.now()
             value = change(newest.current, now)
             if value is None and newest.current is None:
                 return None
@@ -121,41 +124,42 @@ class FileStorage(Storage):
                 raise lines.damaged(collection, key, "its versions are at the end of the numbers")
             item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
             with disk.storage_errors("write"):
-                return self._store(collection, newest, item)
+                return self._store(writer, item)
 
-    def _store(self, collection: Collection, newest: Newest, item: Item) -> Item | None:
-        """Make an Item the newest version; it, or None for a deletion."""
-        log = self.log(collection, item.key)
-        if item.deleted and not collection.history:
-            log.remove(item.version)
+    def _store(self, writer: Writer, item: Item) -> Item | None:
+        """Make an Item the newest version; return it, or None for a deletion."""
+        log, before = writer.log, writer.newest
+        if item.deleted and not log.collection.history:
+            writer.remove(item.version)
             return None
-        if newest.item is None and (collection.durable or not os.path.isdir(self.folder(collection))):
-            disk.make_folder(self.folder(collection))
-        added = log.append(newest, item)
+        added = writer.append(item)
         self._remembered.put(log, added)
-        if collection.copies:
-            copies.update(self.root, collection, item.key, item.value)
-        if added.start != newest.start:
-            self._after_new_file(log, newest, added)
+        if log.collection.copies:
+            copies.update(self.root, log.collection, item.key, item.value)
+        self._remove_old(writer, before)
         return added.current
 
-    def _after_new_file(self, log: Log, before: Newest, newest: Newest) -> None:
+    def _remove_old(self, writer: Writer, before: Newest) -> None:
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
+        log, newest = writer.log, writer.newest
         try:
             if not log.collection.history:
                 for start in log.files()[NEWEST]:
                     if start != newest.start:  # a later one may be empty, after a power loss
-                        log.remove_file(start)
-            elif before.item is not None:
+                        writer.remove_file(start)
+            elif before.item and (tiers := retention.due(before, newest)):
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
-                retention.thin(log, newest, self.limits, now)
+                retention.thin(writer, tiers, self.limits, now)
         except (OSError, ValueError, StorageError) as error:
             _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
-        with self.locked(collection, key), disk.storage_errors("restore"):
-            log, newest = self.log(collection, key), self._newest(collection, key)
+        log, newest = self.log(collection, key), self._newest(collection, key)
+        if dry_run and newest.item is None:
+            return True
+        with self._writing(log, newest, make=True) as writer, disk.storage_errors("restore"):
+            newest = writer.newest
             if newest.item is not None:
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                     raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
@@ -163,11 +167,9 @@ class FileStorage(Storage):
                     log.announce(newest.version)
                     disk.sync_folder(self.folder(collection))
                 return False
-            if not dry_run:
-                disk.make_folder(self.folder(collection))
-                log.restore(items)
-                if collection.copies and (item := self._newest(collection, key).item):
-                    copies.update(self.root, collection, key, item.value)
+            writer.restore(items)
+            if collection.copies and (item := self._newest(collection, key).item):
+                copies.update(self.root, collection, key, item.value)
             return True
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
@@ -183,13 +185,14 @@ class FileStorage(Storage):
             raise StorageError(log=error.log) from error.__cause__
 
     def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
-        with self.locked(collection, key), disk.storage_errors("purge"):
-            log, newest = self.log(collection, key), self._newest(collection, key)
+        log = self.log(collection, key)
+        with self._writing(log) as writer, disk.storage_errors("purge"):
+            newest = writer.newest
             versions = [item.version for item in log.history(newest, newest.version)]
             gone = versions if version is None else [number for number in versions if number == version]
             if gone:
-                log.remove_versions(newest, version)
-            log.remove_drafts()
+                writer.remove_versions(gone.__contains__)
+            writer.remove_drafts()
             if collection.copies and newest.item:
                 copies.update(self.root, collection, key, newest.item.value, durable=True)
             if gone:
@@ -199,14 +202,18 @@ class FileStorage(Storage):
     def trim(self, collection: Collection, key: str) -> int:
         if collection.copies:
             self.has_right_copy(collection, key, repair=True)
-        with self.locked(collection, key), disk.storage_errors("trim"):
-            log, newest, now = self.log(collection, key), self._newest(collection, key), self.clock.now()
-            if newest.item is None or not collection.history:
-                return 0
-            steps, oldest = 0, as_precise(now - timedelta(days=self.limits.daily_days))
-            if newest.item.deleted and newest.item.changed_at < oldest:  # of it stays only that it was deleted
-                steps = log.remove_versions(newest)
-            while step := retention.thin(log, newest, self.limits, now):
+        log, newest = self.log(collection, key), self._newest(collection, key)
+        if newest.item is None or not collection.history:
+            return 0
+        with self._writing(log, newest) as writer, disk.storage_errors("trim"):
+            steps, newest, now = 0, writer.newest, self.clock.now()
+            oldest = as_precise(now - timedelta(days=self.limits.daily_days))
+            if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
+                steps = writer.remove_versions(lambda version: version < newest.version)  # it was deleted is all
+            step = 1
+            while step:
+                disk.sync_folder(log.folder)
+                step = retention.thin(writer, TIERS, self.limits, now)
                 steps += step
             return steps
 
@@ -222,7 +229,7 @@ class FileStorage(Storage):
         item = self.read(collection, key)
         if copies.is_right(self.root, collection, key, item and item.value):
             return True
-        with self.locked(collection, key):  # a writer may be about to write it
+        with self._writing(self.log(collection, key)):  # a writer may be about to write it
             item = self.read(collection, key)
             is_right = copies.is_right(self.root, collection, key, item and item.value)
             if repair and not is_right:
@@ -239,9 +246,29 @@ class FileStorage(Storage):
         """Return the folder with the logs of a collection."""
         return f"{self.data}/{collection.name}"
 
-    def locked(self, collection: Collection, key: str) -> disk.Held:
-        """Return a context in which no other writer can touch the key."""
-        return self._locks[zlib.crc32(f"{collection.name}/{key}".encode()) % LOCKS].held()
+    @contextmanager
+    def _writing(self, log: Log, known: Newest | None = None, *, make: bool = False) -> Iterator[Writer]:
+        """Give the Writer of a log, which nobody else can change meanwhile; see writer_of."""
+        turns = self._turns[hash(log.folder) % TURNS]
+        turns.take(log.folder)
+        writer = None
+        try:
+            with disk.storage_errors("lock"):
+                if (writer := turns.kept) and writer.log.folder != log.folder:
+                    writer.close()
+                    writer = None
+                writer = writer or writer_of(log, known, make=make)
+            yield writer
+            if not writer.may_hand_on:
+                writer.close()
+                writer = None
+        except BaseException:
+            if writer:
+                writer.close()
+            writer = None
+            raise
+        finally:
+            turns.leave(writer)
 
 
 def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:

@@ -29,16 +29,23 @@ def add(folder: str, version: int) -> None:
     """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
     path, name = f"{os.path.dirname(folder)}/.changes", os.path.basename(folder)
     entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
-    is_current = False
-    while not is_current:
-        with disk.opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-            if os.write(fd, entry) < len(entry):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            stat = os.fstat(fd)
-            is_current = stat.st_nlink > 0  # else another writer began another one meanwhile
-            if is_current and stat.st_size > max(CHANGES_BYTES, len(entry)):
-                os.unlink(path)
-                is_current = False  # begin another one at once: where there is none nobody has written
+    while not _add(path, entry):
+        pass
+
+
+def _add(path: str, entry: bytes) -> bool:
+    """Write an entry; False where the file has to begin anew, or was begun anew meanwhile."""
+    fd = disk.open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        if os.write(fd, entry) < len(entry):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        stat = os.fstat(fd)
+        if stat.st_nlink and stat.st_size > max(CHANGES_BYTES, len(entry)):
+            os.unlink(path)
+            return False  # begin another one at once: where there is none nobody has written
+        return stat.st_nlink > 0
+    finally:
+        disk.close(fd)
 
 
 class Changes:

@@ -49,15 +49,18 @@ def update(root: str, collection: Collection, key: str, value: bytes | None, *, 
 
 def _write(path: str, value: bytes, *, durable: bool) -> None:
     try:
-        with disk.opened(path, os.O_WRONLY | os.O_CREAT) as fd:
-            disk.write_at(fd, value, 0)
-            os.ftruncate(fd, len(value))
-            if durable:
-                os.fsync(fd)
+        fd = disk.open_private(path, os.O_WRONLY | os.O_CREAT)
     except FileNotFoundError:
-        with suppress(FileExistsError):
-            disk.make_one_folder(os.path.dirname(path))
-        _write(path, value, durable=durable)
+        disk.make_one_folder(os.path.dirname(path))
+        fd = disk.open_private(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        disk.write_at(fd, value, 0)
+        if os.fstat(fd).st_size > len(value):
+            os.ftruncate(fd, len(value))
+        if durable:
+            os.fsync(fd)
+    finally:
+        disk.close(fd)
 
 
 def is_right(root: str, collection: Collection, key: str, value: bytes | None) -> bool:

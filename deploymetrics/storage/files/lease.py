@@ -18,7 +18,7 @@ class FileLease(Lease):
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, disk.FILE_MODE)
+        fd = disk.open_private(self._path, os.O_RDWR | os.O_CREAT)
         if not disk.try_lock(fd, fcntl.LOCK_EX):
             os.close(fd)
             return False
@@ -43,7 +43,7 @@ class FileLease(Lease):
 
     def holder(self) -> str:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = disk.open_private(self._path)
         except FileNotFoundError:
             return ""
         try:

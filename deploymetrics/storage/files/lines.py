@@ -7,6 +7,7 @@ deletion has ``"deleted":true`` in the place of a value.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote
@@ -63,6 +64,11 @@ def encode(item: Item) -> bytes:
     """Return the line of an Item, without a newline."""
     head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.deleted))
     return head if item.value is None else head[:-1] + b"," + item.value[1:]
+
+
+def join(lines: Iterable[bytes]) -> bytes:
+    """Return the content of a file with these lines."""
+    return b"".join(line + b"\n" for line in lines)
 
 
 def revision_of(line: bytes) -> str:

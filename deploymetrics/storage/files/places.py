@@ -62,7 +62,7 @@ def is_newest(place: Place, collection: Collection, folder: int) -> bool:
 def read_newest(place: Place, log: Log) -> Newest | None:
     """Return the Newest of a key if that is still this version, and can be read."""
     try:
-        fd = os.open(log.path(place.start), disk.READING)
+        fd = disk.open_private(log.path(place.start))
         try:
             signature = signature_of(os.fstat(fd))
             value = None if place.is_deleted else b"{" + os.pread(fd, place.size - 1, place.end - place.size + 1)

@@ -61,12 +61,18 @@ class Remembered:
             self.put(log, newest)
         return newest
 
+    def last(self, collection: str, key: str) -> Newest | None:
+        """Return the Newest of a key if it is kept; a writer sees by itself whether it is still true."""
+        entry = self._entries.get((collection, key))
+        return entry and entry.newest
+
     def put(self, log: Log, newest: Newest) -> None:
         """Keep the Newest of a key, unless it is too large or may not be relied on."""
         name = log.collection.name, log.key
         item = newest.item
         size = item.size + _OVERHEAD if item else 0
-        is_kept = size and size <= ITEM_BYTES + _OVERHEAD and newest.signature and newest.signature[0] == newest.end
+        is_known = newest.is_ended and newest.signature and newest.signature[0] == newest.end
+        is_kept = is_known and size and size <= ITEM_BYTES + _OVERHEAD
         with self._lock:
             self._places.pop(name, None)
             before = self._entries.pop(name, None)

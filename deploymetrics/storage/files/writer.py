@@ -1,0 +1,251 @@
+"""Changing the log of a key, which nobody else can do meanwhile.
+
+Whoever writes holds the lock of the newest file; of the folder where there is no version yet. Readers take a last line
+without its newline, in a file that is locked, for one that is being written. So a writer looks before and after it
+locks the file: what a crash left there would be hidden from them.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from ...errors import StorageError
+from .. import Item
+from . import disk, lines, turns
+from .log import NEWEST, Log, Newest, read_tail, signature_of
+
+
+class Writer:
+    """A log with its newest version, and the open files whose locks keep others from it."""
+
+    def __init__(self, log: Log, newest: Newest) -> None:
+        self.log = log
+        self.newest = newest
+        self.since = time.monotonic()
+        self.is_known = True  # the newest version is that of the locked file
+        self._files: list[int] = []  # the last one is the newest file, or the folder
+
+    @property
+    def may_hand_on(self) -> bool:
+        """True if another thread may go on with it: others have not waited for long."""
+        return self.is_known and time.monotonic() - self.since < turns.HAND_ON_SECONDS
+
+    def close(self) -> None:
+        """Let others write."""
+        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file.
+        while self._files:
+            fd = self._files.pop()
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            disk.close(fd)
+
+    # Keeping others from it
+
+    def lock(self, *, make: bool) -> bool:
+        """Lock the newest file, or the folder, which ``make`` makes; False where there may be a newer version."""
+        newest, log = self.newest, self.log
+        if newest.item is None:
+            return self._lock_folder(make)
+        if not newest.is_ended:
+            raise StorageError(log=f"{log.folder}: what a crash left cannot be ended")
+        fd = self._open(log.path(newest.start), os.O_RDWR)
+        if os.pread(fd, 1, newest.end - 1) != b"\n":
+            return False
+        turns.wait_for_lock(fd, log.folder)
+        stat = os.fstat(fd)
+        if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
+            return False
+        if os.access(log.path(log.next_start(self.newest)), os.F_OK):
+            return newest.has_later and log.newest() == newest
+        return True
+
+    def _look_again(self, fd: int) -> bool:
+        """Read the newest version of the locked file; False where a crash left another one."""
+        log, tail = self.log, read_tail(fd)
+        if tail.line is None or log.whole_line(tail.rest) is not None:
+            return False
+        item = lines.decode(log.collection, log.key, tail.line)
+        self.newest = Newest(item, self.newest.start, tail.end, signature=signature_of(os.fstat(fd)))
+        return True
+
+    def _lock_folder(self, make: bool) -> bool:
+        folder = self.log.folder
+        if not make and not os.path.isdir(folder):
+            return True
+        collection = os.path.dirname(folder)
+        disk.make_one_folder(collection)
+        if self.log.collection.durable:  # also where it was there: who made it may have been killed before that
+            disk.sync_folder(os.path.dirname(collection))
+        disk.make_one_folder(folder)
+        fd = self._open(folder, os.O_DIRECTORY)
+        turns.wait_for_lock(fd, folder)
+        return os.path.samestat(os.fstat(fd), os.stat(folder)) and self.log.newest().item is None
+
+    def _open(self, path: str, how: int) -> int:
+        fd = disk.open_private(path, how)
+        self._files.append(fd)
+        return fd
+
+    # Adding
+
+    def append(self, item: Item) -> Newest:
+        """Add a version, durably. Raises OSError where nothing was added, and StorageError where that is not known."""
+        newest, log, line = self.newest, self.log, lines.encode(item)
+        start, end = self._file_for(item.version), newest.end
+        if is_new := newest.item is None or start != newest.start:
+            turns.wait_for_lock(self._open(log.path(start), os.O_RDWR | os.O_CREAT), log.folder)
+            end = 0
+        fd = self._files[-1]
+        size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
+        try:
+            if size > end:
+                self._cut_off(fd, end, size)
+            disk.write_at(fd, line, end)
+            log.sync(fd, new_file=is_new, new_folder=newest.item is None)
+            log.announce(item.version)
+            disk.write_at(fd, b"\n", end + len(line))
+        except OSError as error:
+            try:
+                os.ftruncate(fd, end)
+                log.sync(fd)
+            except OSError as second:
+                raise _unknown(error, second) from error
+            raise
+        item = item._replace(revision=lines.revision_of(line))
+        end += len(line) + 1
+        inode = signature_of(os.fstat(fd)) if is_new else (end, *(newest.signature or ())[1:])
+        self.newest = Newest(item, start, end, signature=inode)
+        return self.newest
+
+    def _file_for(self, version: int) -> int:
+        """Return the start of the file that takes a version."""
+        newest, log = self.newest, self.log
+        if not log.collection.history:
+            return log.next_start(newest) if newest.item else time.time_ns() // 1000
+        if newest.item is None or newest.has_later or log.is_full(newest.start, version, newest.end):
+            return version
+        return newest.start
+
+    def _cut_off(self, fd: int, end: int, size: int) -> None:
+        """Remove what a crash left after ``end``."""
+        line, newline, _ = os.pread(fd, size - end, end).partition(b"\n")
+        if newline and self.log.whole_line(line) is not None:  # a version: somebody put the file there just now
+            raise StorageError("Others have been writing this; try again.", log=f"{self.log.folder}: written meanwhile")
+        os.ftruncate(fd, end)
+
+    def restore(self, items: Iterable[Item]) -> None:
+        """Let these Items be the versions, oldest first, wholly or not at all, where there is none yet."""
+        log, draft, start, version, added = self.log, disk.draft_of(self.log.folder), 0, 0, list[bytes]()
+
+        def save() -> None:
+            if added:
+                disk.write_file(f"{draft}/{os.path.basename(log.path(start))}", lines.join(added))
+
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            disk.make_one_folder(draft)
+            for item in items:
+                version = item.version
+                if not added or log.is_full(start, version, sum(map(len, added))):
+                    save()
+                    start, added = version, []
+                added.append(lines.encode(item))
+            save()
+            disk.sync_folder(draft)
+            shutil.rmtree(log.folder, ignore_errors=True)  # what a creation left that broke off
+            self._rename(draft, log.folder, version)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    # Removing
+
+    def remove(self, version: int) -> None:
+        """Remove all versions at once, durably; raises OSError where they are still there.
+
+        ``version`` is that of the deletion, for lists.
+        """
+        draft = disk.draft_of(self.log.folder)
+        shutil.rmtree(draft, ignore_errors=True)
+        self._rename(self.log.folder, draft, version)
+        shutil.rmtree(draft, ignore_errors=True)
+
+    def _rename(self, old: str, new: str, version: int) -> None:
+        self.is_known = False
+        os.rename(old, new)
+        try:
+            self.log.announce(version)
+            if self.log.collection.durable:
+                disk.sync_folder(os.path.dirname(old))
+        except OSError as error:
+            try:
+                os.rename(new, old)
+                self.log.announce(version)
+            except OSError as second:
+                raise _unknown(error, second) from error
+            raise
+
+    def remove_file(self, start: int, tier: str = NEWEST) -> None:
+        """Remove a file whose versions are not wanted any more, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.log.path(start, tier))
+
+    def remove_versions(self, is_unwanted: Callable[[int], bool]) -> int:
+        """Remove versions from every file, from the newest one last; return how many files were changed."""
+        changed, files = 0, self.log.files()
+        self.is_known = False
+        for start, tier in [(start, tier) for tier, starts in files.items() for start in starts][::-1]:
+            found = self.log.lines(start, tier, self.newest)
+            wanted = [line for line in found if not is_unwanted(self.log.version_of(line))]
+            if found and not wanted:
+                self.remove_file(start, tier)
+            elif len(wanted) < len(found):
+                disk.replace_file(self.log.path(start, tier), lines.join(wanted))
+            changed += len(wanted) < len(found)
+        return changed
+
+    def remove_drafts(self) -> None:
+        """Remove what operations left that broke off; durably, and all that was removed before too."""
+        folder = self.log.folder
+        with suppress(FileNotFoundError):
+            shutil.rmtree(disk.draft_of(folder))
+        with suppress(FileNotFoundError):
+            for name in os.listdir(folder):
+                if name.startswith("."):
+                    os.unlink(f"{folder}/{name}")
+            disk.sync_folder(folder)
+        with suppress(FileNotFoundError):
+            disk.sync_folder(os.path.dirname(folder))
+
+
+def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
+    """Return the Writer of a log when nobody else has it; ``known`` is what is known of it.
+
+    ``make`` makes the folder of a log that is not there; without it nothing is locked then.
+
+    Raises StorageError after LOCK_SECONDS, DamagedItem and OSError.
+    """
+    began = time.monotonic()
+    while True:
+        writer = Writer(log, known or log.newest())
+        try:
+            if writer.lock(make=make):
+                return writer
+        except FileNotFoundError:
+            if not os.path.isdir(os.path.dirname(log.folder)):
+                raise
+        except BaseException:
+            writer.close()
+            raise
+        writer.close()
+        known = None
+        if time.monotonic() - began > turns.LOCK_SECONDS:
+            raise turns.busy(log.folder)
+
+
+def _unknown(error: OSError, second: OSError) -> StorageError:
+    detail = "The storage cannot answer now; it is not known whether this was stored."
+    return StorageError(detail, log=f"write: {error}, then {second}")
