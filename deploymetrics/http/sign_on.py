@@ -1,7 +1,7 @@
 """Sign-on by a reverse proxy: whom the header REMOTE_USER_HEADER names, where a proxy is trusted to set it.
 
 The proxy asks people who they are, by LDAP, SAML or OpenID Connect, and tells it with each request. It has to remove or
-overwrite what clients send under that name. Where PROXIES is 0, or the setting empty, the header is nothing here.
+overwrite what clients send under that name. Where the setting is empty the header is nothing here.
 """
 
 import math
@@ -17,7 +17,7 @@ class SignOn:
     """Finds the account that the proxy names in a request."""
 
     def __init__(self, app: Flask, accounts: Accounts) -> None:
-        header: str = app.config["REMOTE_USER_HEADER"] if app.config["PROXIES"] else ""
+        header: str = app.config["REMOTE_USER_HEADER"]  # which is refused where there is no proxy
         self.accounts = accounts
         self._key = f"HTTP_{header.upper().replace('-', '_')}" if header else ""
 

@@ -39,7 +39,7 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
     if not sys.stdout.isatty():
         path = instance / PASSWORD_FILE
         path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(f"{password}\n")
         accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start", must_change=True)
         click.echo(

@@ -286,7 +286,7 @@ def test_no_first_start_on_any_other_address(run, served, bind):
     assert run("serve", "--bind", bind).stdout == "" and len(served) == 1
 
 
-def test_the_first_start_with_tls(run, served, tmp_path):
+def test_the_first_start_with_tls(run, served, terminal, tmp_path):
     cert, key = make_certificate(tmp_path)
     shown = run("serve", "--certfile", cert, "--keyfile", key).stdout
     assert "curl -k -u admin:" in shown and "https://127.0.0.1:52311/" in shown
