@@ -28,7 +28,7 @@ from .documents.headlines import Headlines
 from .documents.quotas import Quotas
 from .documents.service import Service
 from .errors import SettingError
-from .http import access, cross_site, error_handlers, public_address, urls
+from .http import access, cross_site, error_handlers, public_address, security_headers, urls
 from .http.reading import ONLY_SHORT_WAY, Reads
 from .http.request_ids import ROUTE, RequestIds
 from .http.requests import Request
@@ -125,6 +125,7 @@ def create_app(
     app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.counting = telemetry.init_app(app, memory or Memory())
+    security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)
     access.init_app(app, services.credentials, services.sessions, SignOn(app, services.accounts))

@@ -40,6 +40,9 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The private key of the certificate, PEM and without a password.
 # KEYFILE = ''
 
+# For how long browsers that came over HTTPS use nothing else, on every port of the host; 0 for no time.
+# HSTS_SECONDS = 31536000
+
 # Whether serve writes a line for each request to standard output.
 # ACCESS_LOG = True
 

@@ -192,7 +192,7 @@ def login() -> Response:
     token = request.headers.get("SessionToken") or services().sessions.start(
         current_user, current_app.config["SESSION_SECONDS"], request.client
     )
-    return text_response("ok", {"SessionToken": token, "Cache-Control": "no-store"})
+    return text_response("ok", {"SessionToken": token})
 
 
 @bp.get("/help")

@@ -143,6 +143,12 @@ SETTINGS = (
         "The TLS certificate with its chain, PEM; a relative path of a setting starts at the instance folder.",
     ),
     Setting("KEYFILE", fields.String(), "", "The private key of the certificate, PEM and without a password."),
+    Setting(
+        "HSTS_SECONDS",
+        _whole(0, 2 * 365 * 86400),
+        365 * 86400,
+        "For how long browsers that came over HTTPS use nothing else, on every port of the host; 0 for no time.",
+    ),
     Setting("ACCESS_LOG", fields.Boolean(), True, "Whether serve writes a line for each request to standard output."),
     Setting(
         "LOG_FORMAT",

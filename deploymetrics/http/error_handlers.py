@@ -7,7 +7,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
-from .page_headers import PAGE_HEADERS
 from .request_ids import request_id_of
 from .responses import Response, problem_response
 from .urls import in_api
@@ -88,4 +87,4 @@ def _answer(error: errors.DeploymetricsError) -> Answer:
     if in_api():
         return problem_response(error)
     page = render_template("web/error.html", error=error, request_id=request_id_of(request.environ))
-    return make_response(page, error.status, error.headers | PAGE_HEADERS)
+    return make_response(page, error.status, error.headers)

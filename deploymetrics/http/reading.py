@@ -31,7 +31,7 @@ _KNOWN = frozenset(
     ).split()
 )
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
-_HOOKS = {"check_access", "check_path", "check_output", "_update_remember_cookie"}
+_HOOKS = {"check_access", "check_path", "check_output", "harden", "_update_remember_cookie"}
 #: In a request, asks for the short way or no answer: a server with one thread for such reads has others for the rest.
 ONLY_SHORT_WAY = "deploymetrics.only_short_way"
 

@@ -25,11 +25,11 @@ from .negotiation import JSON, XML, choose_format
 from .preconditions import etag_of
 from .request_ids import request_id_of
 from .requests import SAFE_METHODS, Request, current_request
+from .security_headers import DATA_HEADERS
 
-NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 SCHEMA_PATH = "xmlschema/BESAPI.xsd"
-_PRIVATE = "private, no-cache"
-_NO_STORE = {"Cache-Control": "no-store", "Vary": "Accept", **NO_SNIFFING}
+#: The headers of every answer: what only some accounts may see is kept nowhere on its way.
+PRIVATE = {"Vary": "Accept", "Cache-Control": "no-store", **DATA_HEADERS}
 #: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
 _MAX_DAMAGED_BYTES = 1000
 #: When what has no Last-Modified was changed: RFC 9110 has If-Unmodified-Since ignored there.
@@ -46,7 +46,7 @@ _PIECE_BYTES = 2**16
 class Response:
     """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
 
-    def __init__(self, body: Iterable[bytes], headers: dict[str, str], status: int = 200) -> None:
+    def __init__(self, body: Iterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
         self.body = body
         self.headers = headers
         self.status = status
@@ -155,7 +155,7 @@ def json_response(
     if xml is None:
         request.check_json()
     revision = revision_of(value)
-    own = {"ETag": etag_of(revision, request.format), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    own = {"ETag": etag_of(revision, request.format), **PRIVATE}
     if request.method in SAFE_METHODS and _client_has(request, revision, _LONG_AGO):
         return Response([], own, 304)
     own |= headers or {}
@@ -183,7 +183,7 @@ def revision_of(value: object) -> str:
 def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
     """Return a text, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
-    return _whole(text.encode(), "text/plain", {**NO_SNIFFING, **(headers or {})})
+    return _whole(text.encode(), "text/plain", {**PRIVATE, **(headers or {})})
 
 
 def csv_response(text: str) -> Response:
@@ -196,7 +196,7 @@ def csv_response(text: str) -> Response:
 
 def empty_response() -> Response:
     """Return the answer to a deletion, which has no body and so no Content-Type."""
-    return Response([], {}, 204)
+    return Response([], PRIVATE, 204)
 
 
 def problem_response(error: DeploymetricsError) -> Response:
@@ -208,7 +208,7 @@ def problem_response(error: DeploymetricsError) -> Response:
         form = request.format
     problem = error.problem(request_id_of(request.environ))
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
-    headers = {**_NO_STORE, **error.headers}
+    headers = {**PRIVATE, **error.headers}
     if isinstance(error, PreconditionFailed) and error.revision:
         headers["ETag"] = etag_of(error.revision, form)
     return _whole(body, f"application/problem+{form}", headers, error.status)
@@ -232,7 +232,7 @@ def _client_has(request: Request, revision: str, changed_at: str = "", before: C
 
 def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
     form = request.format
-    headers = {"ETag": etag_of(revision, form), "Vary": "Accept", "Cache-Control": _PRIVATE, **NO_SNIFFING}
+    headers = {"ETag": etag_of(revision, form), **PRIVATE}
     if changed_at:
         # Never later than Date, also where the clock was ahead at that write (RFC 9110, 8.8.2.1).
         headers["Last-Modified"] = as_http_date(min(changed_at, as_precise(_DATE.now())))

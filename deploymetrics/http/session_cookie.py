@@ -2,7 +2,7 @@
 
 A browser sends a host's cookies to every port of it. So that two instances on one host do not overwrite each other's,
 the name has the port in it, and the path is the prefix under which the instance is served. ``__Host-`` has browsers
-take the cookie from this very host and over HTTPS only.
+take the cookie from this very host and over HTTPS only, ``__Secure-``, for one with a path, over HTTPS only.
 """
 
 from flask import Flask, Request, Response, request
@@ -28,7 +28,9 @@ class LoginCookie(SecureCookieSessionInterface):
         name, (_, colon, port) = super().get_cookie_name(app), request.host.rpartition(":")
         if colon and port.isascii() and port.isdigit():
             name = f"{name}-{port}"
-        return f"__Host-{name}" if request.is_secure and not request.root_path else name
+        if request.is_secure:
+            return f"__Secure-{name}" if request.root_path else f"__Host-{name}"
+        return name
 
     def get_cookie_path(self, app: Flask) -> str:
         """Return the prefix under which the instance is served."""

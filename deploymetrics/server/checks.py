@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
+from .tls import tls_context
 
 # Workers whose master was killed listen on for about a second.
 _LEAVING_SECONDS = 3.0
@@ -108,15 +109,10 @@ def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[str | None, 
         except OSError as error:
             raise SettingError(f"{name} {path} cannot be read: {error.strerror}.") from error
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths, password=_no_password)
+        tls_context(*paths)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise SettingError(f"The key {paths[1]} is not that of the certificate {paths[0]}.") from error
         detail = f"CERTFILE {paths[0]} and KEYFILE {paths[1]} are not a certificate and its key in PEM"
         raise SettingError(f"{detail}, without a password.") from error
     return paths
-
-
-def _no_password() -> str:
-    """Answer OpenSSL, which would ask on the terminal."""
-    return ""

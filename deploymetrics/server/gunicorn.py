@@ -4,7 +4,6 @@ They are changed by overriding methods; ``tests/server/test_gunicorn.py`` fails 
 was when the change was made.
 """
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     class Worker(_Untyped):
         """A worker process."""
 
-    def ssl_context(conf: Any) -> ssl.SSLContext: ...
-
 else:
     from gunicorn.app.base import BaseApplication
     from gunicorn.arbiter import Arbiter
@@ -54,7 +51,6 @@ else:
     from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
     from gunicorn.http.message import Request
     from gunicorn.http.unreader import Unreader
-    from gunicorn.sock import ssl_context
     from gunicorn.workers.base import Worker
     from gunicorn.workers.gthread import ThreadWorker
 
@@ -69,5 +65,4 @@ __all__ = [
     "ThreadWorker",
     "Unreader",
     "Worker",
-    "ssl_context",
 ]

@@ -5,6 +5,7 @@ import secrets
 import msgspec
 
 from ..errors import DeploymetricsError
+from ..http.responses import PRIVATE
 
 # By status, the code and the sentence; gunicorn's own words would repeat what was sent.
 _SAID = {
@@ -42,10 +43,8 @@ def refused(status: int) -> tuple[str, dict[str, str], bytes, str | None]:
     headers = {
         "Connection": "close",
         "Content-Type": "application/problem+json",
-        "Cache-Control": "no-store",
-        "Vary": "Accept",
-        "X-Content-Type-Options": "nosniff",
         "Content-Length": str(len(body)),
+        **PRIVATE,
     }
     return f"{error.status} {error.title}", headers, body, request_id
 

@@ -11,7 +11,6 @@ worker that has more connections than another one steps back for a moment, so th
 
 import mmap
 import signal
-import ssl
 import time
 from array import array
 from contextlib import suppress
@@ -20,8 +19,9 @@ from typing import Any
 
 from . import limits
 from .connection import OVER, READY, Connection
-from .gunicorn import ThreadWorker, ssl_context
+from .gunicorn import ThreadWorker
 from .protocol_errors import StatusReader, refusal
+from .tls import tls_context
 
 SLOTS = 256
 GONE = -1
@@ -50,7 +50,7 @@ class FairThreadWorker(ThreadWorker):
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
         self.held = 0
         self.next_sweep = 0.0
-        self.tls: ssl.SSLContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self.tls = tls_context(self.cfg.certfile, self.cfg.keyfile) if self.cfg.is_ssl else None
         self.capacity = min(limits.connections(), self.cfg.worker_connections)
         self.worker_connections = self.capacity + 1  # where it stops taking connections: when all are being answered
         self._publish_count()

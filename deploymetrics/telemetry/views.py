@@ -13,7 +13,8 @@ from prometheus_client.metrics_core import Metric
 from ..accounts.service import Role
 from ..http.access import public, require_role
 from ..http.requests import current_request
-from ..http.responses import NO_SNIFFING, Response
+from ..http.responses import Response
+from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
 from . import server
 from .cells import Memory
@@ -23,7 +24,7 @@ from .health import Health
 
 bp = Blueprint("telemetry", __name__)
 _DOCUMENTS, _HEALTH = f"{NAME}.documents", f"{NAME}.health"
-_NEVER_KEPT = {"Cache-Control": "no-store", **NO_SNIFFING}
+_NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
 
 
 def init_app(app: Flask, memory: Memory) -> Counting:

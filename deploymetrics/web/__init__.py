@@ -1,22 +1,12 @@
 """The pages for a person's browser: a blueprint, and a module for each part of it.
 
 The pages use the services that the API uses. Their credential is the login cookie, so ``http.access`` checks that each
-form comes from this site; they need no script, and the policy of ``http.page_headers`` lets none in but our own.
+form comes from this site; they need no script, and the policy of ``http.security_headers`` lets none in but our own.
 """
 
-from flask import Blueprint, Response
-
-from ..http.page_headers import PAGE_HEADERS
+from flask import Blueprint
 
 bp = Blueprint("web", __name__)
-
-
-@bp.after_request
-def harden(response: Response) -> Response:
-    """Give a page its headers; pages of errors at addresses that no view has get them in ``http.error_handlers``."""
-    if response.mimetype == "text/html":
-        response.headers.update(PAGE_HEADERS)
-    return response
 
 
 from . import (  # noqa: E402

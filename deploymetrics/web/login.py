@@ -13,6 +13,7 @@ from ..http import error_handlers
 from ..http.access import has_header_credential, public
 from ..http.cross_site import check_same_site
 from ..http.requests import current_request
+from ..http.security_headers import forget_all
 from ..http.urls import in_api
 from ..services import services
 from . import bp
@@ -60,7 +61,7 @@ def log_out() -> ResponseReturnValue:
     check_same_site()
     end_session()
     flash("You are logged out.")
-    return redirect(url_for("web.login"))
+    return forget_all(redirect(url_for("web.login")))
 
 
 @bp.app_errorhandler(Unauthorized)

@@ -41,6 +41,7 @@ ROWS = {
     "HISTORY_VERSIONS": ("1", 1, ["0", "all", "1000001"]),
     "HISTORY_HOURLY_DAYS": ("1", 1, ["0", "x", "36501"]),
     "HISTORY_DAYS": ("1", 1, ["0", "x", "36501"]),
+    "HSTS_SECONDS": ("0", 0, ["-1", "x"]),
     "PROXIES": ("2", 2, ["-1", "yes", "11"]),
     "REMOTE_USER_HEADER": ("X-Remote-User", "X-Remote-User", ["X_Remote_User", "a b", "-"]),
     "PROXY_PREFIX": ("yes", True, ["maybe"]),

@@ -18,7 +18,7 @@ LOGIN = {"name": "jo", "password": PASSWORD}
         ("http://[2001:db8::1]:52311", "", "deploymetrics-52311", "/"),
         ("http://[2001:db8::1]", "", "deploymetrics", "/"),
         ("http://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
-        ("https://host.example:52311", "/bigfix", "deploymetrics-52311", "/bigfix"),
+        ("https://host.example:52311", "/bigfix", "__Secure-deploymetrics-52311", "/bigfix"),
         ("https://host.example:52311", "", "__Host-deploymetrics-52311", "/"),
         ("https://host.example", "", "__Host-deploymetrics", "/"),
     ],

@@ -14,7 +14,6 @@ from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.message import Message, Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.http.wsgi import Response, create
-from gunicorn.sock import ssl_context
 from gunicorn.util import close_graceful, write, write_error, write_nonblock
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
@@ -55,7 +54,6 @@ RELIED_ON = (
     Response.sendfile,
     create,
     close_graceful,
-    ssl_context,
     write,
     write_error,
     write_nonblock,
@@ -107,7 +105,6 @@ HASHES = {
     "Worker.load_wsgi": "18b02fc35e964f2b",
     "close_graceful": "0e5925bfc017bc4e",
     "create": "2c35d4a2dc629ede",
-    "ssl_context": "069b9e2751d0b762",
     "write": "cd995031295fd782",
     "write_error": "bd0143a03c15a2c8",
     "write_nonblock": "d2ff97701c36645e",

@@ -1,0 +1,67 @@
+"""The headers that keep a browser from doing more with an answer than it is for."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+from werkzeug.wrappers import Response
+
+from .requests import current_request
+from .urls import in_api
+
+_EVERY = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+#: What is for programs: opened in a browser, it loads and runs nothing, and stands in no frame.
+DATA_HEADERS = {**_EVERY, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+#: A page shows itself, runs our own script, and is not shown again after the logout.
+PAGE_HEADERS = {
+    **_EVERY,
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self';"
+        " frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+#: What a browser is to forget of this origin at the logout; where others have a part of it, what costs them little.
+_FORGOTTEN = '"cache", "storage"'
+_FORGOTTEN_OF_A_PART = '"cache"'
+
+
+def init_app(app: Flask) -> None:
+    """Give every answer its headers, errors at addresses that no view has included; before proxies are believed."""
+    app.after_request(harden)
+    if seconds := app.config["HSTS_SECONDS"]:
+        app.wsgi_app = StaySecure(app.wsgi_app, seconds)  # type: ignore[method-assign]
+
+
+def harden(response: Response) -> Response:
+    """Add what an answer does not have yet; those of the API are made with theirs."""
+    headers = response.headers
+    if "Content-Security-Policy" not in headers:
+        headers.update(PAGE_HEADERS if response.mimetype == "text/html" and not in_api() else DATA_HEADERS)
+    return response
+
+
+class StaySecure:
+    """Middleware that tells a browser that came over HTTPS to use nothing else, for so many seconds."""
+
+    def __init__(self, app: Any, seconds: int) -> None:
+        self.app = app
+        self.header = "Strict-Transport-Security", f"max-age={seconds}"
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["wsgi.url_scheme"] != "https":
+            return self.app(environ, start_response)  # type: ignore[no-any-return]
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, self.header], *more)
+
+        return self.app(environ, start)  # type: ignore[no-any-return]
+
+
+def forget_all(response: Response) -> Response:
+    """Have the browser forget what it has of this site; the cookie is dropped by itself, and others' cookies stay."""
+    alone = not current_request().root_path
+    response.headers["Clear-Site-Data"] = _FORGOTTEN if alone else _FORGOTTEN_OF_A_PART
+    return response
