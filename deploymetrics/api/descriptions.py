@@ -4,8 +4,8 @@ from flask import Blueprint, current_app, jsonify, make_response, render_templat
 from werkzeug.wrappers import Response
 
 from ..http.access import public
-from ..http.page_headers import PAGE_HEADERS
 from ..http.requests import current_request
+from ..http.security_headers import PAGE_HEADERS
 from ..version import VERSION
 from . import openapi
 from .operations import Json
