@@ -100,16 +100,16 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # Whether they also set X-Forwarded-Prefix, and so overwrite what a client sends: the path that they serve.
 # PROXY_PREFIX = False
 
-# Where people reach the server, https://HOST/PREFIX; goes before Host and what proxies say of it.
+# Where people reach the server, https://HOST/PREFIX, whatever requests say.
 # PUBLIC_URL = ''
 
-# The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.
+# The hosts that a request may name, without ports; all when empty.
 # TRUSTED_HOSTS = ()
 
 # The header in which a reverse proxy names the account of whom it logged in; needs PROXIES.
 # REMOTE_USER_HEADER = ''
 
-# Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.
+# Other origins whose pages may use the API, wholly trusted.
 # CORS_ORIGINS = ()
 
 # How many numbers of one document /metrics shows; 0 for none.

@@ -246,16 +246,10 @@ SETTINGS = (
         "Whether they also set X-Forwarded-Prefix, and so overwrite what a client sends: the path that they serve.",
     ),
     Setting(
-        "PUBLIC_URL",
-        PublicURL(),
-        "",
-        "Where people reach the server, https://HOST/PREFIX; goes before Host and what proxies say of it.",
+        "PUBLIC_URL", PublicURL(), "", "Where people reach the server, https://HOST/PREFIX, whatever requests say."
     ),
     Setting(
-        "TRUSTED_HOSTS",
-        Words(check_host),
-        (),
-        "The hosts that a request may name, without ports; all of them when empty. That of PUBLIC_URL is one.",
+        "TRUSTED_HOSTS", Words(check_host), (), "The hosts that a request may name, without ports; all when empty."
     ),
     Setting(
         "REMOTE_USER_HEADER",
@@ -263,12 +257,7 @@ SETTINGS = (
         "",
         "The header in which a reverse proxy names the account of whom it logged in; needs PROXIES.",
     ),
-    Setting(
-        "CORS_ORIGINS",
-        Words(check_origin),
-        (),
-        "Other origins whose pages may use the API in a browser, such as https://dashboard.example; trusted wholly.",
-    ),
+    Setting("CORS_ORIGINS", Words(check_origin), (), "Other origins whose pages may use the API, wholly trusted."),
     Setting(
         "METRICS_PER_TAG", _whole(0, 1_000_000), 500, "How many numbers of one document /metrics shows; 0 for none."
     ),

@@ -189,9 +189,7 @@ def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
 def csv_response(text: str) -> Response:
     """Return a table, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().format = JSON  # ``output`` names another one, which no ETag has
-    answer = text_response(text, {"Vary": "Accept", "Cache-Control": _PRIVATE})
-    answer.headers["Content-Type"] = "text/csv; charset=utf-8"
-    return answer
+    return text_response(text, {"Content-Type": "text/csv; charset=utf-8"})
 
 
 def empty_response() -> Response:
