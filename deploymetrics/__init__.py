@@ -91,6 +91,7 @@ class Application(Flask):
             route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
             self.counting.count(request.method, route, status, time.perf_counter() - began)
             self.counting.end()
+            telemetry.note_request(self, request, status)
 
 
 def create_app(

@@ -118,6 +118,12 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # How many series of all documents /metrics shows; a document has three beside its numbers.
 # METRICS_SERIES = 100000
 
+# For how many days the audit log stays.
+# AUDIT_DAYS = 400
+
+# How large the audit log may be; its oldest lines go before that.
+# AUDIT_MEGABYTES = 100
+
 # Whether changes are refused with 503, while reading and logging in go on; serve runs no collector then.
 # READ_ONLY = False
 

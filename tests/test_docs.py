@@ -88,4 +88,4 @@ def test_every_metric_is_in_the_docs(app, master):
 
 
 def is_counter(name):
-    return name.endswith(("_requests", "_errors", "_rounds"))
+    return name.endswith(("_requests", "_errors", "_rounds", "_logins"))

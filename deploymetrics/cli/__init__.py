@@ -9,7 +9,7 @@ from flask.cli import FlaskGroup
 from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, collect, data, serve, settings, status, storage, tokens
+from . import accounts, audit, collect, data, serve, settings, status, storage, tokens
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
@@ -18,6 +18,7 @@ COMMANDS: tuple[click.Command, ...] = (
     tokens.session,
     settings.settings,
     status.status,
+    audit.audit,
     collect.collect,
     data.put,
     data.history,
@@ -32,6 +33,8 @@ COMMANDS: tuple[click.Command, ...] = (
 MAKE_INSTANCE = (serve.serve, accounts.add_account, storage.init)
 #: Only these bring an instance folder of an earlier release over: its server may be running.
 UPGRADE_INSTANCE = (serve.serve,)
+#: These change nothing, so the audit log does not note them.
+ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "verify", "export", "list"}
 
 
 class Commands(FlaskGroup):
@@ -67,7 +70,10 @@ def _create_app() -> Flask:
     become_owner(folder)
     if ctx.command not in UPGRADE_INSTANCE:
         check_format(str(folder))
-    return create_app(folder)
+    app = create_app(folder)
+    if ctx.command.name not in ONLY_READ:
+        audit.note(app, ctx)
+    return app
 
 
 # No .env of the working folder chooses the instance.

@@ -267,6 +267,10 @@ SETTINGS = (
         100_000,
         "How many series of all documents /metrics shows; a document has three beside its numbers.",
     ),
+    Setting("AUDIT_DAYS", _whole(1, 36500), 400, "For how many days the audit log stays."),
+    Setting(
+        "AUDIT_MEGABYTES", _whole(1, 1_000_000), 100, "How large the audit log may be; its oldest lines go before that."
+    ),
     Setting(
         "READ_ONLY",
         fields.Boolean(),

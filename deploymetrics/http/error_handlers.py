@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
-from .request_ids import request_id_of
+from .request_ids import CODE, request_id_of
 from .responses import Response, problem_response
 from .urls import in_api
 
@@ -82,6 +82,7 @@ def _drain() -> None:
 
 
 def _answer(error: errors.DeploymetricsError) -> Answer:
+    request.environ[CODE] = error.code
     if error.code != "broken-body":  # of which nothing more is to come
         _drain()
     if in_api():

@@ -5,11 +5,12 @@
     server.py     what the storage and the machine know of the server and its collector
     health.py     whether the storage reads and writes
     counting.py   what a process counts: its requests and its calls of the storage
+    audit.py      who changed, logged in or was refused what; auditing.py what of a request is noted
     cells.py      the memory in which all processes of a server count
 
 A scrape is made from the storage, so it is the same on every worker.
 """
 
-from .views import bp, init_app
+from .views import audit_log_of, bp, init_app, note_request
 
-__all__ = ["bp", "init_app"]
+__all__ = ["audit_log_of", "bp", "init_app", "note_request"]

@@ -18,6 +18,7 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 _TIMES = len(BOUNDS) + 2
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 IN_PROGRESS, _REQUESTS, _DURATIONS, _ERRORS, _WRITES = "progress", "requests", "durations", "errors", "writes"
+_FAILED_LOGINS = "logins"
 
 
 class Counting:
@@ -59,6 +60,12 @@ class Counting:
         if name == method:
             self._of_requests[method, route, status] = cells
         return cells
+
+    def count_failed_login(self, status: int) -> None:
+        """Count a wrong credential: 401, or 429 for one that was not even looked at."""
+        cells = self._cells.named(_joined(_FAILED_LOGINS, str(status)))
+        with self._lock:
+            cells[0] += 1
 
     def watch(self, store: Storage) -> None:
         """Count the errors of a storage, and how long its writes take."""
@@ -122,6 +129,11 @@ class Counting:
         errors = CounterMetricFamily(
             "deploymetrics_storage_errors", "Errors of the storage, by their code.", labels=["code", *names]
         )
+        failed = CounterMetricFamily(
+            "deploymetrics_failed_logins",
+            "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
+            labels=["status", *names],
+        )
         writes = HistogramMetricFamily(
             "deploymetrics_storage_write_duration_seconds",
             "Time of a write, its wait for a lock and its sync included, by collection.",
@@ -137,12 +149,14 @@ class Counting:
                 requests.add_metric(labels, cells[0])
             elif what == _ERRORS:
                 errors.add_metric(labels, cells[0])
+            elif what == _FAILED_LOGINS:
+                failed.add_metric(labels, cells[0])
             elif what == IN_PROGRESS:
                 in_progress.add_metric(labels, cells[0])
             else:
                 family = durations if what == _DURATIONS else writes
                 family.add_metric(labels, *_histogram(cells))
-        return iter((requests, durations, in_progress, errors, writes))
+        return iter((requests, durations, in_progress, failed, errors, writes))
 
 
 def _joined(*words: str) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import flask
 import msgspec
 from flask import Blueprint, Flask, current_app
 from flask_login import current_user
@@ -16,14 +17,15 @@ from ..http.requests import current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
-from . import server
+from . import auditing, server
+from .audit import AuditLog
 from .cells import Memory
 from .counting import Counting
 from .documents import DocumentMetrics
 from .health import Health
 
 bp = Blueprint("telemetry", __name__)
-_DOCUMENTS, _HEALTH = f"{NAME}.documents", f"{NAME}.health"
+_DOCUMENTS, _HEALTH, _AUDIT = f"{NAME}.documents", f"{NAME}.health", f"{NAME}.audit"
 _NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
 
 
@@ -38,9 +40,25 @@ def init_app(app: Flask, memory: Memory) -> Counting:
         in_all=settings["METRICS_SERIES"],
     )
     app.extensions[_HEALTH] = Health(assembled.service, assembled.clock, is_read_only=settings["READ_ONLY"])
+    app.extensions[_AUDIT] = AuditLog(
+        app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
+    )
     counting = Counting(memory)
     counting.watch(assembled.service.store)
     return counting
+
+
+def audit_log_of(app: Flask) -> AuditLog:
+    """Return the audit log of an application."""
+    log: AuditLog = app.extensions[_AUDIT]
+    return log
+
+
+def note_request(app: Flask, request: flask.Request, status: int) -> None:
+    """Have the audit log note a request that was answered, and count a failed login."""
+    auditing.note(audit_log_of(app), request, status, app.extensions[NAME].accounts)
+    if auditing.failed_login(request, status):
+        app.counting.count_failed_login(status)  # type: ignore[attr-defined]
 
 
 class _Server:

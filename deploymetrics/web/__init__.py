@@ -11,6 +11,7 @@ bp = Blueprint("web", __name__)
 
 from . import (  # noqa: E402
     accounts,  # noqa: F401
+    audit,  # noqa: F401
     charts,  # noqa: F401
     documents,  # noqa: F401
     editing,  # noqa: F401

@@ -50,6 +50,7 @@ def log_in() -> ResponseReturnValue:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
     end_session()
     begin_session(account)
+    request.environ["REMOTE_USER"] = account.name
     kept = kept_fields()
     return render_template("web/continue.html", then=then, kept=kept) if kept else redirect(then)
 
@@ -105,6 +106,7 @@ def end_session() -> None:
     """End the session that the request's cookie names, if any, on every worker."""
     if current_user.is_authenticated and current_user.session_id:
         services().sessions.end(current_user.session_id)
+        request.environ["REMOTE_USER"] = current_user.name
     logout_user()
     known = session.get(_KNOWN)
     session.clear()

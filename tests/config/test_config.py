@@ -59,6 +59,8 @@ ROWS = {
     "LOG_FORMAT": ("json", "json", ["", "xml"]),
     "LOG_LEVEL": ("debug", "debug", ["", "all"]),
     "UNITS": ("queue=items A=ms", ("queue=items", "A=ms"), ["queue", "=x", "a=", "a=b=c", "a=" + "x" * 13]),
+    "AUDIT_DAYS": ("1", 1, ["0", "x", "36501"]),
+    "AUDIT_MEGABYTES": ("1", 1, ["0", "x", "1000001"]),
     "READ_ONLY": ("yes", True, ["perhaps", ""]),
     "METRICS_PER_TAG": ("0", 0, ["-1", "x", "1000001"]),
     "METRICS_SERIES": ("0", 0, ["-1", "x", "10000001"]),

@@ -44,6 +44,7 @@ ACCESS = {
     # Pages send whoever has no account to the login.
     ("GET", "/account"): (302, 200, 200, 200),
     ("POST", "/account"): (401, 400, 400, 400),
+    ("GET", "/audit"): (302, 403, 403, 200),
     ("GET", "/accounts"): (302, 403, 403, 200),
     ("POST", "/accounts"): (401, 403, 403, 400),
     ("GET", "/accounts/disable"): (302, 403, 403, 404),

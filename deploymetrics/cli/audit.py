@@ -1,0 +1,40 @@
+"""``deploymetrics audit``: the audit log, and what commands write into it."""
+
+import getpass
+from itertools import islice
+
+import click
+import msgspec
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from ..formats.printable import escaped
+from ..telemetry import audit_log_of
+
+#: Parameters that say what a command is about; no other is noted.
+_NOTED = ("account", "name", "tag", "version", "role")
+
+
+@click.command()
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many lines.")
+@click.option("--who", help="Only what this account did.")
+@click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
+@with_appcontext
+def audit(limit: int, who: str | None, as_json: bool) -> None:
+    """Show who changed, logged in or was refused what, when and from where, the newest last.
+
+    Separated by tabs: time, who, what was done, to what, status, code of the error, address, id of the request.
+    """
+    entries = (entry for entry in audit_log_of(current_app).newest_first() if who in (None, entry.who))
+    for entry in reversed(list(islice(entries, limit))):
+        if as_json:
+            click.echo(msgspec.json.encode(entry))
+        else:
+            click.echo("\t".join(escaped(str(field)) or "-" for field in msgspec.structs.astuple(entry)))
+
+
+def note(app: Flask, ctx: click.Context) -> None:
+    """Note that a command begins, which may change something."""
+    what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))
+    action = ctx.command_path.partition(" ")[2]
+    audit_log_of(app).note(f"command line ({getpass.getuser()})", action, what=" ".join(what))

@@ -1,0 +1,115 @@
+"""The audit log: who changed, logged in, or was refused, what, when and from where; a line of JSON each.
+
+It lies in ``audit/`` of the instance folder, in files that only grow, named by the time of their first line. A line is
+one write at the end of a file, so those of several processes do not mix. It is not synced: a kill loses nothing, a
+power loss may take the lines of the last seconds, and what was changed then is in the histories. The oldest files go
+where there are too many bytes or they are too old.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from ..clock import Clock, as_precise
+from ..storage.files.disk import list_folder, make_one_folder, opened, read_file
+
+#: A file has this part of all bytes at most.
+_PARTS = 10
+_NAME = re.compile(r"[0-9]{16}\.jsonl")
+_log = logging.getLogger(__name__)
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What happened.
+
+    ``at``: a precise text.
+    ``who``: the account, or the person at the command line; empty for nobody.
+    ``action``: the name of a view or of a command.
+    ``what``: the tag, account or other thing that was meant.
+    ``status``: of the answer; 0 for a command.
+    ``code``: of the error, if it was one.
+    ``address``, ``request``: the client's address, and the id of the request.
+    """
+
+    at: str
+    who: str
+    action: str
+    what: str = ""
+    status: int = 0
+    code: str = ""
+    address: str = ""
+    request: str = ""
+
+
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+class AuditLog:
+    """The audit log of an instance folder: at most so many bytes, none of them older than so many days."""
+
+    def __init__(self, instance: str, clock: Clock, *, days: int, size: int) -> None:
+        self.folder = f"{instance}/audit"
+        self.clock = clock
+        self.days = days
+        self.size = size
+        self.file_size = size // _PARTS
+        self._is_failing = False
+
+    def note(self, who: str, action: str, **facts: Any) -> None:
+        """Write down what happened; where that cannot be done the log says so, once, and the server goes on."""
+        entry = Entry(as_precise(self.clock.now()), who, action, **facts)
+        try:
+            self._append(msgspec.json.encode(entry) + b"\n")
+            self._is_failing = False
+        except OSError as error:
+            if not self._is_failing:
+                _log.warning("the audit log cannot be written: %s", error)
+            self._is_failing = True
+
+    def newest_first(self) -> Iterator[Entry]:
+        """Yield what is written down, the newest first."""
+        for name in reversed(self._names()):
+            with suppress(FileNotFoundError):
+                for line in reversed(read_file(f"{self.folder}/{name}").split(b"\n")):
+                    with suppress(msgspec.MsgspecError, ValueError):  # the half of a line, after a power loss
+                        yield _decode(line)
+
+    def _append(self, line: bytes) -> None:
+        name = (self._names() or [""])[-1]
+        if name:
+            with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_WRONLY | os.O_APPEND) as fd:
+                if os.fstat(fd).st_size < self.file_size and not self._is_old(name):
+                    os.write(fd, line)
+                    return
+        with suppress(FileExistsError):
+            make_one_folder(self.folder)
+        name = f"{time.time_ns() // 1000:016d}.jsonl"
+        with opened(f"{self.folder}/{name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+            os.write(fd, line)
+        self._remove_old()
+
+    def _is_old(self, name: str) -> bool:
+        """Return True for a file that has lines of more than a day; a new one is begun then."""
+        return time.time() - int(name[:16]) / 1e6 > 86400
+
+    def _remove_old(self) -> None:
+        names = self._names()
+        oldest = f"{max(time.time_ns() // 1000 - self.days * 86400 * 10**6, 0):016d}"
+        size = 0
+        for name, following in reversed(list(zip(names, names[1:]))):  # a file is over when the next one begins
+            with suppress(FileNotFoundError):
+                size += os.stat(f"{self.folder}/{name}").st_size
+                if following < oldest or size > self.size - self.file_size:
+                    os.unlink(f"{self.folder}/{name}")
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))
+        except FileNotFoundError:
+            return []

@@ -1,0 +1,26 @@
+"""The audit log, for master operators."""
+
+from itertools import islice
+
+from flask import current_app, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..accounts.service import Role
+from ..http.access import require_role
+from ..telemetry import audit_log_of
+from . import bp
+from .filters import page_number
+
+PER_PAGE = 100
+MAX_PAGES = 100
+
+
+@bp.get("/audit")
+@require_role(Role.MASTER_OPERATOR)
+def audit() -> ResponseReturnValue:
+    """Show who changed, logged in or was refused what, newest first."""
+    who, page = request.args.get("who", ""), min(page_number("page"), MAX_PAGES)
+    every = (entry for entry in audit_log_of(current_app).newest_first() if not who or entry.who == who)
+    entries = list(islice(every, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
+    more = len(entries) > PER_PAGE and page < MAX_PAGES
+    return render_template("web/audit.html", entries=entries[:PER_PAGE], who=who, page=page, more=more)
