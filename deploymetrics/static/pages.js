@@ -43,3 +43,45 @@ for (const text of document.querySelectorAll("textarea[data-keep]")) {
     if (!sent && text.value !== text.defaultValue) event.preventDefault();
   });
 }
+
+// An open page asks now and then whether what it shows has changed, and offers the new state. It refreshes by itself only
+// where that is chosen, and not while the pointer, the keyboard or a selection is at work in it. A page that nobody uses
+// any more, or sees, asks no more, so that its login ends in time.
+for (const box of document.querySelectorAll("[data-live]")) {
+  const EVERY = 30000, IN_USE = 15 * 60000, KEY = "deploymetrics-refresh";
+  const main = document.getElementById("main");
+  let used = Date.now(), asks = true, note = null;
+  box.closest("label").hidden = false;
+  box.checked = localStorage.getItem(KEY) === "1";
+  box.addEventListener("change", () => { localStorage.setItem(KEY, box.checked ? "1" : "0"); });
+  for (const event of ["pointermove", "keydown", "scroll"]) {
+    addEventListener(event, () => { used = Date.now(); }, {passive: true});
+  }
+  const isAtWork = () => main.matches(":hover, :focus-within") || String(getSelection()) !== ""
+    || document.querySelector(".overview input:checked, details[open]") !== null;
+  const offer = () => {
+    if (note) return;
+    note = document.createElement("p");
+    note.className = "notice new";
+    note.setAttribute("role", "status");
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = "Show it";
+    link.addEventListener("click", (event) => { event.preventDefault(); location.reload(); });
+    note.append(`${box.dataset.new} `, link);
+    document.body.append(note);
+  };
+  const ask = async () => {
+    if (!asks || document.hidden || Date.now() - used > IN_USE) return;
+    if (!note) {
+      const headers = {"If-None-Match": `"${box.dataset.etag}"`};
+      const answer = await fetch(box.dataset.live, {method: "HEAD", headers, cache: "no-store"}).catch(() => null);
+      if (answer === null || answer.status === 304 || answer.status >= 500) return;
+      asks = answer.ok || answer.status === 404;
+      if (!asks) return;
+    }
+    if (box.checked && !isAtWork()) location.reload();
+    else offer();
+  };
+  setInterval(ask, EVERY);
+}

@@ -23,6 +23,7 @@ from . import bp
 from .charts import MAX_CHOICES, plot_url
 from .figures.presentation import Asked, lay_out, tables
 from .filters import page_number, tag_url
+from .living import live_document
 from .plots import read_plots
 from .spans import RANGES
 
@@ -86,6 +87,7 @@ def document(tag: str) -> ResponseReturnValue:
         "web/document.html",
         tag=tag,
         item=item,
+        live=live_document(item),
         every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(value, Asked(rows.find, rows.sort, rows.page)),

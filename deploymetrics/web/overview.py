@@ -21,6 +21,7 @@ from ..http.access import require_role
 from ..services import services
 from . import bp
 from .filters import folded, page_number, span
+from .living import live_list
 from .remembered import Spark, remembered
 
 PER_PAGE = 100
@@ -123,7 +124,12 @@ def index() -> ResponseReturnValue:
         for item in asked.items
     ]
     return render_template(
-        "web/overview.html", rows=rows, choice=choice, asked=asked, damaged=[*listing.damaged, *damaged]
+        "web/overview.html",
+        rows=rows,
+        choice=choice,
+        asked=asked,
+        damaged=[*listing.damaged, *damaged],
+        live=live_list(listing),
     )
 
 

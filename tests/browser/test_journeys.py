@@ -51,7 +51,7 @@ def test_find_a_tag_and_look_at_it(page, post, clock):
     page.goto("/")
     page.get_by_role("link", name="Next").click()
     assert "Page 2 of 2" in page.locator(".pager").inner_text()
-    page.get_by_label("Tag or author").fill("TAG-00")
+    page.get_by_label("Tag, author or value").fill("TAG-00")
     page.get_by_role("button", name="Search").click()
     assert page.locator("tbody tr").count() == 10
     page.goto(f"{page.url}&order=-changed")

@@ -59,3 +59,51 @@ def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):
     page.get_by_role("link", name="Cancel").click()
     page.wait_for_url("**/")
     assert asked == ["beforeunload"]
+
+
+@pytest.mark.parametrize("path", ["/", "/tags/custom"])
+def test_an_open_page_offers_what_is_new(page, services, path):
+    services.service.save("custom", b'{"a":1}', "bob")
+    page.clock.install()
+    page.goto(path)
+    asked = []
+    page.on("response", lambda answer: asked.append((answer.request.method, answer.status)))
+    with page.expect_response("**/api/deploymentmetrics**"):
+        page.clock.run_for(31_000)
+    assert asked == [("HEAD", 304)] and page.locator(".new").count() == 0
+    services.service.save("custom", b'{"a":2}', "bob")
+    page.mouse.move(600, 400)
+    with page.expect_response("**/api/deploymentmetrics**"):
+        page.clock.run_for(31_000)
+    page.locator(".new").wait_for()
+    assert "2" not in page.locator("b, td .number").all_inner_texts()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Show it").click()
+    assert "2" in page.locator("b, td .number").all_inner_texts()
+
+
+def test_a_page_refreshes_by_itself_where_that_is_chosen(page, services):
+    services.service.save("custom", b'{"a":1}', "bob")
+    page.clock.install()
+    page.goto("/tags/custom")
+    page.get_by_label("Refresh by itself").check()
+    services.service.save("custom", b'{"a":2}', "bob")
+    page.locator("td .number").hover()
+    with page.expect_response("**/api/deploymentmetrics**"):
+        page.clock.run_for(31_000)
+    page.locator(".new").wait_for()
+    assert page.locator("td .number").inner_text() == "1"
+    page.mouse.move(5, 5)
+    with page.expect_navigation():
+        page.clock.run_for(31_000)
+    assert page.locator("td .number").inner_text() == "2" and page.get_by_label("Refresh by itself").is_checked()
+
+
+def test_a_page_that_nobody_uses_asks_no_more(page, services):
+    services.service.save("custom", b"1", "bob")
+    page.clock.install()
+    page.goto("/tags/custom")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(3_600_000)
+    assert 0 < len(asked) <= 31
