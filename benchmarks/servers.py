@@ -140,9 +140,21 @@ def _wait_until_up(port, process):
 
 def worker_memory(process):
     """The private and shared memory of each worker in MiB (PSS), as the kernel counts it."""
+    return [_pss(worker) for worker in _workers(process)]
+
+
+def worker_seconds(process):
+    """The processor time that all workers together have used."""
+    ticks = 0
+    for worker in _workers(process):
+        with open(f"/proc/{worker}/stat") as file:
+            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _workers(process):
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
-        children = file.read().split()
-    return [_pss(child) for child in children]
+        return file.read().split()
 
 
 def _pss(pid):

@@ -25,7 +25,7 @@ from storekit import (
 
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, copies, disk, listing, log, remembered
+from deploymetrics.storage.files import changes, copies, listing, log, remembered
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -429,17 +429,17 @@ def test_a_list_that_broke_off_is_right_afterwards(store, other, folder, monkeyp
         items = [put(store, keys[0], str(count)), *items[1:]]
         for key in keys:
             changes.add(f"{folder}/data/things/{key}", 1)  # as writers that then broke off
-        left, opened = [count], disk.opened
+        left, opened = [count], os.open
 
-        def fail_later(path, how=os.O_RDONLY, left=left, opened=opened):
+        def fail_later(path, *args, left=left, opened=opened):
             if path.endswith(".jsonl"):
                 left[0] -= 1
-                if left[0] == 0:
+                if left[0] <= 0:
                     raise OSError(errno.EMFILE, "no")
-            return opened(path, how)
+            return opened(path, *args)
 
         with monkeypatch.context() as patched, pytest.raises(StorageError):
-            patched.setattr(disk, "opened", fail_later)
+            patched.setattr(os, "open", fail_later)
             other.items(THINGS)
         assert [one.revision for one in other.items(THINGS).items] == [item.revision for item in items]
 

@@ -23,6 +23,7 @@ from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_VERSIONS, NEWEST, TIERS, Log, Newest
+from .places import find_newest
 from .remembered import Remembered
 from .turns import Turns
 from .writer import Writer, writer_of
@@ -63,7 +64,7 @@ class FileStorage(Storage):
         if known := self._remembered.read(log):
             return known
         with disk.storage_errors("read"):
-            newest = log.newest()
+            newest = find_newest(log)
             if newest.item is None:
                 self.check()
             self._remembered.put(log, newest)
