@@ -23,9 +23,9 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from ..clock import Clock
 from ..errors import NotFound, StorageError
-from ..storage import Collection, Item, Storage
+from ..storage import Item, Storage
 from .expiry import Sweeper
-from .records import Account, AccountRecord
+from .records import SESSIONS, Account, AccountRecord, Session, SessionsRecord
 from .service import Accounts
 
 #: An account's sessions; of more, those that end first end at once.
@@ -38,54 +38,6 @@ _ENDED = ""  # the epoch of no account
 _log = logging.getLogger(__name__)
 
 
-class Session(msgspec.Struct, frozen=True, array_like=True):
-    """From which epoch of the account a session is, how long it lives after a use, and until when.
-
-    ``lifetime`` is in seconds; ``expires``, ``latest`` and ``began`` are seconds since 1970. No use moves ``expires``
-    past ``latest``. A signed token that was ended is kept until it expires anyway, with an epoch that no account has.
-
-    ``proved_at`` is when the password was last checked, 0 where the session began without one. ``token`` is the id of
-    the Token that it began with, or 0. ``address`` and ``agent`` say to its owner whose it may be.
-    """
-
-    epoch: str
-    lifetime: int
-    expires: float
-    latest: float
-    began: float = 0.0
-    proved_at: float = 0.0
-    token: int = 0
-    address: str = ""
-    agent: str = ""
-
-    @property
-    def used_at(self) -> float:
-        """Return about when it was last used, to a tenth of its lifetime."""
-        return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
-
-    def is_alive(self, now: float) -> bool:
-        """Return True before it expires; one that outlives its lifetime was begun under a clock that was ahead."""
-        return now < self.expires <= now + self.lifetime
-
-
-class SessionsRecord(msgspec.Struct, frozen=True):
-    """The sessions of an account, by the hash of their token."""
-
-    id: str
-    account: str
-    sessions: dict[str, Session]
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.id
-
-    @property
-    def expires(self) -> float:
-        """Return when the last of them expires."""
-        return max((session.expires for session in self.sessions.values()), default=0.0)
-
-
-SESSIONS = Collection("sessions", SessionsRecord, durable=False)
 _STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 

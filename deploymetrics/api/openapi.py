@@ -1,5 +1,6 @@
 """The OpenAPI document, and the text of ``/api/help``: both are read off the URL map, so they miss no route."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -108,14 +109,15 @@ def document(app: Flask, version: str, root: str) -> Json:
 
 def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
     said: Operation = view.operation
+    summary, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
     statuses = sorted({204 if said.schema is None else 200, *said.statuses, *_EVERYWHERE})
     query = (*said.query, _OUTPUT_CSV if said.csv else _OUTPUT)
     conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
     operation: Json = {
         "operationId": f"{view.__name__}_{method.lower()}",
         "tags": [path.split("/")[2]],
-        "summary": (view.__doc__ or "").strip(),
-        "description": f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.",
+        "summary": " ".join(summary.split()),
+        "description": " ".join([f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.", *more.split()]),
         "parameters": [
             *(
                 {"name": name, "in": "path", "required": True, "schema": schema, "description": description}

@@ -13,7 +13,11 @@ DOCUMENT: Json = {"$ref": "#/components/schemas/Document"}
 VERSION: Json = {"$ref": "#/components/schemas/Version"}
 EXPECTATION: Json = {"$ref": "#/components/schemas/Expectation"}
 TOKEN: Json = {"$ref": "#/components/schemas/Token"}
-TOKENS: Json = {"type": "object", "description": "The tokens, as tokens or Tokens."}
+TOKENS: Json = {
+    "type": "object",
+    "description": "All of an account's: as tokens, one's own; as Tokens, those of a user that was named.",
+    "properties": {name: {"type": "array", "items": TOKEN} for name in ("tokens", "Tokens")},
+}
 EVERY_SECONDS: Json = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS}
 INTERVAL: Json = {"type": "object", "required": ["everySeconds"], "properties": {"everySeconds": EVERY_SECONDS}}
 TEXT: Json = {"type": "string"}

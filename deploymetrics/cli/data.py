@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import click
 from flask.cli import with_appcontext
 
+from ..accounts.records import SESSIONS
 from ..accounts.service import ACCOUNTS
-from ..accounts.sessions import SESSIONS
 from ..accounts.throttle import FAILURES
 from ..accounts.tokens import USES
 from ..collector.task import COLLECTOR
