@@ -238,6 +238,23 @@ def test_writes_that_are_not_confirmed_use_up_nothing(store, postgresql, name):
     assert put(store, "a").version == 2
 
 
+def test_while_one_is_not_confirmed_one_thread_tries_and_no_more(store, postgresql, name):
+    put(store, "a")
+    put(store, "b")
+    with without_standby(postgresql):
+        with pytest.raises(MaybeStored):
+            put(store, "a")
+        # The next one waits for the row that the server still has.
+        trying = threading.Thread(target=pytest.raises, args=(StorageError, put, store, "a"))
+        trying.start()
+        locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_for(lambda: postgresql.ask(locked), "a writer to wait")
+        with pytest.raises(StorageError, match="confirms no writes now"):
+            put(store, "b")
+        assert put(store, "b", collection=VOLATILE).version == 1
+        trying.join()
+
+
 def test_a_frozen_server_holds_up_nobody_for_long(store, postgresql):
     put(store, "a")
     postgresql.freeze()

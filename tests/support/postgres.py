@@ -61,10 +61,10 @@ def account():
 class Cluster:
     """A server with its data in ``folder``; ``base`` is one that it follows as a standby of the name ``name``."""
 
-    def __init__(self, folder, name="primary", base=None, **settings):
+    def __init__(self, folder, name="primary", base=None, port=None, **settings):
         self.name = name
         self.data = Path(folder, name)
-        self.port = free_port()
+        self.port = port or free_port()
         self.settings = {
             "listen_addresses": "'127.0.0.1'",
             "port": self.port,

@@ -4,9 +4,9 @@ A frozen server answers nothing and closes nothing, so each wait for it has a de
 given up, and all idle ones with it; the next one goes to whichever server is the primary then.
 
 **No commit is ever cancelled**: a cancelled wait for the synchronous standby would let others read what a failover
-takes back. A commit that was not confirmed in time is left to the server, which keeps a process for it. There may be
-``UNCONFIRMED`` of those; while there are, no write begins. So a standby that stands still for an hour uses up neither
-the threads here nor the connections there.
+takes back. A commit that was not confirmed in time is left to the server, which keeps a process for it. While there is
+one, only one thread at a time tries to write durably, and with ``UNCONFIRMED`` of them none. So a standby that stands
+still for an hour uses up neither the threads here, which readers need, nor the connections there.
 """
 
 import os
@@ -14,7 +14,7 @@ import select
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -102,6 +102,7 @@ class Connections:
         self._pid = os.getpid()
         self._server: Host | None = None
         self._lock = threading.Lock()
+        self._trying = threading.Lock()
         self._idle: list[Connection] = []
         self._unconfirmed: list[Connection] = []
         self._of_parents: list[list[Connection]] = []
@@ -146,8 +147,7 @@ class Connections:
         raise AssertionError
 
     def _transact(self, work: Callable[[Connection], T], durable: bool) -> T:
-        self._refuse_while_unconfirmed()
-        with self._connection() as connection:
+        with self._may_commit() if durable else nullcontext(), self._connection() as connection:
             connection.begin(durable)
             result = work(connection)
             connection.commit_surely()
@@ -226,19 +226,31 @@ class Connections:
                 return
         connection.close()
 
-    def _refuse_while_unconfirmed(self) -> None:
-        if not self._unconfirmed:
-            return
-        with self._lock:
-            answered = [connection for connection in self._unconfirmed if connection.has_answered()]
-            for connection in answered:
-                self._unconfirmed.remove(connection)
-            _close_all(self._pid, answered)
-            if len(self._unconfirmed) >= UNCONFIRMED:
-                raise StorageError(
-                    "The database confirms no writes now; nothing of this one was stored.",
-                    log=f"{len(self._unconfirmed)} commits are not confirmed yet",
-                )
+    @contextmanager
+    def _may_commit(self) -> Iterator[None]:
+        """Let a durable transaction begin; raises StorageError while it would only add to those not confirmed."""
+        if not self._count_unconfirmed():
+            yield
+        elif self._count_unconfirmed() < UNCONFIRMED and self._trying.acquire(blocking=False):
+            try:
+                yield
+            finally:
+                self._trying.release()
+        else:
+            raise StorageError(
+                "The database confirms no writes now; nothing of this one was stored.",
+                log=f"{len(self._unconfirmed)} commits are not confirmed yet",
+            )
+
+    def _count_unconfirmed(self) -> int:
+        """Return how many commits the server has not answered yet."""
+        if self._unconfirmed:
+            with self._lock:
+                answered = [connection for connection in self._unconfirmed if connection.has_answered()]
+                for connection in answered:
+                    self._unconfirmed.remove(connection)
+                _close_all(self._pid, answered)
+        return len(self._unconfirmed)
 
     def _leave_to_parent(self) -> None:
         """Forget what was open when this process was forked: it belongs to the other one."""
