@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast kill coverage lint format types docs pre-commit bench bench-rivals clean
+.PHONY: help run test test-fast kill failover coverage lint format types docs pre-commit bench bench-rivals clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ test-fast: $(TEST)  ## Pass the tests that start no processes and take no second
 
 kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
 	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
+
+failover: $(TEST)  ## Let servers and databases fail for some minutes; needs postgresql-15, patroni and etcd-server.
+	$(BIN)/python -m benchmarks.failover
 
 coverage: $(TEST)  ## Pass all tests and show the lines that none ran, in processes that they start too.
 	$(PYTEST) --cov
