@@ -25,6 +25,7 @@ SLOW = tuple(
         "browser/",
         "collector/test_collector_processes",
         "crash/",
+        "http/test_spending",
         "server/",
         "sources/",
         "storage/",
