@@ -131,10 +131,9 @@ def show_version(tag: str, version: str) -> Response:
 @answers(list_of(EXPECTATION), 304, 406, headers=("ETag",))
 def list_expectations() -> Response:
     """List how often tags are expected to be posted, and which are late. An extension, in JSON only."""
-    items = {item.key: item for item in services().service.list().items}
-    now = services().clock.now()
+    listing, now = services().service.list(), services().clock.now()
     expected = sorted(services().expectations.all().items())
-    return json_response([status(tag, seconds, items.get(tag), now)._asdict() for tag, seconds in expected])
+    return json_response([status(tag, seconds, listing.find(tag), now)._asdict() for tag, seconds in expected])
 
 
 @bp.get("/expectations/<tag>")

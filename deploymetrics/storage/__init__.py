@@ -36,8 +36,10 @@ out; they are the cause.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -126,6 +128,11 @@ class Listing(NamedTuple):
     items: tuple[Entry, ...]
     damaged: tuple[str, ...]
     read: Callable[[int, int], Iterator[bytes]]
+
+    def find(self, key: str) -> Entry | None:
+        """Return the Entry of a key, or None."""
+        place = bisect_left(self.items, key, key=attrgetter("key"))
+        return next((item for item in self.items[place : place + 1] if item.key == key), None)
 
     def values(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the values of ``items[start:stop]`` one by one."""

@@ -278,6 +278,8 @@ def test_the_listing_is_in_the_order_of_the_keys(store, reopen):
     for listing in store.items(THINGS), reopen().items(THINGS):
         assert [item.key for item in listing.items] == sorted(["b", "B", "ä", "a", "a.b"])
         assert not listing.damaged and not any(item.deleted for item in listing.items)
+        assert all(listing.find(item.key) is item for item in listing.items)
+        assert [listing.find(key) for key in ("", "aa", "z")] == [None] * 3
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 600])

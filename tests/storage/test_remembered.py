@@ -54,11 +54,24 @@ def test_what_was_read_longest_ago_costs_one_open_file(store, other, looks):
     assert len(looks) <= len(keys) and {what for what, _ in looks} == {"open"}
 
 
+def test_what_a_list_knows_costs_one_open_file_too(store, other, looks):
+    keys = "abcdefgh"
+    for key in keys:
+        put(store, key)
+    other.items(THINGS)
+    looks.clear()
+    assert read_all(other, keys) == dict.fromkeys(keys, "1")
+    assert len(looks) == len(keys) and {what for what, _ in looks} == {"open"}
+
+
+@pytest.mark.parametrize("is_listed", [False, True], ids=["alone", "listed"])
 @pytest.mark.parametrize("collection", COLLECTIONS.values(), ids=COLLECTIONS)
-def test_nothing_that_is_read_again_is_stale(store, other, collection):
+def test_nothing_that_is_read_again_is_stale(store, other, collection, is_listed):
     keys = "abcdef"
     for number in range(100, 240):  # all of the same length
         key = keys[number % 6]
+        if is_listed and number % 10 == 0:
+            other.items(collection)
         if number % 7 == 0:
             remove(store, key, collection=collection)
         else:

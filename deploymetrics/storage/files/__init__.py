@@ -61,7 +61,7 @@ class FileStorage(Storage):
         if known := self._remembered.get(collection.name, key):
             return known
         log = self.log(collection, key)
-        if known := self._remembered.read(log):
+        if known := self._remembered.read(log, self._listing(collection).find):
             return known
         with disk.storage_errors("read"):
             newest = find_newest(log)
@@ -73,12 +73,14 @@ class FileStorage(Storage):
     def items(self, collection: Collection) -> Listing:
         with disk.storage_errors("list"):
             self.check()
-            listing = self._listings.get(collection.name)
-            if listing is None:
-                # It has a memory of its own.
-                made = FolderListing(collection, self.folder(collection), lambda key: self.log(collection, key))
-                listing = self._listings.setdefault(collection.name, made)
-            return listing.current()
+            return self._listing(collection).current()
+
+    def _listing(self, collection: Collection) -> FolderListing:
+        listing = self._listings.get(collection.name)
+        if listing is None:
+            made = FolderListing(collection, self.folder(collection), lambda key: self.log(collection, key))
+            listing = self._listings.setdefault(collection.name, made)
+        return listing
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False

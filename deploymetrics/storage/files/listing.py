@@ -81,6 +81,10 @@ class FolderListing:
                 self._save()
             return self._listing
 
+    def find(self, key: str) -> Place | None:
+        """Return where a key's version is that was the current one when a list looked last, or None."""
+        return self._blocks.find(key)
+
     def _load(self) -> None:
         """Take over what another process saved, where this one knows nothing."""
         if self.collection.durable and not self._listing.items:

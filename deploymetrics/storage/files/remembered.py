@@ -9,6 +9,7 @@ Of what was read longest ago only the place is kept, so that it is read again wi
 
 import os
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .log import Log, Newest, signature_of
@@ -52,12 +53,12 @@ class Remembered:
         is_same = signature_of(stat) == entry.newest.signature and not os.access(entry.next_path, os.F_OK)
         return entry.newest if is_same else None
 
-    def read(self, log: Log) -> Newest | None:
-        """Read the Newest of a key again if its place is kept and still true."""
-        place = self._places.get((log.collection.name, log.key))
+    def read(self, log: Log, find: Callable[[str], Place | None]) -> Newest | None:
+        """Read the Newest of a key if its place is kept, or ``find`` knows it, and it is still true."""
+        place = self._places.get((log.collection.name, log.key)) or find(log.key)
         newest = read_newest(place, log) if place else None
         self._rereads += 1
-        if newest and self._rereads % _PROMOTED == 0:
+        if newest and (self._bytes < ALL_BYTES - ITEM_BYTES or self._rereads % _PROMOTED == 0):
             self.put(log, newest)
         return newest
 
