@@ -15,11 +15,13 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ..http.reading import ONLY_SHORT_WAY
+from ..http.request_ids import REQUEST_ID
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .protocol_errors import refused
 
-_PIECE = 2**16
+_PIECE = 2**18
+_PAUSE = 0.02
 _CLOSE = ("Connection", "close")
 
 
@@ -48,10 +50,10 @@ class Answering:
         self.app = app
         self.log = log
         self.loop = loop
-        self.cfg = cfg
         self.threads = ThreadPoolExecutor(cfg.threads)
         self.largest_body = limits.largest_body(app.config["MAX_BODY_BYTES"])
         self.held = 0
+        self.tasks: set[asyncio.Task[None]] = set()
         #: What is being answered now.
         self.open: set[Any] = set()
 
@@ -60,10 +62,10 @@ class Answering:
         self.open.add(request)
         try:
             exchange = Exchange(request, environ_of(request.scope), time.perf_counter())
-            if status := fault_of(request.scope, self.cfg):
+            if status := fault_of(request.scope):
                 self._refuse(exchange, status)
             elif has_body(exchange.environ):
-                asyncio.run_coroutine_threadsafe(self._with_body(exchange), self.loop)
+                self.loop.call_soon_threadsafe(self._await_body, exchange)
             elif not self._answer(exchange._replace(environ=exchange.environ | {ONLY_SHORT_WAY: True})):
                 self.threads.submit(self._answer, exchange)
         except BaseException:
@@ -72,37 +74,53 @@ class Answering:
 
     # --- Bodies
 
-    async def _with_body(self, exchange: Exchange) -> None:
-        environ, size = exchange.environ, int(exchange.environ.get("CONTENT_LENGTH", "0"))
-        more: list[tuple[str, str]] = []
-        body: BytesIO | BrokenBody = BrokenBody()
-        if size > self.largest_body:
-            more.append(_CLOSE)  # refused by its head, whatever it is
-        elif self.held > limits.HELD:
-            self._refuse(exchange, 503)
-            return
-        else:
-            body = await self._body(exchange.request.proto)
-        environ["wsgi.input"] = body
-        self.threads.submit(self._answer, exchange, more)
+    def _await_body(self, exchange: Exchange) -> None:
+        task = self.loop.create_task(self._with_body(exchange))
+        self.tasks.add(task)  # the loop itself would forget it
+        task.add_done_callback(self.tasks.discard)
 
-    async def _body(self, proto: Any) -> BytesIO | BrokenBody:
-        """Return the body; of one that is too large, as much as tells that."""
-        body, deadline = bytearray(), self.loop.time() + limits.RECEIVE_SECONDS
+    async def _with_body(self, exchange: Exchange) -> None:
+        """Read the body, and have a thread answer; what waits for one counts as held."""
+        environ, body, more = exchange.environ, bytearray(), [_CLOSE]
+        try:
+            if int(environ.get("CONTENT_LENGTH", "0")) > self.largest_body:
+                environ["wsgi.input"] = BrokenBody()  # it is refused by its head, whatever it is
+            elif not await self._has_room():
+                self._refuse(exchange, 503)
+                return
+            else:
+                is_whole = await self._read(exchange.request.proto, body)
+                environ["wsgi.input"] = BytesIO(body) if is_whole else BrokenBody()
+                more = []
+            await self.loop.run_in_executor(self.threads, self._answer, exchange, more)
+        except Exception:
+            self.log.exception("A request was not answered")
+            self._end(exchange.request)
+        finally:
+            self.held -= len(body)
+
+    async def _has_room(self) -> bool:
+        """Wait until less is held than may be; False where that takes too long."""
+        give_up = self.loop.time() + limits.RECEIVE_SECONDS
+        while self.held > limits.HELD and self.loop.time() < give_up:
+            await asyncio.sleep(_PAUSE)
+        return self.held <= limits.HELD
+
+    async def _read(self, proto: Any, body: bytearray) -> bool:
+        """Read a body, or of a larger one as much as tells that; False where it breaks off or takes too long."""
+        deadline = self.loop.time() + limits.RECEIVE_SECONDS
         try:
             while True:
                 async with asyncio.timeout_at(deadline + len(body) / limits.BYTES_PER_SECOND):
                     message = await proto.receive()
                 if message["type"] != "http.request":
-                    return BrokenBody()
+                    return False
                 body += message["body"]
                 self.held += len(message["body"])
                 if not message["more_body"] or len(body) > self.largest_body:
-                    return BytesIO(body)
+                    return True
         except TimeoutError:
-            return BrokenBody()
-        finally:
-            self.held -= len(body)
+            return False
 
     # --- Answers
 
@@ -114,8 +132,8 @@ class Answering:
             if body is None:
                 return False
             start = start_of(head[0], [*head[1], *more])
-            if isinstance(body, list) and len(body) < 2:
-                self._send(exchange, head[0], start, body[0] if body else b"")
+            if _is_small(head[1], body):
+                self._send(exchange, head[0], start, b"".join(body))
             elif ONLY_SHORT_WAY in exchange.environ:
                 self.threads.submit(self._stream, exchange, head[0], start, body)
             else:
@@ -126,9 +144,9 @@ class Answering:
         return True
 
     def _refuse(self, exchange: Exchange, status: int) -> None:
-        line, headers, body, request_id = refused(status)
-        if request_id:
-            self.log.error("%s: a request was refused with %s", request_id, line)
+        line, headers, body, exchange.environ[REQUEST_ID] = refused(status)
+        if status >= 500:
+            self.log.error("%s: answered with %s", exchange.environ[REQUEST_ID], line)
         self._send(exchange, line, start_of(line, list(headers.items())), body)
 
     def _send(self, exchange: Exchange, status: str, start: dict[str, Any], body: bytes) -> None:
@@ -167,6 +185,13 @@ class Answering:
         seconds = time.perf_counter() - exchange.began
         answer = SimpleNamespace(status=status, sent=sent)
         self.log.access(answer, None, exchange.environ, timedelta(seconds=seconds))
+
+
+def _is_small(headers: list[tuple[str, str]], body: Iterable[bytes]) -> bool:
+    """Return True for a body that is there, or says that it is short enough to wait for its client in memory."""
+    if isinstance(body, list) and len(body) < 2:
+        return True
+    return any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in headers)
 
 
 async def _awaited(function: Callable[[Any], Any], argument: Any) -> None:

@@ -5,9 +5,12 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from . import limits
+
 _VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
-#: WSGI's keys of header names, the first of those that are not common too.
+#: WSGI's keys of header names, and ASGI's names of headers: the first that come are remembered.
 _keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+_names: dict[str, bytes] = {}
 _REMEMBERED = 256
 
 
@@ -53,24 +56,22 @@ def _key(name: bytes) -> str:
     return key
 
 
-def fault_of(scope: Any, cfg: Any) -> int:
+def fault_of(scope: Any) -> int:
     """Return the status of the refusal by which gunicorn answers what granian takes; 0 for what both take."""
-    if len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + 11 > cfg.limit_request_line:
+    if len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + 11 > limits.REQUEST_LINE:
         return 414
     headers = scope["headers"]
-    if len(headers) > cfg.limit_request_fields:
+    if len(headers) > limits.HEADER_FIELDS:
         return 431
-    hosts, framings = 0, set()
+    hosts = 0
     for name, value in headers:
-        if len(name) + len(value) + 2 > cfg.limit_request_field_size:
+        if len(name) + len(value) + 2 > limits.HEADER_FIELD:
             return 431
         if name == b"host":
             hosts += 1
-        elif name == b"transfer-encoding" or name == b"content-length":
-            framings.add(name)
         elif name == b"expect" and value.lower() != b"100-continue":
             return 417
-    return 400 if hosts > 1 or len(framings) > 1 else 0
+    return 400 if hosts > 1 else 0
 
 
 def has_body(environ: dict[str, Any]) -> bool:
@@ -78,7 +79,14 @@ def has_body(environ: dict[str, Any]) -> bool:
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
+def _name(name: str) -> bytes:
+    encoded = name.lower().encode("latin-1")
+    if len(_names) < _REMEMBERED:
+        _names[name] = encoded
+    return encoded
+
+
 def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
     """Return the message that begins an answer, of what an application gave to ``start_response``."""
-    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    fields = [(_names.get(name) or _name(name), value.encode("latin-1")) for name, value in headers]
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

@@ -5,6 +5,7 @@ import secrets
 import msgspec
 
 from ..errors import DeploymetricsError
+from ..http.request_ids import HEADER
 from ..http.responses import PRIVATE
 
 # By status, the code and the sentence; gunicorn's own words would repeat what was sent.
@@ -33,9 +34,9 @@ class StatusReader:
         self.status = int(data.split(b" ", 2)[1])
 
 
-def refused(status: int) -> tuple[str, dict[str, str], bytes, str | None]:
-    """Return status line, headers and body of a refusal, a problem in JSON, and its request id, None below 500."""
-    request_id = secrets.token_hex(8) if status >= 500 else None
+def refused(status: int) -> tuple[str, dict[str, str], bytes, str]:
+    """Return status line, headers and body of a refusal, a problem in JSON, and its request id."""
+    request_id = secrets.token_hex(8)
     code, detail = _SAID.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)
     error.status = status
@@ -44,12 +45,13 @@ def refused(status: int) -> tuple[str, dict[str, str], bytes, str | None]:
         "Connection": "close",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
+        HEADER: request_id,
         **PRIVATE,
     }
     return f"{error.status} {error.title}", headers, body, request_id
 
 
-def refusal(status: int) -> tuple[bytes, str | None]:
+def refusal(status: int) -> tuple[bytes, str]:
     """Return a refusal as the bytes of its HTTP answer, and its request id."""
     line, headers, body, request_id = refused(status)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -176,8 +176,7 @@ class FairThreadWorker(ThreadWorker):
         reader = StatusReader()
         super().handle_error(req, reader, addr, exc)
         answer, request_id = refusal(reader.status)
-        if request_id:
-            self.log.error("%s: the error above", request_id)
+        self.log.warning("%s: answered with %s, see above", request_id, reader.status)
         with suppress(OSError):
             client.sendall(answer)
 

@@ -1,14 +1,19 @@
 """What is relied on of granian's inside, which worker serves what, and what is said where granian is missing."""
 
+import asyncio
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
 from granian import _granian as native
+from gunicorn.config import Config
 
 from deploymetrics.errors import SettingError
-from deploymetrics.server import Server
+from deploymetrics.server import Server, limits
+from deploymetrics.server.answering import Answering
 from deploymetrics.server.granian import share_listeners
+from deploymetrics.server.log import Log
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,60 @@ def test_a_start_without_granian_says_what_to_install(folder, monkeypatch):
     monkeypatch.delitem(sys.modules, "deploymetrics.server.granian")
     with pytest.raises(SettingError, match=r"pip install 'deploymetrics\[granian\]'"):
         Server(folder, {"SERVER": "granian"}, print)
+
+
+class Request:
+    """A request of granian's with a body, whose client gets what is in ``sent``."""
+
+    def __init__(self):
+        headers = [(b"host", b"a"), (b"content-length", b"3")]
+        address = ("127.0.0.1", "1")
+        self.scope = {
+            "method": "POST",
+            "raw_path": b"/",
+            "query_string": b"",
+            "scheme": "http",
+            "http_version": "1.1",
+            "server": address,
+            "client": address,
+            "headers": headers,
+        }
+        self.proto, self.sent, self.ended = self, [], threading.Event()
+
+    def send(self, message):
+        """Take a message of the answer."""
+        self.sent.append(message)
+
+    async def receive(self):
+        """The body, at once."""
+        return {"type": "http.request", "body": b"[1]", "more_body": False}
+
+    def done(self):
+        """The answer is complete."""
+        self.ended.set()
+
+
+@pytest.mark.parametrize(("held", "status"), [(0, 200), (limits.HELD + 1, 503)])
+def test_no_body_is_read_while_too_many_are_held(app, monkeypatch, held, status):
+    monkeypatch.setattr(limits, "RECEIVE_SECONDS", 0.1)
+    loop, log = asyncio.new_event_loop(), Log(Config())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def answered(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    answered.config = app.config
+    answering = Answering(answered, log, loop, Config())
+    answering.held, request = held, Request()
+    answering.schedule(request)
+    assert request.ended.wait(20)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    answering.threads.shutdown()
+    assert request.sent[0]["status"] == status and (request.sent[1]["body"] == b"[1]") == (status == 200)
 
 
 class Listener:
