@@ -50,11 +50,12 @@ docs: $(DEV)  ## Build the documentation into docs/build; what is not right in i
 pre-commit: $(DEV)  ## Have git lint and format what is committed.
 	$(BIN)/pre-commit install
 
-bench: $(TEST)  ## Measure the server beside a bare one; needs wrk (Debian: apt-get install wrk).
+bench: $(TEST)  ## Measure the server beside a bare one and its peers; needs wrk (Debian: apt-get install wrk).
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.strangers
 
 bench-rivals: $(TEST)  ## Install the servers that the benchmark compares with, as root.
-	apt-get install --yes wrk prometheus-pushgateway
+	apt-get install --yes wrk etcd-server prometheus-pushgateway
 	$(BIN)/python -m pip install --quiet kinto waitress
 
 $(RUN): setup.cfg pyproject.toml

@@ -114,9 +114,9 @@ def _memory(process: object) -> float:
 def _each(port: int, process: object, documents: int, options: dict[str, str]) -> float:
     """Return the milliseconds of processor time that the workers take for a request, tags being asked for at random."""
     load.run(port, ONE, seconds=4, tags=documents, headers={"Authorization": AUTHORIZATION}, **options)
-    before = servers.worker_seconds(process)
+    before = servers.processor_seconds(process)
     result = load.run(port, ONE, seconds=4, tags=documents, headers={"Authorization": AUTHORIZATION}, **options)
-    return (servers.worker_seconds(process) - before) * 1000 / (result.rate * 4)
+    return (servers.processor_seconds(process) - before) * 1000 / (result.rate * 4)
 
 
 def main() -> None:

@@ -9,41 +9,51 @@ from typing import NamedTuple
 CONNECTIONS = 16
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _SCRIPT = """
-wrk.method = "{method}"
-wrk.body = [=[{body}]=]
+local bodies = {{ {bodies} }}
 local number = 0
 request = function()
   number = (number * 7919 + 13) % {tags}
-  return wrk.format(nil, string.format("{path}", number))
+  return wrk.format("{method}", string.format("{path}", number), nil, bodies[number % #bodies + 1])
 end
 """
 
 
 class Result(NamedTuple):
-    """Requests per second, the median latency in milliseconds, and the answers that were not 2xx or 3xx or failed."""
+    """Requests per second, the median latency in milliseconds, the answers that were not 2xx or 3xx or failed, how many
+    requests there were, and the microseconds of processor time that each took, where somebody counted them."""
 
     rate: float
     p50: float
     errors: int
+    number: int
+    micros: float = 0.0
 
 
-def run(port, path, *, seconds, method="GET", body="", headers=None, tags=1):
-    """Load ``path`` (with ``%05d`` for the number of a tag) for some seconds and give a Result."""
+def run(port, path, *, seconds, method="GET", body="", bodies=(), headers=None, tags=1, connections=CONNECTIONS):
+    """Load ``path`` (with ``%05d`` for the number of a tag) for some seconds and give a Result.
+
+    ``bodies`` are sent in turn, for a server that has the name of a tag there.
+    """
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_SCRIPT.format(method=method, body=body, path=path, tags=tags))
+        texts = ", ".join(f"[=[{text}]=]" for text in bodies or [body])
+        script.write(_SCRIPT.format(method=method, bodies=texts, path=path, tags=tags))
         script.flush()
-        command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script.name]
+        command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name]
         for name, value in (headers or {}).items():
             command += ["-H", f"{name}: {value}"]
         command.append(f"http://127.0.0.1:{port}/")
         report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return Result(_rate(report), _p50(report), _errors(report))
+    return Result(_rate(report), _p50(report), _errors(report), _number(report))
 
 
 def _rate(report):
     return float(re.search(r"Requests/sec:\s+([\d.]+)", report)[1])
+
+
+def _number(report):
+    return int(re.search(r"(\d+) requests in", report)[1])
 
 
 def _p50(report):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from deploymetrics import server
 
@@ -22,8 +22,8 @@ def free_port():
 
 
 @contextmanager
-def ours(instance):
-    """``deploymetrics serve`` on an instance folder; gives (port, process)."""
+def ours(instance, server="gunicorn"):
+    """``deploymetrics serve`` with one of its servers on an instance folder; gives (port, process)."""
     port = free_port()
     command = [
         sys.executable,
@@ -32,6 +32,8 @@ def ours(instance):
         "--app",
         "deploymetrics",
         "serve",
+        "--server",
+        server,
         "--bind",
         f"127.0.0.1:{port}",
         "--workers",
@@ -47,8 +49,9 @@ def ours(instance):
 
 @contextmanager
 def baseline(bodies):
-    """The bare Flask app under gunicorn with the service's own settings; gives (port, process)."""
-    with gunicorn("benchmarks.baselines:app", bodies, {"BASELINE_BODIES": str(bodies)}) as found:
+    """The bare Flask app under gunicorn's own threads, without an access log; gives (port, process)."""
+    plain = dict(worker_class="gthread", logger_class="gunicorn.glogging.Logger", accesslog=None)
+    with gunicorn("benchmarks.baselines:app", bodies, {"BASELINE_BODIES": str(bodies)}, **plain) as found:
         yield found
 
 
@@ -138,18 +141,26 @@ def _wait_until_up(port, process):
     raise RuntimeError(f"{process.args} does not answer")
 
 
-def worker_memory(process):
-    """The private and shared memory of each worker in MiB (PSS), as the kernel counts it."""
-    return [_pss(worker) for worker in _workers(process)]
-
-
-def worker_seconds(process):
-    """The processor time that all workers together have used."""
+def processor_seconds(process):
+    """The processor time that a process and those that it started took so far."""
     ticks = 0
-    for worker in _workers(process):
-        with open(f"/proc/{worker}/stat") as file:
-            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+    for pid in _family(process.pid):
+        with suppress(OSError), open(f"/proc/{pid}/stat") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+            ticks += int(user) + int(system)
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid):
+    yield pid
+    with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
+        for child in file.read().split():
+            yield from _family(child)
+
+
+def worker_memory(process):
+    """The memory of each worker in MiB as the kernel counts it, what it shares by parts, and without files."""
+    return [_pss(worker) for worker in _workers(process)]
 
 
 def _workers(process):
@@ -159,5 +170,5 @@ def _workers(process):
 
 def _pss(pid):
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        line = next(line for line in file if line.startswith("Pss:"))
+        line = next(line for line in file if line.startswith("Pss_Anon:"))
     return int(line.split()[1]) / 1024
