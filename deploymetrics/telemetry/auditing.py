@@ -13,7 +13,9 @@ _REFUSED = frozenset({401, 403, 429})
 _LOGINS = frozenset({"api.login", "web.log_in"})
 #: What of an address or a form says what is meant; nothing else of either is noted.
 _OF_ADDRESS = ("tag", "version", "name", "id")
-_OF_FORM = ("account", "tag")
+_OF_FORM = ("account", "tag", "token")
+#: They make what their form or arguments name.
+_MAKING = frozenset({"web.add_account", "web.add_token", "api.add_token"})
 
 
 def failed_login(request: flask.Request, status: int) -> bool:
@@ -64,6 +66,7 @@ def _what(request: flask.Request, status: int) -> str:
     found = [str((request.view_args or {}).get(name, "")) for name in _OF_ADDRESS]
     if request.blueprint == "web" and status not in _REFUSED:
         found += [request.form.get(name, "")[:200] for name in _OF_FORM]
-        if request.endpoint == "web.add_account":
-            found.append(request.form.get("name", "")[:200])
+    if request.endpoint in _MAKING and status not in _REFUSED:
+        said = request.form if request.blueprint == "web" else request.args
+        found.append(said.get("name", "")[:200])
     return " ".join(filter(None, found))

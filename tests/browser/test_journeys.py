@@ -193,6 +193,30 @@ def test_accounts(page, open_page, services):
     assert "may post deployment metrics" in other.locator("main").inner_text()
 
 
+def test_a_token_and_logging_out_everywhere(page, open_page, services, clock):
+    other = open_page()
+    other.goto("/account")
+    log_in(other)
+    other.get_by_label("Name").fill("ci")
+    other.get_by_label("It may").select_option("read-only")
+    other.get_by_role("button", name="Make").click()
+    secret = other.locator("#secret").inner_text()
+    assert services.accounts.find_by_secret(secret)[1].name == "ci"
+    clock.forward(minutes=11)
+    other.goto("/account")
+    other.get_by_label("Name").fill("later")
+    other.get_by_role("button", name="Make").click()
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Log in").click()
+    other.get_by_role("button", name="Continue").click()
+    assert other.locator("#secret").inner_text() != secret
+    other.get_by_role("button", name="Revoke ci").click()
+    assert services.accounts.find_by_secret(secret) is None
+    other.get_by_role("button", name="Log out everywhere").click()
+    page.goto("/account")
+    assert heading(page) == heading(other) == "Log in"
+
+
 def test_another_password(page, open_page, services):
     services.accounts.add("olga", Role.OPERATOR, PASSWORD)
     other = open_page()
@@ -205,7 +229,7 @@ def test_another_password(page, open_page, services):
         other.get_by_label("Repeat the new password").fill(again)
         other.get_by_role("button", name="Change password").click()
     assert "Your password is changed" in other.get_by_role("status").inner_text()
-    other.get_by_role("button", name="Log out").click()
+    other.get_by_role("button", name="Log out", exact=True).click()
     log_in(other, "olga", "another password")
     assert heading(other) == "Welcome, olga"
 

@@ -84,6 +84,18 @@ def test_pages(app, master, noted):
     ]
 
 
+def test_tokens_are_noted_by_name_and_number(master, pages, noted):
+    noted()
+    id = master.post("/api/token?name=ci").get_json()["Id"]
+    master.delete(f"/api/token/{id}")
+    pages.post("/account/tokens", data={"name": "by hand", "duration": "1", "access": "full"})
+    assert noted() == [
+        ("master-operator", "add_token", "ci", 200, ""),
+        ("master-operator", "revoke_token", str(id), 200, ""),
+        ("master-operator", "add_token", "by hand", 200, ""),
+    ]
+
+
 def test_from_where_and_by_which_request(app, master):
     answer = master.put(URL, data="1", environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
     (entry,) = audit_log_of(app).newest_first()
