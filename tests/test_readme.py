@@ -16,11 +16,16 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.cli import main
 
 #: The first words of command lines.
-COMMANDS = ("curl ", "deploymetrics ", "printf ", "rsync ", "TOKEN=$(curl ", "API=", "AUTH=", "git ", "make ")
+COMMANDS = (
+    *("curl ", "deploymetrics ", "DEPLOYMETRICS_INSTANCE=", "git ", "make ", "pip ", "printf ", "rsync "),
+    *("API=", "AUTH=", "TOKEN=$(curl "),
+)
 PASSWORD = "correct-horse-battery"
 SECRET = "a-secret-of-an-application"
 NOT_RUN = {
     "git clone <this repository> deploymetrics && cd deploymetrics": "needs the repository's address",
+    "pip install 'deploymetrics[granian]'": "comes with the tests",
+    "deploymetrics serve --server granian": "serves for ever",
     "make run": "installs into the checkout, and serves for ever",
     "API=http://127.0.0.1:52311/api": "another port here",
     "AUTH=admin:the-password-that-was-printed": "another password here",
@@ -85,6 +90,7 @@ def place(tmp_path):
             "AUTH": f"admin:{PASSWORD}",
             "PASSWORD": PASSWORD,
             "SECRET": SECRET,
+            "DEPLOYMETRICS_COLLECT": "0",
             "DEPLOYMETRICS_INSTANCE": str(instance),
         },
     )

@@ -9,7 +9,7 @@ from flask.cli import FlaskGroup
 from ..config.instance import become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, audit, collect, data, serve, settings, status, storage, tokens
+from . import accounts, audit, backup, collect, data, serve, settings, status, storage, tokens
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
@@ -27,6 +27,8 @@ COMMANDS: tuple[click.Command, ...] = (
     data.verify,
     data.export_documents,
     data.import_documents,
+    backup.backup,
+    backup.restore,
     storage.storage,
 )
 #: Only these make an instance folder; the others would take a mistyped one for an empty one.

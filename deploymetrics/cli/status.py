@@ -31,7 +31,7 @@ def status() -> None:
     click.echo(f"deploymetrics {VERSION}, Python {platform.python_version()} ({sys.executable})")
     storage_is_good = _print_storage()
     click.echo()
-    collector_is_good = not print_status()
+    collector_is_good = not print_status() or not current_app.config["COLLECT"]
     click.echo()
     print_in_force()
     if not (storage_is_good and collector_is_good):

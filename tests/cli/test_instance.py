@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from deploymetrics import create_app
 from deploymetrics.cli import MAKE_INSTANCE, main
+from deploymetrics.cli.backup import restore
 from deploymetrics.config import instance as instances
 from deploymetrics.errors import SettingError
 
@@ -49,8 +50,9 @@ ARGUMENTS = {
     "session end": ["x", "--all"],
     "put": ["x", os.devnull],
     "purge": ["x"],
+    "backup": ["x"],
 }
-OTHERS = [path for command, path in all_commands(main) if command not in MAKE_INSTANCE]
+OTHERS = [path for command, path in all_commands(main) if command not in (*MAKE_INSTANCE, restore)]
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=" ".join)

@@ -1,0 +1,102 @@
+"""``deploymetrics backup`` and ``restore``: the instance folder copied while it is used, and brought back."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..config.instance import become_owner, find_instance, is_instance
+from ..config.storage_url import FILES
+from ..documents.service import DOCUMENTS, Service
+from ..errors import DamagedItem, SettingError, StorageError
+from ..services import NAME, Services, services
+from .data import COLLECTIONS
+
+# Made again where it is missing.
+_LEFT_OUT = {"locks"}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@with_appcontext
+def backup(folder: Path) -> None:
+    """Copy the instance to FOLDER, which is made, while the server runs; then read the copy, and say what is in it.
+
+    The copy has every version that was acknowledged before the command began, accounts, sessions and settings.
+    """
+    if current_app.config["STORAGE"] != FILES:
+        raise click.ClickException("The documents are in a database; its own tools make backups of it.")
+    if folder.exists():
+        raise click.ClickException(f"{folder} exists; a backup goes into a new folder.")
+    before = {item.key: item.version for item in services().service.list().items}
+    _copy(Path(current_app.instance_path), folder)
+    _check(folder, before)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore(folder: Path) -> None:
+    """Make the instance from FOLDER, a backup, where there is none; then read it, and say what is in it.
+
+    What is at the place of the instance has to be moved away first, with the server stopped.
+    """
+    instance = find_instance()
+    if is_instance(instance):
+        raise SettingError(f"There is an instance at {instance}; stop the server, and move it away first.")
+    if not is_instance(folder):
+        raise SettingError(f"There is no backup at {folder}.")
+    become_owner(instance)
+    _copy(folder, instance)
+    _check(instance, {})
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy files and folders as private ones; what goes while it is copied is in other files by then."""
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+        with suppress(FileNotFoundError):
+            if entry.name in _LEFT_OUT:
+                continue
+            if entry.is_dir():
+                _copy(Path(entry.path), target / entry.name)
+            elif entry.is_file():
+                _copy_file(entry.path, target / entry.name)
+
+
+def _copy_file(source: str, target: Path) -> None:
+    with open(source, "rb") as old:
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+            shutil.copyfileobj(old, new, 2**20)
+            new.flush()
+            os.fsync(new.fileno())
+
+
+def _check(folder: Path, before: dict[str, int]) -> None:
+    """Read all of a folder, print what is in it, and raise where something is damaged or older than it was before."""
+    from .. import create_app
+
+    copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
+    store = copied.service.store
+    wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.service, tag) < before[tag]]
+    for collection in COLLECTIONS:
+        for _ in store.verify(
+            collection, repair=True
+        ):  # the files for people, which were copied while they were written
+            pass
+        wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
+    documents, accounts = len(copied.service.list().items), len(copied.accounts.list())
+    click.echo(f"{documents} documents and {accounts} accounts are in {folder}.")
+    if wrong:
+        raise StorageError(f"Not all is well there: {' '.join(wrong)}")
+
+
+def _newest(service: Service, tag: str) -> int:
+    """Return the newest version of a tag, a deletion included, and 0 where there is none."""
+    with suppress(DamagedItem):
+        for item in service.store.history(DOCUMENTS, tag):
+            return item.version
+    return 0
