@@ -1,6 +1,6 @@
 """Who gets in: every kind and state of account, by every way to prove it, on every route with every method.
 
-The routes are those of the URL map, and what each role may is in the table of ``test_access``; what the way leaves of
+The routes are those of the URL map, and what each role may is in the table of ``routes``; what the way leaves of
 that is said here once more, in the words of the documentation.
 """
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from accesskit import basic
 from conftest import PASSWORD
-from test_access import ACCESS, EVERYONE, PEOPLE, SCRAPER_MAY, filled
+from routes import ACCESS, EVERYONE, PEOPLE, SCRAPER_MAY, filled
 
 from deploymetrics.accounts.records import Access, Account, Role
 
