@@ -21,7 +21,7 @@ from .spans import Span, read_span
 PLOTS_PER_PAGE = 12
 MAX_FIGURES = 100
 #: How many numbers are read to see which of them change.
-MAX_READ = 10_000
+MAX_READ = 20_000
 #: Numbers of an array's elements; where there are more, only what sums them up is plotted at first.
 MAX_ELEMENTS = 24
 PICKED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
@@ -60,11 +60,13 @@ def read_plots(tag: str) -> Plots:
     known = measures(look_at(found.items))
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
-    chosen = matching if q or every else choose(found.items, known, matching)
+    chosen, read = (matching, {}) if q or every else choose(found.items, known, matching)
     pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
     page = min(page_number("plots"), pages)
-    first = (page - 1) * PLOTS_PER_PAGE
-    shown = over_time(found.items, chosen[first : first + PLOTS_PER_PAGE], repeated=known.repeated)
+    on_page = chosen[(page - 1) * PLOTS_PER_PAGE : page * PLOTS_PER_PAGE]
+    shown = [read[one.name] for one in on_page if one.name in read]
+    if not read:
+        shown = over_time(found.items, on_page, repeated=known.repeated)
     shown = [series for series in shown if series.points]
     figures = [(series, plot(series.name or "value", series, preferences().zone_info())) for series in shown]
     table = _figure_table(found.items, shown)
@@ -72,16 +74,17 @@ def read_plots(tag: str) -> Plots:
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
 
 
-def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> list[Measure]:
+def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> tuple[list[Measure], dict[str, Series]]:
     """Return those that are plotted unless others are asked for: numbers that change and do not just name a thing.
 
     Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element. Whether
-    a number changes is read of a part of the versions where it is many numbers.
+    a number changes is read of a part of the versions where it is many numbers; the Series come with them if of all.
     """
     few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
     wanted = [one for one in asked if one._replace(is_element=one.is_element and not few).tells_something()]
-    part = items[:: -(1 + len(items) * len(wanted) // MAX_READ)][::-1]
-    return [one for one, found in zip(wanted, over_time(part, wanted, repeated=known.repeated)) if _changes(found)]
+    step = 1 + len(items) * len(wanted) // MAX_READ
+    read = {one.name: one for one in over_time(items[::-step][::-1], wanted, repeated=known.repeated)}
+    return [one for one in wanted if _changes(read[one.name])], read if step == 1 else {}
 
 
 def _changes(series: Series) -> bool:

@@ -37,7 +37,7 @@ def test_in_and_out(open_page, post):
     assert "wrong" in page.get_by_role("alert").inner_text()
     log_in(page)
     assert page.url.endswith("/tags/custom/history")
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log out", exact=True).click()
     assert "logged out" in page.get_by_role("status").inner_text()
     page.go_back()
     assert heading(page) == "Log in"

@@ -192,9 +192,9 @@ def text_of(value: Any) -> str | None:
 def floats_of(values: list[Any]) -> list[float]:
     """Return the numbers among many values, all at once."""
     try:
-        if all(type(value) is msgspec.Raw for value in values):
-            return [number for value in _any(b"[%b]" % b",".join(values)) if (number := _float(value)) is not None]
-    except (msgspec.DecodeError, OverflowError):  # one that is beyond all floating-point numbers
+        found = _any(b"[%b]" % b",".join(values))
+        return [number for value in found if (number := _float(value)) is not None]
+    except (TypeError, msgspec.DecodeError, OverflowError):  # parsed values, or one beyond all floating-point numbers
         pass
     return [as_float(text) for text in map(text_of, values) if text is not None and is_number(text)]
 

@@ -124,15 +124,17 @@ def measures(items: Sequence[Item]) -> Measures:
         found.setdefault(place)
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
+    seen: set[tuple[Place | None, Any]] = set()
     repeated = False
     for name, place in named(found).items():
         key, path = place.step[0], place.path()
         repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
         naming = isinstance(key, str) and is_naming(key)
         by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, place.in_array())
-        steps: Steps = tuple(... if is_every else one.step for one, is_every in place.column())
-        if ... in steps and not naming:
-            columns.setdefault(steps, place)
+        column = place.above and place.above.above, place.step  # that is alike for all elements of an array
+        if not naming and by_name[name].is_element and column not in seen:
+            seen.add(column)
+            columns.setdefault(tuple(... if is_every else one.step for one, is_every in place.column()), place)
     sums = (
         Measure(f"{function}({place.column_name()})", steps, function)
         for steps, place in columns.items()
@@ -149,8 +151,9 @@ def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: boo
     tracks = [_Track(measure, places.index(measure.steps)) for measure in wanted]
     for item in items:
         read = [[]] * len(places) if item.deleted else reader.read(bytes(item.record.metrics))
+        floats: dict[int, list[float]] = {}
         for track in tracks:
-            track.add(item, read[track.place])
+            track.add(item, read[track.place], floats)
     return [Series(track.measure.name, track.points, track.gone, frozenset(track.breaks)) for track in tracks]
 
 
@@ -164,9 +167,9 @@ class _Track:
         self.breaks: list[int] = []
         self.gone: int | None = None
 
-    def add(self, item: Item, found: list[Any]) -> None:
-        """Take what one version has at the place."""
-        text = self._number(found) if found else None
+    def add(self, item: Item, found: list[Any], floats: dict[int, list[float]]) -> None:
+        """Take what one version has at the place; ``floats`` are those of places that were looked at for it before."""
+        text = self._number(found, floats) if found else None
         if text is None:
             self.gone = self.gone or item.version
             return
@@ -175,11 +178,13 @@ class _Track:
         self.gone = None
         self.points.append(Point(item.version, item.changed_at, text, as_float(text)))
 
-    def _number(self, found: list[Any]) -> str | None:
+    def _number(self, found: list[Any], floats: dict[int, list[float]]) -> str | None:
         if not self.measure.function:
             text = text_of(found[0])
             return text if is_number(text) else None
-        values = floats_of(found)
+        if self.place not in floats:
+            floats[self.place] = floats_of(found)
+        values = floats[self.place]
         return f"{FUNCTIONS[self.measure.function](values):.12g}" if values else None
 
 

@@ -16,10 +16,10 @@ from ..service import DOCUMENTS, Item, Service
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
 MAX_VERSIONS = 6000
 MAX_BYTES = 2**25
-MAX_LARGE_BYTES = 2**22
+MAX_LARGE_BYTES = 3 * 2**20
 LARGE = 2**14
 #: What is picked after that: bytes of versions, and how many at least and at most.
-PICKED_BYTES = 2**22
+PICKED_BYTES = 3 * 2**20
 PICKED = (16, 200)
 
 
