@@ -3,7 +3,7 @@
 import pytest
 from accesskit import LIST, URL
 from problems import assert_problem
-from routes import ACCESS, OPTIONS, PEOPLE, SCRAPER_MAY, filled, status_of
+from routes import ACCESS, OPTIONS, PEOPLE, filled, status_of
 
 from deploymetrics.http.access import MASTER_OPERATOR_NEEDED
 
