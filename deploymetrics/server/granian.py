@@ -128,7 +128,7 @@ class GranianWorker(Worker):
         log = logging.getLogger("_granian")
         log.handlers, log.propagate = self.log.error_log.handlers, False
         log.setLevel(logging.WARNING)
-        sys.setswitchinterval(0.0005)
+        sys.setswitchinterval(limits.SWITCH_SECONDS)
         self.answering = Answering(self.wsgi, self.log, self.loop, self.cfg)
         mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
         self.running = [self._serve(listener) for listener in mine]

@@ -19,6 +19,9 @@ KEEP_SECONDS = 75
 #: Seconds for which a worker that stops waits for clients that may be about to send.
 STOP_SECONDS = 2
 
+#: Seconds after which a thread that computes lets another one go on; Python's own 5 ms make each read beside it wait.
+SWITCH_SECONDS = 0.0005
+
 #: Connections of a worker, of which each needs a file descriptor, and descriptors for all else.
 CONNECTIONS = 1000
 _OTHER_FILES = 100

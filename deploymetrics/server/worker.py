@@ -11,6 +11,7 @@ worker that has more connections than another one steps back for a moment, so th
 
 import mmap
 import signal
+import sys
 import time
 from array import array
 from contextlib import suppress
@@ -46,6 +47,7 @@ class FairThreadWorker(ThreadWorker):
     """See the module."""
 
     def init_process(self) -> None:
+        sys.setswitchinterval(limits.SWITCH_SECONDS)
         self.stepped_back = 0
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
         self.held = 0
