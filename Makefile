@@ -52,6 +52,7 @@ pre-commit: $(DEV)  ## Have git lint and format what is committed.
 
 bench: $(TEST)  ## Measure the server beside a bare one and its peers; needs wrk (Debian: apt-get install wrk).
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.lists
 	$(BIN)/python -m benchmarks.strangers
 
 bench-rivals: $(TEST)  ## Install the servers that the benchmark compares with, as root.

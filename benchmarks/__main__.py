@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import load, servers
-from .alone import empty_memory, first_uses, list_times
 from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill, prepare_baseline
 from .rivals import RIVALS
 
@@ -115,15 +114,6 @@ def run(documents, arguments, *, full, parts):
         found = sides(documents, folder, loads, stack, documents <= MOST_FOR_RIVALS and not full)
         for scenario in loads:
             show(scenario, documents, measure(scenario, found, arguments))
-        if not full and not arguments.only:
-            port, process, _ = found["gunicorn"]
-            unchanged, changed = list_times(port)
-            memory = statistics.mean(servers.worker_memory(process)) - empty_memory(folder / "empty")
-            print(f"{'GET list, alone':<20}{documents:>6}{unchanged:>9.1f} ms; right after a write {changed:.1f} ms")
-            one_first, list_first = first_uses(folder / "instance")
-            first = f"{one_first:>9.1f} ms for one document; the first list {list_first:.1f} ms"
-            print(f"{'after a start':<20}{documents:>6}{first}")
-            print(f"{'memory':<20}{documents:>6}{memory:>9.1f} MiB a worker above an empty one (PSS)", flush=True)
 
 
 def main():

@@ -159,7 +159,7 @@ def _family(pid):
 
 
 def worker_memory(process):
-    """The memory of each worker in MiB as the kernel counts it, what it shares by parts, and without files."""
+    """The private and shared memory of each worker in MiB (PSS), as the kernel counts it."""
     return [_pss(worker) for worker in _workers(process)]
 
 
@@ -170,5 +170,5 @@ def _workers(process):
 
 def _pss(pid):
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        line = next(line for line in file if line.startswith("Pss_Anon:"))
+        line = next(line for line in file if line.startswith("Pss:"))
     return int(line.split()[1]) / 1024
