@@ -213,10 +213,7 @@ class FileStorage(Storage):
             oldest = as_precise(now - timedelta(days=self.limits.daily_days))
             if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
                 steps = writer.remove_versions(lambda version: version < newest.version)  # it was deleted is all
-            step = 1
-            while step:
-                disk.sync_folder(log.folder)
-                step = retention.thin(writer, TIERS, self.limits, now)
+            while step := retention.thin(writer, TIERS, self.limits, now):
                 steps += step
             return steps
 

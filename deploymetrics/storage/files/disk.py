@@ -85,8 +85,8 @@ def list_folder(path: str) -> list[str]:
 
 def read_file(path: str) -> bytes:
     """Return the bytes of a file."""
-    with opened(path) as fd, open(fd, "rb", closefd=False) as file:
-        return file.read()
+    with opened(path) as fd:
+        return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
 def write_at(fd: int, data: bytes, offset: int) -> None:

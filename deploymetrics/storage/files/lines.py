@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -23,6 +24,8 @@ _HEAD = re.compile(
     rb'(,"deleted":true\}$|,)',
     re.DOTALL,
 )
+#: Between the lines of versions that count together.
+TOGETHER = b"\r"
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _SAFE_NAME = re.compile("[a-z0-9_-][a-z0-9_.-]*")
 
@@ -76,19 +79,23 @@ def revision_of(line: bytes) -> str:
     return blake2b(line, digest_size=12).hexdigest()
 
 
+class Head(NamedTuple):
+    """What a line says of its version; ``is_kept`` is True for a deletion too."""
+
+    version: int
+    time: str
+    is_kept: bool
+
+
 def version_of(line: bytes) -> int:
     """Return the version of a line; raises ValueError for one that is damaged."""
     return int(_head_of(line)[1])
 
 
-def time_of(line: bytes) -> str:
-    """Return when the version of a line was written; raises ValueError for one that is damaged."""
-    return _head_of(line)[2].decode()
-
-
-def is_kept(line: bytes) -> bool:
-    """Return True for a deletion, and for a version that thinning keeps as if it were the last of its hour."""
-    return b',"kept":true' in line[:40] or _head_of(line)[3] != b","
+def head_of(line: bytes) -> Head:
+    """Return the Head of a line; raises ValueError for one that is damaged."""
+    match = _head_of(line)
+    return Head(int(match[1]), match[2].decode(), b',"kept":true' in line[:40] or match[3] != b",")
 
 
 def _head_of(line: bytes) -> re.Match[bytes]:

@@ -173,7 +173,8 @@ class Log:
         """
         line = rest.partition(b"\0")[0]
         try:
-            lines.decode(self.collection, self.key, line)
+            for one in line.split(lines.TOGETHER):
+                lines.decode(self.collection, self.key, one)
         except DamagedItem:
             return None
         return line
@@ -220,8 +221,11 @@ class Log:
         if tier == NEWEST and start == newest.start:
             return data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
         *found, rest = data.split(b"\n")
-        last = self.whole_line(rest) if rest else None  # its newline was lost after the next file had been begun
-        return found if last is None else [*found, last]
+        if rest and (whole := self.whole_line(rest)) is not None:
+            found.append(whole)  # its newline was lost after the next file had been begun
+        if tier == NEWEST:
+            return found
+        return [line for together in found for line in together.split(lines.TOGETHER)]
 
     def version_of(self, line: bytes) -> int:
         """Return the version of a line; raises DamagedItem."""
