@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from deploymetrics import create_app
 from deploymetrics.clock import Clock
 from deploymetrics.documents.service import DOCUMENTS, page_of
 from deploymetrics.storage import Retention, Storage, open_storage
 
 from . import load, servers
-from .filling import ALL, AUTHORIZATION, METRICS, ONE, fill
+from .filling import ALL, AUTHORIZATION, METRICS, NAME, ONE, fill, one_sync
 
 ROUNDS = 7
 SAMPLE = 1000
+LARGE = 200
 
 
 def spent(work: Callable[[], object], rounds: int = 1) -> float:
@@ -102,6 +104,26 @@ def of_a_server(instance: Path, documents: int) -> Iterator[tuple[str, float]]:
         yield "memory with whole lists, MiB", _memory(process)
 
 
+def of_large_documents(instance: Path) -> Iterator[tuple[str, float]]:
+    """Yield (what, MiB) of a server with documents and versions of 1 MiB each."""
+    metrics = b'"%s"' % (b"x" * (2**20 - 100))
+    service = create_app(instance).extensions["deploymetrics"].service
+    with one_sync():
+        for number in range(LARGE):
+            service.save(f"tag{number:05d}", metrics, NAME)
+            service.save("history", metrics, NAME)
+    with servers.ours(instance) as (port, process):
+        for path in ALL, f"{ALL}?output=xml", f"{ALL}/history/history?limit=1000":
+            for _ in range(2 * servers.WORKERS):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                connection.request("GET", path, headers={"Authorization": AUTHORIZATION})
+                answer = connection.getresponse()
+                while answer.read(2**20):
+                    pass
+                connection.close()
+            yield f"memory after {path.removeprefix(ALL) or 'whole lists'}, MiB", _memory(process)
+
+
 def _both(port: int, path: str) -> None:
     """Ask so often that each worker is asked."""
     load.run(port, path, seconds=3, headers={"Authorization": AUTHORIZATION})
@@ -125,7 +147,7 @@ def main() -> None:
     parser.add_argument("--documents", default="1000,10000,100000", help="numbers of documents, with commas between")
     parser.add_argument("--folder", default=".", help="where to make the instance: a disk, not a tmpfs")
     arguments = parser.parse_args()
-    numbers = [int(number) for number in arguments.documents.split(",")]
+    numbers = [int(number) for number in arguments.documents.split(",") if number]
     for documents in numbers:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             instance = Path(folder).resolve() / "instance"
@@ -133,6 +155,11 @@ def main() -> None:
             for measure in of_a_process, of_a_server:
                 for what, number in measure(instance, documents):
                     print(f"{documents:>8,}  {what:<36}{number:>10.2f}", flush=True)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        instance = Path(folder).resolve() / "instance"
+        fill(instance, 0)
+        for what, number in of_large_documents(instance):
+            print(f"{'large':>8}  {what:<36}{number:>10.2f}", flush=True)
 
 
 if __name__ == "__main__":
