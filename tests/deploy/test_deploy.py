@@ -5,6 +5,7 @@ import subprocess
 
 import click
 import pytest
+import yaml
 from proxies import program
 from serving import ROOT
 
@@ -44,3 +45,17 @@ def test_systemd_finds_little_that_the_unit_leaves_open():
     command = [program("systemd-analyze", "systemd"), "security", "--offline=true", "--no-pager", str(UNIT)]
     shown = subprocess.run(command, capture_output=True, text=True).stdout
     assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", shown)[1]) < 2.0
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.suffix in (".yaml", ".yml")], ids=lambda path: path.name
+)
+def test_yaml_is_read(path):
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text()))
+
+
+def test_what_the_compose_file_mounts_is_there():
+    services = yaml.safe_load((DEPLOY / "container" / "compose.yaml").read_text())["services"]
+    places = [volume.split(":")[0] for service in services.values() for volume in service["volumes"]]
+    assert [place for place in places if place.startswith("../") and not (DEPLOY / "container" / place).exists()] == []
+    assert (DEPLOY / "container" / services["deploymetrics"]["build"]["context"]).resolve() == ROOT
