@@ -1,8 +1,10 @@
 """What of a request the audit log notes: changes, logins, and whoever was refused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flask
+from werkzeug.exceptions import HTTPException
 
 from ..errors import DeploymetricsError
 from ..http.request_ids import CODE, request_id_of
@@ -50,7 +52,7 @@ def _has_credential(request: flask.Request) -> bool:
 def _named(request: flask.Request, accounts: Any) -> str:
     """Return the account that a wrong credential names, if there is such an account: else it may be a password."""
     if request.endpoint == "web.log_in":
-        name = request.form.get("name", "")
+        name = _form(request).get("name", "")
     else:
         try:
             name = (request.authorization and request.authorization.username) or ""
@@ -62,11 +64,19 @@ def _named(request: flask.Request, accounts: Any) -> str:
         return ""
 
 
+def _form(request: flask.Request) -> Mapping[str, str]:
+    """Return the form; an empty one where it was refused, which is raised again at each look."""
+    try:
+        return request.form
+    except (DeploymetricsError, HTTPException):
+        return {}
+
+
 def _what(request: flask.Request, status: int) -> str:
     found = [str((request.view_args or {}).get(name, "")) for name in _OF_ADDRESS]
     if request.blueprint == "web" and status not in _REFUSED:
-        found += [request.form.get(name, "")[:200] for name in _OF_FORM]
+        found += [_form(request).get(name, "")[:200] for name in _OF_FORM]
     if request.endpoint in _MAKING and status not in _REFUSED:
-        said = request.form if request.blueprint == "web" else request.args
+        said = _form(request) if request.blueprint == "web" else request.args
         found.append(said.get("name", "")[:200])
     return " ".join(filter(None, found))
