@@ -9,6 +9,7 @@ from .clock import Clock
 from .collector.task import COLLECTOR
 from .config.storage_url import FILES, check_storage, without_password
 from .documents.expectations import EXPECTATIONS
+from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
 from .errors import AlreadyThere, DamagedItem, SettingError, StorageError
 from .storage import Collection, Item, Retention, Storage, open_storage
@@ -51,7 +52,7 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 
 #: What a copy has. Sessions and failed logins are left out: people log in again.
-COPIED = (DOCUMENTS, EXPECTATIONS, ACCOUNTS, COLLECTOR)
+COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
 
 
 def storage_at(url: str, folder: str, *, make: bool) -> Storage:

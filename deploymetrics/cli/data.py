@@ -20,6 +20,7 @@ from ..accounts.tokens import USES
 from ..collector.task import COLLECTOR
 from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
+from ..documents.headlines import HEADLINES
 from ..documents.precondition import Precondition
 from ..documents.quotas import QUOTAS
 from ..documents.service import DOCUMENTS
@@ -31,7 +32,8 @@ from ..starts import STARTS
 from ..telemetry.health import PROBES
 
 AUTHOR = "command line"
-COLLECTIONS = (DOCUMENTS, EXPECTATIONS, QUOTAS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
+ABOUT_DOCUMENTS = (DOCUMENTS, EXPECTATIONS, HEADLINES, QUOTAS)
+COLLECTIONS = (*ABOUT_DOCUMENTS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
 
 
 @click.command()

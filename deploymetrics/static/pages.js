@@ -21,6 +21,16 @@ for (const button of document.querySelectorAll("[data-zone]")) {
   });
 }
 
+// A box that selects all on the page.
+for (const all of document.querySelectorAll("[data-all]")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of document.getElementById(all.dataset.all).elements) {
+      if (box.type === "checkbox") box.checked = all.checked;
+    }
+  });
+}
+
 // A button that is pressed twice sends its form once: a secret that is shown once would be in the answer that is dropped.
 for (const form of document.querySelectorAll("form[method=post]")) {
   let last = -Infinity;

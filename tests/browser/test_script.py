@@ -61,6 +61,16 @@ def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):
     assert asked == ["beforeunload"]
 
 
+def test_all_on_a_page_are_selected(page, services):
+    for number in range(3):
+        services.service.save(f"tag-{number}", b"1", "bob")
+    page.goto("/")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_label("Select tag-1").uncheck()
+    page.get_by_role("button", name="Delete").click()
+    assert page.locator("tbody th").all_inner_texts() == ["tag-0", "tag-2"]
+
+
 @pytest.mark.parametrize("path", ["/", "/tags/custom"])
 def test_an_open_page_offers_what_is_new(page, services, path):
     services.service.save("custom", b'{"a":1}', "bob")

@@ -5,7 +5,10 @@ import re
 
 import pytest
 from pagekit import text_of
+from storekit import open_files
 
+from deploymetrics.documents.headlines import Headlines
+from deploymetrics.maintenance import copy
 from deploymetrics.web import remembered
 
 
@@ -141,6 +144,13 @@ def test_units_by_name(pages, save):
     save("more", b'{"a":{"waiting":7}}')
     page = text_of(pages.get("/"))
     assert "<b>5 items</b>" in page and "<b>7 min</b>" in page
+
+
+def test_a_headline_comes_along_where_a_storage_is_copied(services, tmp_path, clock):
+    services.headlines.set("custom", "queue", "items", "bob")
+    target = open_files(tmp_path / "other", clock)
+    assert not any(problem for *_, problem in copy(services.service.store, target))
+    assert Headlines(target).all() == services.headlines.all() != {}
 
 
 # --- Preferences
