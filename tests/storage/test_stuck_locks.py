@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import threading
+import time
 
 import pytest
 from storekit import (
@@ -125,6 +126,22 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
     store = open_files(folder)
     assert put(store, "a").version == 1
     assert metrics(store.read(THINGS, "a")) == "1"
+
+
+def test_nobody_gives_up_because_a_disk_is_slow(folder, monkeypatch):
+    """Not after the time in which a lock of another process counts as stuck."""
+    monkeypatch.setattr(turns, "LOCK_SECONDS", 10**6)
+    monkeypatch.setattr(turns, "STUCK_SECONDS", 0)
+    store, sync = open_files(folder), os.fdatasync
+
+    def sync_slowly(fd):
+        time.sleep(0.15)
+        sync(fd)
+
+    put(store, "a")
+    monkeypatch.setattr(os, "fdatasync", sync_slowly)
+    in_threads(4, lambda: put(store, "a"))
+    assert store.read(THINGS, "a").version == 5
 
 
 # --- What is locked is another file once it is

@@ -258,6 +258,7 @@ class FileStorage(Storage):
                     writer.close()
                     writer = None
                 writer = writer or writer_of(log, known, make=make)
+                turns.begin()
             yield writer
             if not writer.may_hand_on:
                 writer.close()

@@ -5,6 +5,7 @@ and hands that on, locked, to the next thread if one waits: so they need no look
 """
 
 import fcntl
+import math
 import threading
 import time
 from typing import Generic, Protocol, TypeVar
@@ -59,7 +60,7 @@ class Turns(Generic[Kept]):
         self.kept: Kept | None = None
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
-        self._since = 0.0  # when this turn began
+        self._since = 0.0  # since when this turn waits for another process
 
     def take(self, what: str) -> None:
         """Wait for a turn; raises StorageError where one takes too long."""
@@ -80,6 +81,10 @@ class Turns(Generic[Kept]):
                 if self._lock.acquire(blocking=False):  # it was handed on to this thread just now
                     return
                 raise busy(what)
+
+    def begin(self) -> None:
+        """Note that the turn waits for no other process any more: a slow disk is no reason to give up."""
+        self._since = math.inf
 
     def leave(self, kept: Kept | None = None) -> None:
         """End the turn, and hand on what the next thread may need; without one that waits it is closed."""
