@@ -12,7 +12,8 @@ from typing import Any
 from flask import Flask
 
 from ..accounts.authentication import Credentials
-from ..documents.service import Service
+from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY
+from ..documents.service import DOCUMENTS, Service
 from .access import check_account, roles_of
 from .request_ids import ROUTE
 from .requests import Request
@@ -70,6 +71,13 @@ class Reads:
         return answer
 
     def _answer(self, path: str, request: Request) -> Response | None:
+        if path == _LIST:
+            return self._answer_of_account(path, request)
+        # Where each read is a way to a database, this makes one of two.
+        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, path.removeprefix(_ONE))):
+            return self._answer_of_account(path, request)
+
+    def _answer_of_account(self, path: str, request: Request) -> Response | None:
         account = self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
         if account is None:
             return None

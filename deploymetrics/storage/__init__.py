@@ -38,6 +38,7 @@ out; they are the cause.
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -212,6 +213,13 @@ class Storage(ABC):
     @abstractmethod
     def read(self, collection: Collection, key: str) -> Item | None:
         """Return the current Item, or None."""
+
+    def reading(self, *wanted: tuple[Collection, str]) -> AbstractContextManager[None]:
+        """Return a context in which the calling thread is about to read these items, so they can be read at once.
+
+        What it reads of them, the first time, is then not older than the beginning of the context.
+        """
+        return nullcontext()
 
     @abstractmethod
     def write(

@@ -721,3 +721,23 @@ def test_deleting_one_odd_key_touches_no_other(store):
         remove(store, key)
         assert store.read(THINGS, key) is None
         assert store.read(THINGS, following).version == 1
+
+
+# Reading ahead
+
+
+def test_what_is_about_to_be_read_is_read(store, reopen):
+    put(store, "a")
+    put(store, "gone")
+    remove(store, "gone")
+    for _ in range(2):  # the second time it is known
+        with store.reading((THINGS, "a"), (PLAIN, "a"), (THINGS, "gone"), (THINGS, "x")):
+            assert metrics(store.read(THINGS, "a")) == "1"
+            assert store.read(PLAIN, "a") is store.read(THINGS, "gone") is store.read(THINGS, "x") is None
+            put(reopen(), "a", "2")
+            assert metrics(store.read(THINGS, "a")) == "2"  # once
+            put(reopen(), "a", "1")
+    with store.reading((THINGS, "a")):
+        pass
+    put(reopen(), "a", "3")
+    assert metrics(store.read(THINGS, "a")) == "3"

@@ -12,6 +12,7 @@ from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
+from deploymetrics.storage.sql.connections import Connection
 
 PASSWORD = "correct horse battery"
 DOCS = "/api/deploymentmetrics"
@@ -64,6 +65,20 @@ def test_the_application_works_on_it(settings, tmp_path, clock):
     assert runner.invoke(args=["verify"]).exit_code == 0
     assert runner.invoke(args=["history", "a"]).output.count("\n") == 2
     assert not (tmp_path / "a" / "data").exists()
+
+
+def test_a_read_of_one_document_is_one_statement(settings, tmp_path, monkeypatch):
+    app = create_app(tmp_path / "a", settings)
+    app.extensions["deploymetrics"].accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    client, auth = app.test_client(), ("alice", PASSWORD)
+    client.post(f"{DOCS}/a", data="1", auth=auth)
+    assert client.get(f"{DOCS}/a", auth=auth).status_code == 200
+    statements, execute = [], Connection.execute
+    monkeypatch.setattr(Connection, "execute", lambda *args, **kw: statements.append(args[1]) or execute(*args, **kw))
+    assert client.get(f"{DOCS}/a", auth=auth).json["metrics"] == 1
+    assert len(statements) == 1
+    assert client.get(DOCS, auth=auth).json[0]["metrics"] == 1
+    assert len(statements) <= 1 + 3  # the account, what changed, and for the first time the values
 
 
 def test_two_servers_are_one(servers, settings, tmp_path):

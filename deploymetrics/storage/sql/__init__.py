@@ -7,7 +7,9 @@ after the database has said, in the same statement, that it is still so.
 
 import logging
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -34,6 +36,13 @@ _FIRST_BATCH = 4
 _MOST = 500
 
 
+class _ReadAhead(threading.local):
+    """What a thread has read ahead, by collection and key: what it knew of it, and the row or None."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[Item | None, Any]] = {}
+
+
 class SqlStorage(Storage):
     """See the module. ``seconds`` is the longest wait for an answer of the database.
 
@@ -50,6 +59,7 @@ class SqlStorage(Storage):
         self._remembered = Remembered()
         self._listings: dict[str, ShardListing] = {}
         self._lease: SqlLease | None = None
+        self._read_ahead = _ReadAhead()
 
     # Reading
 
@@ -57,17 +67,41 @@ class SqlStorage(Storage):
         self._connections.rows("SELECT FROM items LIMIT 0")
 
     def read(self, collection: Collection, key: str) -> Item | None:
-        known = self._remembered.get(collection.name, key)
-        where = {"collection": collection.name, "key": key, "known": known.revision if known else ""}
-        for *head, value, is_deleted in self._connections.rows(statements.READ, where):
-            if is_deleted:
-                return None
-            if value is None:
-                return known
-            item = rows.item(collection, key, (*head, value))
-            self._remembered.put(collection.name, item)
-            return item
-        return None
+        ahead = self._read_ahead.rows
+        if (collection.name, key) in ahead:
+            known, row = ahead.pop((collection.name, key))
+        else:
+            known = self._remembered.get(collection.name, key)
+            where = {"collection": collection.name, "key": key, "known": known.revision if known else ""}
+            row = next(iter(self._connections.rows(statements.READ, where)), None)
+        return self._taken(collection, key, known, row)
+
+    def _taken(self, collection: Collection, key: str, known: Item | None, row: Any) -> Item | None:
+        """Return the Item of a row that READ found, or None; ``known`` is the one whose revision it was told."""
+        if row is None or row[-1]:
+            return None
+        if row[-2] is None:
+            return known
+        item = rows.item(collection, key, row[:-1])
+        self._remembered.put(collection.name, item)
+        return item
+
+    @contextmanager
+    def reading(self, *wanted: tuple[Collection, str]) -> Iterator[None]:
+        names = [(collection.name, key) for collection, key in wanted]
+        known = [self._remembered.get(*name) for name in names]
+        parameters: dict[str, str] = {}
+        for number, ((name, key), item) in enumerate(zip(names, known, strict=True)):
+            revision = item.revision if item else ""
+            parameters |= {f"collection{number}": name, f"key{number}": key, f"known{number}": revision}
+        found = {row[0]: row[1:] for row in self._connections.rows(statements.read_all(len(names)), parameters)}
+        self._read_ahead.rows = {
+            name: (item, found.get(number)) for number, (name, item) in enumerate(zip(names, known, strict=True))
+        }
+        try:
+            yield
+        finally:
+            self._read_ahead.rows = {}
 
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)

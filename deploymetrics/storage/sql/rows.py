@@ -13,7 +13,7 @@ from ...errors import DamagedItem
 from .. import VERSION_LIMIT, Collection, Item
 from ..files import lines
 
-SHARDS = 256
+SHARDS = 128
 #: The columns of ``fields`` and ``item``, as they stand in statements.
 COLUMNS = "version, changed_at, changed_by, revision, kept, value"
 Row = tuple[int, str, str, str, bool, bytes | None]

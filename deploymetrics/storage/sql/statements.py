@@ -1,5 +1,7 @@
 """The statements, in PostgreSQL's words. The tables are in ``tables.py``."""
 
+from functools import cache
+
 from .rows import COLUMNS
 
 _THE_KEY = "collection = %(collection)s AND key = %(key)s"
@@ -10,6 +12,17 @@ READ = f"""
 SELECT version, changed_at, changed_by, revision, kept,
        CASE WHEN revision = %(known)s THEN NULL ELSE value END, value IS NULL
 FROM items WHERE {_THE_KEY}"""
+
+
+@cache
+def read_all(count: int) -> str:
+    """Return READ for so many items at once: their number, then what READ finds; parameters have it at their end."""
+    parts = []
+    for number in range(count):
+        numbered = READ.strip().replace(")s", f"{number})s").replace("SELECT", f"SELECT {number},", 1)
+        parts.append(numbered)
+    return " UNION ALL ".join(parts)
+
 
 #: The newest version, which nobody else writes until the transaction ends.
 LOCK = f"SELECT {COLUMNS} FROM items WHERE {_THE_KEY} FOR UPDATE"
