@@ -153,11 +153,9 @@ def with_patroni(folder, home, kills):
                 wait_for(lambda: clients.acknowledged() > before + 5, "the service to go on", 120)
                 seconds = time.monotonic() - began
                 clients.go_on(300)
-                if freeze:
-                    primary.signal(signal.SIGCONT)
-                else:
-                    primary.process.wait()
-                    primary.start()
+                primary.signal(signal.SIGKILL)  # of a frozen machine the watchdog does that, before it goes on
+                primary.process.wait()
+                primary.start()
                 roles = ("replica", "sync_standby")
                 wait_for(lambda: primary.role() in roles, "the old primary to follow", 120)
                 clients.go_on(300)

@@ -8,8 +8,9 @@ import os
 import statistics
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
@@ -29,16 +30,31 @@ SECRET = {"SECRET_KEY": "0123456789abcdef"}
 
 @contextmanager
 def on(instance, url):
-    """A server on a storage; gives its port."""
+    """A server on a storage; gives its port and the process ids of its workers."""
     settings = {"DEPLOYMETRICS_STORAGE": url, "DEPLOYMETRICS_SECRET_KEY": SECRET["SECRET_KEY"]}
     before = dict(os.environ)
     os.environ.update(settings)
     try:
-        with servers.ours(instance) as (port, _):
-            yield port
+        with servers.ours(instance) as (port, process):
+            yield port, children(process.pid)
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def children(pid):
+    """The process ids of the children of a process."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def used(pids):
+    """The processor time of processes, in seconds."""
+    ticks = 0
+    for pid in pids:
+        with suppress(FileNotFoundError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def scenarios(documents, etags):
@@ -50,26 +66,39 @@ def scenarios(documents, etags):
     yield "POST", [dict(method="POST", body=METRICS.decode(), **one)] * 2
 
 
-def measure(ports, options, rounds, seconds):
-    """A list of rates for each port; they are loaded in turn, and the first round counts for nothing."""
-    rates = [[] for _ in ports]
+class Measured(NamedTuple):
+    """Requests a second, and milliseconds of a processor for each: of the server, and of the database."""
+
+    rate: float
+    server: float
+    database: float
+
+
+def measure(sides, options, rounds, seconds, database):
+    """A list of Measured for each side; they are loaded in turn, and the first round counts for nothing."""
+    found = [[] for _ in sides]
     for number in range(rounds + 1):
-        for port, one, found in zip(ports, options, rates, strict=True):
+        for (port, workers), one, results in zip(sides, options, found, strict=True):
             headers = {"Authorization": AUTHORIZATION, **one.get("headers", {})}
+            before = used(workers), used(database())
             result = load.run(port, seconds=seconds, **{**one, "headers": headers})
+            requests = max(result.rate * seconds, 1)
+            cost = [1000 * (now - then) / requests for now, then in zip((used(workers), used(database())), before)]
             if number:
-                found.append(result.rate)
+                results.append(Measured(result.rate, *cost))
             if result.errors:
                 print(f"  {result.errors} failed answers at port {port}")
-    return rates
+    return found
 
 
-def row(name, rates):
-    """A line of the table: both rates, and the median of the rounds' ratios."""
-    ratio = statistics.median(other / files for files, other in zip(*rates, strict=True))
-    print(
-        f"{name:<28}{statistics.median(rates[0]):>9.0f}/s{statistics.median(rates[1]):>9.0f}/s{ratio:>9.2f}", flush=True
-    )
+def row(name, found):
+    """A line of the table: both rates, the median of the rounds' ratios, and what a request costs."""
+    files, sql = found
+    ratio = statistics.median(other.rate / one.rate for one, other in zip(files, sql, strict=True))
+    cells = [f"{statistics.median(one.rate for one in side):>9.0f}/s" for side in found]
+    costs = [[one.server for one in files], [one.server for one in sql], [one.database for one in sql]]
+    cells += [f"{ratio:>8.2f}", *(f"{statistics.median(cost):>9.2f} ms" for cost in costs)]
+    print(f"{name:<28}" + "".join(cells), flush=True)
 
 
 def main():
@@ -78,9 +107,10 @@ def main():
     parser.add_argument("--documents", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--folder", help="where the files are: a disk, not a tmpfs")
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=".")))
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.folder)))
         pair = Pair(stack.enter_context(postgres.folder_for_servers()))
         stack.callback(pair.stop)
         schema.init(Address(pair.url()))
@@ -91,13 +121,17 @@ def main():
         assert not problems, problems
         etags = [etag, target.items(DOCUMENTS).revision]
         create_app(home / "sql", {"STORAGE": pair.url(), **SECRET})
-        ports = [stack.enter_context(on(home / "files", "files:")), stack.enter_context(on(home / "sql", pair.url()))]
-        print(f"{'':<28}{'files':>11}{'database':>11}{'ratio':>9}")
+        sides = [stack.enter_context(on(home / "files", "files:")), stack.enter_context(on(home / "sql", pair.url()))]
+        print(f"{'':<28}{'files':>11}{'database':>11}{'ratio':>8}{'server':>12}{'server':>12}{'database':>12}")
+
+        def database():
+            return [*pair.primary.processes(), *pair.standby.processes()]
+
         for name, options in scenarios(arguments.documents, etags):
-            row(name, measure(ports, options, arguments.rounds, arguments.seconds))
+            row(name, measure(sides, options, arguments.rounds, arguments.seconds, database))
         pair.primary.set(synchronous_standby_names="''")
         (name, options) = list(scenarios(arguments.documents, etags))[-1]
-        row(f"{name}, no standby waited for", measure(ports, options, arguments.rounds, arguments.seconds))
+        row(f"{name}, no standby waited for", measure(sides, options, arguments.rounds, arguments.seconds, database))
 
 
 if __name__ == "__main__":

@@ -32,11 +32,12 @@ def test_every_setting_and_command_is_one_of_the_program(path):
             group = group.commands[word]
 
 
-def test_systemd_reads_the_unit(tmp_path):
-    # It checks that the program is there, which here it is not.
-    text = re.sub("/opt/deploymetrics/bin/deploymetrics", "/bin/true", UNIT.read_text())
-    (tmp_path / UNIT.name).write_text(text)
-    command = [program("systemd-analyze", "systemd"), "verify", str(tmp_path / UNIT.name)]
+@pytest.mark.parametrize("unit", [UNIT, DEPLOY / "scale" / "patroni.service"], ids=lambda path: path.name)
+def test_systemd_reads_the_unit(tmp_path, unit):
+    # It checks that the program is there, which here it is not, and that its account is.
+    text = re.sub("/opt/deploymetrics/bin/deploymetrics|/usr/bin/patroni", "/bin/true", unit.read_text())
+    (tmp_path / unit.name).write_text(text)
+    command = [program("systemd-analyze", "systemd"), "verify", str(tmp_path / unit.name)]
     shown = subprocess.run(command, capture_output=True, text=True)
     assert (shown.returncode, shown.stdout + shown.stderr) == (0, "")
 

@@ -10,7 +10,7 @@ from serving import Served, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.storage.sql import schema
+from deploymetrics.storage.sql import listing, schema
 from deploymetrics.storage.sql.address import Address
 from deploymetrics.storage.sql.connections import Connection
 
@@ -120,3 +120,16 @@ def test_a_server_does_not_start_on_a_database_without_tables(database, tmp_path
     served = Served(("deploymetrics", "serve"), tmp_path, tmp_path / "instance", **environment)
     assert served.process.wait(30) == 1
     assert "deploymetrics storage init" in served.log
+
+
+def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch, tmp_path):
+    app = create_app(tmp_path / "a", settings)
+    service = app.extensions["deploymetrics"].service
+    for number in range(300):
+        service.save(f"t{number:03d}", b"%d" % number, "alice")
+    kept = list(service.list().values())
+    monkeypatch.setattr(listing, "KEPT_BYTES", 0)
+    service.save("t000", b"0", "alice")
+    large = service.list()
+    assert list(large.values())[1:] == kept[1:]
+    assert b"".join(large.read(298, 300)) == b"," + b",".join(kept[298:])

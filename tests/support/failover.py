@@ -298,11 +298,15 @@ def the_primary_is_killed(pair, servers, clients):
 
 
 def the_primary_is_frozen(pair, servers, clients):
-    """The standby is promoted, and the old primary comes back as one."""
+    """The standby is promoted, and the old primary wakes only to end, as where a watchdog restarts its machine.
+
+    Without that it would answer those who had no reason yet to leave it.
+    """
     pair.primary.freeze()
     time.sleep(0.5)
     pair.fail_over()
     seconds = clients.go_on()
+    pair.old.signal(signal.SIGQUIT)
     pair.old.thaw()
     clients.go_on()
     return seconds

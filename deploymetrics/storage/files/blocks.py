@@ -10,35 +10,36 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import chain
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from .places import Place
+from .. import Entry
 
 #: One key of so many begins a block.
 BLOCK_ITEMS = 256
 _by_key = attrgetter("key")
+E = TypeVar("E", bound=Entry)
 
 
-class Block(NamedTuple):
+class Block(NamedTuple, Generic[E]):
     """Some entries in a row, the digest of their revisions, and the latest of their times."""
 
-    entries: tuple[Place, ...]
+    entries: tuple[E, ...]
     digest: bytes
     changed_at: str
 
 
-class Blocks:
+class Blocks(Generic[E]):
     """All entries of a collection in the order of their keys."""
 
     def __init__(self) -> None:
-        self.blocks: list[Block] = []
+        self.blocks: list[Block[E]] = []
         self._firsts: list[str] = []
 
-    def entries(self) -> tuple[Place, ...]:
+    def entries(self) -> tuple[E, ...]:
         """Return all entries."""
         return tuple(chain.from_iterable(block.entries for block in self.blocks))
 
-    def find(self, key: str) -> Place | None:
+    def find(self, key: str) -> E | None:
         """Return the entry of a key, or None."""
         for block in self.blocks[max(bisect_right(self._firsts, key) - 1, 0) :][:1]:
             number = bisect_right(block.entries, key, key=_by_key) - 1
@@ -54,16 +55,16 @@ class Blocks:
         """Return the latest of the times, empty where there is no entry."""
         return max((block.changed_at for block in self.blocks), default="")
 
-    def apply(self, changes: Mapping[str, Place | None]) -> None:
+    def apply(self, changes: Mapping[str, E | None]) -> None:
         """Put the new entries of these keys in their places; None removes."""
-        groups: dict[int, dict[str, Place | None]] = {}
+        groups: dict[int, dict[str, E | None]] = {}
         for key, place in changes.items():
             groups.setdefault(max(bisect_right(self._firsts, key) - 1, 0), {})[key] = place
         for number in sorted(groups, reverse=True):  # from the end, so that the numbers before it stay as they are
             self._change(number, groups[number])
 
-    def _change(self, number: int, changes: Mapping[str, Place | None]) -> None:
-        places: dict[str, Place | None] = {}
+    def _change(self, number: int, changes: Mapping[str, E | None]) -> None:
+        places: dict[str, E | None] = {}
         for block in self.blocks[number : number + 1]:
             places.update((entry.key, entry) for entry in block.entries)
         places.update(changes)
@@ -80,13 +81,13 @@ def _begins_block(key: str) -> bool:
     return zlib.crc32(key.encode()) % BLOCK_ITEMS == 0
 
 
-def _parts(entries: list[Place]) -> Iterator[tuple[Place, ...]]:
+def _parts(entries: list[E]) -> Iterator[tuple[E, ...]]:
     starts = [number for number, entry in enumerate(entries) if number == 0 or _begins_block(entry.key)]
     for start, end in zip(starts, [*starts[1:], len(entries)]):
         yield tuple(entries[start:end])
 
 
-def _block(entries: tuple[Place, ...]) -> Block:
+def _block(entries: tuple[E, ...]) -> Block[E]:
     revisions = "\n".join(entry.revision for entry in entries)
     digest = blake2b(revisions.encode(), digest_size=16).digest()
     return Block(entries, digest, max(entry.changed_at for entry in entries))

@@ -46,7 +46,7 @@ class FolderListing:
         self._is_known = False
         self._is_outdated = False  # the Listing is not that of what was looked at
         self._again: set[str] = set()  # names to be looked at whatever changed
-        self._blocks = Blocks()
+        self._blocks = Blocks[Place]()
         self._deleted: dict[str, Place] = {}
         self._damaged: set[str] = set()
         self._values = Values(self._read)

@@ -25,7 +25,7 @@ class Values:
         self._kept: dict[str, tuple[Sequence[Place], bytes]] = {}  # by the first key of the block
         self._bytes = 0
 
-    def pieces(self, blocks: Iterable[Block], start: int, stop: int) -> Iterator[bytes]:
+    def pieces(self, blocks: Iterable[Block[Place]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
         place = 0
         for entries, _, _ in blocks:
@@ -34,7 +34,7 @@ class Values:
                 yield from self._of_block(entries, first, last)
             place += len(entries)
 
-    def forget(self, blocks: Sequence[Block]) -> None:
+    def forget(self, blocks: Sequence[Block[Place]]) -> None:
         """Forget what is of none of these blocks; to be called when blocks came or went."""
         if len(self._kept) > len(blocks):
             firsts = {block.entries[0].key for block in blocks}

@@ -7,21 +7,22 @@ commits is another one, and what a failover takes back might be counted twice.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from hashlib import blake2b
+from itertools import chain, islice
 from typing import Any
 
 from ...clock import from_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
+from ..files.blocks import Block, Blocks
 from . import rows, statements
 
-#: The values of a list are kept in memory up to so many bytes, in pieces of so many items.
+#: The values of a list are kept in memory up to so many bytes, a block at a time.
 KEPT_BYTES = 2**24
-_PIECE_ITEMS = 256
-#: Of a larger list so many bytes are read at a time.
+#: So many bytes, and values, are read at a time.
 _BATCH_BYTES = 2**21
+_BATCH_ITEMS = 256
 Part = tuple[Entry, ...]
 
 
@@ -39,7 +40,9 @@ class ShardListing:
         self._known = _array(self._marks)
         self._shards: dict[int, dict[str, Entry]] = {}
         self._damaged: dict[int, set[str]] = {}
-        self._pieces: dict[int, tuple[Part, bytes]] = {}
+        self._blocks = Blocks[Entry]()
+        self._size = 0
+        self._texts: dict[str, tuple[Part, bytes]] = {}  # by the first key of the block
         self._listing = self._build()
 
     def current(self) -> Listing:
@@ -52,58 +55,59 @@ class ShardListing:
             return self._listing
 
     def _take(self, changed: list[Any]) -> None:
+        before: dict[str, Entry] = {}
+        found: dict[str, Entry] = {}
         for shard, mark, *_ in changed:
             self._marks[shard] = mark
+            before |= self._shards.get(shard, {})
             self._shards[shard], self._damaged[shard] = {}, set()
         for shard, _, key, *row in changed:
             if key is None:
                 continue
             entry = Entry(key, *row)
             if _is_good(entry):
-                self._shards[shard][key] = entry
+                found[key] = self._shards[shard][key] = entry
             else:
                 self._damaged[shard].add(key)
         self._known = _array(self._marks)
+        self._size += sum(entry.size for entry in found.values()) - sum(entry.size for entry in before.values())
+        keys = [key for key in before.keys() | found.keys() if before.get(key) != found.get(key)]
+        self._blocks.apply({key: found.get(key) for key in keys})
 
     def _build(self) -> Listing:
-        found = {key: entry for entries in self._shards.values() for key, entry in entries.items()}
-        items = tuple(found[key] for key in sorted(found))
-        damaged = sorted(set().union(*self._damaged.values()))
-        listing = Listing(
-            blake2b("\n".join([*(item.revision for item in items), *damaged]).encode(), digest_size=12).hexdigest(),
-            max((item.changed_at for item in items), default=""),
-            items,
-            tuple(damaged),
-            partial(self._read, items),
-        )
-        if listing.array_size > KEPT_BYTES:
-            self._pieces.clear()
-            return listing._replace(read=partial(self._read_in_batches, items))
-        return listing
+        blocks, damaged = tuple(self._blocks.blocks), tuple(sorted(set().union(*self._damaged.values())))
+        if len(self._texts) > len(blocks) or self._size > KEPT_BYTES:
+            self._texts.clear()
+        read = self._read_in_batches if self._size > KEPT_BYTES else self._read
+        items, changed_at = self._blocks.entries(), self._blocks.changed_at()
+        return Listing(self._blocks.revision(damaged), changed_at, items, damaged, partial(read, blocks))
 
-    def _read(self, items: Part, start: int, stop: int) -> Iterator[bytes]:
+    def _read(self, blocks: Sequence[Block[Entry]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of a list that is kept in memory."""
-        for first in range(start - start % _PIECE_ITEMS, stop, _PIECE_ITEMS):
-            part = items[first : first + _PIECE_ITEMS]
-            text = self._text(first // _PIECE_ITEMS, part)
-            before, after = max(start - first, 0), min(stop - first, len(part))
-            yield text[_size(part[:before]) : len(text) - _size(part[after:])]
+        place = 0
+        for part, _, _ in blocks:
+            first, last = max(start - place, 0), min(stop - place, len(part))
+            if first < last:
+                text = self._text(part)
+                yield text[_size(part[:first]) : len(text) - _size(part[last:])]
+            place += len(part)
 
-    def _text(self, number: int, part: Part) -> bytes:
-        """Return a piece of the array; only what changed in it is read anew."""
-        known = self._pieces.get(number)
-        if known and known[0] == part:
+    def _text(self, part: Part) -> bytes:
+        """Return the values of a block; only what changed in it is read anew."""
+        known = self._texts.get(part[0].key)
+        if known and known[0] is part:
             return known[1]
         values = _values(*known) if known else {}
         missing = tuple(entry for entry in part if entry.revision not in values)
         for batch in _batches(missing):
             values |= zip((entry.revision for entry in batch), self._fetch(batch), strict=True)
         text = b"".join(b"," + values[entry.revision] for entry in part)
-        self._pieces[number] = part, text
+        self._texts[part[0].key] = part, text
         return text
 
-    def _read_in_batches(self, items: Part, start: int, stop: int) -> Iterator[bytes]:
-        for batch in _batches(items[start:stop]):
+    def _read_in_batches(self, blocks: Sequence[Block[Entry]], start: int, stop: int) -> Iterator[bytes]:
+        entries = tuple(islice(chain.from_iterable(block.entries for block in blocks), start, stop))
+        for batch in _batches(entries):
             yield b"".join(b"," + value for value in self._fetch(batch))
 
     def _fetch(self, entries: Part) -> list[bytes]:
@@ -139,7 +143,7 @@ def _batches(entries: Part) -> Iterator[Part]:
     """Yield the entries in their order, so many at a time as may be read at once."""
     start = size = 0
     for number, entry in enumerate(entries):
-        if number > start and (size + entry.size > _BATCH_BYTES or number - start == _PIECE_ITEMS):
+        if number > start and (size + entry.size > _BATCH_BYTES or number - start == _BATCH_ITEMS):
             yield entries[start:number]
             start, size = number, 0
         size += entry.size

@@ -1,0 +1,28 @@
+"""The files of ``deploy/scale``: what PostgreSQL's client makes of the URL, and nginx of the two servers."""
+
+import re
+import subprocess
+
+from proxies import program
+from serving import ROOT
+
+from deploymetrics.config.storage_url import check_storage
+from deploymetrics.storage.sql.address import Address
+
+SCALE = ROOT / "deploy" / "scale"
+
+
+def test_the_url_names_three_servers():
+    url = re.search(r"DEPLOYMETRICS_STORAGE=([^\"]+)", (SCALE / "database.conf").read_text())[1]
+    check_storage(url)
+    assert Address(url).hosts == [(f"10.0.0.{number}", "5432") for number in (21, 22, 23)]
+    assert "password" not in Address(url).conninfo()
+
+
+def test_nginx_takes_the_two_servers(tmp_path):
+    upstream = (SCALE / "upstream.conf").read_text()
+    server = "server { listen 127.0.0.1:1; location / { proxy_pass http://deploymetrics; } }"
+    path = tmp_path / "nginx.conf"
+    path.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ access_log off;\n{upstream}\n{server} }}\n")
+    done = subprocess.run([program("nginx", "nginx"), "-t", "-e", "stderr", "-c", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
