@@ -98,6 +98,47 @@ def test_a_plot_by_pointer_and_by_keyboard(page, post):
     assert page.evaluate(f"{shown}.map(tip => tip.textContent)") == ["12 Jan 2018 12:03 ● 2"]
 
 
+def test_what_people_come_for(open_page, post, services, clock):
+    """Which are late; what was a number on a day; which thing has most; what changed and who did it; one picture."""
+    for day in range(4):
+        post(
+            "platform-copy",
+            f'[{{"endpoints":{20_000 + day},"open_actions":{30 - day}}}]',
+            "carol" if day == 3 else "bob",
+        )
+        clock.forward(hours=23)
+    post("hosts", '[{"host":"a","load":1.5},{"host":"b","load":12},{"host":"c","load":3}]')
+    post("jobs", "[1]")
+    services.expectations.set("jobs", 60, "alice")
+    clock.forward(hours=2)
+    page = open_page()
+    page.goto("/")
+    log_in(page)
+    page.get_by_role("link", name="1 tag is late").click()
+    assert page.locator("tbody th").all_inner_texts() == ["jobs"]
+    assert "1 hour late" in page.locator("tbody").inner_text()
+    page.goto("/?q=endpoints")
+    page.get_by_role("link", name="platform-copy").click()
+    page.get_by_role("link", name="yesterday").click()
+    assert [row.split()[0] for row in page.locator(".differences tbody tr").all_inner_texts()] == []
+    page.get_by_role("link", name="last week").click()
+    assert "by bob (2), carol (1)." in page.locator("main").inner_text()
+    page.get_by_role("link", name="Values", exact=True).click()
+    page.get_by_role("link", name="endpoints", exact=True).click()
+    page.get_by_label("Number of platform-copy").select_option(label="open_actions")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("link", name="Week", exact=True).click()
+    address = page.locator("#address").inner_text()
+    assert address.endswith("/plot?series=platform-copy/endpoints&series=platform-copy/open_actions&range=week")
+    page.get_by_label("From").fill("2018-01-13T00:00")
+    page.get_by_label("to", exact=True).fill("2018-01-14T00:00")
+    page.get_by_role("button", name="Show", exact=True).click()
+    assert page.locator(".values tbody td").all_inner_texts() == ["20001", "29"]
+    page.goto("/tags/hosts")
+    page.get_by_role("link", name="load", exact=True).click()
+    assert page.locator(".values tbody tr").first.inner_text().split() == ["b", "12"]
+
+
 def test_create_change_and_delete(page, services):
     page.get_by_role("link", name="New", exact=True).click()
     page.get_by_label("Tag").fill("custom")
