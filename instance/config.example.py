@@ -142,6 +142,12 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # When a source is asked again after an error that trying again does not fix, such as a wrong password.
 # COLLECT_PERMANENT_DELAY_SECONDS = 86400
 
+# Where the collector posts that a tag is stale, and fresh again; empty for nowhere.
+# WEBHOOK_URL = ''
+
+# Signs what is posted there; at least 16 characters, from where the BigFix password may come.
+# WEBHOOK_SECRET = ''
+
 # The BigFix server to collect from, https://HOST:52311; empty for none.
 # BIGFIX_SERVER = ''
 

@@ -13,6 +13,7 @@ from ..clock import from_precise
 from ..collector.isolation import Stop
 from ..collector.process import LEASE, Lease, collect_forever
 from ..collector.task import DeploymentMetricsCollectorTask, SourceState, create_task
+from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
 from ..formats.logs import formatter
@@ -42,11 +43,19 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, u
     lease = task.store.lease(LEASE)
     if forever:
         _log_to_stderr()
-        collect_forever(task, lease, Stop().install(sys.stdin.fileno() if until_stdin_ends else None))
+        stop = Stop().install(sys.stdin.fileno() if until_stdin_ends else None)
+        collect_forever(task, lease, stop, _webhook())
     elif show_status:
         ctx.exit(_status(task, lease))
     else:
         ctx.exit(_once(task, lease, retry))
+
+
+def _webhook() -> Webhook | None:
+    app, settings = services(), current_app.config
+    if not settings["WEBHOOK_URL"]:
+        return None
+    return Webhook(settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"], app.service, app.expectations, app.clock)
 
 
 def _task() -> DeploymentMetricsCollectorTask:

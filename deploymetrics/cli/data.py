@@ -18,6 +18,7 @@ from ..accounts.service import ACCOUNTS
 from ..accounts.throttle import FAILURES
 from ..accounts.tokens import USES
 from ..collector.task import COLLECTOR
+from ..collector.webhook import NOTICES
 from ..documents import transfer
 from ..documents.expectations import EXPECTATIONS
 from ..documents.headlines import HEADLINES
@@ -33,7 +34,7 @@ from ..telemetry.health import PROBES
 
 AUTHOR = "command line"
 ABOUT_DOCUMENTS = (DOCUMENTS, EXPECTATIONS, HEADLINES, QUOTAS)
-COLLECTIONS = (*ABOUT_DOCUMENTS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES)
+COLLECTIONS = (*ABOUT_DOCUMENTS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES, NOTICES)
 
 
 @click.command()

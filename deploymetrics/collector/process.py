@@ -12,6 +12,7 @@ from ..errors import DeploymetricsError
 from ..storage import Lease as Lease
 from .isolation import Stop
 from .task import DeploymentMetricsCollectorTask
+from .webhook import CHECK_SECONDS, Webhook
 
 STOP_SECONDS = 1
 #: The lease of the one collector; how often another one tries to get it.
@@ -87,15 +88,20 @@ def _close_stdin(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def collect_forever(task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop) -> None:
-    """Run the task whenever a source is due, until ``stop``; stands by while another process has the lease."""
+def collect_forever(
+    task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, webhook: Webhook | None = None
+) -> None:
+    """Run the task whenever a source is due, until ``stop``; stands by while another process has the lease.
+
+    ``webhook`` is looked after meanwhile.
+    """
     while not stop.wait(0):
         if not _acquired(lease):
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
         first, tidied_at = True, time.monotonic() - TIDY_SECONDS
-        while not stop.wait(_round(task, lease, stop, first)) and lease.is_held():
+        while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
             first = False
             if time.monotonic() - tidied_at > TIDY_SECONDS:
                 tidied_at = time.monotonic()
@@ -111,14 +117,19 @@ def _acquired(lease: Lease) -> bool:
         return False
 
 
-def _round(task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, first: bool) -> float:
+def _round(
+    task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, first: bool, webhook: Webhook | None
+) -> float:
     """Run one round and return the seconds until the next."""
     try:
         if first:
             task.blame(lease.unfinished)
         if names := task.due(first=first):
             task.run(names, stop, lease.note)
-        return task.delay()
+        if webhook is None:
+            return task.delay()
+        webhook.notify(stop)
+        return min(task.delay(), CHECK_SECONDS)
     except DeploymetricsError as error:
         log.error("the collector could not store: %s %s", error.detail, error.log or "")
         return min(30, task.timing.interval) if lease.is_held() else 0

@@ -298,6 +298,18 @@ SETTINGS = (
         "When a source is asked again after an error that trying again does not fix, such as a wrong password.",
     ),
     Setting(
+        "WEBHOOK_URL",
+        fields.String(validate=validate.Regexp(r"^$|^https?://[^\s/]+(/\S*)?$")),
+        "",
+        "Where the collector posts that a tag is stale, and fresh again; empty for nowhere.",
+    ),
+    Setting(
+        "WEBHOOK_SECRET",
+        fields.String(validate=validate.Regexp("^$|^.{16,}$")),
+        "",
+        "Signs what is posted there; at least 16 characters, from where the BigFix password may come.",
+    ),
+    Setting(
         "BIGFIX_SERVER", fields.String(), "", "The BigFix server to collect from, https://HOST:52311; empty for none."
     ),
     Setting(
@@ -348,7 +360,7 @@ SETTINGS = (
     ),
 )
 #: Never shown, and only taken from a config.py that nobody else may read.
-SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "BIGFIX_PASSWORD", "BIGFIX_TOKEN")
+SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "BIGFIX_PASSWORD", "BIGFIX_TOKEN", "WEBHOOK_SECRET")
 BY_NAME = {row.name: row for row in SETTINGS}
 
 
@@ -380,6 +392,8 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
         origins[name] = origin
     if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
         raise SettingError("The setting REMOTE_USER_HEADER needs PROXIES: without a proxy any client could send it.")
+    if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
+        raise SettingError("The setting WEBHOOK_URL needs WEBHOOK_SECRET, which signs what is sent there.")
     return Settings(values, origins)
 
 

@@ -1,0 +1,140 @@
+"""The webhook: tells one URL when a tag gets stale, and when it is fresh again. No Flask in here.
+
+Nothing is queued. What was said of a tag last is stored; what is to be said is the difference to how the tag is. So the
+work stays bounded while nobody listens, a restart forgets nothing, and a tag that was late only meanwhile is not
+mentioned. A message that may have arrived is sent again: it comes at least once.
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+import urllib.request
+from datetime import datetime
+from typing import Any
+from urllib.error import HTTPError
+
+import msgspec
+
+from ..clock import Clock, as_precise
+from ..documents.expectations import Expectations, state
+from ..documents.service import Entry, Service
+from ..storage import Collection, Item
+from .document import AUTHOR
+from .isolation import Stop
+
+#: How often it is looked what is stale, and how long the URL may take to answer.
+CHECK_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+#: How long it is not asked again after a failure, doubled with each further one; and how many messages it gets at once.
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+AT_ONCE = 50
+STALE, FRESH = "stale", "fresh"
+log = logging.getLogger(__name__)
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What was said of a tag last: that it is stale. There is none of a fresh one."""
+
+    tag: str
+    saidAt: str
+
+    def key(self) -> str:
+        """Return what it is stored under."""
+        return self.tag
+
+
+NOTICES = Collection("notices", Notice)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any) -> None:
+        """Follow none: what is signed goes to the URL that was set."""
+
+
+class Webhook:
+    """The webhook at a URL, whose messages are signed with a secret."""
+
+    def __init__(self, url: str, secret: str, service: Service, expectations: Expectations, clock: Clock) -> None:
+        self.url = url
+        self.service = service
+        self.store = service.store
+        self.expectations = expectations
+        self.clock = clock
+        self._secret = secret.encode()
+        self._failures = 0
+        self._not_before = 0.0
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def notify(self, stop: Stop) -> None:
+        """Send what is new. Raises StorageError."""
+        if time.monotonic() < self._not_before:
+            return
+        for event, tag, facts in self._news()[:AT_ONCE]:
+            if facts is not None and not self._send({"event": event, "tag": tag, **facts}, stop):
+                return
+            self._note(tag, event)
+
+    def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
+        """Return (event, tag, facts) of each tag that is not as was said last; no facts where nobody need be told."""
+        expected, now = self.expectations.all(), self.clock.now()
+        said = {item.key for item in self.store.items(NOTICES).items}
+        items = {item.key: item for item in self.service.list().items if item.key in expected}
+        late = {tag for tag, item in items.items() if state(item.changed_at, expected[tag], now).name == STALE}
+        news: list[tuple[str, str, dict[str, Any] | None]] = [
+            (STALE, tag, _facts(items[tag], expected[tag], now)) for tag in sorted(late - said)
+        ]
+        for tag in sorted(said - late):
+            item = items.get(tag)
+            news.append((FRESH, tag, _facts(item, expected[tag], now) if item else None))
+        return news
+
+    def _note(self, tag: str, event: str) -> None:
+        def change(current: Item | None, now: datetime) -> bytes | None:
+            return msgspec.json.encode(Notice(tag, as_precise(now))) if event == STALE else None
+
+        self.store.write(NOTICES, tag, AUTHOR, change)
+
+    def _send(self, message: dict[str, Any], stop: Stop) -> bool:
+        """Return True if the URL took a message; else it gets a pause."""
+        body = msgspec.json.encode(message)
+        try:
+            stop.limited(ANSWER_SECONDS, lambda: self._post(body))
+        except KeyboardInterrupt:
+            reason = "no answer in time"
+        except (OSError, ValueError) as error:
+            reason = f"HTTP {error.code}" if isinstance(error, HTTPError) else type(error).__name__
+        else:
+            self._failures = 0
+            return True
+        if not stop.is_set:
+            pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
+            self._failures = min(self._failures + 1, 20)
+            self._not_before = time.monotonic() + pause
+            log.warning("the webhook was not told that %r is %s: %s", message["tag"], message["event"], reason)
+        return False
+
+    def _post(self, body: bytes) -> None:
+        moment = str(int(self.clock.timestamp()))
+        signature = hmac.new(self._secret, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "deploymetrics",
+            "Deploymetrics-Timestamp": moment,
+            "Deploymetrics-Signature": f"sha256={signature}",
+        }
+        request = urllib.request.Request(self.url, body, headers, method="POST")
+        with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
+            answer.read(1024)
+
+
+def _facts(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:
+    due = state(item.changed_at, seconds, now).due
+    return {
+        "at": as_precise(now),
+        "lastChanged": item.changed_at,
+        "changedBy": item.changed_by,
+        "version": item.version,
+        "everySeconds": seconds,
+        "due": as_precise(due) if due else None,
+    }
