@@ -30,7 +30,8 @@ class RequestIds:
         environ[REQUEST_ID] = found
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, [*headers, (HEADER, found)], exc_info)
+            headers.append((HEADER, found))
+            return start_response(status, headers, exc_info)
 
         return start
 
