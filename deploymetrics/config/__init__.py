@@ -4,7 +4,6 @@ A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as 
 instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,11 +11,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from ..errors import SettingError
 from ..schemas import WholeNumber
 from .addresses import PublicURL, Words, check_bind, check_host, check_origin, check_unit
+from .relevance import Relevance
 from .secret_key import MIN_SECRET_KEY, generated_secret_key
 from .storage_url import FILES, check_storage, without_password
 
@@ -48,40 +48,6 @@ class Settings(dict[str, Any]):
 
 def _whole(low: int, high: int) -> WholeNumber:
     return WholeNumber(validate=validate.Range(low, high))
-
-
-def _check_printable(text: str) -> None:
-    if not text.isprintable():
-        raise ValidationError("It holds a character that cannot be printed.")
-
-
-class _Expression(fields.Nested):
-    """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
-
-    def __init__(self) -> None:
-        relevance = fields.String(validate=validate.Length(1))
-        answer = fields.String(validate=validate.OneOf(["number", "text", "counts", "any"]))
-        every = _whole(0, 30 * 86400)
-        schema = Schema.from_dict({"relevance": relevance, "answer": answer, "every": every})
-        super().__init__(schema, allow_none=True)
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any) -> Any:
-        return value if isinstance(value, str) else super()._deserialize(value, attr, data, partial, **kwargs)
-
-
-class _Relevance(fields.Dict):
-    """A dict of name → _Expression or None; in the environment it is JSON."""
-
-    def __init__(self) -> None:
-        super().__init__(fields.String(validate=[validate.Length(1, 200), _check_printable]), _Expression())
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValidationError("It is not JSON.") from None
-        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
 
 
 SETTINGS = (
@@ -354,7 +320,7 @@ SETTINGS = (
     ),
     Setting(
         "BIGFIX_METRICS",
-        _Relevance(),
+        Relevance(),
         {},
         "A dict of metric name → relevance that is added to the default table; None drops a default metric.",
     ),

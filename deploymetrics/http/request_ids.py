@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -29,11 +30,14 @@ class RequestIds:
             found = f"{self._process}{next(self._numbers):08x}"
         environ[REQUEST_ID] = found
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            headers.append((HEADER, found))
-            return start_response(status, headers, exc_info)
+        return partial(_start, start_response, found)
 
-        return start
+
+def _start(
+    start_response: Callable[..., Any], id: str, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+) -> Any:
+    headers.append((HEADER, id))
+    return start_response(status, headers, exc_info)
 
 
 def request_id_of(environ: dict[str, Any]) -> str:
