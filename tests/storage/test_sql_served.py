@@ -61,6 +61,11 @@ def test_the_application_works_on_it(settings, tmp_path, clock):
     apps[1].extensions["deploymetrics"].accounts.set_password("alice", PASSWORD + "!")
     assert one.get(DOCS, headers={"SessionToken": token}).status_code == 401
     assert one.get(DOCS, **auth).status_code == 401
+    auth = {"auth": ("alice", PASSWORD + "!")}
+    assert one.put("/api/expectations/a", data='{"everySeconds":60}', **auth).status_code == 200
+    assert two.get("/api/expectations/a", **auth).json["everySeconds"] == 60
+    wrong = [client.get(DOCS, auth=("alice", "wrong")).status_code for client in [one, two] * 6]
+    assert wrong[0] == 401 and wrong[-2:] == [429, 429]  # those at one server count at the other
     runner = apps[0].test_cli_runner()
     assert runner.invoke(args=["verify"]).exit_code == 0
     assert runner.invoke(args=["history", "a"]).output.count("\n") == 2
