@@ -10,6 +10,8 @@ from serving import Served, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.errors import SettingError
+from deploymetrics.server import Server
 from deploymetrics.storage.sql import listing, schema
 from deploymetrics.storage.sql.address import Address
 from deploymetrics.storage.sql.connections import Connection
@@ -138,3 +140,13 @@ def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch,
     large = service.list()
     assert list(large.values())[1:] == kept[1:]
     assert b"".join(large.read(298, 300)) == b"," + b",".join(kept[298:])
+
+
+def test_a_reload_does_not_change_the_storage(tmp_path, monkeypatch):
+    server = Server(tmp_path, {"BIND": "127.0.0.1:0"}, bool)
+    monkeypatch.setenv("DEPLOYMETRICS_SECRET_KEY", KEY)
+    server.read_settings()
+    monkeypatch.setenv("DEPLOYMETRICS_STORAGE", "postgresql+psycopg://deploymetrics@db1/deploymetrics")
+    with pytest.raises(SettingError, match="STORAGE is read at the start only"):
+        server.read_settings()
+    assert server.settings["STORAGE"] == "files:"
