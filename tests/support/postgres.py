@@ -105,11 +105,20 @@ class Cluster:
         run("postgres", "--single", "-D", self.data, "postgres", text=statement + "\n")
 
     def start(self):
-        """Start it, and wait until it answers; itself."""
-        log = self.data.with_suffix(".log")
-        run("pg_ctl", "-D", self.data, "-l", log, "-w", "-t", str(SECONDS), "start")
-        self.pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        """Start it, and wait until it answers; itself. It ends with this process, however that ends."""
+        _, who = account()
+        command = ["setpriv", "--pdeathsig", "QUIT", binaries() / "postgres", "-D", self.data]
+        with open(self.data.with_suffix(".log"), "ab") as log:
+            self.process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, cwd="/", **who)
+        self.pid = self.process.pid
+        wait_for(self.answers, "the server to answer")
         return self
+
+    def answers(self):
+        """Return True if it takes connections; fails if it has ended."""
+        assert self.process.poll() is None, self.data.with_suffix(".log").read_text()
+        command = [binaries() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command).returncode == 0
 
     def ask(self, statement, database="postgres"):
         """The first value that a statement gives."""
@@ -155,9 +164,11 @@ class Cluster:
 
     def stop(self):
         """End it, whatever it is doing."""
-        if hasattr(self, "pid") and is_alive(self.pid):
-            self.thaw()
-            run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop", check=False)
+        if hasattr(self, "pid"):
+            if is_alive(self.pid):
+                self.thaw()
+                self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(SECONDS)
 
 
 def run(program, *arguments, check=True, text=""):
