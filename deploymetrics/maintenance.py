@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
+from marshmallow import ValidationError
+
 from .accounts.service import ACCOUNTS
 from .clock import Clock
 from .collector.task import COLLECTOR
@@ -64,7 +66,10 @@ def storage_at(url: str, folder: str, *, make: bool) -> Storage:
         raise SettingError("A password does not belong into a command; PGPASSWORD or ~/.pgpass may have it.")
     if url.startswith(FILES):
         folder, url = url.removeprefix(FILES) or folder, FILES
-    check_storage(url)
+    try:
+        check_storage(url)
+    except ValidationError as error:
+        raise SettingError(f"{url or 'An empty text'} names no storage: {' '.join(error.messages)}") from error
     try:
         store = open_storage(url, folder, Clock(), Retention(), make=make or url != FILES)
         store.check()

@@ -1,5 +1,6 @@
 """The ``deploymetrics`` command: Flask's own (``run``, ``shell``, ``routes``) and what this service adds."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -40,13 +41,17 @@ ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "veri
 
 
 class Commands(FlaskGroup):
-    """Says an error of the project in one line, and exits with 1, instead of a traceback."""
+    """Says an error of the project or of the system in one line, and exits with 1, instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except DeploymetricsError as error:
             raise click.ClickException(_sentence(error)) from error
+        except BrokenPipeError:  # whoever read the output has enough of it, which click knows
+            raise
+        except OSError as error:
+            raise click.ClickException(escaped(str(error))) from error
 
     # Flask's group makes an application to look for commands in it; all of ours are in the group itself.
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -58,7 +63,16 @@ class Commands(FlaskGroup):
 
 def _sentence(error: DeploymetricsError) -> str:
     fields = error.extra.get("errors", {})
-    return escaped(" ".join([error.detail, *(f"{name}: {' '.join(texts)}" for name, texts in fields.items())]))
+    return escaped(" ".join([error.detail, *(f"{name}: {' '.join(_texts(said))}" for name, said in fields.items())]))
+
+
+def _texts(messages: Any) -> Iterator[str]:
+    """Yield the sentences in marshmallow's messages; those about the members of a list are by their number."""
+    if isinstance(messages, str):
+        yield messages
+    else:
+        for each in messages.values() if isinstance(messages, dict) else messages:
+            yield from _texts(each)
 
 
 def _create_app() -> Flask:

@@ -1,6 +1,8 @@
 """``deploymetrics audit``: the audit log, and what commands write into it."""
 
 import getpass
+import os
+import sys
 from itertools import islice
 
 import click
@@ -16,7 +18,7 @@ _NOTED = ("account", "name", "tag", "version", "role")
 
 
 @click.command()
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many lines.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, sys.maxsize), help="How many lines.")
 @click.option("--who", help="Only what this account did.")
 @click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
 @with_appcontext
@@ -33,8 +35,17 @@ def audit(limit: int, who: str | None, as_json: bool) -> None:
             click.echo("\t".join(escaped(str(field)) or "-" for field in msgspec.structs.astuple(entry)))
 
 
+def person() -> str:
+    """Return who is at the command line; the number of a user that has no name, as in containers."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"command line ({name})"
+
+
 def note(app: Flask, ctx: click.Context) -> None:
-    """Note that a command begins, which may change something."""
+    """Note that a command begins, which may change something. Arguments may be bytes that are no text."""
     what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))
     action = ctx.command_path.partition(" ")[2]
-    audit_log_of(app).note(f"command line ({getpass.getuser()})", action, what=" ".join(what))
+    audit_log_of(app).note(person(), action, what=escaped(" ".join(what)))

@@ -13,6 +13,7 @@ from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..documents.service import DOCUMENTS, Service
 from ..errors import DamagedItem, SettingError, StorageError
+from ..formats.printable import escaped
 from ..services import NAME, Services, services
 from .data import COLLECTIONS
 
@@ -89,7 +90,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
             pass
         wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
     documents, accounts = len(copied.service.list().items), len(copied.accounts.list())
-    click.echo(f"{documents} documents and {accounts} accounts are in {folder}.")
+    click.echo(f"{documents} documents and {accounts} accounts are in {escaped(str(folder))}.")
     if wrong:
         raise StorageError(f"Not all is well there: {' '.join(wrong)}")
 

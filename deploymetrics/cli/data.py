@@ -1,6 +1,5 @@
 """Commands for who looks after the data: put, history, purge, trim, verify, export, import."""
 
-import getpass
 import os
 import shutil
 import sys
@@ -31,6 +30,7 @@ from ..formats.printable import escaped
 from ..services import services
 from ..starts import STARTS
 from ..telemetry.health import PROBES
+from .audit import person
 
 AUTHOR = "command line"
 ABOUT_DOCUMENTS = (DOCUMENTS, EXPECTATIONS, HEADLINES, QUOTAS)
@@ -74,8 +74,7 @@ def purge(tag: str, version: int | None) -> None:
 
     Where the current version goes, the document is deleted. Backups and exports have it still.
     """
-    author = f"{AUTHOR} ({getpass.getuser()})"
-    number = services().service.purge(tag, author, version)
+    number = services().service.purge(tag, person(), version)
     click.echo(f"{number} version{'s' * (number != 1)} removed")
 
 

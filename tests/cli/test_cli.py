@@ -214,6 +214,43 @@ def test_a_program_keeps_its_role(run):
     assert run("account", "list").stdout == "alice\toperator\tenabled\napp\twebui-app\tenabled\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("account", "limit", "app", "--tag", ""), "tags: It is empty."),
+        (("token", "add", "app", "a token", "--tag", "x" * 65), "64 bytes"),
+        (("token", "revoke", "app", "\udcff"), "no such token"),
+        (("purge", "a\udcff"), "control character"),
+        (("put", "a\udcff", "/dev/null"), "The body is empty"),
+        (("storage", "copy", "files:", "somewhere"), "somewhere names no storage"),
+        (("storage", "copy", "", "files:"), "names no storage"),
+        (("backup", "x" * 5000), "too long"),
+        (("export", "/dev/full"), "No space left"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(run, arguments, words):
+    run(*ADD, "app", "--role", "webui-app")
+    run("put", "custom", "-", stdin="1")
+    result = run(*arguments, code=1)
+    assert result.stderr.splitlines()[-1].startswith("Error: ") and words in result.stderr, result.stderr
+
+
+def test_a_number_that_no_computer_counts_to(run):
+    assert "range" in run("audit", "--limit", "9" * 30, code=2).stderr
+
+
+def test_a_backup_whose_name_is_no_text(run, tmp_path):
+    assert run("backup", f"{tmp_path}/\udcff").stdout.endswith("\\udcff.\n")
+
+
+def test_a_user_without_a_name_is_noted_by_number(run, instance, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    run(*ADD, "app", "--role", "webui-app")
+    assert f"command line ({os.getuid()})" in run("audit").stdout
+
+
 # --- serve, up to where gunicorn begins
 
 
