@@ -5,7 +5,7 @@ document is opened level by level, as raw text, and only on the way to what is w
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -50,7 +50,10 @@ class Reader:
         It is one value at most, but for Steps with ``...`` in them.
         """
         found: list[list[Any]] = [[] for _ in range(self._count)]
-        _walk(self._root, rawjson.parse(metrics) if self._repeated else metrics, found)
+        # Not by recursion: documents are nested deeper than that goes. What is wanted of one node comes in their order.
+        reached: list[tuple[_Node, Any]] = [(self._root, rawjson.parse(metrics) if self._repeated else metrics)]
+        for node, value in reached:
+            reached += _step(node, value, found)
         return found
 
 
@@ -78,8 +81,11 @@ class _Node:
         return self.elements.setdefault(names, {}).setdefault((values, number), _Node())
 
 
-def _walk(node: _Node, value: Any, found: list[list[Any]]) -> None:
-    """Add to ``found`` what is wanted at or below a node. Its value is raw text, opened in part, or parsed."""
+def _step(node: _Node, value: Any, found: list[list[Any]]) -> Iterator[tuple[_Node, Any]]:
+    """Add to ``found`` what is wanted at a node, and yield each node below it with its value.
+
+    A value is raw text, opened in part, or parsed.
+    """
     for index in node.ends:
         found[index].append(value)
     if node.members:
@@ -87,23 +93,22 @@ def _walk(node: _Node, value: Any, found: list[list[Any]]) -> None:
         for (key, number), below in node.members.items():
             step = (key, number) if number else key
             if step in members:
-                _walk(below, members[step], found)
+                yield below, members[step]
     if node.elements or node.every:
         elements = _elements_of(value)
         if node.every:
-            _walk_every(node.every, elements, found)
+            yield from _step_to_every(node.every, elements, found)
         if node.elements:
-            _walk_elements(node.elements, elements, found)
+            yield from _step_to_elements(node.elements, elements)
 
 
-def _walk_every(node: _Node, elements: list[Any], found: list[list[Any]]) -> None:
-    """Walk on in all elements; where they are flat, the members of all are taken in one go."""
+def _step_to_every(node: _Node, elements: list[Any], found: list[list[Any]]) -> Iterator[tuple[_Node, Any]]:
+    """Step into all elements; where they are flat, the members of all are taken in one go."""
     is_flat = not (node.ends or node.elements or node.every) and all(
         not (number or below.members or below.elements or below.every) for (_, number), below in node.members.items()
     )
     if not is_flat or not all(type(element) is dict for element in elements):
-        for element in elements:
-            _walk(node, element, found)
+        yield from ((node, element) for element in elements)
         return
     for (key, _), below in node.members.items():
         values = [element[key] for element in elements if key in element]
@@ -111,11 +116,9 @@ def _walk_every(node: _Node, elements: list[Any], found: list[list[Any]]) -> Non
             found[index] += values
 
 
-def _walk_elements(
-    wanted: dict[tuple[str, ...], dict[tuple[tuple[str | None, ...], int], _Node]],
-    elements: list[Any],
-    found: list[list[Any]],
-) -> None:
+def _step_to_elements(
+    wanted: dict[tuple[str, ...], dict[tuple[tuple[str | None, ...], int], _Node]], elements: list[Any]
+) -> Iterator[tuple[_Node, Any]]:
     if len(wanted) == 1 and all(type(element) is dict for element in elements):
         ((names, nodes),) = wanted.items()
         if len(names) == 1:
@@ -130,7 +133,7 @@ def _walk_elements(
                 below = wanted[names].get((values, seen[names, values]))
                 seen[names, values] += 1
                 if below is not None:
-                    _walk(below, element, found)
+                    yield below, element
                 break
 
 
