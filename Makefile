@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast kill failover coverage lint format types docs pre-commit bench bench-rivals constraints sbom clean
+.PHONY: help run test test-fast fuzz kill failover coverage lint format types docs pre-commit bench bench-rivals constraints sbom clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ test: $(TEST)  ## Install what the tests need, and pass all of them.
 
 test-fast: $(TEST)  ## Pass the tests that start no processes and take no seconds.
 	$(PYTEST) -n 2 -m 'not slow'
+
+fuzz: $(TEST)  ## Look for inputs that are answered wrongly, for some minutes; tests/corpus keeps those that were found.
+	FUZZ=5000 $(PYTEST) tests/formats tests/http/test_fuzzed_headers.py
+	FUZZ=100 $(PYTEST) tests/api/test_schemathesis.py
 
 kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
 	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py

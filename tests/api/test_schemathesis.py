@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from corpus import FUZZ
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Config, GenerationMode, openapi
@@ -14,7 +15,7 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 #: For each operation, and each is sent as each role: as many as a few seconds of processor time allow.
-EXAMPLES = 10
+EXAMPLES = FUZZ or 10
 #: Credentials are those of the roles, which invented ones would replace.
 CONFIG = {"generation": {"with-security-parameters": False}}
 #: What there is, in place of what schemathesis thinks of in every other request.

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from corpus import kept
 from effort import processor_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -386,6 +387,7 @@ PIECES = st.sampled_from(
 )
 
 
+@kept("xml")
 @settings(deadline=None)
 @given(st.binary() | st.lists(PIECES | st.binary(max_size=3), max_size=20).map(b"".join))
 def test_any_bytes_give_json_or_our_error(body):

@@ -4,12 +4,14 @@ import sys
 from contextlib import nullcontext
 
 import pytest
+from corpus import kept
 from effort import processor_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from deploymetrics.errors import DeploymetricsError, MalformedBody
-from deploymetrics.formats import rawjson
+from deploymetrics.formats import jsonxml, rawjson
 
 
 def refusal(body):
@@ -198,6 +200,7 @@ def test_quote_leaves_non_ascii_readable():
     assert rawjson.quote('é"\n\U0001f600') == '"é\\"\\n\U0001f600"'
 
 
+@kept("json")
 @settings(deadline=None)
 @given(st.one_of(st.binary(), st.text('[]{}",:\\u0d8e1-. \n').map(str.encode)))
 def test_any_bytes_give_a_fixed_point_or_our_error(body):
@@ -207,4 +210,5 @@ def test_any_bytes_give_a_fixed_point_or_our_error(body):
         assert error.extra["line"] >= 1 <= error.extra["column"]
     else:
         assert rawjson.compact(text) == text
-        rawjson.parse(text)
+        through_xml = jsonxml.to_json(etree.fromstring(jsonxml.json_to_xml(text)))
+        assert rawjson.parse(through_xml.encode()) == rawjson.parse(text)
