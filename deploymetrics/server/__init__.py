@@ -40,6 +40,7 @@ SETTINGS: dict[str, Any] = {
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
     "umask": 0o077,
     "child_exit": lambda master, worker: master.forget(worker),
+    "pre_fork": lambda master, worker: master.place(worker),
     "post_fork": lambda master, worker: master.become(worker),
 }
 
@@ -131,15 +132,20 @@ class Master(Arbiter):
         """Return True if the settings ask for the collector."""
         return bool(self.app.settings["COLLECT"] and not self.app.settings["READ_ONLY"])
 
+    def place(self, worker: Any) -> None:
+        """Give a worker that is to be started a slot that no living one has, in the memory that all share."""
+        taken = {other.slot for other in self.WORKERS.values()}
+        worker.slot = next((slot for slot in range(SLOTS) if slot not in taken), worker.age % SLOTS)
+
     def become(self, worker: Any) -> None:
         """Make this copy of the master a worker."""
         self.collector.abandon()  # it is the child of the master alone
-        self.app.memory.own = worker.age
+        self.app.memory.own = worker.slot
 
     def forget(self, worker: Any) -> None:
         """Take note that a worker has ended, in whatever way."""
         forget(worker)
-        self.app.memory.clear(worker.age, IN_PROGRESS)
+        self.app.memory.clear(worker.slot, IN_PROGRESS)
 
     def manage_workers(self) -> None:
         super().manage_workers()

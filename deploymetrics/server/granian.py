@@ -30,8 +30,14 @@ else:
 _BACKLOG = 2048
 
 
+def place(master: Any, worker: Any) -> None:
+    """Give a new worker its slot and its listeners; for pre_fork."""
+    master.place(worker)
+    share_listeners(master, worker)
+
+
 def share_listeners(master: Any, worker: Any) -> None:
-    """Choose which of the master's listeners a new worker serves, of which there are as many as workers; for pre_fork.
+    """Choose which of the master's listeners a new worker serves, of which there are as many as workers.
 
     The kernel spreads new connections over them; from one for all, whoever wakes first would take nearly all. The
     master keeps each open, so that none that waits there is lost with a worker.
@@ -178,4 +184,4 @@ class GranianWorker(Worker):
 
 
 #: What is different where the setting SERVER is granian.
-SETTINGS = {"worker_class": GranianWorker, "pre_fork": share_listeners}
+SETTINGS = {"worker_class": GranianWorker, "pre_fork": place}

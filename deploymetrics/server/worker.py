@@ -24,7 +24,7 @@ from .gunicorn import ThreadWorker
 from .protocol_errors import StatusReader, refusal
 from .tls import tls_context
 
-SLOTS = 256
+SLOTS = 512  # as many workers as there can be, and those that a reload replaces them by
 GONE = -1
 # Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
 STEP_BACK_SECONDS = 0.0005
@@ -40,7 +40,7 @@ _counts[:] = array("i", [GONE] * SLOTS)
 
 def forget(worker: ThreadWorker) -> None:
     """Compare with this worker no longer, since it is gone; for gunicorn's ``child_exit``."""
-    _counts[worker.age % SLOTS] = GONE
+    _counts[worker.slot] = GONE
 
 
 class FairThreadWorker(ThreadWorker):
@@ -190,4 +190,4 @@ class FairThreadWorker(ThreadWorker):
             self._cap_keepalive(time.monotonic() + limits.STOP_SECONDS)
 
     def _publish_count(self) -> None:
-        _counts[self.age % SLOTS] = self.nr_conns
+        _counts[self.slot] = self.nr_conns

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -11,6 +12,8 @@ from serving import Served, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.server import Master
+from deploymetrics.server.worker import SLOTS
 
 MASTER = ("master", "correct horse battery")
 DOCUMENT = "/api/deploymentmetrics/custom"
@@ -64,3 +67,16 @@ def test_no_count_is_lost_by_workers_that_are_asked_killed_or_replaced(server):
     assert {counted(server, **of_document) for _ in range(4)} == {120}
     assert counted(server, method="PUT") == 1
     wait_for(lambda: counted(server, "deploymetrics_http_requests_in_progress") == 1, "no request but this one")
+
+
+def test_a_worker_gets_a_slot_that_no_living_one_has():
+    master = Master.__new__(Master)
+    master.WORKERS = {}
+    for age in range(1, 2 * SLOTS):  # one that stays, and others that are replaced again and again
+        worker = SimpleNamespace(age=age)
+        master.place(worker)
+        assert worker.slot not in {other.slot for other in master.WORKERS.values()}
+        master.WORKERS = {1: master.WORKERS.get(1, worker), 2: worker}
+    master.WORKERS = {slot: SimpleNamespace(slot=slot) for slot in range(SLOTS)}
+    master.place(worker)  # of more there are than anybody has, some share
+    assert 0 <= worker.slot < SLOTS
