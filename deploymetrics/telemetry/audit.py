@@ -6,6 +6,7 @@ power loss may take the lines of the last seconds, and what was changed then is 
 where there are too many bytes or they are too old.
 """
 
+import errno
 import logging
 import os
 import re
@@ -83,15 +84,18 @@ class AuditLog:
     def _append(self, line: bytes) -> None:
         name = (self._names() or [""])[-1]
         if name:
-            with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_WRONLY | os.O_APPEND) as fd:
-                if os.fstat(fd).st_size < self.file_size and not self._is_old(name):
-                    os.write(fd, line)
+            with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_RDWR | os.O_APPEND) as fd:
+                size = os.fstat(fd).st_size
+                if size < self.file_size and not self._is_old(name):
+                    is_whole = not size or os.pread(fd, 1, size - 1) == b"\n"
+                    _write(fd, line if is_whole else b"\n" + line)
                     return
         with suppress(FileExistsError):
             make_one_folder(self.folder)
-        name = f"{time.time_ns() // 1000:016d}.jsonl"
+        # After the last one also where the clock went back since that began.
+        name = f"{max(time.time_ns() // 1000, int(name[:16] or 0) + 1):016d}.jsonl"
         with opened(f"{self.folder}/{name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-            os.write(fd, line)
+            _write(fd, line)
         self._remove_old()
 
     def _is_old(self, name: str) -> bool:
@@ -113,3 +117,9 @@ class AuditLog:
             return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))
         except FileNotFoundError:
             return []
+
+
+def _write(fd: int, line: bytes) -> None:
+    """Write a line; raises OSError where the disk takes only part of it, whose end the next line begins with."""
+    if os.write(fd, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -183,6 +183,30 @@ def test_the_half_of_a_line_harms_no_other(tmp_path, clock):
     assert os.stat(path).st_mode & 0o77 == 0
 
 
+def test_a_clock_that_was_ahead_makes_no_file_a_line(tmp_path, clock, monkeypatch):
+    log = AuditLog(str(tmp_path), clock, days=10, size=10_000)
+    now = [10**18 + 365 * 86400 * 10**9]
+    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time_ns", lambda: now[0])
+    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time", lambda: now[0] / 1e9)
+    for number in range(100):
+        log.note("alice", "save_document", what=str(number))
+        now[0] = 10**18 + number
+    whats = [int(entry.what) for entry in log.newest_first()]
+    assert whats == [*range(99, 99 - len(whats), -1)] and len(whats) > 50
+    assert len([*(tmp_path / "audit").iterdir()]) < 12
+
+
+def test_a_line_that_was_written_in_part_costs_no_other(tmp_path, clock, monkeypatch, caplog):
+    log = AuditLog(str(tmp_path), clock, days=10, size=10**6)
+    write = os.write
+    for action in ("one", "two", "three", "four"):
+        half = action in ("one", "three")
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:30] if half else data))
+        log.note("alice", action)
+    assert [entry.action for entry in log.newest_first()] == ["four", "two"]
+    assert caplog.text.count("the audit log cannot be written") == 2
+
+
 def test_a_full_disk_costs_no_answer(master, monkeypatch, caplog):
     write = os.write
 
