@@ -140,7 +140,8 @@ def _line(end: str, tag: str, value: object) -> str:
 
 
 def _first_lines(lines: str, count: int) -> str:
-    return "".join(lines.splitlines(keepends=True)[:count])
+    # Not splitlines, which ends a line at what a name can have: U+2028, for one.
+    return "".join(f"{line}\n" for line in lines.split("\n")[:count])
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

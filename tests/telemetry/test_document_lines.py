@@ -96,6 +96,15 @@ def test_only_what_has_changed_is_read(clock):
     assert second == made_of(shelf, clock).text() != first
 
 
+def test_a_limit_cuts_between_lines_whatever_is_in_the_names(clock):
+    names = [f"a{char}b" for char in "\u2028\u2029\x85\x0b\x0c\x1c\r\n"]
+    metrics = msgspec.json.encode(dict.fromkeys(names, 1))
+    text = made_of(Shelf({"custom": document("custom", metrics)}), clock, in_all=3 + 5).text().decode()
+    families = {family.name: family.samples for family in text_string_to_metric_families(text)}
+    assert [sample.labels["name"] for sample in families["bigfix_deployment_metric"]] == names[:5]
+    assert families["bigfix_deployment_metric_left_out"][0].value == len(names) - 5
+
+
 def test_ten_thousand_documents(clock):
     """A scrape is to take a second at most, and next to nothing where nothing has changed."""
     metrics = b'[{"number_of_endpoints":"%d","relays":3,"share":1.5,"name":"some text","total":"20"}]'
