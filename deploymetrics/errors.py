@@ -3,7 +3,7 @@
 No Flask in here: the command line and the storage raise the same errors as the API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -84,8 +84,18 @@ class InvalidFields(BadRequest):
 
     code = "invalid-fields"
 
-    def __init__(self, errors: Mapping[str, Any], detail: str = "Some fields are not valid."):
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        detail = " ".join(f"{name}: {' '.join(_texts(messages))}" for name, messages in errors.items())
         super().__init__(detail, errors=errors)
+
+
+def _texts(messages: Any) -> Iterator[str]:
+    """Yield the messages of a field, and of what is in it, such as the elements of a list."""
+    if isinstance(messages, str):
+        yield messages
+    else:
+        for part in messages.values() if isinstance(messages, Mapping) else messages:
+            yield from _texts(part)
 
 
 class Unauthorized(DeploymetricsError):

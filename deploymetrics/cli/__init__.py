@@ -1,13 +1,13 @@
 """The ``deploymetrics`` command: Flask's own (``run``, ``shell``, ``routes``) and what this service adds."""
 
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-from ..config.instance import become_owner, check_exists, find_instance
+from ..config.instance import account_name, become_owner, check_exists, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from . import accounts, audit, backup, collect, data, serve, settings, status, storage, tokens
@@ -47,11 +47,12 @@ class Commands(FlaskGroup):
         try:
             return super().invoke(ctx)
         except DeploymetricsError as error:
-            raise click.ClickException(_sentence(error)) from error
+            raise click.ClickException(escaped(error.detail)) from error
         except BrokenPipeError:  # whoever read the output has enough of it, which click knows
             raise
         except OSError as error:
-            raise click.ClickException(escaped(str(error))) from error
+            hint = f". The command acts as {account_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
+            raise click.ClickException(escaped(f"{error}{hint}")) from error
 
     # Flask's group makes an application to look for commands in it; all of ours are in the group itself.
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -59,20 +60,6 @@ class Commands(FlaskGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return click.Group.list_commands(self, ctx)
-
-
-def _sentence(error: DeploymetricsError) -> str:
-    fields = error.extra.get("errors", {})
-    return escaped(" ".join([error.detail, *(f"{name}: {' '.join(_texts(said))}" for name, said in fields.items())]))
-
-
-def _texts(messages: Any) -> Iterator[str]:
-    """Yield the sentences in marshmallow's messages; those about the members of a list are by their number."""
-    if isinstance(messages, str):
-        yield messages
-    else:
-        for each in messages.values() if isinstance(messages, dict) else messages:
-            yield from _texts(each)
 
 
 def _create_app() -> Flask:

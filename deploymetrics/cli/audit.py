@@ -25,14 +25,15 @@ _NOTED = ("account", "name", "tag", "version", "role")
 def audit(limit: int, who: str | None, as_json: bool) -> None:
     """Show who changed, logged in or was refused what, when and from where, the newest last.
 
-    Separated by tabs: time, who, what was done, to what, status, code of the error, address, id of the request.
+    Separated by tabs: time, who, what was done, to what, status, code of the error, address, id of the request. A
+    command has no status: it is noted as it begins, whatever becomes of it.
     """
     entries = (entry for entry in audit_log_of(current_app).newest_first() if who in (None, entry.who))
     for entry in reversed(list(islice(entries, limit))):
         if as_json:
             click.echo(msgspec.json.encode(entry))
         else:
-            click.echo("\t".join(escaped(str(field)) or "-" for field in msgspec.structs.astuple(entry)))
+            click.echo("\t".join(escaped(str(field or "-")) for field in msgspec.structs.astuple(entry)))
 
 
 def person() -> str:

@@ -59,7 +59,7 @@ def check_folder(folder: Path) -> None:
     """
     owner = folder.stat().st_uid
     if owner not in (0, os.geteuid()):
-        raise SettingError(f"The instance folder {folder} belongs to {_name(owner)}; run this as that account.")
+        raise SettingError(f"The instance folder {folder} belongs to {account_name(owner)}; run this as that account.")
     _check_mode(folder, stat.S_IWOTH, "may be written by everyone; make its mode 0700")
     for name in _PRIVATE:
         with suppress(FileNotFoundError):
@@ -84,10 +84,13 @@ def become_owner(folder: Path) -> None:
         os.setresgid(there.st_gid, there.st_gid, there.st_gid)
         os.setresuid(there.st_uid, there.st_uid, there.st_uid)
     except OSError as error:
-        raise SettingError(f"root cannot act as {_name(there.st_uid)}, who has {folder}: {error.strerror}.") from error
+        raise SettingError(
+            f"root cannot act as {account_name(there.st_uid)}, who has {folder}: {error.strerror}."
+        ) from error
 
 
-def _name(uid: int) -> str:
+def account_name(uid: int) -> str:
+    """Return the name of an account of this machine, and what to call one that has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

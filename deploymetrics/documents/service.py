@@ -185,7 +185,8 @@ class Service:
         self.check_writable(tag)
         number = self.store.purge(DOCUMENTS, tag, author, version)
         if not number:
-            raise NotFound("There is no such version of this tag.", code="no-such-version")
+            what = "document with this tag, and never was" if version is None else "such version of this tag"
+            raise NotFound(f"There is no {what}.", code="no-such-tag" if version is None else "no-such-version")
         return number
 
     def tidy(self, is_stopped: Callable[[], bool]) -> int:

@@ -116,6 +116,5 @@ def accounts_page(
 
 
 def sentence(error: DeploymetricsError) -> str:
-    """Return what is wrong, with the messages of the fields."""
-    texts = [f"{name.capitalize()}: {' '.join(found)}" for name, found in error.extra.get("errors", {}).items()]
-    return " ".join(texts) or error.detail
+    """Return what is wrong, as a sentence."""
+    return error.detail[:1].upper() + error.detail[1:]

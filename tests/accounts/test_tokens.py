@@ -85,7 +85,8 @@ def test_a_token_in_xml(master):
     ],
 )
 def test_what_makes_no_token(master, query):
-    assert_problem(master.post(f"/api/token?{query}"), 400, "invalid-fields")
+    problem = assert_problem(master.post(f"/api/token?{query}"), 400, "invalid-fields")
+    assert all(f"{name}: " in problem["detail"] for name in problem["errors"])
     assert master.get("/api/tokens").get_json() == {"tokens": []}
 
 

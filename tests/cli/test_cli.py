@@ -142,7 +142,8 @@ def test_tokens_are_listed_with_what_they_may(run):
     assert first[5].endswith("Z") and (second[1], second[3:]) == ("for ever", ["full", "", "-", "-"])
     assert run("token", "list", "alice").stdout == run("token", "list").stdout
     assert_error(run("token", "add", "alice", "grafana", code=1), "There is a token grafana already.")
-    assert_error(run("token", "add", "alice", "a/b", code=1), "slash")
+    assert_error(run("token", "add", "alice", "a/b", code=1), "name: It has a slash")
+    assert_error(run("token", "add", "alice", "x", "--tag", "", code=1), "tags: It is empty.")
     assert_error(run("token", "add", "nobody", "x", code=1), "no account nobody")
     assert_error(run("token", "list", "nobody", code=1), "no account nobody")
 
@@ -168,6 +169,7 @@ def test_the_limits_of_an_application(run, instance):
     limits = record.tags, record.max_documents, record.max_bytes, record.posts_a_minute
     assert limits == (("web-*",), 5, 1000, 60)
     assert_error(run("account", "limit", "nobody", code=1), "no account nobody")
+    assert_error(run("account", "limit", "app", "--tag", "x" * 65, code=1), "tags: It is longer than 64 bytes")
 
 
 def test_a_name_that_is_taken(run, instance):

@@ -190,6 +190,18 @@ def test_roots_own_files_are_read_and_written_as_root(owned, tmp_path):
 
 
 @as_root
+def test_a_backup_where_the_account_may_not_write_says_who_may_not(owned, tmp_path):
+    tmp_path.chmod(0o700)
+    as_roots_command(owned, "account", "add", "alice", "--role", "operator")
+    status, printed, _ = as_roots_command(owned, "backup", tmp_path / "backup")
+    assert (
+        printed
+        == f"Error: {tmp_path}/backup: Permission denied. The command acts as {instances.account_name(ACCOUNT)}.\n"
+    )
+    assert status == 1
+
+
+@as_root
 @pytest.mark.parametrize("command", [("account", "list"), ("settings",)], ids=" ".join)
 def test_the_config_of_an_account_gets_no_rights_of_root(owned, command):
     as_roots_command(owned, "account", "add", "alice", "--role", "operator")

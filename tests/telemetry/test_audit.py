@@ -138,7 +138,7 @@ def test_commands(app, folder):
         ["purge", "custom 1"],
         ["account remove", "nobody"],
     ]
-    assert all(line[1].startswith("command line (") for line in lines)
+    assert all(line[1].startswith("command line (") and line[4] == "-" for line in lines)
     assert json.loads(run("audit", "--json", "--limit", "1"))["action"] == "account remove"
     assert run("audit", "--who", "alice") == ""
 
