@@ -46,7 +46,7 @@ def _print_storage() -> bool:
         found = health.details()
         click.echo(f"serve last started: {last_start(app.service.store) or 'never'}")
         counts = f"{found['documents']} documents, {len(found['damaged'])} damaged"
-        click.echo(f"storage: {without_password(settings['STORAGE'])} {counts}")
+        click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in found["damaged"]:
             click.echo(f"  damaged: {escaped(tag)}")
         health.check()

@@ -50,7 +50,7 @@ def status() -> None:
 def copy(source: str, target: str) -> None:
     """Copy documents with their histories, accounts, expectations and what the collector knows, and compare both.
 
-    FROM and TO are files: for the instance folder, files:FOLDER for another one, or the URL of a database that
+    FROM and TO are "files:" for the instance folder, "files:FOLDER" for another one, or the URL of a database that
     "storage init" has made the tables of, without a password. The servers of FROM have READ_ONLY set, and TO has no
     servers yet. What TO has already stays as it is. Exits with 1 where both are not the same afterwards.
     """

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from deploymetrics import create_app
 from deploymetrics.cli import MAKE_INSTANCE, main
 from deploymetrics.cli.backup import restore
+from deploymetrics.cli.storage import copy
 from deploymetrics.config import instance as instances
 from deploymetrics.errors import SettingError
 
@@ -52,7 +53,7 @@ ARGUMENTS = {
     "purge": ["x"],
     "backup": ["x"],
 }
-OTHERS = [path for command, path in all_commands(main) if command not in (*MAKE_INSTANCE, restore)]
+OTHERS = [path for command, path in all_commands(main) if command not in (*MAKE_INSTANCE, restore, copy)]
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=" ".join)
@@ -194,10 +195,7 @@ def test_a_backup_where_the_account_may_not_write_says_who_may_not(owned, tmp_pa
     tmp_path.chmod(0o700)
     as_roots_command(owned, "account", "add", "alice", "--role", "operator")
     status, printed, _ = as_roots_command(owned, "backup", tmp_path / "backup")
-    assert (
-        printed
-        == f"Error: {tmp_path}/backup: Permission denied. The command acts as {instances.account_name(ACCOUNT)}.\n"
-    )
+    assert printed.endswith(f"backup'. The command acts as {instances.account_name(ACCOUNT)}.\n")
     assert status == 1
 
 

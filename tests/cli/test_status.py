@@ -38,7 +38,7 @@ def test_a_good_instance(run, instance):
     shown = run("status")
     for words in (
         f"deploymetrics {VERSION}, Python",
-        "storage: files: 2 documents, 0 damaged",
+        "storage: files:, 2 documents, 0 damaged",
         "reads and writes",
         "GB are free",
         "collector: ",
