@@ -29,11 +29,11 @@ from .documents.quotas import Quotas
 from .documents.service import Service
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, security_headers, urls
-from .http.reading import ONLY_SHORT_WAY, Reads
 from .http.request_ids import ROUTE, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
+from .http.short_way import ONLY_SHORT_WAY, Reads
 from .http.sign_on import SignOn
 from .services import NAME, Services
 from .storage import Retention, open_storage

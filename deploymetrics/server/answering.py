@@ -14,8 +14,8 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from ..http.reading import ONLY_SHORT_WAY
 from ..http.request_ids import REQUEST_ID
+from ..http.short_way import ONLY_SHORT_WAY
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .protocol_errors import refused
