@@ -11,6 +11,7 @@ from ..accounts.service import Role
 from ..clock import from_precise
 from ..documents.values.series import Measure, Point, Series, look_at, measures, over_time
 from ..documents.values.timeline import timeline
+from ..formats.printable import spreadsheet_cell
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
 from ..http.negotiation import prefers_csv
@@ -91,12 +92,7 @@ def _table(every: Sequence[Series]) -> str:
             rows.setdefault((point.version, point.changed_at), {})[column] = point.text
     out = StringIO()
     writer = csv.writer(out)
-    writer.writerow(["time", "version", *(_cell(one.name) for one in every)])
+    writer.writerow(["time", "version", *(spreadsheet_cell(one.name) for one in every)])
     for (version, time), texts in sorted(rows.items()):
         writer.writerow([time, version, *(texts.get(column, "") for column in range(len(every)))])
     return out.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text

@@ -8,7 +8,8 @@ from marshmallow import ValidationError, fields
 
 _HOST = r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]+\])"
 _ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
-_PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
+#: A path such as /bigfix: plain segments, and nothing that reads as another host or leads upwards.
+PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
 
 
 class Words(fields.Field[tuple[str, ...]]):
@@ -37,7 +38,7 @@ class PublicURL(fields.String):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         url = str(super()._deserialize(value, attr, data, **kwargs)).rstrip("/")
-        if url and not re.fullmatch(_ORIGIN + _PATH, url):
+        if url and not re.fullmatch(_ORIGIN + PATH, url):
             raise ValidationError("It is not a URL in lower case such as https://metrics.example/bigfix.")
         return url
 

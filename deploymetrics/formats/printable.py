@@ -1,4 +1,4 @@
-"""Text that came from outside, for a log or a terminal."""
+"""Text that came from outside, for a log, a terminal or a spreadsheet."""
 
 
 def escaped(text: str) -> str:
@@ -6,3 +6,8 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text

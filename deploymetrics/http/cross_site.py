@@ -50,7 +50,7 @@ def check_same_site() -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None and origin is None:
         return
-    if is_allowed(request):
+    if is_from_allowed_origin(request):
         return
     if site is not None:
         foreign = site not in ("same-origin", "none")
@@ -70,7 +70,7 @@ def _is_followed_link(request: Request) -> bool:
     return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
 
 
-def is_allowed(request: Request) -> bool:
+def is_from_allowed_origin(request: Request) -> bool:
     """Return True for a request to the API from an origin in the setting CORS_ORIGINS."""
     return request.headers.get("Origin", "").lower() in current_app.config["CORS_ORIGINS"] and in_api()
 
@@ -78,7 +78,8 @@ def is_allowed(request: Request) -> bool:
 def answer_preflight() -> Response | None:
     """Answer the question that a browser asks before a script's request; it comes without credentials."""
     request = current_request()
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and is_allowed(request):
+    is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if is_preflight and is_from_allowed_origin(request):
         return flask.Response(status=204, headers=_PREFLIGHT)
     return None
 
@@ -88,7 +89,7 @@ def allow_origin(response: Response) -> Response:
     request = current_request()
     if in_api():
         response.vary.add("Origin")
-        if is_allowed(request):
+        if is_from_allowed_origin(request):
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
             response.headers["Access-Control-Allow-Credentials"] = "true"
             response.headers["Access-Control-Expose-Headers"] = _READABLE

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from ..config.addresses import PATH
 from ..errors import BadRequest
 from .requests import current_request
-
-#: A prefix such as /bigfix: plain path segments, and nothing that reads as another host or leads upwards.
-_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}")
 
 #: A probe names the machine that it asks, and is told nothing of addresses.
 _ASKED_BY_ADDRESS = ("/healthz", "/readyz")
@@ -66,7 +64,7 @@ class Checked:
         if environ["wsgi.url_scheme"] not in ("http", "https"):
             environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
         prefix = environ["SCRIPT_NAME"].rstrip("/")
-        environ["SCRIPT_NAME"] = prefix if _PREFIX.fullmatch(prefix) else before["SCRIPT_NAME"]
+        environ["SCRIPT_NAME"] = prefix if re.fullmatch(PATH, prefix) else before["SCRIPT_NAME"]
         return self.app(environ, start_response)  # type: ignore[no-any-return]
 
 

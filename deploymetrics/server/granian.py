@@ -79,7 +79,7 @@ def serve(
         blocking_threads=16,
         py_threads=1,
         py_threads_idle_timeout=30,
-        backpressure=limits.descriptors(),
+        backpressure=limits.connections(limits.MOST_CONNECTIONS),
         http_mode="1",
         http1_opts=HTTP1Settings(header_read_timeout=limits.KEEP_SECONDS * 1000, max_buffer_size=limits.HEAD),
         http2_opts=None,

@@ -39,20 +39,11 @@ def largest_body(max_body_bytes: int) -> int:
     return 8 * max_body_bytes + 2**16
 
 
-def connections() -> int:
-    """Return how many connections a process can have, after it was allowed as many files as it may have."""
+def connections(most: int = CONNECTIONS) -> int:
+    """Return how many connections a process can have, ``most`` at most; its limit of files is raised if need be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + _OTHER_FILES
+    wanted = most + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(CONNECTIONS, soft - _OTHER_FILES))
-
-
-def descriptors() -> int:
-    """Return how many connections a process can have, at the most that the system allows and a worker can serve."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard - _OTHER_FILES, MOST_CONNECTIONS)
-    if soft != resource.RLIM_INFINITY and soft < most + _OTHER_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most + _OTHER_FILES, hard))
-    return max(16, most)
+    return most if soft == resource.RLIM_INFINITY else max(16, min(most, soft - _OTHER_FILES))

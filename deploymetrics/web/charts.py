@@ -15,6 +15,7 @@ from ..clock import from_precise
 from ..documents.values.series import Measures, Point, Series, look_at, measures, over_time
 from ..documents.values.timeline import Timeline, timeline
 from ..errors import BadRequest, DamagedItem, NotFound
+from ..formats.printable import spreadsheet_cell
 from ..http.access import require_role
 from ..services import services
 from . import bp
@@ -121,16 +122,11 @@ def plot_table() -> ResponseReturnValue:
     lines = draw(read_asked()).lines
     out = StringIO()
     writer = csv.writer(out)
-    writer.writerow(["time", *(_cell(f"{line.tag} {line.name}") for line in lines)])
+    writer.writerow(["time", *(spreadsheet_cell(f"{line.tag} {line.name}") for line in lines)])
     for at, texts in reversed(figures(lines)):
         writer.writerow([at, *texts])
     headers = {"Content-Disposition": 'attachment; filename="plot.csv"', "Cache-Control": "no-store"}
     return Response(out.getvalue(), mimetype="text/csv", headers=headers)
-
-
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
 def read_asked() -> Asked:
