@@ -47,7 +47,8 @@ class Commands(FlaskGroup):
         try:
             return super().invoke(ctx)
         except DeploymetricsError as error:
-            raise click.ClickException(escaped(error.detail)) from error
+            # The cause is for the log of a server; here nobody else would say it.
+            raise click.ClickException(escaped(f"{error.detail} {error.log or ''}".rstrip())) from error
         except BrokenPipeError:  # whoever read the output has enough of it, which click knows
             raise
         except OSError as error:

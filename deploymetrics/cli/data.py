@@ -130,16 +130,19 @@ def _replacing(path: str) -> Iterator[BinaryIO]:
         if os.path.isfile(path):  # else a device or a pipe
             os.fchmod(file.fileno(), 0o600)
         try:
-            yield draft
-        except SystemExit:
+            try:
+                yield draft
+            except SystemExit:
+                _copy(draft, file)
+                raise
             _copy(draft, file)
+        except SystemExit:
             raise
         except BaseException:
             if is_new:
                 with suppress(OSError):
                     os.unlink(path)
             raise
-        _copy(draft, file)
 
 
 def _copy(draft: BinaryIO, file: BinaryIO) -> None:

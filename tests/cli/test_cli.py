@@ -237,6 +237,26 @@ def test_what_cannot_be_done_is_said_in_a_sentence(run, arguments, words):
     assert result.stderr.splitlines()[-1].startswith("Error: ") and words in result.stderr, result.stderr
 
 
+def test_a_storage_that_does_not_answer_says_why(run, instance):
+    run("put", "custom", "-", stdin="1")
+    (log,) = (instance / "data" / "deploymentmetrics" / "custom").glob("*.jsonl")
+    log.unlink()
+    log.mkdir()
+    assert_error(run("put", "custom", "-", stdin="2", code=1), "custom", "not a file")
+
+
+def test_an_export_that_does_not_fit_leaves_nothing(run, tmp_path, monkeypatch):
+    run("put", "custom", "-", stdin="1")
+
+    def full(*files):
+        files[1].write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    assert "No space left" in run("export", str(tmp_path / "export"), code=1).stderr
+    assert not (tmp_path / "export").exists()
+
+
 def test_a_number_that_no_computer_counts_to(run):
     assert "range" in run("audit", "--limit", "9" * 30, code=2).stderr
 
