@@ -1,6 +1,7 @@
 """What is relied on of granian's inside, which worker serves what, and what is said where granian is missing."""
 
 import asyncio
+import logging
 import sys
 import threading
 from types import SimpleNamespace
@@ -78,6 +79,7 @@ class Request:
 @pytest.mark.parametrize(("held", "status"), [(0, 200), (limits.HELD + 1, 503)])
 def test_no_body_is_read_while_too_many_are_held(app, monkeypatch, held, status):
     monkeypatch.setattr(limits, "RECEIVE_SECONDS", 0.1)
+    monkeypatch.setattr(logging.getLogger("deploymetrics"), "handlers", [])  # which the log changes, for all tests
     loop, log = asyncio.new_event_loop(), Log(Config())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
