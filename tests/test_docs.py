@@ -1,5 +1,6 @@
 """README and docs name every setting, command and route, and the generated parts are the current ones."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def doors():
 @pytest.mark.parametrize("door", [*doors()])
 def test_every_folder_is_in_the_architecture(door):
     assert f"``{door}``" in (ROOT / "docs" / "architecture.rst").read_text()
+
+
+def rooms():
+    """The text about each folder: its rows in the architecture, and the docstring of its package."""
+    rows = re.split(r"^``([a-z_/]+)/``", (ROOT / "docs" / "architecture.rst").read_text(), flags=re.MULTILINE)
+    for package in sorted((ROOT / "deploymetrics").rglob("__init__.py")):
+        folder = package.parent.relative_to(ROOT / "deploymetrics")
+        if folder.parts and "migrations" not in folder.parts:
+            names = {str(folder), str(folder.parent)}
+            docstring = ast.get_docstring(ast.parse(package.read_text()))
+            text = "".join(row for name, row in zip(rows[1::2], rows[2::2]) if name in names)
+            yield pytest.param(package.parent, text + (docstring or ""), id=str(folder))
+
+
+@pytest.mark.parametrize("folder, text", [*rooms()])
+def test_every_module_is_named_where_its_folder_is_described(folder, text):
+    assert [path.name for path in folder.glob("[!_]*.py") if path.name not in text] == []
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.rst"), *(ROOT / "deploy").glob("*.rst")], ids=lambda path: path.name)
