@@ -63,7 +63,7 @@ def storage_at(url: str, folder: str, *, make: bool) -> Storage:
     A password in it is refused: other accounts see the arguments of a command.
     """
     if without_password(url) != url:
-        raise SettingError("A password does not belong into a command; PGPASSWORD or ~/.pgpass may have it.")
+        raise SettingError("A password does not belong in a command, which others see; use PGPASSWORD or ~/.pgpass.")
     if url.startswith(FILES):
         folder, url = url.removeprefix(FILES) or folder, FILES
     try:

@@ -1,4 +1,4 @@
-"""What an account's name and a person's password can be."""
+"""What names, passwords, tokens and limits of accounts can be."""
 
 from collections.abc import Callable
 from typing import Any
@@ -88,7 +88,7 @@ class ChangedToken(Schema):
 
 
 class Limits(Schema):
-    """How much an account may post; nothing and 0 are no limit."""
+    """Which tags an account may use, and how much it may post; nothing and 0 are no limit."""
 
     tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
     documents = WholeNumber(load_default=0, validate=validate.Range(0, 10**9))

@@ -43,9 +43,8 @@ def list_tokens_of_user(user: str) -> Response:
     """List the tokens of an account; it is named by its name or its number."""
     accounts = services().accounts
     numbered = next((record for record in accounts.list() if str(record.id) == user), None)
-    return tokens_response(
-        "Tokens", accounts.find(user) or numbered or accounts.get(user)
-    )  # BigFix writes it so here, and in lower case above
+    record = accounts.find(user) or numbered or accounts.get(user)
+    return tokens_response("Tokens", record)  # BigFix writes it so here, and in lower case above
 
 
 @bp.get("/token/name/<name>")

@@ -17,7 +17,7 @@ from ..formats.printable import escaped
 from ..services import NAME, Services, services
 from .data import COLLECTIONS
 
-# Made again where it is missing.
+# The locks of this machine; the folder is made again where it is missing.
 _LEFT_OUT = {"locks"}
 
 
@@ -77,22 +77,23 @@ def _copy_file(source: str, target: Path) -> None:
 
 
 def _check(folder: Path, before: dict[str, int]) -> None:
-    """Read all of a folder, print what is in it, and raise where something is damaged or older than it was before."""
+    """Read all of a folder and print what is in it; raises StorageError if something is damaged, or older than before.
+
+    ``before`` has the version of each tag when the copy began.
+    """
     from .. import create_app
 
     copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
     store = copied.service.store
     wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.service, tag) < before[tag]]
     for collection in COLLECTIONS:
-        for _ in store.verify(
-            collection, repair=True
-        ):  # the files for people, which were copied while they were written
-            pass
+        for _ in store.verify(collection, repair=True):
+            pass  # the files for people are written again: they were copied while others wrote them
         wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
     documents, accounts = len(copied.service.list().items), len(copied.accounts.list())
     click.echo(f"{documents} documents and {accounts} accounts are in {escaped(str(folder))}.")
     if wrong:
-        raise StorageError(f"Not all is well there: {' '.join(wrong)}")
+        raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")
 
 
 def _newest(service: Service, tag: str) -> int:

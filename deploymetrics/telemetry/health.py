@@ -35,7 +35,7 @@ PROBES = Collection("probes", Probe)
 
 
 class Health:
-    """Looks after the storage of a Service. ``is_read_only`` says that it need not take writes."""
+    """Says whether the storage of a Service reads, and writes unless the server ``is_read_only``."""
 
     def __init__(self, service: Service, clock: Clock, *, is_read_only: bool) -> None:
         self.service = service
@@ -71,7 +71,7 @@ class Health:
             self.store.write(PROBES, machine, "server", change)
 
     def details(self) -> dict[str, Any]:
-        """Return more for who may know it. Raises StorageError."""
+        """Return version, documents and sources, for a master operator. Raises StorageError."""
         listing = self.service.list()
         return {
             "version": VERSION,

@@ -62,7 +62,7 @@ def note_request(app: Flask, request: flask.Request, status: int) -> None:
 
 
 class _Server:
-    """A collector of prometheus_client's, for one scrape."""
+    """The server's own numbers, as prometheus_client collects them for one scrape."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield everything but the documents."""
@@ -93,7 +93,7 @@ def alive() -> Response:
 @bp.get("/readyz")
 @public
 def ready() -> Response:
-    """Say whether the storage reads and writes, else 503; to a master operator who says so with more."""
+    """Say that the storage reads and writes, else 503; a master operator is told more."""
     health: Health = current_app.extensions[_HEALTH]
     health.check()
     if current_user.is_authenticated and current_user.role is Role.MASTER_OPERATOR:

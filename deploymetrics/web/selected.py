@@ -55,9 +55,8 @@ def selected() -> ResponseReturnValue:
 def export(tags: list[str]) -> Response:
     """Send the tags with their histories and expectations, as ``deploymetrics import`` takes them."""
     store = services().service.store
-    first = [
-        next(export_tag(store, tag), b"") for tag in tags
-    ]  # what is damaged is an error, not a file that breaks off
+    # Read before the answer begins: what is damaged is an error then, and not a file that breaks off.
+    first = [next(export_tag(store, tag), b"") for tag in tags]
 
     def lines() -> Iterator[bytes]:
         for tag, line in zip(tags, first):

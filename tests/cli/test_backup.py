@@ -95,7 +95,7 @@ def test_what_is_damaged_in_a_backup_is_said(instance, source, tmp_path):
     path.write_bytes(b"{\n")
     instance.rename(tmp_path / "away")
     result = run(instance, "restore", tmp_path / "backup")
-    assert result.exit_code == 1 and "Not all is well there" in result.output and "custom" in result.output
+    assert result.exit_code == 1 and "damaged or missing" in result.output and "custom" in result.output
 
 
 def test_nothing_is_overwritten(instance, source, tmp_path):
