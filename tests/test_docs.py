@@ -62,6 +62,17 @@ def test_every_page_can_be_found():
     assert [name for name in names if name != "index" and f"\n   {name}\n" not in index] == []
 
 
+def test_every_test_that_the_pages_on_security_name_exists():
+    text = (ROOT / "docs" / "security.rst").read_text()
+    table = (ROOT / "docs" / "asvs.rst").read_text()
+    named = re.findall(r"``(tests/[\w/.]+)``", text) + [
+        f"tests/{name}" for name in re.findall(r"``([\w/]*test_\w+\.py)``", table)
+    ]
+    assert len(named) > 80 and [name for name in named if not (ROOT / name).exists()] == []
+    rows = re.findall(r"^   \d.*", table, re.MULTILINE)
+    assert [row for row in rows if not re.search(r"\.py``$|:doc:`\w+`$", row)] == []
+
+
 def doors():
     """Each folder of the package, and each module that stands beside them."""
     for path in sorted((ROOT / "deploymetrics").glob("[!_]*")):

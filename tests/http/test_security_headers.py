@@ -62,3 +62,16 @@ def test_a_logout_has_the_browser_forget(pages):
     """Not all cookies, which would be those of other instances and programs on this host as well."""
     assert pages.post("/logout").headers["Clear-Site-Data"] == '"cache", "storage"'
     assert pages.post("/logout", base_url="http://localhost/bigfix").headers["Clear-Site-Data"] == '"cache"'
+
+
+def test_no_folder_is_listed(master):
+    for folder in ("/static/", "/xmlschema/", "/static/..", "/static/../"):
+        assert master.get(folder).status_code == 404
+
+
+def test_an_argument_that_comes_twice_means_its_first(master, save):
+    for tag in "abc":
+        save(tag, b"1")
+    assert len(master.get("/api/deploymentmetrics?limit=1&limit=2").json) == 1
+    assert master.get("/api/deploymentmetrics?limit=1&limit=x").status_code == 200
+    assert master.get("/api/deploymentmetrics?limit=x&limit=1").status_code == 400

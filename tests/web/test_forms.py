@@ -1,6 +1,7 @@
 """Forms that are too large or broken, from strangers above all: a short answer, on every page that takes forms."""
 
 import io
+import re
 from functools import partial
 
 import pytest
@@ -66,3 +67,10 @@ def test_what_strangers_send_is_refused_shortly(forms, nobody, caplog, body, sta
 def test_a_stranger_gets_back_no_more_than_a_little(forms, nobody):
     for path in forms:
         assert len(nobody.post(path, **multipart(metrics="&" * 60_000)).data) < 500_000
+
+
+@pytest.mark.parametrize("path", ["/login", "/account"])
+def test_passwords_are_hidden_and_left_to_password_managers(nobody, pages, path):
+    fields = re.findall(r"<input[^>]*password[^>]*>", (nobody if path == "/login" else pages).get(path).text)
+    assert fields and all('type="password"' in field and 'autocomplete="' in field for field in fields)
+    assert not any("onpaste" in field or 'autocomplete="off"' in field for field in fields)
