@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast fuzz kill failover coverage lint format types docs pre-commit bench bench-rivals constraints sbom clean
+.PHONY: help run test test-fast fuzz kill soak failover coverage lint format types docs pre-commit bench bench-rivals constraints sbom clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ fuzz: $(TEST)  ## Look for inputs that are answered wrongly, for some minutes; t
 
 kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
 	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
+
+soak: $(TEST)  ## Let a server live through reloads, kills and broken disks for MINUTES=5; as root on a small disk of its own.
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),5)
 
 failover: $(TEST)  ## Let servers and databases fail for some minutes; needs postgresql-15, patroni and etcd-server.
 	$(BIN)/python -m benchmarks.failover
