@@ -89,7 +89,7 @@ def have_first_password_changed() -> ResponseReturnValue | None:
     """Lead whoever has a password for the first login to the form for another one."""
     if not current_user.is_authenticated or not current_user.record.must_change or request.endpoint in _WITH_FIRST:
         return None
-    flash("Your password was for the first login only. Choose another one.")
+    flash("Your password was for the first login only. Choose another one.", "request")
     return redirect(url_for("web.own_account"))
 
 
