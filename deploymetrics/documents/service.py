@@ -172,13 +172,13 @@ class Service:
         """Return the Item of one version; raises NotFound, also for a version that is a deletion."""
         item = self.store.version(DOCUMENTS, check_tag(tag), version)
         if item is None:
-            raise NotFound("There is no such version of this tag, or it is past the limits.", code="no-such-version")
+            raise NotFound("There is no such version of this tag, or it was too old to keep.", code="no-such-version")
         if item.deleted:
             raise NotFound("In this version the document was deleted.", code="deleted-version")
         return item
 
     def purge(self, tag: str, author: str, version: int | None = None) -> int:
-        """Remove one version of a tag, or all of them, so that nothing has it any more; how many went.
+        """Remove one version of a tag, or all of them, so that nothing has it any more; return how many.
 
         Where the current version goes the document is deleted, by ``author``. Raises NotFound where there is nothing.
         """
@@ -190,7 +190,7 @@ class Service:
         return number
 
     def tidy(self, is_stopped: Callable[[], bool]) -> int:
-        """Thin out the history of every document, and make copies right that a crash left behind; how many files went.
+        """Thin out every history, and put copies right that a crash left behind; return how many files were removed.
 
         It ends early when ``is_stopped`` says so. A document that cannot be tidied is logged.
         """

@@ -7,6 +7,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from ..errors import DeploymetricsError
+from ..http.access import has_header_credential
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
 from .audit import AuditLog
@@ -20,9 +21,9 @@ _OF_FORM = ("account", "tag", "token")
 _MAKING = frozenset({"web.add_account", "web.add_token", "api.add_token"})
 
 
-def failed_login(request: flask.Request, status: int) -> bool:
+def is_failed_login(request: flask.Request, status: int) -> bool:
     """Return True for a credential that was wrong, or was sent too often."""
-    return status in (401, 429) and (request.endpoint == "web.log_in" or _has_credential(request))
+    return status in (401, 429) and (request.endpoint == "web.log_in" or has_header_credential(request.environ))
 
 
 def note(log: AuditLog, request: flask.Request, status: int, accounts: Any) -> None:
@@ -30,7 +31,7 @@ def note(log: AuditLog, request: flask.Request, status: int, accounts: Any) -> N
     environ, endpoint = request.environ, request.endpoint or ""
     who: str = environ.get("REMOTE_USER", "")
     is_change = request.method not in SAFE_METHODS and bool(who)
-    is_refused = status in _REFUSED and (bool(who) or _has_credential(request))
+    is_refused = status in _REFUSED and (bool(who) or has_header_credential(request.environ))
     if not (is_change or is_refused or endpoint in _LOGINS or endpoint == "web.log_out"):
         return
     log.note(
@@ -42,11 +43,6 @@ def note(log: AuditLog, request: flask.Request, status: int, accounts: Any) -> N
         address=request.remote_addr or "",
         request=request_id_of(environ),
     )
-
-
-def _has_credential(request: flask.Request) -> bool:
-    environ = request.environ
-    return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
 
 
 def _named(request: flask.Request, accounts: Any) -> str:

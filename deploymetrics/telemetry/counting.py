@@ -86,15 +86,8 @@ class Counting:
                 times[-1] += seconds
             return item
 
-        def watched_read(collection: Collection, key: str) -> Item | None:
-            try:
-                return kind.read(store, collection, key)
-            except StorageError as error:
-                self._count_error(error)
-                raise
-
         store.write = timed_write  # type: ignore[method-assign]
-        store.read = watched_read  # type: ignore[method-assign]
+        store.read = self._watched(store.read)  # type: ignore[method-assign]
         store.items = self._watched(store.items)  # type: ignore[method-assign]
         store.version = self._watched(store.version)  # type: ignore[method-assign]
 

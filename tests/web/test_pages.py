@@ -484,7 +484,7 @@ def test_versions_past_the_limits_are_not_there(tmp_path):
         services.service.save("custom", b"%d" % number, "alice")
     pages = Person(app, "alice", PASSWORD)
     for path in ("compare?from=1&to=100", "versions/1"):
-        assert "past the limits" in text_of(pages.get(f"/tags/custom/{path}"), 404)
+        assert "too old to keep" in text_of(pages.get(f"/tags/custom/{path}"), 404)
     assert text_of(pages.get("/tags/custom/history?before=2"))
 
 
