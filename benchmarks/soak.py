@@ -141,13 +141,13 @@ def live(process, faults, seconds):
             due = time.monotonic() + pause
         samples.append((passed, sample(process)))
         time.sleep(min(1.0, pause / 4))
-    return samples
+    return [*samples, (1.0, sample(process))]
 
 
 def drift(samples):
     """Yield (name, halfway, at the end) for memory, descriptors and threads; each is the median of some samples."""
     for index, name in enumerate(("memory, MiB", "descriptors", "threads")):
-        begin = [found[index] for passed, found in samples if WARM <= passed < WARM + 0.2]
+        begin = [found[index] for passed, found in samples if WARM <= passed < WARM + 0.2] or [samples[-1][1][index]]
         end = [found[index] for passed, found in samples if passed >= 0.8]
         yield name, statistics.median(begin), statistics.median(end)
 
