@@ -57,6 +57,8 @@ def check_folder(folder: Path) -> None:
     Else its ``config.py`` would be run by whoever uses the folder, and root would leave files that its account cannot
     read. A folder of root's is anybody's: containers are given such a one.
     """
+    if not folder.exists():  # where all is kept in a database
+        return
     owner = folder.stat().st_uid
     if owner not in (0, os.geteuid()):
         raise SettingError(f"The instance folder {folder} belongs to {account_name(owner)}; run this as that account.")
