@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deploymetrics.documents.values.numbers import rounded
-from deploymetrics.documents.values.series import headline, look_at, measures, over_time
+from deploymetrics.documents.values.series import MAX_DEPTH, headline, look_at, measures, over_time
 
 
 @pytest.fixture
@@ -183,6 +183,13 @@ def test_what_is_read_from_raw_text_is_what_stands_there(save, services, metrics
     every = list(measures(items).by_name.values())
     assert every and over_time(items, every) == over_time(items, every, repeated=True)
     assert all(len(one.points) == 1 for one in over_time(items, every))
+
+
+@pytest.mark.parametrize(("levels", "is_plotted"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (512, False)])
+def test_numbers_are_plotted_down_to_a_depth(save, services, levels, is_plotted):
+    save("custom", b"[" * levels + b"1" + b"]" * levels)
+    known = measures(services.service.history("custom").items)
+    assert bool(known.by_name) == is_plotted
 
 
 def test_where_a_number_is_missing_there_is_a_gap(save, services):

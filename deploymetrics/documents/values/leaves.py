@@ -25,10 +25,12 @@ class Place:
     key of a member or the Identity of an element, and which of several that have the same it is.
     """
 
-    __slots__ = ("above", "below", "step")
+    __slots__ = ("above", "below", "depth", "step")
 
     def __init__(self, above: "Place | None" = None, step: tuple[str | Identity, int] = ("", 0)) -> None:
         self.above = above
+        #: How many steps it is below the whole.
+        self.depth: int = above.depth + 1 if above else 0
         self.step = step
         self.below: dict[tuple[str | Identity, int], Place] = {}
 

@@ -25,19 +25,22 @@ _rows = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _string = msgspec.json.Decoder(str).decode
 _any = msgspec.json.Decoder().decode
+_OPENED_LEVELS = 8
 _NUMBER_STARTS = frozenset(bytes([byte]) for byte in b"-0123456789")
 
 
 class Reader:
     """Reads what stands at the end of some Steps; all of them at once, so each document is opened once.
 
-    ``repeated`` says that an object may have a key twice; each document is parsed as a whole then.
+    ``repeated`` says that an object may have a key twice. Then, and where what is wanted stands deep, each document is
+    parsed as a whole.
     """
 
     def __init__(self, wanted: Sequence[Steps], *, repeated: bool = False) -> None:
         self._root = _Node()
         self._count = len(wanted)
-        self._repeated = repeated
+        # Opened level by level, each level is scanned again with all that is below it.
+        self._is_parsed = repeated or max(map(len, wanted), default=0) > _OPENED_LEVELS
         for index, steps in enumerate(wanted):
             node = self._root
             for step in steps:
@@ -51,7 +54,7 @@ class Reader:
         """
         found: list[list[Any]] = [[] for _ in range(self._count)]
         # Not by recursion: documents are nested deeper than that goes. What is wanted of one node comes in their order.
-        reached: list[tuple[_Node, Any]] = [(self._root, rawjson.parse(metrics) if self._repeated else metrics)]
+        reached: list[tuple[_Node, Any]] = [(self._root, rawjson.parse(metrics) if self._is_parsed else metrics)]
         for node, value in reached:
             reached += _step(node, value, found)
         return found

@@ -22,6 +22,8 @@ from .reading import Reader, Steps, floats_of, text_of
 LOOKED_AT = 24
 LOOKED_AT_BYTES = 2**18
 MAX_NUMBERS = 100_000
+#: Numbers below that are not plotted: the way to each is walked by itself, and nobody nests metrics that deep.
+MAX_DEPTH = 32
 SPARK_VERSIONS = 24
 SPARK_BYTES = 2**16
 #: Among how many numbers the most telling one is looked for.
@@ -226,11 +228,14 @@ def _latest(service: Service, tag: str) -> list[Item]:
 
 
 def _numbers(items: Sequence[Item]) -> Iterator[Place]:
-    """Yield the Place of every number, newest version first; duplicates within one have Places of their own."""
+    """Yield the Place of every number down to MAX_DEPTH, newest version first.
+
+    Duplicates within one version have Places of their own.
+    """
     root, shape = Place(), survey(map(_metrics, reversed(items)))
     for item in reversed(items):
         for place, value in leaves(_metrics(item), root, shape):
-            if is_number(value):
+            if place.depth <= MAX_DEPTH and is_number(value):
                 yield place
 
 
