@@ -47,6 +47,8 @@ class FairThreadWorker(ThreadWorker):
     """See the module."""
 
     def init_process(self) -> None:
+        # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
+        self.slot: int = getattr(self, "slot", self.age % SLOTS)
         sys.setswitchinterval(limits.SWITCH_SECONDS)
         self.stepped_back = 0
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
