@@ -86,6 +86,7 @@ def test_a_plot_by_pointer_and_by_keyboard(page, post):
     page.get_by_label("From").fill("2018-01-12T12:00")
     page.get_by_label("to", exact=True).fill("2018-01-12T12:10")
     page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_load_state("load")  # before its style sheet is there, both charts show
     plot = page.locator("svg.chart:visible")
     plot.locator("rect").nth(1).hover()
     shown = "() => [...document.querySelectorAll('.tip')].filter(tip => getComputedStyle(tip).opacity == 1)"
