@@ -56,7 +56,12 @@ def restore(folder: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy files and folders as private ones; what goes while it is copied is in other files by then."""
+    """Copy files and folders as private ones; what goes while it is copied is in other files by then.
+
+    Raises SettingError for a copy within what is copied, which would have no end.
+    """
+    if target.resolve().is_relative_to(source.resolve()):
+        raise SettingError(f"{target} is within {source}; take a folder elsewhere.")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
         with suppress(FileNotFoundError):

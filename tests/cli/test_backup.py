@@ -98,6 +98,11 @@ def test_what_is_damaged_in_a_backup_is_said(instance, source, tmp_path):
     assert result.exit_code == 1 and "damaged or missing" in result.output and "custom" in result.output
 
 
+def test_a_backup_within_the_instance_is_refused(instance, source):
+    result = run(instance, "backup", instance / "backup")
+    assert result.exit_code == 1 and "is within" in result.output and not (instance / "backup").exists()
+
+
 def test_nothing_is_overwritten(instance, source, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("mine")
