@@ -88,9 +88,9 @@ def main():
         fill(app, arguments.documents, arguments.versions)
         client = app.test_client(use_cookies=False)
         measured = measure(client, (LIST, OVERVIEW, *OTHERS), arguments.rounds)
-        anew, remembered = [], app.extensions["deploymetrics_remembered"]
+        anew, cache = [], app.extensions["deploymetrics_overview_cache"]
         for _ in range(min(arguments.rounds, 20)):
-            remembered.forget()
+            cache.clear()
             anew.append(measure(client, [OVERVIEW], 1)[OVERVIEW][0])
     print(f"{arguments.documents:,} documents of {arguments.versions} versions; medians of {arguments.rounds} rounds")
     for url, (milliseconds, size) in measured.items():

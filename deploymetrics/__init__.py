@@ -38,8 +38,8 @@ from .http.sign_on import SignOn
 from .services import NAME, Services
 from .storage import Retention, open_storage
 from .storage.files.disk import make_folder
-from .telemetry.cells import Memory
 from .telemetry.counting import Counting
+from .telemetry.shared_memory import Memory
 from .upgrade import upgrade
 from .version import VERSION
 

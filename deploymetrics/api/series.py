@@ -10,7 +10,7 @@ import msgspec
 from ..accounts.service import Role
 from ..clock import from_precise
 from ..documents.values.series import Measure, Point, Series, look_at, measures, over_time
-from ..documents.values.timeline import timeline
+from ..documents.versions import versions_between
 from ..formats.printable import spreadsheet_cell
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
@@ -44,7 +44,7 @@ def show_series(tag: str) -> Response:
     request = current_request()
     as_csv = prefers_csv(request.environ.get("HTTP_ACCEPT"), request.args.get("output"))
     asked = load(SeriesArguments(), request.args.to_dict())
-    line = timeline(services().service, tag, asked["since"], asked["until"])
+    line = versions_between(services().service, tag, asked["since"], asked["until"])
     items = [item for item in line.items if item.changed_at >= asked["since"]]
     found = measures(look_at(items))
     names = list(dict.fromkeys(request.args.getlist("name")))
@@ -58,7 +58,7 @@ def show_series(tag: str) -> Response:
     return json_response(
         {
             "tag": tag,
-            "complete": not line.picked and (bool(names) or len(wanted) < MAX_SERIES),
+            "complete": not line.sampled and (bool(names) or len(wanted) < MAX_SERIES),
             "series": [_shown(name, by_name.get(name, [])) for name in names or by_name],
         }
     )

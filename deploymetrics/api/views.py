@@ -10,7 +10,7 @@ from .. import errors
 from ..accounts.service import Role
 from ..documents.expectations import ExpectationBody, status
 from ..documents.service import page_of
-from ..documents.values.timeline import as_of
+from ..documents.versions import as_of
 from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.requests import current_request

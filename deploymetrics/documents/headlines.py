@@ -7,7 +7,7 @@ import msgspec
 from ..errors import BadRequest
 from ..storage import Collection, Item, Storage
 from .schemas import check_tag
-from .values.leaves import MAX_NAME
+from .values.flattening import MAX_NAME
 
 MAX_UNIT = 12
 #: The longest name of a number; ``mean(…)`` may stand around it.

@@ -14,8 +14,8 @@ from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
 from ..config.instance import check_exists
 from ..errors import SettingError
-from ..telemetry.cells import Memory
 from ..telemetry.counting import IN_PROGRESS
+from ..telemetry.shared_memory import Memory
 from . import limits
 from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication

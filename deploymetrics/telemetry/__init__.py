@@ -6,7 +6,7 @@
     health.py     whether the storage reads and writes
     counting.py   what a process counts: its requests and its calls of the storage
     audit.py      who changed, logged in or was refused what; auditing.py what of a request is noted
-    cells.py      the memory in which all processes of a server count
+    shared_memory.py  the memory in which all processes of a server count
 
 A scrape is made from the storage, so it is the same on every worker.
 """

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from ..errors import StorageError
 from ..storage import Change, Collection, Item, Storage
-from .cells import Floats, Memory
+from .shared_memory import Floats, Memory
 
 #: The upper bounds of the histograms, in seconds.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -26,9 +26,9 @@ class Counting:
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self._cells = memory.cells()
-        self._lock = self._cells.lock
-        self._in_progress = self._cells.named(IN_PROGRESS)
+        self._counters = memory.counters()
+        self._lock = self._counters.lock
+        self._in_progress = self._counters.named(IN_PROGRESS)
         self._in_progress[0] = 0
         self._of_requests: dict[tuple[str, str, int], tuple[Floats, Floats]] = {}
 
@@ -55,15 +55,15 @@ class Counting:
 
     def _request_cells(self, method: str, route: str, status: int) -> tuple[Floats, Floats]:
         name = method if method in _METHODS else "other"
-        number = self._cells.named(_joined(_REQUESTS, name, route, str(status)))
-        cells = number, self._cells.named(_joined(_DURATIONS, name, route), _TIMES)
+        number = self._counters.named(_joined(_REQUESTS, name, route, str(status)))
+        cells = number, self._counters.named(_joined(_DURATIONS, name, route), _TIMES)
         if name == method:
             self._of_requests[method, route, status] = cells
         return cells
 
     def count_failed_login(self, status: int) -> None:
         """Count a wrong credential: 401, or 429 for one that was not even looked at."""
-        cells = self._cells.named(_joined(_FAILED_LOGINS, str(status)))
+        cells = self._counters.named(_joined(_FAILED_LOGINS, str(status)))
         with self._lock:
             cells[0] += 1
 
@@ -80,7 +80,10 @@ class Counting:
             except StorageError as error:
                 self._count_error(error)
                 raise
-            times, seconds = self._cells.named(_joined(_WRITES, collection.name), _TIMES), time.perf_counter() - began
+            times, seconds = (
+                self._counters.named(_joined(_WRITES, collection.name), _TIMES),
+                time.perf_counter() - began,
+            )
             with self._lock:
                 times[bisect_left(BOUNDS, seconds)] += 1
                 times[-1] += seconds
@@ -102,7 +105,7 @@ class Counting:
         return watched
 
     def _count_error(self, error: StorageError) -> None:
-        cells = self._cells.named(_joined(_ERRORS, error.code))
+        cells = self._counters.named(_joined(_ERRORS, error.code))
         with self._lock:
             cells[0] += 1
 

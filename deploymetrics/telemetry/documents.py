@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ..clock import Clock, from_precise
 from ..documents.expectations import Expectations, state
 from ..documents.service import DOCUMENTS, Entry, Listing, Service
+from ..documents.values.flattening import MAX_KEY, Place, leaves, named
 from ..documents.values.identity import survey
-from ..documents.values.leaves import MAX_KEY, Place, leaves, named
 from ..documents.values.numbers import is_number
 from ..formats import rawjson
 

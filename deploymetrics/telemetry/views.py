@@ -19,10 +19,10 @@ from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
 from . import auditing, server
 from .audit import AuditLog
-from .cells import Memory
 from .counting import Counting
 from .documents import DocumentMetrics
 from .health import Health
+from .shared_memory import Memory
 
 bp = Blueprint("telemetry", __name__)
 _DOCUMENTS, _HEALTH, _AUDIT = f"{NAME}.documents", f"{NAME}.health", f"{NAME}.audit"

@@ -12,7 +12,7 @@ from ..collector.task import read_states
 from ..documents.expectations import state
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
-from ..documents.values.leaves import shorten
+from ..documents.values.flattening import shorten
 from ..documents.values.series import SPARK_BYTES, measures
 from ..errors import NotFound
 from ..formats import besxml, rawjson
@@ -20,12 +20,12 @@ from ..http.access import require_role
 from ..http.responses import entry_of, resource_url
 from ..services import services
 from . import bp
-from .charts import MAX_CHOICES, plot_url
-from .figures.presentation import Asked, lay_out, tables
+from .document_plots import read_plots
+from .figures.layout import Asked, lay_out, tables
 from .filters import page_number, tag_url
-from .living import live_document
-from .plots import read_plots
-from .spans import RANGES
+from .live import live_document
+from .plot import MAX_CHOICES, plot_url
+from .time_range import RANGES
 
 MAX_RAW = 50_000
 MAX_ARGUMENT = 200

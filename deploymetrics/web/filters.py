@@ -54,7 +54,7 @@ def page_number(name: str) -> int:
 
 
 @bp.app_template_filter()
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a number of seconds in its largest unit: ``3 minutes``."""
     for size, unit in _UNITS:
         if seconds >= size:
@@ -70,7 +70,7 @@ def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
     seconds = round(((now or services().clock.now()) - _as_datetime(changed_at)) / timedelta(seconds=1))
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
 
 
 @bp.app_template_filter()

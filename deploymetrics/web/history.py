@@ -12,8 +12,8 @@ from ..accounts.service import Role
 from ..clock import as_precise
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item, Page
-from ..documents.values.leaves import shorten
-from ..documents.values.timeline import as_of, oldest
+from ..documents.values.flattening import shorten
+from ..documents.versions import as_of, oldest
 from ..errors import BadRequest, PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
@@ -23,9 +23,9 @@ from . import bp
 from .documents import MAX_RAW
 from .editing import precondition_of
 from .figures.differences import compare
-from .figures.presentation import lay_out
+from .figures.layout import lay_out
 from .filters import folded, tag_url
-from .spans import RANGES, read_moment
+from .time_range import RANGES, read_moment
 
 PER_PAGE = 50
 #: How many pages of 256 versions are passed over to find those of an author, or to count who wrote.

@@ -20,9 +20,9 @@ from ..documents.service import Entry, Item
 from ..http.access import require_role
 from ..services import services
 from . import bp
-from .filters import folded, page_number, span
-from .living import live_list
-from .remembered import Spark, remembered
+from .filters import duration, folded, page_number
+from .live import live_list
+from .overview_cache import Spark, overview_cache
 
 PER_PAGE = 100
 #: A document of the list, or the deletion of one.
@@ -139,8 +139,8 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     if item.deleted:
         return Row(item, url, DELETED, "", None)
     found = state(item.changed_at, seconds, now)
-    late = f"{span((now - found.due).total_seconds())} late" if found.due and found.name == "stale" else ""
-    return Row(item, url, found.name, late, remembered().spark(item, headline))
+    late = f"{duration((now - found.due).total_seconds())} late" if found.due and found.name == "stale" else ""
+    return Row(item, url, found.name, late, overview_cache().spark(item, headline))
 
 
 def read_choice() -> Choice:
@@ -206,7 +206,7 @@ def fold(items: Sequence[Listed], choice: Choice, late: set[str]) -> list[Listed
 
 def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
     """Return the items with the text in their tag, in the name of their author, or in that of a value."""
-    word, known = folded(q), remembered()
+    word, known = folded(q), overview_cache()
     return [
         item
         for item in items

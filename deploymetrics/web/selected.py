@@ -16,7 +16,7 @@ from ..http.access import require_role
 from ..services import services
 from . import bp
 from .editing import precondition_of, read_seconds
-from .filters import span, visible
+from .filters import duration, visible
 
 MAX_SELECTED = 1000
 
@@ -73,7 +73,7 @@ def expect_all(tags: list[str]) -> ResponseReturnValue:
     seconds = read_seconds()
     for tag in tags:
         services().expectations.set(tag, seconds, current_user.name)
-    every = f"every {span(seconds)}" if seconds else "at no fixed time"
+    every = f"every {duration(seconds)}" if seconds else "at no fixed time"
     flash(f"{len(tags):,} tag{'' if len(tags) == 1 else 's'}: a post is expected {every} now.")
     return redirect(url_for("web.index"))
 

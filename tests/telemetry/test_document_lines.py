@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.clock import Clock
+from deploymetrics.documents.values.flattening import Place, leaves, named
 from deploymetrics.documents.values.identity import survey
-from deploymetrics.documents.values.leaves import Place, leaves, named
 from deploymetrics.documents.values.numbers import is_number
 from deploymetrics.formats import rawjson
 from deploymetrics.storage import Entry, Listing

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deploymetrics.documents.values.series import Point, Series
-from deploymetrics.web.figures.plots import BOTTOM, HEIGHT, TOP, plot
+from deploymetrics.web.figures.small_plots import BOTTOM, HEIGHT, TOP, small_plot
 
 TICK = re.compile(r'<text class="up" x="40" y="([^"]*)">([^<]*)</text>')
 
@@ -15,7 +15,7 @@ TICK = re.compile(r'<text class="up" x="40" y="([^"]*)">([^<]*)</text>')
 def drawn(values):
     """(place, label) of the ticks of a plot, and the places of its values."""
     points = [Point(at, f"2018-01-12T12:00:{at:02}.000000Z", repr(value), value) for at, value in enumerate(values)]
-    text = str(plot("x", Series("x", points, None)))
+    text = str(small_plot("x", Series("x", points, None)))
     ticks = [(float(y) - 3.5, label) for y, label in TICK.findall(text)]
     return ticks, [float(pair.split(",")[1]) for pair in re.search('<polyline points="([^"]*)"', text)[1].split()]
 
@@ -75,4 +75,4 @@ def test_everything_lies_within_the_axis(values):
 )
 def test_the_time_is_on_the_axis_however_short_it_is(times, labels):
     points = [Point(1, f"2018-01-12T{time}Z", "1", 1.0) for time in times]
-    assert re.findall('<text class="across"[^>]*>([^<]*)<', str(plot("x", Series("x", points, None)))) == labels
+    assert re.findall('<text class="across"[^>]*>([^<]*)<', str(small_plot("x", Series("x", points, None)))) == labels

@@ -9,7 +9,7 @@ from storekit import open_files
 
 from deploymetrics.documents.headlines import Headlines
 from deploymetrics.maintenance import copy
-from deploymetrics.web import remembered
+from deploymetrics.web import overview_cache
 
 
 def tags_of(page):
@@ -54,7 +54,7 @@ def test_the_names_of_values_are_searched(pages, save, monkeypatch):
     assert tags_of(text_of(pages.get("/?q=not_a_name"))) == []
     save("two", b'{"deep_too":1}')
     assert tags_of(text_of(pages.get("/?q=deep_"))) == ["one", "two"]
-    monkeypatch.setattr(remembered, "MAX_LOOKED_AT", 0)
+    monkeypatch.setattr(overview_cache, "MAX_LOOKED_AT", 0)
     assert tags_of(text_of(pages.get("/?q=deep_"))) == ["one", "two"]  # known already
 
 

@@ -15,7 +15,7 @@ from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
 from deploymetrics.formats import rawjson
-from deploymetrics.web.figures.presentation import cell
+from deploymetrics.web.figures.layout import cell
 from deploymetrics.web.filters import visible
 from deploymetrics.web.login import landing
 

@@ -1,11 +1,10 @@
 """The values in documents, each at a place that stays the same from version to version. No Flask in here.
 
-    numbers.py   what counts as a number
-    identity.py  which members name the elements of an array
-    leaves.py    a value as its leaves, each at its place, and the places' names
-    reading.py   values out of a document by their places, without parsing the rest
-    timeline.py  the versions of a stretch of time, and the one of a moment
-    series.py    what there is to plot, and its numbers over the history
+    numbers.py     what counts as a number
+    identity.py    which members name the elements of an array
+    flattening.py  a value as its leaves, each at its place, and the places' names
+    extraction.py  values out of a document by their places, without parsing the rest
+    series.py      what there is to plot, and its numbers over the history
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

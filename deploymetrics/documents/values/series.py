@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from ...errors import DamagedItem
 from ...formats import rawjson
 from ..service import Entry, Item, Service
+from .extraction import Reader, Steps, floats_of, text_of
+from .flattening import Place, leaves, named
 from .identity import is_naming, survey
-from .leaves import Place, leaves, named
 from .numbers import as_float, is_number
-from .reading import Reader, Steps, floats_of, text_of
 
 #: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
 LOOKED_AT = 24

@@ -1,11 +1,11 @@
 """What documents say, made ready for a person: laid out, compared and drawn. No Flask in here.
 
-    presentation.py  facts, a table, or a tree that folds
-    differences.py   what differs between two versions
-    axes.py          the axes of plots
-    lines.py         what of a series a plot draws, and its gaps
-    plots.py         small plots as SVG
-    chart.py         a large plot of several series as SVG
+    layout.py       facts, a table, or a tree that folds
+    differences.py  what differs between two versions
+    small_plots.py  a plot of one series, and the sparklines of the overview, as SVG
+    large_plot.py   a plot of several series, as SVG
+    axes.py         the axes of both
+    points.py       which points of a series they draw, and where its line has gaps
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

@@ -3,8 +3,8 @@
 from itertools import islice
 from typing import NamedTuple
 
+from ...documents.values.flattening import Place, leaves, named, shorten, shown
 from ...documents.values.identity import Shape, survey
-from ...documents.values.leaves import Place, leaves, named, shorten, shown
 from ...formats import rawjson
 
 MAX_LEAVES = 20_000

@@ -13,17 +13,17 @@ from flask.typing import ResponseReturnValue
 from ..accounts.service import Role
 from ..clock import from_precise
 from ..documents.values.series import Measures, Point, Series, look_at, measures, over_time
-from ..documents.values.timeline import Timeline, timeline
+from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItem, NotFound
 from ..formats.printable import spreadsheet_cell
 from ..http.access import require_role
 from ..services import services
 from . import bp
-from .figures.chart import are_far_apart, chart
+from .document_plots import SAMPLED
+from .figures.large_plot import are_far_apart, large_plot
 from .filters import with_unit
-from .plots import PICKED
 from .preferences import preferences
-from .spans import RANGES, Span, read_span
+from .time_range import RANGES, TimeRange, read_time_range
 
 #: How many series one plot has, how many rows its table, and how many names its list.
 MAX_SERIES = 5
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
     """What the URL of a plot asks for: (tag, name) of its series, the time, and how they are scaled."""
 
     pairs: list[tuple[str, str]]
-    span: Span
+    span: TimeRange
     scale: str
 
     def url(self, page: str = "/plot", **changes: str) -> str:
@@ -95,7 +95,7 @@ def plot_page() -> ResponseReturnValue:
     svg = None
     if lines:
         title = f"{', '.join(_label(line, lines) for line in lines)}: {sum(len(one.points) for one in every):,} values"
-        svg = chart(title, every, start, end, _shown(lines), own_scales=own_scales, zone=preferences().zone_info())
+        svg = large_plot(title, every, start, end, _shown(lines), own_scales=own_scales, zone=preferences().zone_info())
     rows = figures(lines)
     return render_template(
         "web/plot.html",
@@ -134,7 +134,7 @@ def read_asked() -> Asked:
     texts = dict.fromkeys(text.strip() for text in request.args.getlist("series"))
     pairs = [(tag, name) for tag, _, name in (text.partition("/") for text in texts if text) if tag]
     scale = request.args.get("scale", "")
-    return Asked(pairs[:MAX_SERIES], read_span("month"), scale if scale in ("own", "one") else "")
+    return Asked(pairs[:MAX_SERIES], read_time_range("month"), scale if scale in ("own", "one") else "")
 
 
 def draw(asked: Asked) -> Drawing:
@@ -154,8 +154,8 @@ def draw(asked: Asked) -> Drawing:
         series = over_time(versions.items, wanted, repeated=known.repeated)
         found.update(((tag, one.name), one) for one in series)
         notes += (f"{tag} has no number {name} in this time." for name in names if name not in known.by_name)
-        if versions.picked:
-            notes.append(f"{tag}: {PICKED.format(len(versions.items))}")
+        if versions.sampled:
+            notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
     lines = [
         Line(*pair, found[pair], asked._replace(pairs=[other for other in asked.pairs if other != pair]).url())
         for pair in asked.pairs
@@ -164,9 +164,9 @@ def draw(asked: Asked) -> Drawing:
     return Drawing(lines, notes, every)
 
 
-def look(tag: str, span: Span) -> tuple[Timeline, Measures]:
+def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
     """Return the versions of a tag in a span, and what there is to plot in them."""
-    versions = timeline(services().service, tag, span.since, span.until)
+    versions = versions_between(services().service, tag, span.since, span.until)
     return versions, measures(look_at(versions.items))
 
 
@@ -201,7 +201,7 @@ def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
     return [(at, rows[at, tag, version]) for at, tag, version in sorted(rows, reverse=True)]
 
 
-def plot_url(tag: str, name: str, span: Span) -> str:
+def plot_url(tag: str, name: str, span: TimeRange) -> str:
     """Return the address of the plot of one number."""
     return Asked([(tag, name)], span, "").url()
 
@@ -210,7 +210,7 @@ def _series_query(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in pairs)
 
 
-def _bounds(span: Span, every: Sequence[Series]) -> tuple[datetime, datetime]:
+def _bounds(span: TimeRange, every: Sequence[Series]) -> tuple[datetime, datetime]:
     """Return where the axis of time begins and ends: with the span, or with the first and last value."""
     times = [from_precise(at) for one in every for at in _times(one)]
     start = span.start or min(times, default=span.now)

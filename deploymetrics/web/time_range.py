@@ -1,4 +1,4 @@
-"""The stretch of time that a page shows: a range up to now, or from one moment to another; it is in the URL."""
+"""The time that a page shows: a range up to now, or from one moment to another; it is in the URL."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -22,7 +22,7 @@ RANGES: dict[str, tuple[str, timedelta | None]] = {
 _MINUTE = timedelta(minutes=1)
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """A stretch of time: the name of a range, or an empty one for any other; ``wrong`` is what was no date.
 
     ``start`` is None where it has no beginning. An ``end`` that is None is now.
@@ -46,13 +46,13 @@ class Span(NamedTuple):
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The arguments of a URL that ask for this span."""
+        """The arguments of a URL that ask for this range."""
         if self.name:
             return {"range": self.name}
         return {"from": _text(self.start) if self.start else "", "to": _text(self.end) if self.end else ""}
 
     def moved(self, turns: int) -> dict[str, str]:
-        """Return the arguments of the span that is so many of its own lengths later; none where there is none.
+        """Return the arguments of the range that is so many of its own lengths later; none where there is none.
 
         What would end in the future ends now.
         """
@@ -64,15 +64,15 @@ class Span(NamedTuple):
             return {}
         if end + turns * length > self.now - _MINUTE:  # a URL has no seconds
             name = next((name for name, (_, known) in RANGES.items() if known == length), "")
-            return {"range": name} if name else Span("", self.now - length, self.now, self.now).arguments
+            return {"range": name} if name else TimeRange("", self.now - length, self.now, self.now).arguments
         try:
-            return Span("", self.start + turns * length, end + turns * length, self.now).arguments
+            return TimeRange("", self.start + turns * length, end + turns * length, self.now).arguments
         except OverflowError:
             return {}
 
 
-def read_span(default: str = "all") -> Span:
-    """Return the Span in the current request's URL: ``range``, or ``from`` and ``to``."""
+def read_time_range(default: str = "all") -> TimeRange:
+    """Return the TimeRange in the current request's URL: ``range``, or ``from`` and ``to``."""
     now = services().clock.now()
     texts = [request.args.get(name, "").strip() for name in ("from", "to")]
     if any(texts):
@@ -82,7 +82,7 @@ def read_span(default: str = "all") -> Span:
         if not wrong and start and end and start > end:
             start, end = end, start
         if not wrong:
-            return Span("", start, end, now)
+            return TimeRange("", start, end, now)
         return _range(default, now)._replace(wrong=wrong[:40])
     name = request.args.get("range", "")
     return _range(name if name in RANGES else default, now)
@@ -102,9 +102,9 @@ def read_moment(text: str) -> datetime | None:
     return moment.astimezone(UTC) if 2 < moment.year < 9998 else None
 
 
-def _range(name: str, now: datetime) -> Span:
+def _range(name: str, now: datetime) -> TimeRange:
     length = RANGES[name][1]
-    return Span(name, now - length if length else None, None, now)
+    return TimeRange(name, now - length if length else None, None, now)
 
 
 def _text(moment: datetime) -> str:

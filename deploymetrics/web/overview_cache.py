@@ -14,11 +14,11 @@ from ..documents.values.series import headline
 from ..errors import DamagedItem
 from ..services import NAME
 from . import bp
-from .figures.plots import sparkline
+from .figures.small_plots import sparkline
 from .filters import folded
 
-_REMEMBERED = "deploymetrics_remembered"
-MAX_REMEMBERED = 20_000
+_CACHE = "deploymetrics_overview_cache"
+MAX_CACHE = 20_000
 #: How much of a document is looked through for names, and how much of names is remembered for one.
 MAX_LOOKED_AT = 2**16
 MAX_NAMES = 1000
@@ -34,7 +34,7 @@ class Spark(NamedTuple):
     unit: str
 
 
-class Remembered:
+class OverviewCache:
     """What was found of documents, by their tags: most have not changed since they were last shown."""
 
     def __init__(self, service: Service) -> None:
@@ -42,7 +42,7 @@ class Remembered:
         self._sparks: dict[str, tuple[tuple[str, Headline | None], Spark | None]] = {}
         self._names: dict[str, tuple[str, str]] = {}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Find everything anew from now on."""
         self._sparks.clear()
         self._names.clear()
@@ -51,7 +51,7 @@ class Remembered:
         """Return the Spark of a document, or None where it has no number to plot."""
         known = self._sparks.get(item.key)
         if known is None or known[0] != (item.revision, chosen):
-            if len(self._sparks) >= MAX_REMEMBERED:
+            if len(self._sparks) >= MAX_CACHE:
                 self._sparks.clear()
             known = self._sparks[item.key] = (item.revision, chosen), self._draw(item, chosen)
         return known[1]
@@ -60,7 +60,7 @@ class Remembered:
         """Return the names of values in a document as one text, folded; those in the first part of a large one."""
         known = self._names.get(item.key)
         if known is None or known[0] != item.revision:
-            if len(self._names) >= MAX_REMEMBERED:
+            if len(self._names) >= MAX_CACHE:
                 self._names.clear()
             known = self._names[item.key] = item.revision, self._find_names(item.key)
         return known[1]
@@ -85,12 +85,12 @@ class Remembered:
 
 
 @bp.record_once
-def remember(setup: BlueprintSetupState) -> None:
-    """Keep what is remembered with the application."""
-    setup.app.extensions[_REMEMBERED] = Remembered(setup.app.extensions[NAME].service)
+def keep_cache(setup: BlueprintSetupState) -> None:
+    """Keep the cache with the application."""
+    setup.app.extensions[_CACHE] = OverviewCache(setup.app.extensions[NAME].service)
 
 
-def remembered() -> Remembered:
-    """Return what the current application remembers."""
-    found: Remembered = current_app.extensions[_REMEMBERED]
+def overview_cache() -> OverviewCache:
+    """Return the OverviewCache of the current application."""
+    found: OverviewCache = current_app.extensions[_CACHE]
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...documents.values.leaves import shorten, shown
+from ...documents.values.flattening import shorten, shown
 from ...documents.values.numbers import as_float, is_number, rounded
 from ...formats import rawjson
 

@@ -2,12 +2,12 @@
 
 import os
 
-from deploymetrics.telemetry.cells import REGION_BYTES, Memory
+from deploymetrics.telemetry.shared_memory import REGION_BYTES, Memory
 
 
 def of_process(memory, number):
     memory.own = number
-    return memory.cells()
+    return memory.counters()
 
 
 def test_regions_are_added_up():

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from deploymetrics.clock import as_precise
+from deploymetrics.documents import versions as module
 from deploymetrics.documents.service import DOCUMENTS
-from deploymetrics.documents.values import timeline as module
-from deploymetrics.documents.values.timeline import as_of, timeline
+from deploymetrics.documents.versions import as_of, versions_between
 from deploymetrics.storage import Item
 
 
@@ -63,19 +63,19 @@ def test_a_moment_is_found_in_few_steps(restore, services, clock, monkeypatch):
 def test_a_stretch_of_time(restore, services, clock):
     items = restore(*((version, version) for version in range(1, 200)))
     since, until = (as_precise(clock.now() + timedelta(minutes=minutes)) for minutes in (50, 60))
-    assert timeline(services.service, "custom", since, until) == (items[49:60], False)
-    assert timeline(services.service, "custom") == (items, False)
-    assert timeline(services.service, "custom", until=as_precise(clock.now())) == ([], False)
+    assert versions_between(services.service, "custom", since, until) == (items[49:60], False)
+    assert versions_between(services.service, "custom") == (items, False)
+    assert versions_between(services.service, "custom", until=as_precise(clock.now())) == ([], False)
 
 
-def test_of_too_many_versions_some_are_picked_all_over_the_time(restore, services, monkeypatch):
+def test_of_too_many_versions_some_are_sampled_all_over_the_time(restore, services, monkeypatch):
     items = restore(*((version, version * 10) for version in range(1, 2000)))
     monkeypatch.setattr(module, "MAX_VERSIONS", 100)
-    monkeypatch.setattr(module, "PICKED", (15, 15))
-    found = timeline(services.service, "custom")
-    assert found.picked and found.items[-100:] == items[-100:] and found.items[0] == items[0]
+    monkeypatch.setattr(module, "SAMPLE", (15, 15))
+    found = versions_between(services.service, "custom")
+    assert found.sampled and found.items[-100:] == items[-100:] and found.items[0] == items[0]
     picked = [item.version for item in found.items[:-99]]
     widths = [after - before for before, after in zip(picked, picked[1:])]
     assert len(picked) == 17 and max(widths) <= 2 * min(widths) + 1
     since = items[1000].changed_at
-    assert all(item.changed_at >= since for item in timeline(services.service, "custom", since).items)
+    assert all(item.changed_at >= since for item in versions_between(services.service, "custom", since).items)

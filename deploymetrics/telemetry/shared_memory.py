@@ -33,9 +33,9 @@ class Memory:
         start = number % self.regions * REGION_BYTES
         return self._memory[start : start + REGION_BYTES]
 
-    def cells(self) -> "Cells":
-        """Return the Cells of this process."""
-        return Cells(self.region(self.own))
+    def counters(self) -> "Counters":
+        """Return the Counters of this process."""
+        return Counters(self.region(self.own))
 
     def totals(self) -> dict[str, list[float]]:
         """Return what the cells of each name come to, over all regions."""
@@ -53,7 +53,7 @@ class Memory:
                 cells[:] = _zeros(cells.nbytes)
 
 
-class Cells:
+class Counters:
     """The cells of one process. Its threads hold ``lock`` while they add to one."""
 
     def __init__(self, region: memoryview) -> None:

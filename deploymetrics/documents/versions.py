@@ -1,6 +1,6 @@
 """The versions of a tag over a stretch of time, however long it is, and the one of a moment. No Flask in here.
 
-Versions are read one after another while that is cheap. Of what is left then, some are picked, spread over the time:
+Versions are read one after another while that is cheap. Of what is left then, some are sampled, spread over the time:
 between the two neighbours that are furthest apart the version in their middle is looked up, again and again.
 """
 
@@ -10,50 +10,50 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
-from ...clock import from_precise
-from ..service import DOCUMENTS, Item, Service
+from ..clock import from_precise
+from .service import DOCUMENTS, Item, Service
 
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
 MAX_VERSIONS = 6000
 MAX_BYTES = 2**25
 MAX_LARGE_BYTES = 3 * 2**20
 LARGE = 2**14
-#: What is picked after that: bytes of versions, and how many at least and at most.
-PICKED_BYTES = 3 * 2**20
-PICKED = (16, 200)
+#: What is sampled after that: bytes of versions, and how many at least and at most.
+SAMPLE_BYTES = 3 * 2**20
+SAMPLE = (16, 200)
 
 
-class Timeline(NamedTuple):
-    """``items`` are versions in their order, deletions among them; ``picked`` says that there are others in between."""
+class Versions(NamedTuple):
+    """``items`` are versions in order, deletions among them; ``sampled`` says that there are others in between."""
 
     items: list[Item]
-    picked: bool
+    sampled: bool
 
 
-def timeline(service: Service, tag: str, since: str = "", until: str = "") -> Timeline:
+def versions_between(service: Service, tag: str, since: str = "", until: str = "") -> Versions:
     """Return the versions that were written from ``since`` to ``until``, as the storage writes times.
 
     Raises NotFound where there never was such a tag.
     """
     newest = as_of(service, tag, until)
     if newest is None:
-        return Timeline([], False)
+        return Versions([], False)
     items: list[Item] = []
     size, large = 0, len(newest.value or b"") > LARGE
     for item in service.store.history(DOCUMENTS, tag, newest.version + 1):
         if item.changed_at < since:
-            return Timeline(items[::-1], False)
+            return Versions(items[::-1], False)
         items.append(item)
         size += len(item.value or b"")
         if size > (MAX_LARGE_BYTES if large else MAX_BYTES) or len(items) >= MAX_VERSIONS:
             break
     else:
-        return Timeline(items[::-1], False)
+        return Versions(items[::-1], False)
     first = _first(service, tag, since)
-    count = min(max(PICKED_BYTES * len(items) // size, PICKED[0]), PICKED[1])
-    picked = islice(_between(service, tag, first, items[-1]), count)
-    older = sorted((item for item in [first, *picked] if item.changed_at >= since), key=lambda item: item.version)
-    return Timeline([*older, *reversed(items)], True)
+    count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
+    sample = islice(_between(service, tag, first, items[-1]), count)
+    older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
+    return Versions([*older, *reversed(items)], True)
 
 
 def as_of(service: Service, tag: str, moment: str = "") -> Item | None:

@@ -7,8 +7,8 @@ import pytest
 from pagekit import text_of
 
 from deploymetrics.documents.values.series import Point, Series
-from deploymetrics.web.figures.lines import gaps, thin
-from deploymetrics.web.spans import Span
+from deploymetrics.web.figures.points import gaps, thin
+from deploymetrics.web.time_range import TimeRange
 
 
 @pytest.fixture
@@ -126,6 +126,6 @@ def test_thinning_keeps_the_ends_and_what_stands_out():
 
 def test_a_span_moves_by_its_length(clock):
     now = clock.now()
-    week = Span("week", now.replace(day=5), None, now)
+    week = TimeRange("week", now.replace(day=5), None, now)
     assert week.moved(-1) == {"from": "2017-12-29T12:00Z", "to": "2018-01-05T12:00Z"} and week.moved(1) == {}
-    assert Span("all", None, None, now).moved(-1) == {}
+    assert TimeRange("all", None, None, now).moved(-1) == {}

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from ...clock import as_last_changed, from_precise
 from ...documents.values.series import Point, Series
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
-from .lines import Place, segments, thin
+from .points import Place, segments, thin
 
 
 class Form(NamedTuple):
@@ -45,7 +45,7 @@ class _Drawn(NamedTuple):
     ticks: list[float]
 
 
-def chart(
+def large_plot(
     title: str,
     series: Sequence[Series],
     start: datetime,

@@ -12,7 +12,7 @@ from ...clock import as_last_changed, from_precise
 from ...documents.values.numbers import rounded
 from ...documents.values.series import Point, Series
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
-from .lines import segments, thin
+from .points import segments, thin
 
 WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24
@@ -35,7 +35,7 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
     )
 
 
-def plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
+def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     """Return a plot of a Series over time; at most MAX_POINTS of its points are drawn (see ``thin``)."""
     drawn = thin(series, MAX_POINTS)
     times = [from_precise(point.changed_at).astimezone(zone) for point in drawn]

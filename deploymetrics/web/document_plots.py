@@ -7,16 +7,16 @@ from flask import request
 from markupsafe import Markup
 
 from ..documents.service import Item
-from ..documents.values.leaves import shorten
+from ..documents.values.flattening import shorten
 from ..documents.values.series import Measure, Measures, Series, look_at, measures, over_time
-from ..documents.values.timeline import Timeline, timeline
+from ..documents.versions import Versions, versions_between
 from ..errors import DamagedItem
 from ..services import services
-from .figures.plots import MAX_POINTS, plot
-from .figures.presentation import MAX_CELL
+from .figures.layout import MAX_CELL
+from .figures.small_plots import MAX_POINTS, small_plot
 from .filters import page_number
 from .preferences import preferences
-from .spans import Span, read_span
+from .time_range import TimeRange, read_time_range
 
 PLOTS_PER_PAGE = 12
 MAX_FIGURES = 100
@@ -24,7 +24,7 @@ MAX_FIGURES = 100
 MAX_READ = 20_000
 #: Numbers of an array's elements; where there are more, only what sums them up is plotted at first.
 MAX_ELEMENTS = 24
-PICKED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
+SAMPLED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
 
 
 class Plots(NamedTuple):
@@ -37,7 +37,7 @@ class Plots(NamedTuple):
     figures: list[tuple[Series, Markup]]
     table: list[tuple[str, list[str]]]
     notes: list[str]
-    span: Span
+    span: TimeRange
     found: int
     quiet: int
     page: int
@@ -52,11 +52,11 @@ def read_plots(tag: str) -> Plots:
     ``range``, or ``from`` and ``to``, say the time, ``plots`` the page of them, ``name`` what is searched for, and
     ``every`` asks for those as well that never change.
     """
-    span, notes = read_span(), []
+    span, notes = read_time_range(), []
     try:
-        found = timeline(services().service, tag, span.since, span.until)
+        found = versions_between(services().service, tag, span.since, span.until)
     except DamagedItem as error:  # the document itself can be read
-        found, notes = Timeline([], False), [f"The history cannot be read: {error.detail}"]
+        found, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
     known = measures(look_at(found.items))
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
@@ -68,7 +68,7 @@ def read_plots(tag: str) -> Plots:
     if not read:
         shown = over_time(found.items, on_page, repeated=known.repeated)
     shown = [series for series in shown if series.points]
-    figures = [(series, plot(series.name or "value", series, preferences().zone_info())) for series in shown]
+    figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in shown]
     table = _figure_table(found.items, shown)
     notes += _notes(found, known, shown)
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
@@ -98,9 +98,9 @@ def _figure_table(items: Sequence[Item], shown: list[Series]) -> list[tuple[str,
     return [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
 
 
-def _notes(found: Timeline, known: Measures, shown: list[Series]) -> Iterator[str]:
-    if found.picked:
-        yield PICKED.format(len(found.items))
+def _notes(found: Versions, known: Measures, shown: list[Series]) -> Iterator[str]:
+    if found.sampled:
+        yield SAMPLED.format(len(found.items))
     if known.cut:
         yield "There are more numbers than a page can read; not all of them are found here."
     if any(len(series.points) > MAX_POINTS for series in shown):
