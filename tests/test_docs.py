@@ -17,7 +17,6 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.rst").read_text()
 PAGES = [path for path in sorted((ROOT / "docs").rglob("*.rst")) if "build" not in path.parts]
 DOCS = README + "".join(path.read_text() for path in PAGES)
-OWN_COMMANDS = {"run", "shell", "routes"}  # Flask's
 
 
 def test_the_example_has_every_setting():
@@ -33,7 +32,7 @@ def commands(group, prefix=""):
 
 
 def test_every_command_is_named(app):
-    missing = [name for name in commands(app.cli) if name.split()[-1] not in OWN_COMMANDS and not named(name)]
+    missing = [name for name in commands(app.cli) if not named(name)]
     assert not missing
 
 

@@ -51,7 +51,8 @@ class NewPassword(Schema):
 
 MAX_DAYS = 36500
 MAX_PATTERNS = 20
-Pattern = fields.String(validate=[from_1_to_64_bytes, no_control_characters])
+_no_slash = validate.ContainsNoneOf("/", error="It has a slash, which no tag has.")
+Pattern = fields.String(validate=[from_1_to_64_bytes, no_control_characters, _no_slash])
 _TOKEN_NAME: list[Callable[[str], object]] = [
     from_1_to_64_bytes,
     no_control_characters,

@@ -1,16 +1,16 @@
-"""The ``deploymetrics`` command: Flask's own (``run``, ``shell``, ``routes``) and what this service adds."""
+"""The ``deploymetrics`` command."""
 
 import os
 from typing import Any
 
 import click
 from flask import Flask
-from flask.cli import FlaskGroup
+from flask.cli import ScriptInfo
 
-from ..config.instance import account_name, become_owner, check_exists, find_instance
+from ..config.instance import account_name, become_owner, existing_instance, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
-from . import accounts, audit, backup, collect, data, serve, settings, status, storage, tokens
+from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer, verify
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
@@ -21,13 +21,13 @@ COMMANDS: tuple[click.Command, ...] = (
     status.status,
     audit.audit,
     collect.collect,
-    data.put,
-    data.history,
-    data.purge,
-    data.trim,
-    data.verify,
-    data.export_documents,
-    data.import_documents,
+    documents.put,
+    documents.history,
+    documents.purge,
+    documents.trim,
+    verify.verify,
+    transfer.export_documents,
+    transfer.import_documents,
     backup.backup,
     backup.restore,
     storage.storage,
@@ -40,7 +40,7 @@ UPGRADE_INSTANCE = (serve.serve,)
 ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "verify", "export", "list"}
 
 
-class Commands(FlaskGroup):
+class Commands(click.Group):
     """Says an error of the project or of the system in one line, and exits with 1, instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -55,23 +55,18 @@ class Commands(FlaskGroup):
             hint = f". The command acts as {account_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
             raise click.ClickException(escaped(f"{error}{hint}")) from error
 
-    # Flask's group makes an application to look for commands in it; all of ours are in the group itself.
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return click.Group.get_command(self, ctx, name)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return click.Group.list_commands(self, ctx)
-
 
 def _create_app() -> Flask:
     """Return the application for a command, which then acts as the account that has the instance folder."""
     from .. import create_app
     from ..upgrade import check_format
 
-    ctx, folder = click.get_current_context(), find_instance()
-    if ctx.command not in MAKE_INSTANCE:
-        check_exists(folder)
-    become_owner(folder)
+    ctx = click.get_current_context()
+    if ctx.command in MAKE_INSTANCE:
+        folder = find_instance()
+        become_owner(folder)
+    else:
+        folder = existing_instance()
     if ctx.command not in UPGRADE_INSTANCE:
         check_format(str(folder))
     app = create_app(folder)
@@ -80,12 +75,9 @@ def _create_app() -> Flask:
     return app
 
 
-# No .env of the working folder chooses the instance.
-@click.group(cls=Commands, create_app=_create_app, add_version_option=False, load_dotenv=False)
+@click.group(cls=Commands, commands=COMMANDS)
 @click.version_option(package_name="deploymetrics")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
-
-
-for command in COMMANDS:
-    main.add_command(command)
+    ctx.obj = ScriptInfo(create_app=_create_app, set_debug_flag=False)

@@ -26,6 +26,8 @@ def check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
 
 _name = click.argument("name", callback=check_name)
 _role = click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+#: More than any password; what is longer is not read to its end.
+_MAX_INPUT = 2**16
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
@@ -45,9 +47,10 @@ def add_account(name: str, role: str, password_stdin: bool) -> None:
 @_from_stdin
 @with_appcontext
 def set_password(name: str, password_stdin: bool) -> None:
-    """Give a person another password, or a program one new token in place of all it has; its sessions end.
+    """Give an account another password; its sessions end.
 
-    To replace a program's token without a gap, use "token add" and then "token revoke".
+    A program gets one new token in place of all it has. To replace a token without a gap, use "token add" and then
+    "token revoke".
     """
     accounts = services().accounts
     with_secret(accounts.get(name).role, password_stdin, lambda password: accounts.set_password(name, password))
@@ -72,7 +75,7 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
     if role.is_program:
         raise click.UsageError("The token of a program is always generated.")
     try:
-        password = sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
+        password = sys.stdin.buffer.read(_MAX_INPUT).decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise click.UsageError("The password on standard input is not UTF-8.") from None
     use(load(NewPassword(), {"password": password})["password"])
@@ -81,7 +84,10 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
 @account.command("list")
 @with_appcontext
 def list_accounts() -> None:
-    """List the accounts: name, role, and whether they are enabled, separated by tabs."""
+    """List the accounts.
+
+    Separated by tabs: name, role, and whether it is enabled.
+    """
     for record in services().accounts.list():
         click.echo(f"{escaped(record.name)}\t{record.role}\t{'enabled' if record.enabled else 'disabled'}")
 

@@ -13,6 +13,8 @@ from flask.cli import with_appcontext
 from ..formats.printable import escaped
 from ..telemetry import audit_log_of
 
+#: The author of what commands write.
+AUTHOR = "command line"
 #: Parameters that say what a command is about; no other is noted.
 _NOTED = ("account", "name", "tag", "version", "role")
 
@@ -23,10 +25,10 @@ _NOTED = ("account", "name", "tag", "version", "role")
 @click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
 @with_appcontext
 def audit(limit: int, who: str | None, as_json: bool) -> None:
-    """Show who changed, logged in or was refused what, when and from where, the newest last.
+    """Show who changed, logged in or was refused what.
 
-    Separated by tabs: time, who, what was done, to what, status, code of the error, address, id of the request. A
-    command has no status: it is noted as it begins, whatever becomes of it.
+    The newest stands last. Separated by tabs: time, who, what was done, to what, status, code of the error, address, id
+    of the request. A command has no status: it is noted as it begins, whatever becomes of it.
     """
     entries = (entry for entry in audit_log_of(current_app).newest_first() if who in (None, entry.who))
     for entry in reversed(list(islice(entries, limit))):
@@ -42,7 +44,7 @@ def person() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = str(os.getuid())
-    return f"command line ({name})"
+    return f"{AUTHOR} ({name})"
 
 
 def note(app: Flask, ctx: click.Context) -> None:

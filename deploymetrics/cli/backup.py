@@ -13,9 +13,9 @@ from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..documents.service import DOCUMENTS, Service
 from ..errors import DamagedItem, SettingError, StorageError
-from ..formats.printable import escaped
+from ..formats.printable import escaped, plural
 from ..services import NAME, Services, services
-from .data import COLLECTIONS
+from .verify import COLLECTIONS
 
 # The locks of this machine; the folder is made again where it is missing.
 _LEFT_OUT = {"locks"}
@@ -25,9 +25,10 @@ _LEFT_OUT = {"locks"}
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @with_appcontext
 def backup(folder: Path) -> None:
-    """Copy the instance to FOLDER, which is made, while the server runs; then read the copy, and say what is in it.
+    """Copy the instance to a new FOLDER while the server runs.
 
-    The copy has every version that was acknowledged before the command began, accounts, sessions and settings.
+    Then the copy is read, and it is said what is in it. It has every version that was acknowledged before the command
+    began, accounts, sessions and settings.
     """
     if current_app.config["STORAGE"] != FILES:
         raise click.ClickException("The documents are in a database; its own tools make backups of it.")
@@ -41,9 +42,10 @@ def backup(folder: Path) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def restore(folder: Path) -> None:
-    """Make the instance from FOLDER, a backup, where there is none; then read it, and say what is in it.
+    """Make the instance from FOLDER, a backup.
 
-    What is at the place of the instance has to be moved away first, with the server stopped.
+    Then it is read, and it is said what is in it. What is at the place of the instance has to be moved away first, with
+    the server stopped.
     """
     instance = find_instance()
     if is_instance(instance):
@@ -96,7 +98,10 @@ def _check(folder: Path, before: dict[str, int]) -> None:
             pass  # the files for people are written again: they were copied while others wrote them
         wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
     documents, accounts = len(copied.service.list().items), len(copied.accounts.list())
-    click.echo(f"{documents} documents and {accounts} accounts are in {escaped(str(folder))}.")
+    click.echo(
+        f"{documents} {plural(documents, 'document')} and {accounts} {plural(accounts, 'account')}"
+        f" {'is' if documents + accounts == 1 else 'are'} in {escaped(str(folder))}."
+    )
     if wrong:
         raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")
 

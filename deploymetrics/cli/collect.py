@@ -17,6 +17,7 @@ from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
 from ..formats.logs import formatter
+from ..formats.printable import plural
 from ..services import services
 from ..sources import Rendered, printable
 
@@ -32,7 +33,7 @@ BUSY = 3
 @with_appcontext
 @click.pass_context
 def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, until_stdin_ends: bool) -> None:
-    """Collect the metrics of the document platform, once, and print them.
+    """Collect the document platform once, and print its metrics.
 
     Exits with 0 when every source answered in full, with 1 when one did not, and with 3 when the collector of another
     process is at work.
@@ -86,7 +87,7 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
 def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if retry:
         task.retry_soon()
-        click.echo(f"Process {lease.holder()} asks them again within {task.timing.interval} seconds.")
+        click.echo(f"Process {lease.holder()} asks them again within {_seconds(task.timing.interval)}.")
         return 0
     click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
     return BUSY
@@ -130,7 +131,7 @@ def _lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
     yield f"  last success  {_ago(state.lastSuccess, now)}"
     yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
     if state.failures and not state.damaged:
-        yield f"  next attempt  in {max(0, round(state.nextAttempt - now.timestamp()))} seconds"
+        yield f"  next attempt  in {_seconds(max(0, round(state.nextAttempt - now.timestamp())))}"
     if state.warning:
         yield f"  warning       {state.warning}"
     for metric, reason in state.failed.items():
@@ -145,14 +146,18 @@ def _verdict(state: SourceState) -> str:
     if state.permanent:
         return "failed, and is not asked again soon unless its configuration changes"
     if state.failures:
-        return f"failed {state.failures} times in a row"
+        return "failed" if state.failures == 1 else f"failed {state.failures} times in a row"
     return "good but for some metrics" if state.lastSuccess else "never asked"
 
 
 def _ago(text: str, now: datetime) -> str:
     if not text:
         return "never"
-    return f"{text} ({round((now - from_precise(text)).total_seconds())} seconds ago)"
+    return f"{text} ({_seconds(round((now - from_precise(text)).total_seconds()))} ago)"
+
+
+def _seconds(count: int) -> str:
+    return f"{count} {plural(count, 'second')}"
 
 
 def _print_values(state: SourceState) -> None:

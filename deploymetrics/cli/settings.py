@@ -3,7 +3,7 @@
 import click
 
 from ..config import SETTINGS, documentation, read_settings, shown
-from ..config.instance import become_owner, check_exists, check_folder, find_instance
+from ..config.instance import existing_instance
 from ..config.storage_url import FILES
 
 
@@ -11,7 +11,10 @@ from ..config.storage_url import FILES
 @click.option("--table", is_flag=True, help="Print all settings and what they mean, in reStructuredText.")
 @click.option("--example", is_flag=True, help="Print an example of instance/config.py.")
 def settings(table: bool, example: bool) -> None:
-    """Print the settings in force: name, value and where it comes from. Secrets are not shown."""
+    """Print the settings in force and where each comes from.
+
+    Secrets are not shown.
+    """
     if table or example:
         click.echo(documentation.example() if example else documentation.table(), nl=False)
     else:
@@ -20,10 +23,7 @@ def settings(table: bool, example: bool) -> None:
 
 def print_in_force() -> None:
     """Print them; raises SettingError."""
-    folder = find_instance()
-    check_exists(folder)
-    become_owner(folder)
-    check_folder(folder)
+    folder = existing_instance()
     found = read_settings(folder)
     click.echo(f"# The instance folder is {folder}.")
     for row in SETTINGS:

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
-from ..formats.printable import escaped
+from ..formats.printable import escaped, plural
 from ..services import services
 from ..starts import last_start
 from ..telemetry.health import Health
@@ -24,9 +24,10 @@ _GB = 1e9
 @click.command()
 @with_appcontext
 def status() -> None:
-    """Show version, instance folder, storage, collector, and the settings in force with where each comes from.
+    """Show how this instance is, on one page.
 
-    Exits with 1 where the storage does not read and write, a document is damaged, or the collector has failed.
+    That is version, instance folder, storage, collector, and the settings in force with where each comes from. Exits
+    with 1 where the storage does not read and write, a document is damaged, or the collector has failed.
     """
     click.echo(f"deploymetrics {VERSION}, Python {platform.python_version()} ({sys.executable})")
     storage_is_good = _print_storage()
@@ -45,7 +46,7 @@ def _print_storage() -> bool:
     try:
         found = health.details()
         click.echo(f"serve last started: {last_start(app.service.store) or 'never'}")
-        counts = f"{found['documents']} documents, {len(found['damaged'])} damaged"
+        counts = f"{found['documents']} {plural(found['documents'], 'document')}, {len(found['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in found["damaged"]:
             click.echo(f"  damaged: {escaped(tag)}")

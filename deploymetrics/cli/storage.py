@@ -2,9 +2,9 @@
 
 import click
 
-from ..config import Settings, read_settings
-from ..config.instance import become_owner, check_exists, check_folder, find_instance
-from ..formats.printable import escaped
+from ..config import read_settings
+from ..config.instance import become_owner, existing_instance, find_instance
+from ..formats.printable import escaped, plural
 
 
 @click.group()
@@ -14,7 +14,10 @@ def storage() -> None:
 
 @storage.command()
 def init() -> None:
-    """Make the storage: the tables in a database that is there already, or the instance folder."""
+    """Make the storage.
+
+    That is the tables in a database that is there already, or the instance folder.
+    """
     from .. import maintenance
 
     folder = find_instance()
@@ -24,23 +27,27 @@ def init() -> None:
 
 @storage.command()
 def upgrade() -> None:
-    """Bring the storage of an earlier release over; stop its servers first, and make a backup.
+    """Bring the storage of an earlier release over.
 
-    The first start does the same for an instance folder, and never for a database.
+    Stop its servers first, and make a backup. The first start does the same for an instance folder, and never for a
+    database.
     """
     from .. import maintenance
 
-    folder, settings = _existing()
-    click.echo(maintenance.upgrade(folder, settings))
+    folder = existing_instance()
+    click.echo(maintenance.upgrade(str(folder), read_settings(folder)))
 
 
 @storage.command()
 def status() -> None:
-    """Say what the storage is and whether it can be used; exits with 1 where it cannot."""
+    """Say what the storage is, and whether it can be used.
+
+    Exits with 1 where it cannot.
+    """
     from .. import maintenance
 
-    folder, settings = _existing()
-    for name, text in maintenance.status(folder, settings):
+    folder = existing_instance()
+    for name, text in maintenance.status(str(folder), read_settings(folder)):
         click.echo(f"{name}: {text}")
 
 
@@ -48,11 +55,12 @@ def status() -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 def copy(source: str, target: str) -> None:
-    """Copy documents with their histories, accounts, expectations and what the collector knows, and compare both.
+    """Copy what one storage has to another, and compare both.
 
-    FROM and TO are "files:" for the instance folder, "files:FOLDER" for another one, or the URL of a database that
-    "storage init" has made the tables of, without a password. The servers of FROM have READ_ONLY set, and TO has no
-    servers yet. What TO has already stays as it is. Exits with 1 where both are not the same afterwards.
+    That is documents with their histories, accounts, expectations and what the collector knows. FROM and TO are
+    "files:" for the instance folder, "files:FOLDER" for another one, or the URL of a database that "storage init" has
+    made the tables of, without a password. The servers of FROM have READ_ONLY set, and TO has no servers yet. What TO
+    has already stays as it is. Exits with 1 where both are not the same afterwards.
     """
     from .. import maintenance
 
@@ -66,20 +74,12 @@ def copy(source: str, target: str) -> None:
         versions += count
         if problem:
             click.echo(f"{collection.name}\t{escaped(key)}\t{escaped(problem)}", err=True)
-    click.echo(f"{items} items with {versions} versions read.")
+    click.echo(f"{items} {plural(items, 'item')} with {versions} {plural(versions, 'version')} read.")
     different = list(maintenance.differences(before, after))
     for collection, key in different:
         click.echo(f"{collection.name}\t{escaped(key)}\tis not the same in both", err=True)
     if different:
-        click.echo(f"{len(different)} items differ. Is FROM still written? Set READ_ONLY there.", err=True)
+        number = f"{len(different)} {plural(len(different), 'item')} not the same"
+        click.echo(f"{number}. Is FROM still written? Set READ_ONLY there.", err=True)
         raise SystemExit(1)
     click.echo("Both are the same.")
-
-
-def _existing() -> tuple[str, Settings]:
-    """Return the instance folder, which has to be there, and the settings."""
-    folder = find_instance()
-    check_exists(folder)
-    become_owner(folder)
-    check_folder(folder)
-    return str(folder), read_settings(folder)

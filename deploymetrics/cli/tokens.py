@@ -13,6 +13,7 @@ from ..formats.printable import escaped
 from ..schemas import load
 from ..services import services
 from .accounts import check_name
+from .audit import AUTHOR
 
 _account = click.argument("account", callback=check_name)
 
@@ -33,14 +34,17 @@ def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, 
     """Give an account a token, whose secret is the only output. It never may more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
     del loaded["user"]
-    click.echo(services().tokens.add(account, author="command line", **loaded)[1])
+    click.echo(services().tokens.add(account, author=AUTHOR, **loaded)[1])
 
 
 @token.command("list")
 @click.argument("account", required=False)
 @with_appcontext
 def list_tokens(account: str | None) -> None:
-    """List tokens: account, name, id, access, patterns of tags, end and last use, separated by tabs."""
+    """List the tokens of an account, or of all.
+
+    Separated by tabs: account, name, id, access, patterns of tags, end and last use.
+    """
     records = services().accounts.list() if account is None else [services().accounts.get(account)]
     for record in records:
         uses = services().tokens.uses(record.name)
@@ -54,10 +58,13 @@ def list_tokens(account: str | None) -> None:
 @click.argument("name")
 @with_appcontext
 def revoke_token(account: str, name: str) -> None:
-    """Revoke the token of that name: it works nowhere any more, nor do sessions that began with it."""
+    """Revoke the token of that name.
+
+    It works nowhere any more, nor do sessions that began with it.
+    """
     for each in services().accounts.get(account).tokens:
         if each.name == name:
-            services().tokens.revoke(account, each.id, "command line")
+            services().tokens.revoke(account, each.id, AUTHOR)
             return
     raise no_such_token()
 
@@ -71,7 +78,10 @@ def session() -> None:
 @_account
 @with_appcontext
 def list_sessions(account: str) -> None:
-    """List the sessions of an account: id, begin, about the last use, address and program, separated by tabs."""
+    """List the sessions of an account.
+
+    Separated by tabs: id, begin, about the last use, address and program.
+    """
     for id, each in services().sessions.list(services().accounts.get(account)):
         click.echo("\t".join([id, _time(each.began), _time(each.used_at), escaped(each.address), escaped(each.agent)]))
 

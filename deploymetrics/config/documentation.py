@@ -2,7 +2,7 @@
 
 import textwrap
 
-from . import PREFIX, SETTINGS
+from .settings import PREFIX, SETTINGS
 
 _INTRODUCTION = f'''\
 """Settings of this server. Copy this file to config.py and keep the lines that you change.

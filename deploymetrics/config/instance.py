@@ -9,9 +9,10 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from ..errors import SettingError
-from . import INSTANCE, PREFIX
+from .settings import PREFIX
 from .storage_url import FILES
 
+INSTANCE = "DEPLOYMETRICS_INSTANCE"
 # What a folder has one of as soon as it is an instance; the one that comes with a checkout has none of them.
 _MARKS = {"config.py", "secret_key", "accounts", "data", "history", "locks"}
 # What holds hashes and keys, and is made so that its owner alone may read it.
@@ -31,12 +32,21 @@ def default_instance() -> Path:
     return Path("/var/lib/deploymetrics") if os.geteuid() == 0 else user_data_path("deploymetrics", appauthor=False)
 
 
+def existing_instance() -> Path:
+    """Return the folder of the instance; the process acts as its owner from now on. Raises SettingError."""
+    folder = find_instance()
+    check_exists(folder)
+    become_owner(folder)
+    check_folder(folder)
+    return folder
+
+
 def is_instance(folder: Path) -> bool:
     """Return True if there is an instance in the folder; raises SettingError where this account may not look."""
     try:
         return not _MARKS.isdisjoint(os.listdir(folder))
     except PermissionError as error:
-        raise SettingError(f"The instance folder {folder} cannot be read by this account.") from error
+        raise SettingError(_unreadable(folder)) from error
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -63,9 +73,17 @@ def check_folder(folder: Path) -> None:
     if owner not in (0, os.geteuid()):
         raise SettingError(f"The instance folder {folder} belongs to {account_name(owner)}; run this as that account.")
     _check_mode(folder, stat.S_IWOTH, "may be written by everyone; make its mode 0700")
+    for name in ("config.py", *_PRIVATE):
+        if (folder / name).exists() and not os.access(folder / name, os.R_OK, effective_ids=True):
+            raise SettingError(_unreadable(folder / name))
     for name in _PRIVATE:
         with suppress(FileNotFoundError):
             _check_mode(folder / name, 0o077, "may be read by others; make it private again: chmod -R go=")
+
+
+def _unreadable(path: Path) -> str:
+    owner = account_name(path.stat().st_uid)
+    return f"{path} cannot be read by this account; it belongs to {owner}: run this as that account."
 
 
 def _check_mode(path: Path, bits: int, sentence: str) -> None:

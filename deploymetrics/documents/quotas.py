@@ -14,6 +14,7 @@ import msgspec
 from ..accounts.records import AccountRecord
 from ..clock import Clock
 from ..errors import QuotaExceeded, TooManyPosts
+from ..formats.printable import plural
 from ..storage import Collection, Item, Storage
 from .service import Service, stored_size
 
@@ -70,10 +71,8 @@ class Quotas:
             known: QuotaRecord | None = current.record if current else None
             posts = known.posts if known and known.minute == minute else 0
             if account.posts_a_minute and posts >= account.posts_a_minute:
-                raise TooManyPosts(
-                    math.ceil((minute + 1) * 60 - now),
-                    f"This account may post {account.posts_a_minute} times a minute.",
-                )
+                often = f"{account.posts_a_minute} {plural(account.posts_a_minute, 'time')} a minute"
+                raise TooManyPosts(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
             if stored is None and known is None:
                 raise _ToBeCounted
             documents, size = stored or (known.documents, known.bytes)  # type: ignore[union-attr]
@@ -94,5 +93,5 @@ class Quotas:
 
 def _sentence(account: AccountRecord, documents: int) -> str:
     if account.max_documents and documents > account.max_documents:
-        return f"This account may store {account.max_documents} documents."
+        return f"This account may store {account.max_documents} {plural(account.max_documents, 'document')}."
     return f"The documents of this account may have {account.max_bytes} bytes together."

@@ -11,3 +11,8 @@ def escaped(text: str) -> str:
 def spreadsheet_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in "=+-@\t\r" else text
+
+
+def plural(count: int, noun: str) -> str:
+    """Return the noun as it stands after a count: ``document`` after 1, else ``documents``."""
+    return noun if count == 1 else f"{noun}s"

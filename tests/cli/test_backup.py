@@ -49,10 +49,10 @@ def test_a_backup_has_everything_and_comes_back(instance, source, tmp_path):
     backup = tmp_path / "backup"
     before = contents(instance)
     result = run(instance, "backup", backup)
-    assert (result.exit_code, result.output) == (0, f"2 documents and 1 accounts are in {backup}.\n")
+    assert (result.exit_code, result.output) == (0, f"2 documents and 1 account are in {backup}.\n")
     instance.rename(tmp_path / "away")
     result = run(instance, "restore", backup)
-    assert (result.exit_code, result.output) == (0, f"2 documents and 1 accounts are in {instance}.\n")
+    assert (result.exit_code, result.output) == (0, f"2 documents and 1 account are in {instance}.\n")
     again = create_app(instance)
     assert contents(instance) == before and again.config["GUESSES"] == 7
     assert again.extensions["deploymetrics"].accounts.find("alice").role == Role.MASTER_OPERATOR

@@ -189,12 +189,20 @@ def test_a_bad_setting_stops_each_command_and_is_named(run, monkeypatch):
         assert_error(run(*arguments, code=1), "GUESSES")
 
 
-def test_flasks_own_commands_work(run):
-    routes = run("routes").stdout
-    assert "/api/deploymentmetrics/<tag>" in routes and "POST" in routes
-    shown = run("--help").stdout
-    assert all(f"\n  {name} " in shown for name in ("account", "serve", "run", "shell", "routes"))
-    assert run("--version").stdout.startswith("main, version") or "0." in run("--version").stdout
+def all_helps(command, *path):
+    """(path, help) of a command and of all below it."""
+    yield path, CliRunner().invoke(main, [*path, "--help"]).stdout
+    for name, below in getattr(command, "commands", {}).items():
+        yield from all_helps(below, *path, name)
+
+
+def test_the_help_of_each_command_is_whole_and_offers_nothing_of_flasks(run):
+    helps = dict(all_helps(main))
+    assert len(helps) > 30 and all(text.startswith("Usage: ") for text in helps.values())
+    cut = [line for text in helps.values() for line in text.splitlines()[1:] if line.endswith("...")]
+    assert cut == []
+    assert not re.search(r"\n  (run|shell|routes) |--app|--env-file|--debug", helps[()])
+    assert "0." in run("--version").stdout
 
 
 def test_a_role_is_changed_and_ends_the_sessions(run, instance):
@@ -228,6 +236,10 @@ def test_a_program_keeps_its_role(run):
         (("storage", "copy", "", "files:"), "names no storage"),
         (("backup", "x" * 5000), "too long"),
         (("export", "/dev/full"), "No space left"),
+        (("put", "custom", "/dev/full"), "larger than the limit of 1048576 bytes"),
+        (("import", "/dev/full"), "This is no export: it has a line of more than 67108864 bytes"),
+        (("token", "add", "app", "a token", "--tag", "a/b"), "It has a slash"),
+        (("account", "limit", "app", "--tag", "a/b"), "tags: It has a slash"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run, arguments, words):
@@ -235,6 +247,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(run, arguments, words):
     run("put", "custom", "-", stdin="1")
     result = run(*arguments, code=1)
     assert result.stderr.splitlines()[-1].startswith("Error: ") and words in result.stderr, result.stderr
+    assert result.stdout == "" and "exported" not in result.stderr
 
 
 def test_a_storage_that_does_not_answer_says_why(run, instance):

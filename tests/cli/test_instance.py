@@ -175,6 +175,26 @@ def test_what_root_makes_belongs_to_the_account(owned):
 
 
 @as_root
+@pytest.mark.parametrize("private", ["secret_key", "config.py", "data"])
+def test_another_account_is_told_whose_the_files_are(owned, private):
+    as_roots_command(owned, "account", "add", "alice", "--role", "operator")
+    (owned / "config.py").touch()
+    for path in (owned, owned / private):
+        os.chown(path, 0, 0)
+    owned.chmod(0o755)
+    (owned / private).chmod(0o700)
+
+    def run():
+        os.setresuid(ACCOUNT, ACCOUNT, ACCOUNT)
+        return [invoke(owned, *command).output for command in (["verify"], ["settings"], ["storage", "status"])]
+
+    sentence = (
+        f"Error: {owned / private} cannot be read by this account; it belongs to root: run this as that account.\n"
+    )
+    assert forked(run) == [sentence] * 3
+
+
+@as_root
 def test_a_folder_that_root_makes_belongs_to_who_has_the_one_above(owned):
     assert as_roots_command(owned / "new", "account", "add", "alice", "--role", "operator")[0] == 0
     assert owners(owned) == {ACCOUNT}

@@ -1,10 +1,13 @@
-"""The settings that are addresses, or lists of them: what each may look like."""
+"""What the settings that are more than a word or a number can be: addresses, lists of words, relevance."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
+
+from ..schemas import WholeNumber
 
 _HOST = r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]+\])"
 _ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
@@ -70,3 +73,37 @@ def check_origin(text: str) -> None:
     """Raise ValidationError unless the text is an origin as browsers write it: without the scheme's own port."""
     if not re.fullmatch(_ORIGIN, text) or re.fullmatch("http:.*:80|https:.*:443", text):
         raise ValidationError(f"{text!r} is not an origin such as https://dashboard.example:8443, without a path.")
+
+
+def _check_printable(text: str) -> None:
+    if not text.isprintable():
+        raise ValidationError("It holds a character that cannot be printed.")
+
+
+class _Expression(fields.Nested):
+    """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
+
+    def __init__(self) -> None:
+        relevance = fields.String(validate=validate.Length(1))
+        answer = fields.String(validate=validate.OneOf(["number", "text", "counts", "any"]))
+        every = WholeNumber(validate=validate.Range(0, 30 * 86400))
+        schema = Schema.from_dict({"relevance": relevance, "answer": answer, "every": every})
+        super().__init__(schema, allow_none=True)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+        return value if isinstance(value, str) else super()._deserialize(value, attr, data, partial, **kwargs)
+
+
+class Relevance(fields.Dict):
+    """A dict of name → _Expression or None; in the environment it is JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(fields.String(validate=[validate.Length(1, 200), _check_printable]), _Expression())
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValidationError("It is not JSON.") from None
+        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]

@@ -1,6 +1,5 @@
-"""history, verify, export and import: what they print, what they refuse, and that nothing is half imported."""
+"""export and import: what they print, what they refuse, and that nothing is half imported."""
 
-import gc
 import io
 import os
 import stat
@@ -9,22 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploymetrics import create_app
-from deploymetrics.cli.data import COLLECTIONS
 from deploymetrics.clock import Clock
 from deploymetrics.documents import transfer
 from deploymetrics.documents.service import DOCUMENTS, version_json
-from deploymetrics.storage import Collection
-
-
-@pytest.fixture
-def service(services):
-    return services.service
-
-
-@pytest.fixture
-def invoke(app):
-    """Run a command of the application; gives its result."""
-    return lambda *arguments, **kwargs: app.test_cli_runner().invoke(args=list(map(str, arguments)), **kwargs)
 
 
 @pytest.fixture
@@ -55,64 +41,6 @@ def everything(store):
 def exported(invoke, tmp_path):
     assert invoke("export", tmp_path / "all.ndjson").exit_code == 0
     return tmp_path / "all.ndjson"
-
-
-def test_history_prints_as_many_versions_as_asked_for_however_large(service, invoke):
-    for _ in range(12):
-        service.save("custom", b'"%b"' % (b"x" * 2**20), "alice")
-    assert len(invoke("history", "custom", "--limit", 11).output.splitlines()) == 11
-
-
-def test_history_prints_the_versions(service, invoke):
-    service.save("custom", b"1", "alice")
-    service.delete("custom", "bob")
-    lines = invoke("history", "custom").output.splitlines()
-    assert lines[0].split("\t")[0::2] == ["2", "bob"] and lines[0].endswith("deleted")
-    assert lines[1].split("\t") == ["1", "2018-01-12T12:00:03.123456Z", "alice", "62 bytes"]
-    assert invoke("history", "never").exit_code != 0
-
-
-@pytest.mark.parametrize(("writes", "said"), [(1, "1 version removed\n"), (3, "3 versions removed\n")])
-def test_purge_says_how_many_went(service, invoke, writes, said):
-    for _ in range(writes):
-        service.save("custom", b"1", "alice")
-    assert invoke("purge", "custom").stdout == said
-    assert "never was" in str(invoke("purge", "nothing").exception)
-
-
-def test_verify_knows_every_collection():
-    collections = [one for one in gc.get_objects() if isinstance(one, Collection)]
-    ours = {one.name for one in collections if one.record.__module__.startswith("deploymetrics.")}
-    assert ours - {one.name for one in COLLECTIONS} == set()
-
-
-def test_verify_finds_nothing_where_all_is_well(service, invoke):
-    fill(service)
-    assert (invoke("verify").exit_code, invoke("verify").stdout) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("path", "data"),
-    [
-        ("deploymentmetrics/once.json", b"2"),
-        ("deploymentmetrics/once.json", b""),
-        ("deploymentmetrics/once.json", None),
-        ("data/deploymentmetrics/once/00000000000000001.jsonl", b'{"version":1,}\n'),
-        ("deploymentmetrics/once.json", b'{"tag":"other","metrics":1,"lastChanged":""}'),
-        ("deploymentmetrics/Once.json", b'{"tag":"Once","metrics":1,"lastChanged":""}'),
-        ("data/deploymentmetrics/many/00000000000000001.jsonl", b"nonsense\n"),
-        ("data/accounts/accounts/99999999999999999.jsonl", b"{}\n"),
-    ],
-)
-def test_verify_names_what_is_damaged(app, service, invoke, path, data):
-    fill(service)
-    file = Path(app.instance_path, path)
-    file.parent.mkdir(exist_ok=True, parents=True)
-    file.unlink() if data is None else file.write_bytes(data)
-    result = invoke("verify")
-    assert result.exit_code == 1
-    name = file.parent.name if file.parent.parent.parent.name == "data" else file.stem
-    assert name in result.stdout, result.output
 
 
 def test_an_export_comes_back_to_the_byte(service, invoke, elsewhere, tmp_path):
@@ -257,7 +185,7 @@ def test_an_export_is_private_and_says_what_is_in_it(app, service, invoke, tmp_p
     file.chmod(0o644)
     result = invoke("export", file)
     assert result.stdout == "" and result.stderr == (
-        "6 documents with 158 versions and 1 expectations exported; accounts, sessions and settings are left out.\n"
+        "6 documents with 158 versions and 1 expectation exported; accounts, sessions and settings are left out.\n"
     )
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_bytes().endswith(b'{"expectation":{"tag":"once","everySeconds":3600}}\n')

@@ -1,0 +1,79 @@
+"""Commands for documents and their versions: put, history, purge, trim."""
+
+from itertools import islice
+from typing import BinaryIO
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..documents.precondition import Precondition
+from ..documents.service import DOCUMENTS
+from ..errors import BodyTooLarge
+from ..formats import rawjson
+from ..formats.printable import escaped, plural
+from ..services import services
+from .audit import AUTHOR, person
+
+
+@click.command()
+@click.argument("tag")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many versions.")
+@with_appcontext
+def history(tag: str, limit: int) -> None:
+    """List the versions of a document, newest first.
+
+    Separated by tabs: version, time, who, size.
+    """
+    service = services().service
+    service.history(tag, limit=1)  # which says so where there is none
+    for item in islice(service.store.history(DOCUMENTS, tag), limit):
+        size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
+        click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("file", type=click.File("rb"))
+@click.option("--if-match", metavar="ETAG", help="Only if this is the current ETag of the document, as a GET shows it.")
+@click.option("--create", is_flag=True, help="Only if there is no document with this tag.")
+@with_appcontext
+def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
+    """Store the JSON in FILE as the metrics of the document TAG.
+
+    FILE may be - for standard input, and as long as a request's body (MAX_BODY_BYTES). The author is "command line".
+    """
+    limit = current_app.config["MAX_BODY_BYTES"]
+    body = file.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    revision = if_match and if_match.removeprefix("W/").strip('"')
+    precondition = Precondition(frozenset([revision]) if revision else None, "*" if create else None)
+    item = services().service.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)
+    click.echo(f'version {item.version}, ETag "{item.revision}"')
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@with_appcontext
+def purge(tag: str, version: int | None) -> None:
+    """Remove a document, or one VERSION of it, without a trace.
+
+    It goes from document, history and copies: a secret posted by mistake. Where the current version goes, the document
+    is deleted. Backups and exports have it still.
+    """
+    number = services().service.purge(tag, person(), version)
+    click.echo(f"{number} {plural(number, 'version')} removed")
+
+
+@click.command()
+@with_appcontext
+def trim() -> None:
+    """Remove the old versions that the settings do not keep.
+
+    These are HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS. Writes do the same a little at a time, and the
+    collector once a day; this is for lowered limits, and where there is no collector.
+    """
+    files = services().service.tidy(lambda: False)
+    click.echo(f"{files} {plural(files, 'file')} of old versions removed or shortened")

@@ -1,0 +1,119 @@
+"""The settings as they are set: read from the environment, from ``config.py``, or the defaults; and checked.
+
+A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as ``<NAME>`` in ``config.py`` of the
+instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from marshmallow import ValidationError
+
+from ..errors import SettingError
+from .instance import INSTANCE
+from .secret_key import generated_secret_key
+from .settings import BY_NAME, PREFIX, SETTINGS, shown
+from .storage_url import FILES
+
+# What Kubernetes sets in every container for a Service whose name begins with "deploymetrics".
+_SERVICE_LINK = re.compile(r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_SERVICE_PORT = re.compile(r"(.+_)?PORT=(tcp|udp|sctp)://.*")
+
+
+class Settings(dict[str, Any]):
+    """Every setting by name, checked. ``origins`` says by name where those come from that are not the default."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.origins = origins
+
+
+def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is wrong."""
+    settings = read_settings(instance, overrides)
+    if not settings["SECRET_KEY"] and settings["STORAGE"] != FILES:
+        raise SettingError(
+            "SECRET_KEY is not set. With a database it has to be, and on all servers the same; a good one is printed by"
+            " python3 -c 'import secrets; print(secrets.token_hex(32))'"
+        )
+    settings["SECRET_KEY"] = settings["SECRET_KEY"] or generated_secret_key(instance)
+    return settings
+
+
+def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return every setting as it is set, and make nothing. Raises SettingError."""
+    values = {row.name: row.default for row in SETTINGS}
+    origins: dict[str, str] = {}
+    for name, value, origin in _found(instance, overrides or {}):
+        values[name] = _checked(name, value, origin)
+        origins[name] = origin
+    if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
+        raise SettingError("The setting REMOTE_USER_HEADER needs PROXIES: without a proxy any client could send it.")
+    if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
+        raise SettingError("The setting WEBHOOK_URL needs WEBHOOK_SECRET, which signs what is sent there.")
+    return Settings(values, origins)
+
+
+def _found(instance: Path, overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yield (name, value, where from), what goes first last."""
+    found = {name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()}
+    found |= {name: (value, f"environment, {variable}") for variable, name, value in _from_environment()}
+    found |= {name: (value, "command line") for name, value in overrides.items()}
+    for name, (value, origin) in found.items():
+        yield name, value, origin
+
+
+def _checked(name: str, value: Any, origin: str) -> Any:
+    if name not in BY_NAME:
+        near = get_close_matches(name.upper().removeprefix(PREFIX), BY_NAME, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(BY_NAME)}."
+        raise SettingError(f"There is no setting {name} ({origin}). {hint}")
+    try:
+        return BY_NAME[name].field.deserialize(value)
+    except ValidationError as error:
+        raise SettingError(f"The setting {name} ({origin}) is not usable: {' '.join(error.messages)}") from error
+
+
+def _from_environment() -> Iterator[tuple[str, str, str]]:
+    """Yield (variable, name, value)."""
+    for variable, value in os.environ.items():
+        if variable.upper().startswith(PREFIX) and variable != INSTANCE:
+            name = variable.removeprefix(PREFIX)
+            if not _is_service_link(name, value):
+                yield variable, name, value
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Return True for a variable that Kubernetes set; one that only looks like it is taken for a misspelt setting."""
+    return bool(_SERVICE_LINK.fullmatch(name) or _SERVICE_PORT.fullmatch(f"{name}={value}"))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    """Return the upper-case names of a config.py; other names are its own affair, unless they are misspelt settings."""
+    try:
+        with open(path, "rb") as file:
+            stat = os.fstat(file.fileno())
+            text = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingError(f"config.py of the instance folder cannot be read: {error.strerror}.") from error
+    if stat.st_mode & 0o022 or stat.st_uid not in (0, os.geteuid()):
+        raise SettingError(f"{path} may be written by others, and is not run; make its mode 0600, and its owner yours.")
+    names: dict[str, Any] = {"__name__": "config", "__file__": str(path)}
+    try:
+        exec(compile(text, path, "exec"), names)
+    except (Exception, SystemExit) as error:
+        raise SettingError(f"config.py of the instance folder fails: {type(error).__name__}: {error}") from error
+    for name in names:
+        if not name.isupper() and name.upper() in BY_NAME:
+            raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
+    found = {name: value for name, value in names.items() if name.isupper()}
+    for name, value in found.items():
+        if shown(name, value) != repr(value) and stat.st_mode & 0o077:
+            raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
+    return found

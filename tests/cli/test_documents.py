@@ -1,0 +1,26 @@
+"""put, history and purge."""
+
+import pytest
+
+
+def test_history_prints_as_many_versions_as_asked_for_however_large(service, invoke):
+    for _ in range(12):
+        service.save("custom", b'"%b"' % (b"x" * 2**20), "alice")
+    assert len(invoke("history", "custom", "--limit", 11).output.splitlines()) == 11
+
+
+def test_history_prints_the_versions(service, invoke):
+    service.save("custom", b"1", "alice")
+    service.delete("custom", "bob")
+    lines = invoke("history", "custom").output.splitlines()
+    assert lines[0].split("\t")[0::2] == ["2", "bob"] and lines[0].endswith("deleted")
+    assert lines[1].split("\t") == ["1", "2018-01-12T12:00:03.123456Z", "alice", "62 bytes"]
+    assert invoke("history", "never").exit_code != 0
+
+
+@pytest.mark.parametrize(("writes", "said"), [(1, "1 version removed\n"), (3, "3 versions removed\n")])
+def test_purge_says_how_many_went(service, invoke, writes, said):
+    for _ in range(writes):
+        service.save("custom", b"1", "alice")
+    assert invoke("purge", "custom").stdout == said
+    assert "never was" in str(invoke("purge", "nothing").exception)
