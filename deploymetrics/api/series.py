@@ -9,7 +9,8 @@ import msgspec
 
 from ..accounts.service import Role
 from ..clock import from_precise
-from ..documents.values.series import Measure, Point, Series, look_at, measures, over_time
+from ..documents.values.measures import Measure, measures
+from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import versions_between
 from ..formats.printable import spreadsheet_cell
 from ..http.access import require_role
@@ -46,7 +47,7 @@ def show_series(tag: str) -> Response:
     asked = load(SeriesArguments(), request.args.to_dict())
     line = versions_between(services().service, tag, asked["since"], asked["until"])
     items = [item for item in line.items if item.changed_at >= asked["since"]]
-    found = measures(look_at(items))
+    found = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))
     wanted = [found.by_name[name] for name in names if name in found.by_name] if names else _all(found.by_name.values())
     every = over_time(items, wanted, repeated=found.repeated)

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..storage import Collection, Entry, Item, Storage
+from ..storage import Collection, Entry, Item
+from .per_tag import PerTag
 from .schemas import check_tag
 
 MIN_SECONDS = 60
@@ -45,32 +46,13 @@ class State(NamedTuple):
     due: datetime | None
 
 
-class Expectations:
-    """The expectations of a storage. They stay with the tag when its document is deleted."""
+class Expectations(PerTag[int]):
+    """The seconds within which a post of a tag is expected."""
 
-    def __init__(self, store: Storage) -> None:
-        self.store = store
-        self._revision = ""
-        self._known: dict[str, tuple[str, int | None]] = {}  # by tag: the revision, and its seconds
-        self._found: dict[str, int] = {}
+    collection = EXPECTATIONS
 
-    def all(self) -> dict[str, int]:
-        """Return seconds by tag, for every tag that has an expectation."""
-        listing = self.store.items(EXPECTATIONS)
-        if self._revision != listing.revision:
-            known = {entry.key: self._read(entry) for entry in listing.items}
-            found = {tag: seconds for tag, (_, seconds) in known.items() if seconds is not None}
-            self._known, self._found, self._revision = known, found, listing.revision
-        return self._found
-
-    def _read(self, entry: Entry) -> tuple[str, int | None]:
-        """Return the revision of an expectation, and its seconds; None where it was removed since it was listed."""
-        known = self._known.get(entry.key)
-        return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
-
-    def of(self, tag: str) -> int | None:
-        """Return the seconds within which a post is expected, or None."""
-        return _seconds(self.store.read(EXPECTATIONS, check_tag(tag)))
+    def _value(self, item: Item | None) -> int | None:
+        return item.record.everySeconds if item else None
 
     def set(
         self, tag: str, seconds: int | None, author: str, check: Callable[[int | None], None] = lambda current: None
@@ -85,17 +67,7 @@ class Expectations:
             raise BadRequest(
                 f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.", code="invalid-expectation"
             )
-        value = None if seconds is None else msgspec.json.encode(ExpectationRecord(tag, seconds))
-
-        def change(current: Item | None, now: datetime) -> bytes | None:
-            check(_seconds(current))
-            return value
-
-        self.store.write(EXPECTATIONS, tag, author, change)
-
-
-def _seconds(item: Item | None) -> int | None:
-    return item.record.everySeconds if item else None
+        self._write(tag, None if seconds is None else ExpectationRecord(tag, seconds), author, check)
 
 
 class Status(NamedTuple):

@@ -1,15 +1,22 @@
-"""Which number of a document the overview shows, where somebody has chosen one. No Flask in here."""
+"""Which number of a document the overview shows: the one that was chosen, or the most telling. No Flask in here."""
 
-from datetime import datetime
+from itertools import islice
 
 import msgspec
 
-from ..errors import BadRequest
-from ..storage import Collection, Item, Storage
-from .schemas import check_tag
+from ..errors import BadRequest, DamagedItem
+from ..storage import Collection
+from .per_tag import PerTag
+from .service import Entry, Item, Service
 from .values.flattening import MAX_NAME
+from .values.measures import measures
+from .values.series import Series, over_time
 
 MAX_UNIT = 12
+#: How much of a history is looked at for the most telling number, and among how many numbers.
+SPARK_VERSIONS = 24
+SPARK_BYTES = 2**16
+MAX_CANDIDATES = 40
 #: The longest name of a number; ``mean(…)`` may stand around it.
 MAX_NUMBER = MAX_NAME + 8
 
@@ -29,36 +36,50 @@ class Headline(msgspec.Struct, frozen=True):
 HEADLINES = Collection("headlines", Headline)
 
 
-class Headlines:
-    """The headlines of a storage. They stay with the tag when its document is deleted."""
+class Headlines(PerTag[Headline]):
+    """The headlines that were chosen."""
 
-    def __init__(self, store: Storage) -> None:
-        self.store = store
-        self._revision = ""
-        self._found: dict[str, Headline] = {}
-
-    def all(self) -> dict[str, Headline]:
-        """Return the headlines by tag, for every tag that has one."""
-        listing = self.store.items(HEADLINES)
-        if self._revision != listing.revision:
-            found = {entry.key: self.of(entry.key) for entry in listing.items}
-            self._found = {tag: headline for tag, headline in found.items() if headline}
-            self._revision = listing.revision
-        return self._found
-
-    def of(self, tag: str) -> Headline | None:
-        """Return the headline of a tag, or None."""
-        item = self.store.read(HEADLINES, check_tag(tag))
-        return item.record if item else None
+    collection = HEADLINES
 
     def set(self, tag: str, number: str | None, unit: str, author: str) -> None:
         """Show this number of the tag from now on; None leaves the choice to the overview. Raises BadRequest."""
-        check_tag(tag)
         if number is not None and len(number) > MAX_NUMBER or len(unit) > MAX_UNIT or not unit.isprintable():
             raise BadRequest(f"A unit has at most {MAX_UNIT} characters, and a number the name that plots give it.")
-        value = None if number is None else msgspec.json.encode(Headline(tag, number, unit))
+        self._write(tag, None if number is None else Headline(tag, number, unit), author)
 
-        def change(current: Item | None, now: datetime) -> bytes | None:
-            return value
 
-        self.store.write(HEADLINES, tag, author, change)
+def headline_series(service: Service, item: Item | Entry, number: str | None = None) -> Series | None:
+    """Return the Series of the most telling number in a document of the list, over its last versions.
+
+    That is ``number`` where the newest version has it. Otherwise it is the first that changed in these versions and
+    does not just name a thing, or the first that does not, or the first there is; of an array with several elements it
+    is the sum or the mean. None where there is no number, the document is large, or its history cannot be read.
+    """
+    if item.size > SPARK_BYTES:
+        return None
+    try:
+        items = _latest(service, item.key)
+    except DamagedItem:  # the list goes on; the page of the history says what is wrong
+        return None
+    known = measures(items)
+    candidates = list(islice(known.by_name.values(), MAX_CANDIDATES))
+    if number in known.by_name:
+        candidates.append(known.by_name[number])
+    series = [one for one in over_time(items, candidates, repeated=known.repeated) if one.points and not one.gone]
+    chosen = [one for one in series if one.name == number]
+    telling = [one for one in series if known.by_name[one.name].tells_something()] or series
+    changing = [one for one in telling if one.points[0].text != one.points[-1].text]
+    return next(iter(chosen or changing or telling), None)
+
+
+def _latest(service: Service, tag: str) -> list[Item]:
+    """Return the newest versions of a tag in their order, without deletions; a few, and not many bytes of them."""
+    items: list[Item] = []
+    size = 0
+    for item in service.history(tag, limit=SPARK_VERSIONS).items:
+        size += len(item.value or b"")
+        if items and size > SPARK_BYTES:
+            break
+        if not item.deleted:
+            items.append(item)
+    return items[::-1]

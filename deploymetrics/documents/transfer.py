@@ -6,7 +6,7 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import cycle, groupby, pairwise
+from itertools import cycle, groupby, islice, pairwise
 from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 
@@ -109,6 +109,7 @@ def _by_tag(lines: Iterable[bytes]) -> Iterator[_Group]:
         ):
             values.seek(0)
             values.truncate()
+            rows = islice(rows, 1) if tag is None else rows  # of a file that is no export there may be no end of them
             yield tag, [_without_value(row, values) for row in rows], values
         yield "", [], one
 

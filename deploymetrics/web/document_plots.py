@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from ..documents.service import Item
 from ..documents.values.flattening import shorten
-from ..documents.values.series import Measure, Measures, Series, look_at, measures, over_time
+from ..documents.values.measures import Measure, Measures, measures
+from ..documents.values.series import Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import DamagedItem
 from ..services import services
@@ -57,7 +58,7 @@ def read_plots(tag: str) -> Plots:
         found = versions_between(services().service, tag, span.since, span.until)
     except DamagedItem as error:  # the document itself can be read
         found, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
-    known = measures(look_at(found.items))
+    known = measures(found.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
     chosen, read = (matching, {}) if q or every else choose(found.items, known, matching)

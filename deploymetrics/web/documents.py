@@ -10,10 +10,11 @@ from flask_login import current_user
 from ..accounts.service import Role
 from ..collector.task import read_states
 from ..documents.expectations import state
+from ..documents.headlines import SPARK_BYTES
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
 from ..documents.values.flattening import shorten
-from ..documents.values.series import SPARK_BYTES, measures
+from ..documents.values.measures import measures
 from ..errors import NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role

@@ -7,10 +7,9 @@ from flask import current_app
 from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
-from ..documents.headlines import Headline
+from ..documents.headlines import Headline, headline_series
 from ..documents.service import Entry, Item, Service
 from ..documents.values.numbers import rounded
-from ..documents.values.series import headline
 from ..errors import DamagedItem
 from ..services import NAME
 from . import bp
@@ -66,7 +65,7 @@ class OverviewCache:
         return known[1]
 
     def _draw(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
-        series = headline(self._service, item, chosen.number if chosen else None)
+        series = headline_series(self._service, item, chosen.number if chosen else None)
         if series is None:
             return None
         name, last = series.name or "value", series.points[-1].text

@@ -12,7 +12,8 @@ from flask.typing import ResponseReturnValue
 
 from ..accounts.service import Role
 from ..clock import from_precise
-from ..documents.values.series import Measures, Point, Series, look_at, measures, over_time
+from ..documents.values.measures import Measures, measures
+from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItem, NotFound
 from ..formats.printable import spreadsheet_cell
@@ -167,7 +168,7 @@ def draw(asked: Asked) -> Drawing:
 def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
     """Return the versions of a tag in a span, and what there is to plot in them."""
     versions = versions_between(services().service, tag, span.since, span.until)
-    return versions, measures(look_at(versions.items))
+    return versions, measures(versions.items)
 
 
 class Adding(NamedTuple):

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from deploymetrics.documents.headlines import headline_series
+from deploymetrics.documents.values.measures import MAX_DEPTH, measures
 from deploymetrics.documents.values.numbers import rounded
-from deploymetrics.documents.values.series import MAX_DEPTH, headline, look_at, measures, over_time
+from deploymetrics.documents.values.series import over_time
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def series(save, services):
         for metrics in versions:
             save("custom", metrics.encode() if isinstance(metrics, str) else json.dumps(metrics).encode())
         items = services.service.history("custom").items[::-1]
-        known = measures(look_at(items))
+        known = measures(items)
         assert not known.cut
         wanted = [one for one in known.by_name.values() if not one.function]
         found = over_time(items, wanted, repeated=known.repeated)
@@ -143,7 +145,7 @@ def test_an_array_has_sums_and_means(save, services):
         things = [{**thing, "cpu": thing["cpu"] and str(float(thing["cpu"]) * factor)} for thing in HOSTS]
         save("custom", json.dumps({"hosts": things, "loads": [[1, factor], [5]]}).encode())
     items = services.service.history("custom").items[::-1]
-    known = measures(look_at(items))
+    known = measures(items)
     columns = [one for one in known.by_name.values() if one.function]
     found = {one.name: [point.text for point in one.points] for one in over_time(items, columns)}
     assert found == {
@@ -198,7 +200,7 @@ def test_where_a_number_is_missing_there_is_a_gap(save, services):
     services.service.delete("custom", "bob")
     save("custom", b'{"a":4}')
     items = services.service.history("custom").items[::-1]
-    (found,) = over_time(items, list(measures(look_at(items)).by_name.values()))
+    (found,) = over_time(items, list(measures(items).by_name.values()))
     assert [point.text for point in found.points] == ["1", "2", "3", "4"] and found.breaks == {2, 3}
 
 
@@ -217,22 +219,22 @@ def test_where_a_number_is_missing_there_is_a_gap(save, services):
 def test_the_most_telling_number(save, services, versions, expected):
     for metrics in versions:
         item = save("custom", json.dumps(metrics).encode())
-    found = headline(services.service, item)
+    found = headline_series(services.service, item)
     assert (found and found.name) == expected
 
 
 def test_the_number_that_was_chosen_is_shown(save, services):
     save("custom", b'{"a":1,"b":5}')
     item = save("custom", b'{"a":2,"b":5}')
-    assert headline(services.service, item).name == "a"
-    assert headline(services.service, item, "b").name == "b"
-    assert headline(services.service, item, "gone").name == "a"
+    assert headline_series(services.service, item).name == "a"
+    assert headline_series(services.service, item, "b").name == "b"
+    assert headline_series(services.service, item, "gone").name == "a"
 
 
 def test_the_overview_shows_the_value_of_now(pages, save, services):
     save("custom", b'{"a":7}')
     item = save("custom", b'{"b":8}')
-    found = headline(services.service, item)
+    found = headline_series(services.service, item)
     assert (found.name, [point.text for point in found.points]) == ("b", ["8"])
     page = pages.get("/").text
     assert "<b>8</b> <bdi>b</bdi>" in page and 'aria-label="b: 8"' in page

@@ -137,3 +137,13 @@ def test_an_import_of_a_long_history_takes_little_memory(store):
         tracemalloc.stop()
     assert store.read(DOCUMENTS, "x").version == 60
     assert all(len(item.value) > 2**20 for item in store.history(DOCUMENTS, "x"))
+
+
+def test_of_a_file_that_is_no_export_no_more_than_a_line_is_kept(store):
+    tracemalloc.start()
+    try:
+        ((tag, outcome, sentence),) = transfer.import_lines(store, (b"no\n" for _ in range(20_000)), HeldClock())
+        assert (tag, outcome) == (None, REFUSED) and sentence.startswith("line 1: ")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()

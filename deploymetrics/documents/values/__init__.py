@@ -4,7 +4,8 @@
     identity.py    which members name the elements of an array
     flattening.py  a value as its leaves, each at its place, and the places' names
     extraction.py  values out of a document by their places, without parsing the rest
-    series.py      what there is to plot, and its numbers over the history
+    measures.py    what there is to plot
+    series.py      its numbers over the history
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

@@ -29,8 +29,8 @@ _OPENED_LEVELS = 8
 _NUMBER_STARTS = frozenset(bytes([byte]) for byte in b"-0123456789")
 
 
-class Reader:
-    """Reads what stands at the end of some Steps; all of them at once, so each document is opened once.
+class Extractor:
+    """Extracts what stands at the end of some Steps; all of them at once, so each document is opened once.
 
     ``repeated`` says that an object may have a key twice. Then, and where what is wanted stands deep, each document is
     parsed as a whole.
@@ -47,7 +47,7 @@ class Reader:
                 node = node.at(step)
             node.ends.append(index)
 
-    def read(self, metrics: bytes) -> list[list[Any]]:
+    def extract(self, metrics: bytes) -> list[list[Any]]:
         """Return for each of the Steps what stands there, for ``text_of`` or ``floats_of``.
 
         It is one value at most, but for Steps with ``...`` in them.

@@ -1,0 +1,62 @@
+"""What is kept for a tag beside its document, and stays when that is deleted. No Flask in here."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from ..storage import Collection, Entry, Item, Storage
+from .schemas import check_tag
+
+Value = TypeVar("Value")
+
+
+class PerTag(Generic[Value]):
+    """A value for each of some tags, stored as the records of ``collection``; those that did not change are kept."""
+
+    collection: Collection
+
+    def __init__(self, store: Storage) -> None:
+        self.store = store
+        self._revision = ""
+        self._known: dict[str, tuple[str, Value | None]] = {}  # by tag: the revision, and its value
+        self._values: dict[str, Value] = {}
+
+    def all(self) -> dict[str, Value]:
+        """Return the values by tag, of every tag that has one."""
+        listing = self.store.items(self.collection)
+        if self._revision != listing.revision:
+            known = {entry.key: self._read(entry) for entry in listing.items}
+            values = {tag: value for tag, (_, value) in known.items() if value is not None}
+            self._known, self._values, self._revision = known, values, listing.revision
+        return self._values
+
+    def _read(self, entry: Entry) -> tuple[str, Value | None]:
+        """Return the revision of an entry, and its value; None where it was removed since it was listed."""
+        known = self._known.get(entry.key)
+        return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
+
+    def of(self, tag: str) -> Value | None:
+        """Return the value of a tag, or None."""
+        return self._value(self.store.read(self.collection, check_tag(tag)))
+
+    def _value(self, item: Item | None) -> Value | None:
+        """Return the value of a stored record, which is the record itself unless a subclass says otherwise."""
+        return item.record if item else None
+
+    def _write(
+        self,
+        tag: str,
+        record: msgspec.Struct | None,
+        author: str,
+        check: Callable[[Value | None], None] = lambda current: None,
+    ) -> None:
+        """Store the record of a tag, or remove it. ``check`` gets the current value while nobody else can change it."""
+        encoded = None if record is None else msgspec.json.encode(record)
+
+        def change(current: Item | None, now: datetime) -> bytes | None:
+            check(self._value(current))
+            return encoded
+
+        self.store.write(self.collection, check_tag(tag), author, change)

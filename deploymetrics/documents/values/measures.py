@@ -1,0 +1,113 @@
+"""What there is to plot in the versions of a document: measures, each with a name. No Flask in here."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ...formats import rawjson
+from ..service import Item
+from .extraction import Steps
+from .flattening import Place, leaves, named
+from .identity import is_naming, survey
+from .numbers import is_number
+
+#: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
+LOOKED_AT = 24
+LOOKED_AT_BYTES = 2**18
+MAX_NUMBERS = 100_000
+#: Numbers below that are not plotted: the way to each is walked by itself, and nobody nests metrics that deep.
+MAX_DEPTH = 32
+#: What is made of the numbers of an array's elements.
+FUNCTIONS = ("sum", "mean", "min", "max")
+
+
+class Measure(NamedTuple):
+    """Something that can be plotted: a number at a place, or a function of all such numbers of an array's elements.
+
+    ``is_naming`` marks numbers that say which one a thing is, such as an ``id``. ``is_element`` marks those of one
+    element among several.
+    """
+
+    name: str
+    steps: Steps
+    function: str = ""
+    is_naming: bool = False
+    is_element: bool = False
+
+    def tells_something(self) -> bool:
+        """Return True unless it names a thing, belongs to one element among several, or is a sum of shares."""
+        if self.is_naming or self.is_element:
+            return False
+        if self.function == "sum":
+            return not self.name.casefold().endswith(("percent)", "pct)", "ratio)"))
+        return self.function in ("", "mean")
+
+
+class Measures(NamedTuple):
+    """Measures by name, those of the newest document first and in its order.
+
+    ``repeated`` says that an object has a key twice, ``cut`` that there are more.
+    """
+
+    by_name: dict[str, Measure]
+    repeated: bool
+    cut: bool
+
+
+def measures(items: Sequence[Item]) -> Measures:
+    """Return the Measures of versions that are in order; deletions have none. Of many versions some are looked at."""
+    found: dict[Place, None] = {}
+    every = _numbers(_looked_at(items))
+    for place in islice(every, MAX_NUMBERS):
+        found.setdefault(place)
+    by_name: dict[str, Measure] = {}
+    columns: dict[Steps, Place] = {}
+    seen: set[tuple[Place | None, Any]] = set()
+    repeated = False
+    for name, place in named(found).items():
+        key, path = place.step[0], place.path()
+        repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
+        naming = isinstance(key, str) and is_naming(key)
+        by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, place.in_array())
+        column = place.above and place.above.above, place.step  # that is alike for all elements of an array
+        if not naming and by_name[name].is_element and column not in seen:
+            seen.add(column)
+            columns.setdefault(tuple(... if is_every else one.step for one, is_every in place.column()), place)
+    sums = (
+        Measure(f"{function}({place.column_name()})", steps, function)
+        for steps, place in columns.items()
+        for function in FUNCTIONS
+    )
+    by_name = {**{one.name: one for one in sums}, **by_name}
+    return Measures(by_name, repeated, next(every, None) is not None)
+
+
+def _looked_at(items: Sequence[Item]) -> list[Item]:
+    """Return the versions that are looked at, in order: the newest ones, and others spread over all."""
+    there = [item for item in items if not item.deleted]
+    spread = there[:: max(len(there) // (LOOKED_AT // 2), 1)]
+    chosen: dict[int, Item] = {}
+    size = 0
+    for item in [*there[-1:], *spread[:1], *reversed(there[-LOOKED_AT // 2 :]), *spread]:
+        if item.version not in chosen:
+            size += len(item.value or b"")
+            if chosen and (size > LOOKED_AT_BYTES or len(chosen) >= LOOKED_AT):
+                break
+            chosen[item.version] = item
+    return [chosen[version] for version in sorted(chosen)]
+
+
+def _numbers(items: Sequence[Item]) -> Iterator[Place]:
+    """Yield the Place of every number down to MAX_DEPTH, newest version first.
+
+    Duplicates within one version have Places of their own.
+    """
+    root, shape = Place(), survey(map(_metrics, reversed(items)))
+    for item in reversed(items):
+        for place, value in leaves(_metrics(item), root, shape):
+            if place.depth <= MAX_DEPTH and is_number(value):
+                yield place
+
+
+def _metrics(item: Item) -> object:
+    return rawjson.parse(bytes(item.record.metrics))
