@@ -39,6 +39,8 @@ def answer_http_exception(error: HTTPException) -> HTTPException | Answer:
     ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
     ours.status = error.code
     ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    if allowed := ours.headers.get("Allow"):
+        ours.detail = f"This address does not have this method; it has {allowed}."
     return _answer(ours)
 
 

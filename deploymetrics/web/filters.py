@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from ..clock import as_last_changed, from_precise
 from ..documents.values import numbers
+from ..formats.printable import plural
 from ..services import services
 from . import bp
 from .preferences import preferences
@@ -21,6 +22,7 @@ _UNSEEN = {"Cf", "Zl", "Zp", "Zs"}
 _UNSEEN_LETTERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
+_AT_ONCE = 59
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (1000, "KB"))
 #: Ends of names that say the unit of a number, and how it is written.
 _ENDINGS = (("_percent", " %"), ("_pct", " %"), ("_milliseconds", " ms"), ("_ms", " ms"), ("_seconds", " s"))
@@ -54,12 +56,17 @@ def page_number(name: str) -> int:
 
 
 @bp.app_template_filter()
+def counted(count: int, noun: str) -> str:
+    """Return how many of something there are: ``1 tag``, ``1,500 tags``."""
+    return f"{count:,} {plural(count, noun)}"
+
+
+@bp.app_template_filter()
 def duration(seconds: float) -> str:
     """Return a number of seconds in its largest unit: ``3 minutes``."""
     for size, unit in _UNITS:
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+            return counted(int(seconds // size), unit)
     return "less than a minute"
 
 
@@ -70,7 +77,8 @@ def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
     seconds = round(((now or services().clock.now()) - _as_datetime(changed_at)) / timedelta(seconds=1))
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
-    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
+    # What has just been set to end in 30 days ends in 30 days, and not in 29.
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(_AT_ONCE - seconds)}"
 
 
 @bp.app_template_filter()

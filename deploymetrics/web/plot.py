@@ -22,7 +22,7 @@ from ..services import services
 from . import bp
 from .document_plots import SAMPLED
 from .figures.large_plot import are_far_apart, large_plot
-from .filters import with_unit
+from .filters import counted, with_unit
 from .preferences import preferences
 from .time_range import RANGES, TimeRange, read_time_range
 
@@ -95,7 +95,8 @@ def plot_page() -> ResponseReturnValue:
     start, end = _bounds(asked.span, every)
     svg = None
     if lines:
-        title = f"{', '.join(_label(line, lines) for line in lines)}: {sum(len(one.points) for one in every):,} values"
+        count = counted(sum(len(one.points) for one in every), "value")
+        title = f"{', '.join(_label(line, lines) for line in lines)}: {count}"
         svg = large_plot(title, every, start, end, _shown(lines), own_scales=own_scales, zone=preferences().zone_info())
     rows = figures(lines)
     return render_template(

@@ -16,7 +16,7 @@ from ..http.access import require_role
 from ..services import services
 from . import bp
 from .editing import precondition_of, read_seconds
-from .filters import duration, visible
+from .filters import counted, duration, visible
 
 MAX_SELECTED = 1000
 
@@ -74,7 +74,7 @@ def expect_all(tags: list[str]) -> ResponseReturnValue:
     for tag in tags:
         services().expectations.set(tag, seconds, current_user.name)
     every = f"every {duration(seconds)}" if seconds else "at no fixed time"
-    flash(f"{len(tags):,} tag{'' if len(tags) == 1 else 's'}: a post is expected {every} now.")
+    flash(f"{counted(len(tags), 'tag')}: a post is expected {every} now.")
     return redirect(url_for("web.index"))
 
 
@@ -103,7 +103,8 @@ def delete_all(tags: list[str]) -> ResponseReturnValue:
         except DeploymetricsError as error:
             moved.append(Kept(tag, error.detail))
     gone = len(tags) - len(moved)
-    flash(f"{gone:,} document{' is' if gone == 1 else 's are'} deleted. See the filter “deleted” to bring one back.")
+    number = f"{counted(gone, 'document')} {'is' if gone == 1 else 'are'}"
+    flash(f"{number} deleted. See the filter “deleted” to bring one back.")
     for kept in moved[:10]:
         flash(f"{visible(kept.tag)} is not deleted: {kept.reason}")
     return redirect(url_for("web.index"))

@@ -135,8 +135,9 @@ def test_options_and_405_say_what_is_allowed(master, url, allowed):
     assert (answer.status_code, answer.data) == (200, b"")
     assert set(answer.headers["Allow"].split(", ")) == allowed
     refused = master.patch(url)
-    assert_problem(refused, 405, "method-not-allowed")
+    problem = assert_problem(refused, 405, "method-not-allowed")
     assert set(refused.headers["Allow"].split(", ")) == allowed
+    assert problem["detail"].endswith(f"it has {refused.headers['Allow']}.")
 
 
 def test_list_is_ordered_by_tag(master):

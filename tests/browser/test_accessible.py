@@ -4,6 +4,7 @@ import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts.service import Role
+from deploymetrics.telemetry import audit_log_of
 
 from .conftest import log_in
 
@@ -38,6 +39,7 @@ PAGES = {
     "remove": "/accounts/remove?account=bob",
     "account": "/account",
     "another account": "/accounts/about?account=app",
+    "audit log": "/audit",
     "error": "/nothing",
 }
 # The last two are more than is promised: things to press are 24 pixels large.
@@ -57,7 +59,7 @@ STATE = {
 
 
 @pytest.fixture
-def documents(site, services, clock):
+def documents(app, site, services, clock):
     """Documents of every shape."""
     from msgspec import json
 
@@ -83,6 +85,8 @@ def documents(site, services, clock):
     for name in ("alice", "app"):
         services.tokens.add(name, "a token", "alice", duration=1, tags=("web-*", "db"))
         services.tokens.add(name, "for ever", "alice", duration=0)
+    facts = {"what": "w" * 64, "code": "precondition-failed", "address": "2001:db8:1111:2222:3333:4444:5555:6666"}
+    audit_log_of(app).note("w" * 64, "change_own_password", status=412, request="f" * 36, **facts)
     clock.forward(days=2)
 
 

@@ -272,7 +272,7 @@ def test_nothing_that_is_cut_is_copied(pages, save):
         (b'{"a":1,"a":2}', ['<div class="tree"', "2 members"]),
         (b'"<b>"', ["&lt;b&gt;"]),
         (b'{"":""}', ['<table class="facts">', 'class="none">&#34;&#34;<']),
-        (b"1E400", [">1E400<", "value: one value, lowest 1E400"]),
+        (b"1E400", [">1E400<", "value: 1 value, lowest 1E400"]),
         (b'"x"', ["There are no numbers to plot in this range."]),
     ],
 )
@@ -345,7 +345,7 @@ def test_plots_over_the_history(master, save, clock):
     assert page.count("<figure>") == 2
     assert "endpoints: 3 values, lowest 5, highest 7, last 6" in page and "0.70 · 13 Jan 2018 08:00" in page
     assert '<td class="figure">0.50</td>' in page and "<style" not in page
-    assert "one value" in text_of(master.get("/tags/custom?range=day"))
+    assert "1 value" in text_of(master.get("/tags/custom?range=day"))
     clock.forward(days=9)
     assert "There are no numbers to plot in this range" in text_of(master.get("/tags/custom?range=week"))
     assert text_of(master.get("/tags/custom?range=nonsense&plots=x")).count("<figure>") == 2
@@ -365,7 +365,7 @@ def test_the_names_of_all_numbers_are_searched(pages, save):
     page = text_of(pages.get("/tags/custom?plots=2"))
     assert page.count("<figure>") == 12 and "2,000 numbers; 12 of them" in page and "Page 2 of 167" in page
     page = text_of(pages.get("/tags/custom?name=S199"))
-    assert page.count("<figure>") == 11 and "s1999: one value" in page and "1,700 more values are not shown" in page
+    assert page.count("<figure>") == 11 and "s1999: 1 value" in page and "1,700 more values are not shown" in page
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ...documents.values.flattening import shorten, shown
 from ...documents.values.numbers import as_float, is_number, rounded
 from ...formats import rawjson
+from ...formats.printable import plural
 
 MAX_ROWS = 100
 MAX_FACTS = 300
@@ -214,5 +215,4 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
 
 
 def _note(value: Any) -> str:
-    what = ("member", "members") if type(value) is rawjson.Pairs else ("item", "items")
-    return f"{len(value):,} {what[len(value) != 1]}"
+    return f"{len(value):,} {plural(len(value), 'member' if type(value) is rawjson.Pairs else 'item')}"
