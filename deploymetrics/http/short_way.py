@@ -71,10 +71,9 @@ class Reads:
         return answer
 
     def _answer(self, path: str, request: Request) -> Response | None:
-        if path == _LIST:
-            return self._answer_of_account(path, request)
         # Where each read is a way to a database, this makes one of two.
-        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, path.removeprefix(_ONE))):
+        key = None if path == _LIST else path.removeprefix(_ONE)
+        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, key)):
             return self._answer_of_account(path, request)
 
     def _answer_of_account(self, path: str, request: Request) -> Response | None:

@@ -214,8 +214,10 @@ class Storage(ABC):
     def read(self, collection: Collection, key: str) -> Item | None:
         """Return the current Item, or None."""
 
-    def reading(self, *wanted: tuple[Collection, str]) -> AbstractContextManager[None]:
+    def reading(self, *wanted: tuple[Collection, str | None]) -> AbstractContextManager[None]:
         """Return a context in which the calling thread is about to read these items, so they can be read at once.
+
+        None in the place of a key is the list of the collection.
 
         What it reads of them, the first time, is then not older than the beginning of the context.
         """

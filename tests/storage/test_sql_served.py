@@ -74,18 +74,23 @@ def test_the_application_works_on_it(settings, tmp_path, clock):
     assert not (tmp_path / "a" / "data").exists()
 
 
-def test_a_read_of_one_document_is_one_statement(settings, tmp_path, monkeypatch):
+def test_a_read_asks_the_database_once(settings, tmp_path, monkeypatch):
     app = create_app(tmp_path / "a", settings)
     app.extensions["deploymetrics"].accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
     client, auth = app.test_client(), ("alice", PASSWORD)
     client.post(f"{DOCS}/a", data="1", auth=auth)
-    assert client.get(f"{DOCS}/a", auth=auth).status_code == 200
-    statements, execute = [], Connection.execute
-    monkeypatch.setattr(Connection, "execute", lambda *args, **kw: statements.append(args[1]) or execute(*args, **kw))
-    assert client.get(f"{DOCS}/a", auth=auth).json["metrics"] == 1
-    assert len(statements) == 1
-    assert client.get(DOCS, auth=auth).json[0]["metrics"] == 1
-    assert len(statements) <= 1 + 3  # the account, what changed, and for the first time the values
+    etag = client.get(DOCS, auth=auth).headers["ETag"]
+    waits, wait = [], Connection.wait
+    monkeypatch.setattr(Connection, "wait", lambda *args, **options: waits.append(args) or wait(*args, **options))
+    for path, headers, status in (f"{DOCS}/a", {}, 200), (DOCS, {}, 200), (DOCS, {"If-None-Match": etag}, 304):
+        client.get(path, auth=auth, headers=headers)  # each statement is prepared once
+        waits.clear()
+        assert client.get(path, auth=auth, headers=headers).status_code == status
+        assert len(waits) == 1  # which finds the account, too
+    client.post(f"{DOCS}/a", data="2", auth=auth)
+    waits.clear()
+    assert client.get(DOCS, auth=auth).json[0]["metrics"] == 2
+    assert len(waits) == 3  # what changed, and its value
 
 
 def test_two_servers_are_one(servers, settings, tmp_path):

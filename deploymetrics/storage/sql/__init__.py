@@ -26,6 +26,7 @@ from .lease import SqlLease
 from .listing import ShardListing
 from .remembered import Remembered
 from .schema import check_schema
+from .together import Together
 
 _log = logging.getLogger(__name__)
 #: Old versions are thinned out at each write whose version is a multiple of this.
@@ -36,11 +37,17 @@ _FIRST_BATCH = 4
 _MOST = 500
 
 
+#: What is read of a collection: the item of a key, or the list of all where that is None.
+Wanted = tuple[Collection, str | None]
+#: What was known of it before the database was asked, and the row that it gave.
+Ahead = tuple[Item | None, Any]
+
+
 class _ReadAhead(threading.local):
-    """What a thread has read ahead, by collection and key: what it knew of it, and the row or None."""
+    """What a thread has read ahead, by the name of the collection and the key."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], tuple[Item | None, Any]] = {}
+        self.rows: dict[tuple[str, str | None], Ahead] = {}
 
 
 class SqlStorage(Storage):
@@ -58,6 +65,7 @@ class SqlStorage(Storage):
         self._connections = Connections(self.address, seconds, prepare=prepare, check=check_schema)
         self._remembered = Remembered()
         self._listings: dict[str, ShardListing] = {}
+        self._lists_with: dict[tuple[Wanted, ...], Together[dict[tuple[str, str | None], Ahead]]] = {}
         self._lease: SqlLease | None = None
         self._read_ahead = _ReadAhead()
 
@@ -67,14 +75,9 @@ class SqlStorage(Storage):
         self._connections.rows("SELECT FROM items LIMIT 0")
 
     def read(self, collection: Collection, key: str) -> Item | None:
-        ahead = self._read_ahead.rows
-        if (collection.name, key) in ahead:
-            known, row = ahead.pop((collection.name, key))
-        else:
-            known = self._remembered.get(collection.name, key)
-            where = {"collection": collection.name, "key": key, "known": known.revision if known else ""}
-            row = next(iter(self._connections.rows(statements.READ, where)), None)
-        return self._taken(collection, key, known, row)
+        wanted = collection.name, key
+        ahead = self._read_ahead.rows.pop(wanted, None) or self._ask(((collection, key),))[wanted]
+        return self._taken(collection, key, *ahead)
 
     def _taken(self, collection: Collection, key: str, known: Item | None, row: Any) -> Item | None:
         """Return the Item of a row that READ found, or None; ``known`` is the one whose revision it was told."""
@@ -87,27 +90,40 @@ class SqlStorage(Storage):
         return item
 
     @contextmanager
-    def reading(self, *wanted: tuple[Collection, str]) -> Iterator[None]:
-        names = [(collection.name, key) for collection, key in wanted]
-        known = [self._remembered.get(*name) for name in names]
-        parameters: dict[str, str] = {}
-        for number, ((name, key), item) in enumerate(zip(names, known, strict=True)):
-            revision = item.revision if item else ""
-            parameters |= {f"collection{number}": name, f"key{number}": key, f"known{number}": revision}
-        found = {row[0]: row[1:] for row in self._connections.rows(statements.read_all(len(names)), parameters)}
-        self._read_ahead.rows = {
-            name: (item, found.get(number)) for number, (name, item) in enumerate(zip(names, known, strict=True))
-        }
+    def reading(self, *wanted: Wanted) -> Iterator[None]:
+        if any(key is None for _, key in wanted):
+            together = self._lists_with.get(wanted)
+            if together is None:
+                together = self._lists_with.setdefault(wanted, Together(partial(self._ask, wanted)))
+            self._read_ahead.rows = dict(together())
+        else:
+            self._read_ahead.rows = self._ask(wanted)
         try:
             yield
         finally:
             self._read_ahead.rows = {}
 
+    def _ask(self, wanted: tuple[Wanted, ...]) -> dict[tuple[str, str | None], Ahead]:
+        """Return what one statement says of all that is wanted."""
+        known: list[Item | None] = []
+        parameters: list[str] = []
+        for collection, key in wanted:
+            item = None if key is None else self._remembered.get(collection.name, key)
+            known.append(item)
+            parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
+        statement = statements.read_all(*(key is None for _, key in wanted))
+        found = {row[0]: row[1:] for row in self._connections.find(statement, parameters)}
+        return {
+            (collection.name, key): (known[number], found.get(number))
+            for number, (collection, key) in enumerate(wanted)
+        }
+
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)
         if listing is None:
             listing = self._listings.setdefault(collection.name, ShardListing(collection, self._connections.rows))
-        return listing.current()
+        _, row = self._read_ahead.rows.pop((collection.name, None), (None, None))
+        return row and listing.at(row[0]) or listing.current()
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False

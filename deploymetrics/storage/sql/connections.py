@@ -13,12 +13,13 @@ import os
 import select
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import pq, waiting
+from psycopg import generators, pq, waiting
+from psycopg.adapt import Transformer
 from psycopg.rows import TupleRow
 
 from ...errors import StorageError
@@ -41,6 +42,7 @@ class Connection(psycopg.Connection[TupleRow]):
     is_lost = False
     is_committing = False
     warned = ""
+    names: dict[str, bytes]
     server: Host = ("", "")
     #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
     waits_for = "on"
@@ -52,6 +54,28 @@ class Connection(psycopg.Connection[TupleRow]):
         except BaseException:
             self.is_lost = True
             raise
+
+    def find(self, statement: str, parameters: Sequence[str]) -> list[TupleRow]:
+        """Return what a statement with the parameters $1, $2, … finds, at half of what a cursor takes for it."""
+        values = [text.encode() for text in parameters]
+        if self.prepare_threshold is None:
+            self.pgconn.send_query_params(statement.encode(), values, result_format=pq.Format.BINARY)
+        else:
+            self.pgconn.send_query_prepared(self.name_of(statement), values, result_format=pq.Format.BINARY)
+        (result,) = self.wait(generators.execute(self.pgconn))
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise psycopg.errors.error_from_result(result)
+        rows = Transformer(self)
+        rows.set_pgresult(result)
+        return rows.load_rows(0, result.ntuples, tuple)
+
+    def name_of(self, statement: str) -> bytes:
+        name = self.names.get(statement)
+        if name is None:
+            name = f"find{len(self.names)}".encode()
+            self.execute(f"PREPARE {name.decode()} AS {statement}", prepare=False)
+            self.names[statement] = name
+        return name
 
     def note_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         """Remember a warning: with one the server says that it committed, and did not wait for the standby."""
@@ -110,21 +134,23 @@ class Connections:
 
     # What callers do
 
-    def rows(self, statement: str, parameters: Any = ()) -> list[Any]:
+    def rows(self, statement: str, parameters: Any = ()) -> list[TupleRow]:
         """Return what a statement finds that changes nothing; it is tried again once where the connection was lost."""
-        try:
-            try:
-                return self._rows(statement, parameters)
-            except psycopg.Error as error:
-                if not is_disconnect(error):
-                    raise
-                return self._rows(statement, parameters)
-        except psycopg.Error as error:
-            raise as_ours(error) from error
+        return self._read(lambda connection: connection.execute(statement, parameters, binary=True).fetchall())
 
-    def _rows(self, statement: str, parameters: Any) -> list[Any]:
-        with self._connection() as connection:
-            return connection.execute(statement, parameters, binary=True).fetchall()
+    def find(self, statement: str, parameters: Sequence[str]) -> list[TupleRow]:
+        """Return the same of a statement that comes often; see Connection."""
+        return self._read(lambda connection: connection.find(statement, parameters))
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        for tried in 1, 2:
+            try:
+                with self._connection() as connection:
+                    return work(connection)
+            except psycopg.Error as error:
+                if tried == 2 or not is_disconnect(error):
+                    raise as_ours(error) from error
+        raise AssertionError
 
     def transact(self, work: Callable[[Connection], T], *, durable: bool = True, once: bool = False) -> T:
         """Return ``work(connection)``, done in a transaction; again where that was undone, unless ``once``.
@@ -181,6 +207,7 @@ class Connections:
         except psycopg.Error as error:
             raise StorageError(log=f"no connection to the database: {sentence(error)}") from error
         connection.deadline = self._seconds
+        connection.names = {}
         connection.server = connection.info.host, str(connection.info.port)
         connection.add_notice_handler(connection.note_warning)
         try:

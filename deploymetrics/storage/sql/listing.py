@@ -6,10 +6,10 @@ it sees the database at one moment, so marks and items fit together. A number th
 commits is another one, and what a failover takes back might be counted twice.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import chain, islice
+from operator import xor
 from typing import Any
 
 from ...clock import from_precise
@@ -17,12 +17,15 @@ from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
 from ..files.blocks import Block, Blocks
 from . import rows, statements
+from .together import Together
 
 #: The values of a list are kept in memory up to so many bytes, a block at a time.
 KEPT_BYTES = 2**24
 #: So many bytes, and values, are read at a time.
 _BATCH_BYTES = 2**21
 _BATCH_ITEMS = 256
+#: In the place of the mark of a part in which nothing was ever written.
+_NONE = -1
 Part = tuple[Entry, ...]
 
 
@@ -35,24 +38,29 @@ class ShardListing:
     def __init__(self, collection: Collection, query: Callable[[str, Any], list[Any]]) -> None:
         self.collection = collection
         self._query = query
-        self._lock = threading.Lock()
-        self._marks: list[int] = [-1] * rows.SHARDS
+        self._marks: list[int] = [_NONE] * rows.SHARDS
         self._known = _array(self._marks)
         self._shards: dict[int, dict[str, Entry]] = {}
         self._damaged: dict[int, set[str]] = {}
         self._blocks = Blocks[Entry]()
         self._size = 0
         self._texts: dict[str, tuple[Part, bytes]] = {}  # by the first key of the block
-        self._listing = self._build()
+        self._latest: tuple[int | None, Listing] = None, self._build()
+        #: Returns the Listing; right at once after a write by any server.
+        self.current = Together(self._ask)
 
-    def current(self) -> Listing:
-        """Return the Listing; right at once after a write by any server."""
-        with self._lock:
-            where = {"collection": self.collection.name, "known": self._known}
-            if changed := self._query(statements.CHANGED, where):
-                self._take(changed)
-                self._listing = self._build()
-            return self._listing
+    def at(self, marks: int | None) -> Listing | None:
+        """Return the Listing if it is the one of these marks, which the statement MARKS gives as one number."""
+        known, listing = self._latest
+        return listing if known == marks else None
+
+    def _ask(self) -> Listing:
+        where = {"collection": self.collection.name, "known": self._known}
+        if changed := self._query(statements.CHANGED, where):
+            self._take(changed)
+            marks = reduce(xor, (mark for mark in self._marks if mark != _NONE))
+            self._latest = marks, self._build()
+        return self._latest[1]
 
     def _take(self, changed: list[Any]) -> None:
         before: dict[str, Entry] = {}

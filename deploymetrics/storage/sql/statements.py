@@ -8,19 +8,28 @@ _THE_KEY = "collection = %(collection)s AND key = %(key)s"
 _VALUES = "%(version)s, %(changed_at)s, %(changed_by)s, %(revision)s, %(kept)s, %(value)b"
 
 #: The newest version; without its value where that is known by its revision.
-READ = f"""
-SELECT version, changed_at, changed_by, revision, kept,
-       CASE WHEN revision = %(known)s THEN NULL ELSE value END, value IS NULL
-FROM items WHERE {_THE_KEY}"""
+_READ = """
+SELECT {number}, version, changed_at, changed_by, revision, kept,
+       CASE WHEN revision = ${third} THEN NULL ELSE value END, value IS NULL
+FROM items WHERE collection = ${first} AND key = ${second}"""
+#: The marks of all parts of a collection as one number, in the place of a version: it differs where one of them does.
+_MARKS = """
+SELECT {number}, bit_xor(mark), '', '', '', false, NULL::bytea, false
+FROM shards WHERE collection = ${first}"""
 
 
 @cache
-def read_all(count: int) -> str:
-    """Return READ for so many items at once: their number, then what READ finds; parameters have it at their end."""
-    parts = []
-    for number in range(count):
-        numbered = READ.strip().replace(")s", f"{number})s").replace("SELECT", f"SELECT {number},", 1)
-        parts.append(numbered)
+def read_all(*are_lists: bool) -> str:
+    """Return one statement for so many items and lists, whose rows begin with the number of each.
+
+    An item has three parameters, collection, key and the revision that is known; a list has one, its collection.
+    """
+    parts, first = [], 1
+    for number, is_list in enumerate(are_lists):
+        parts.append(
+            (_MARKS if is_list else _READ).format(number=number, first=first, second=first + 1, third=first + 2)
+        )
+        first += 1 if is_list else 3
     return " UNION ALL ".join(parts)
 
 
