@@ -22,7 +22,7 @@ from ..http.responses import entry_of, resource_url
 from ..services import services
 from . import bp
 from .document_plots import read_plots
-from .figures.layout import Asked, lay_out, tables
+from .figures.layout import lay_out, tables
 from .filters import page_number, tag_url
 from .live import live_document
 from .plot import MAX_CHOICES, plot_url
@@ -40,8 +40,8 @@ class Raw(NamedTuple):
     cut: bool
 
 
-class Rows(NamedTuple):
-    """Which rows of a table are asked for; each of the first four is in the URL where it is not as it is at first.
+class TableQuery(NamedTuple):
+    """Which rows of a table the URL asks for; each of the first four is in the URL where it is not as it is at first.
 
     ``at`` names the array, where a document has others; ``places`` are those.
     """
@@ -55,19 +55,19 @@ class Rows(NamedTuple):
 
     def url(self, **changes: Any) -> str:
         """Return the address of the document with other rows."""
-        asked = self._replace(**changes)
-        query = {"at": asked.at, "find": asked.find, "sort": asked.sort, "rows": asked.page if asked.page > 1 else ""}
-        return tag_url("document", self.tag, **{name: value for name, value in query.items() if value}) + "#values"
+        query = self._replace(**changes)
+        values = {"at": query.at, "find": query.find, "sort": query.sort, "rows": query.page if query.page > 1 else ""}
+        return tag_url("document", self.tag, **{name: value for name, value in values.items() if value}) + "#values"
 
     def turned(self, column: str) -> str:
         """Return the order for a click on a column's head: the largest first, then the smallest."""
         return column if self.sort == f"-{column}" else f"-{column}"
 
 
-def read_rows(tag: str, places: list[str]) -> Rows:
-    """Return the Rows that the current request's URL asks for."""
+def read_query(tag: str, places: list[str]) -> TableQuery:
+    """Return the TableQuery that the current request's URL asks for."""
     at, find, sort = (request.args.get(name, "").strip()[:MAX_ARGUMENT] for name in ("at", "find", "sort"))
-    return Rows(tag, places, at if at in places else "", find, sort, page_number("rows"))
+    return TableQuery(tag, places, at if at in places else "", find, sort, page_number("rows"))
 
 
 @bp.get("/tags/<tag>")
@@ -82,8 +82,8 @@ def document(tag: str) -> ResponseReturnValue:
     seconds = services().expectations.of(tag)
     value = rawjson.parse(bytes(item.record.metrics))
     arrays = tables(value)
-    rows = read_rows(tag, list(arrays))
-    value = arrays.get(rows.at, value)
+    query = read_query(tag, list(arrays))
+    value = arrays.get(query.at, value)
     return render_template(
         "web/document.html",
         tag=tag,
@@ -91,8 +91,8 @@ def document(tag: str) -> ResponseReturnValue:
         live=live_document(item),
         every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
-        layout=lay_out(value, Asked(rows.find, rows.sort, rows.page)),
-        rows=rows,
+        layout=lay_out(value, query.find, query.sort, query.page),
+        query=query,
         count=len(value) if isinstance(value, list) else 1,
         plots=read_plots(tag),
         ranges=RANGES,

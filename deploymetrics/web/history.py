@@ -41,7 +41,7 @@ class Authors(NamedTuple):
     more: bool
 
 
-class Choice(NamedTuple):
+class HistoryQuery(NamedTuple):
     """Which versions are listed, and which are picked to be compared; each is in the URL.
 
     ``by`` is a part of an author's name, ``at`` the moment up to which they were written, and ``wrong`` what is no
@@ -59,40 +59,40 @@ class Choice(NamedTuple):
 @require_role(Role.MASTER_OPERATOR)
 def history(tag: str) -> ResponseReturnValue:
     """Show the versions, newest first."""
-    choice = read_choice()
-    page = read_page(tag, choice)
+    query = read_query()
+    page = read_page(tag, query)
     here = {item.version for item in page.items}
     return render_template(
         "web/history.html",
         tag=tag,
         items=page.items,
-        choice=choice,
-        elsewhere={name: version for name, version in choice.picked.items() if version not in here},
+        query=query,
+        elsewhere={name: version for name, version in query.picked.items() if version not in here},
         older=page.next,
         current=services().service.find(tag),
         reserved=tag == RESERVED_TAG,
     )
 
 
-def read_choice() -> Choice:
-    """Return the Choice in the current request's URL."""
+def read_query() -> HistoryQuery:
+    """Return the HistoryQuery in the current request's URL."""
     args = request.args
     at, wrong = read_moment(args.get("at", "").strip()), args.get("at", "").strip()[:40]
     picked = {name: parse_version(args[name]) for name in ("from", "to") if args.get(name)}
     before = parse_version(args["before"]) if args.get("before") else None
-    return Choice(before, args.get("by", "").strip()[:200], at, "" if at else wrong, picked)
+    return HistoryQuery(before, args.get("by", "").strip()[:200], at, "" if at else wrong, picked)
 
 
-def read_page(tag: str, choice: Choice) -> Page:
-    """Return the versions that a Choice asks for; of those that others wrote it passes over a limited number."""
-    service, before = services().service, choice.before
-    if choice.at and before is None:
-        newest = as_of(service, tag, as_precise(choice.at))
+def read_page(tag: str, query: HistoryQuery) -> Page:
+    """Return the versions that a HistoryQuery asks for; of those that others wrote it passes over a limited number."""
+    service, before = services().service, query.before
+    if query.at and before is None:
+        newest = as_of(service, tag, as_precise(query.at))
         before = newest.version + 1 if newest else 1
-    if not choice.by:
+    if not query.by:
         return service.history(tag, before, PER_PAGE)
     found: list[Item] = []
-    word = folded(choice.by)
+    word = folded(query.by)
     for _ in range(MAX_PAGES):
         page = service.history(tag, before, 256)
         found += [item for item in page.items if word in folded(item.changed_by)]

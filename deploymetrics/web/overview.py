@@ -67,8 +67,8 @@ class Group(NamedTuple):
     url: str
 
 
-class Choice(NamedTuple):
-    """What of the list is asked for; each member is in the URL where it is not as it is at first.
+class ListQuery(NamedTuple):
+    """What of the list the URL asks for; each member is in the URL where it is not as it is at first.
 
     ``groups`` asks for tags that begin alike in one line, but for the group ``open``.
     """
@@ -81,10 +81,10 @@ class Choice(NamedTuple):
     open: str = ""
 
     def url(self, **changes: Any) -> str:
-        """Return the address of the overview with this choice, changed."""
-        asked = self._replace(**changes)._asdict()
-        query = urlencode({name: value for name, value in asked.items() if value != getattr(_FIRST, name)})
-        return f"{request.script_root}/{query and '?'}{query}"
+        """Return the address of the overview with this query, changed."""
+        changed = self._replace(**changes)._asdict()
+        text = urlencode({name: value for name, value in changed.items() if value != getattr(_FIRST, name)})
+        return f"{request.script_root}/{text and '?'}{text}"
 
     def turned(self, column: str) -> str:
         """Return the order for a click on a column's head, which turns round at the second one."""
@@ -92,10 +92,10 @@ class Choice(NamedTuple):
         return second if self.order == first else first
 
 
-_FIRST = Choice()
+_FIRST = ListQuery()
 
 
-class Asked(NamedTuple):
+class ListPage(NamedTuple):
     """The part of the list that is shown: ``items`` of the page, how many match, and how many there are.
 
     ``counts`` has how many of those that match the search are in each state.
@@ -115,19 +115,19 @@ def index() -> ResponseReturnValue:
     if current_user.role is not Role.MASTER_OPERATOR:
         return render_template("web/welcome.html")
     listing, expected = services().service.list(), services().expectations.all()
-    choice, now = read_choice(), services().clock.now()
-    gone, damaged = services().service.deleted(listing) if choice.state == DELETED else ([], [])
-    asked = ask(listing.items, gone, choice, expected, now)
+    query, now = read_query(), services().clock.now()
+    gone, damaged = services().service.deleted(listing) if query.state == DELETED else ([], [])
+    shown = select(listing.items, gone, query, expected, now)
     headlines = services().headlines.all()
     rows = [
         item if isinstance(item, Group) else make_row(item, expected.get(item.key), headlines.get(item.key), now)
-        for item in asked.items
+        for item in shown.items
     ]
     return render_template(
         "web/overview.html",
         rows=rows,
-        choice=choice,
-        asked=asked,
+        query=query,
+        shown=shown,
         damaged=[*listing.damaged, *damaged],
         live=live_list(listing),
     )
@@ -143,11 +143,11 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     return Row(item, url, found.name, late, overview_cache().spark(item, headline))
 
 
-def read_choice() -> Choice:
-    """Return the Choice in the current request's URL; what makes no sense there is as if it were not there."""
+def read_query() -> ListQuery:
+    """Return the ListQuery in the current request's URL; what makes no sense there is as if it were not there."""
     args = request.args
     order = args.get("order", "")
-    return Choice(
+    return ListQuery(
         q=args.get("q", "").strip()[:200],
         state=args.get("state", "") if args.get("state") in (*STATES, DELETED) else "",
         order=order if order.removeprefix("-") in ORDERS else "",
@@ -157,28 +157,28 @@ def read_choice() -> Choice:
     )
 
 
-def ask(
-    items: Sequence[Listed], gone: Sequence[Listed], choice: Choice, expected: dict[str, int], now: datetime
-) -> Asked:
-    """Return what of a Listing's ``items``, or of the deletions ``gone``, a Choice asks for."""
+def select(
+    items: Sequence[Listed], gone: Sequence[Listed], query: ListQuery, expected: dict[str, int], now: datetime
+) -> ListPage:
+    """Return what of a Listing's ``items``, or of the deletions ``gone``, a ListQuery asks for."""
     total = len(items)
-    if choice.q:
-        items, gone = _matching(items, choice.q), _matching(gone, choice.q, in_names=False)
+    if query.q:
+        items, gone = _matching(items, query.q), _matching(gone, query.q, in_names=False)
     states = _states(items, expected, now)
     counts = {name: states.count(name) for name in STATES}
     late = {item.key for item, name in zip(items, states) if name == "stale"}
-    if choice.state == DELETED:
+    if query.state == DELETED:
         items = gone
-    elif choice.state:
-        items = [item for item, name in zip(items, states) if name == choice.state]
-    items = _ordered(items, choice.order, late, expected)
-    lines = fold(items, choice, late) if choice.groups else items
+    elif query.state:
+        items = [item for item, name in zip(items, states) if name == query.state]
+    items = _ordered(items, query.order, late, expected)
+    lines = fold(items, query, late) if query.groups else items
     pages = max(-(-len(lines) // PER_PAGE), 1)
-    start = (min(choice.page, pages) - 1) * PER_PAGE
-    return Asked(lines[start : start + PER_PAGE], len(items), total, pages, counts)
+    start = (min(query.page, pages) - 1) * PER_PAGE
+    return ListPage(lines[start : start + PER_PAGE], len(items), total, pages, counts)
 
 
-def fold(items: Sequence[Listed], choice: Choice, late: set[str]) -> list[Listed | Group]:
+def fold(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
     """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
     prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
     counts = Counter(prefix for prefix in prefixes if prefix)
@@ -191,13 +191,13 @@ def fold(items: Sequence[Listed], choice: Choice, late: set[str]) -> list[Listed
     lines: list[Listed | Group] = []
     seen: set[str] = set()
     for prefix, item in zip(prefixes, items):
-        if counts[prefix] < GROUP or item.key in late and not choice.order:
+        if counts[prefix] < GROUP or item.key in late and not query.order:
             lines.append(item)
             continue
-        is_open = prefix == choice.open
+        is_open = prefix == query.open
         if prefix not in seen:
             seen.add(prefix)
-            url = choice.url(open="" if is_open else prefix)
+            url = query.url(open="" if is_open else prefix)
             lines.append(Group(prefix, counts[prefix], number_late[prefix], newest[prefix], is_open, url))
         if is_open:
             lines.append(item)

@@ -56,7 +56,7 @@ class Line(NamedTuple):
         return max(self.series.points, key=lambda point: point.value)
 
 
-class Asked(NamedTuple):
+class PlotQuery(NamedTuple):
     """What the URL of a plot asks for: (tag, name) of its series, the time, and how they are scaled."""
 
     pairs: list[tuple[str, str]]
@@ -67,8 +67,8 @@ class Asked(NamedTuple):
         """Return the address of the same plot; ``changes`` are arguments that are added, or replace those of time."""
         span = {} if {"range", "from"} & changes.keys() else self.span.arguments
         scale = {"scale": self.scale} if self.scale and "scale" not in changes else {}
-        query = urlencode({**span, **scale, **changes}, safe="/:")
-        return f"{request.script_root}{page}?{_series_query(self.pairs)}{query and '&'}{query}"
+        more = urlencode({**span, **scale, **changes}, safe="/:")
+        return f"{request.script_root}{page}?{_series_query(self.pairs)}{more and '&'}{more}"
 
     def address(self) -> str:
         """Return the whole address, to send to somebody."""
@@ -87,12 +87,12 @@ class Drawing(NamedTuple):
 @require_role(Role.MASTER_OPERATOR)
 def plot_page() -> ResponseReturnValue:
     """Show one plot of up to five series, from one tag or several."""
-    asked = read_asked()
-    drawing = draw(asked)
+    query = read_query()
+    drawing = draw(query)
     lines = [line for line in drawing.lines if line.series.points]
     every = [line.series for line in lines]
-    own_scales = len(lines) > 1 and (asked.scale == "own" or not asked.scale and are_far_apart(every))
-    start, end = _bounds(asked.span, every)
+    own_scales = len(lines) > 1 and (query.scale == "own" or not query.scale and are_far_apart(every))
+    start, end = _bounds(query.span, every)
     svg = None
     if lines:
         count = counted(sum(len(one.points) for one in every), "value")
@@ -101,7 +101,7 @@ def plot_page() -> ResponseReturnValue:
     rows = figures(lines)
     return render_template(
         "web/plot.html",
-        asked=asked,
+        query=query,
         drawing=drawing,
         lines=lines,
         svg=svg,
@@ -111,7 +111,7 @@ def plot_page() -> ResponseReturnValue:
         ranges=RANGES,
         rows=rows[:MAX_ROWS],
         count=len(rows),
-        adding=read_adding(asked, drawing),
+        adding=read_adding(query, drawing),
         several=len({line.tag for line in lines}) > 1,
         most=MAX_SERIES,
     )
@@ -121,7 +121,7 @@ def plot_page() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def plot_table() -> ResponseReturnValue:
     """Send the figures of a plot as CSV: a column for the time, and one for each series."""
-    lines = draw(read_asked()).lines
+    lines = draw(read_query()).lines
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(["time", *(spreadsheet_cell(f"{line.tag} {line.name}") for line in lines)])
@@ -131,27 +131,27 @@ def plot_table() -> ResponseReturnValue:
     return Response(out.getvalue(), mimetype="text/csv", headers=headers)
 
 
-def read_asked() -> Asked:
+def read_query() -> PlotQuery:
     """Return what the current request's URL asks for: ``series`` as ``tag/name``, the time, and ``scale``."""
     texts = dict.fromkeys(text.strip() for text in request.args.getlist("series"))
     pairs = [(tag, name) for tag, _, name in (text.partition("/") for text in texts if text) if tag]
     scale = request.args.get("scale", "")
-    return Asked(pairs[:MAX_SERIES], read_time_range("month"), scale if scale in ("own", "one") else "")
+    return PlotQuery(pairs[:MAX_SERIES], read_time_range("month"), scale if scale in ("own", "one") else "")
 
 
-def draw(asked: Asked) -> Drawing:
+def draw(query: PlotQuery) -> Drawing:
     """Return the lines of a plot in the order in which they are asked for."""
     found: dict[tuple[str, str], Series] = {}
-    notes = [f"“{asked.span.wrong}” is no date such as 2026-03-31."] if asked.span.wrong else []
+    notes = [f"“{query.span.wrong}” is no date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
-    for tag in dict.fromkeys(tag for tag, _ in asked.pairs):
+    for tag in dict.fromkeys(tag for tag, _ in query.pairs):
         try:
-            versions, known = look(tag, asked.span)
+            versions, known = look(tag, query.span)
         except (NotFound, BadRequest, DamagedItem) as error:
             notes.append(f"{tag}: {error.detail}")
             continue
         every[tag] = list(known.by_name)
-        names = [name for other, name in asked.pairs if other == tag]
+        names = [name for other, name in query.pairs if other == tag]
         wanted = [known.by_name[name] for name in names if name in known.by_name]
         series = over_time(versions.items, wanted, repeated=known.repeated)
         found.update(((tag, one.name), one) for one in series)
@@ -159,8 +159,8 @@ def draw(asked: Asked) -> Drawing:
         if versions.sampled:
             notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
     lines = [
-        Line(*pair, found[pair], asked._replace(pairs=[other for other in asked.pairs if other != pair]).url())
-        for pair in asked.pairs
+        Line(*pair, found[pair], query._replace(pairs=[other for other in query.pairs if other != pair]).url())
+        for pair in query.pairs
         if pair in found
     ]
     return Drawing(lines, notes, every)
@@ -180,16 +180,16 @@ class Adding(NamedTuple):
     more: int
 
 
-def read_adding(asked: Asked, drawing: Drawing) -> Adding:
+def read_adding(query: PlotQuery, drawing: Drawing) -> Adding:
     """Return what can be added of the tag in the argument ``pick``, which at first is that of the first series."""
-    tag = request.args.get("pick", "").strip() or (asked.pairs[0][0] if asked.pairs else "")
+    tag = request.args.get("pick", "").strip() or (query.pairs[0][0] if query.pairs else "")
     names = drawing.names.get(tag)
     if names is None and tag:
         try:
-            names = list(look(tag, asked.span)[1].by_name)
+            names = list(look(tag, query.span)[1].by_name)
         except (NotFound, BadRequest, DamagedItem):
             names = []
-    others = [name for name in names or [] if (tag, name) not in asked.pairs]
+    others = [name for name in names or [] if (tag, name) not in query.pairs]
     return Adding(tag, others[:MAX_CHOICES], max(len(others) - MAX_CHOICES, 0))
 
 
@@ -205,7 +205,7 @@ def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
 
 def plot_url(tag: str, name: str, span: TimeRange) -> str:
     """Return the address of the plot of one number."""
-    return Asked([(tag, name)], span, "").url()
+    return PlotQuery([(tag, name)], span, "").url()
 
 
 def _series_query(pairs: Iterable[tuple[str, str]]) -> str:

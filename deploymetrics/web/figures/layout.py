@@ -61,17 +61,6 @@ class Table(NamedTuple):
     form: str = "table"
 
 
-class Asked(NamedTuple):
-    """What of a table is asked for: a text that a row holds, the column to sort by (with ``-`` downwards), the page."""
-
-    find: str = ""
-    sort: str = ""
-    page: int = 1
-
-
-_ASKED = Asked()
-
-
 class Node(NamedTuple):
     """A step through a tree: ``open`` with a key and a note, ``leaf`` with a key and a Cell, or ``close``."""
 
@@ -90,12 +79,15 @@ class Tree(NamedTuple):
     form: str = "tree"
 
 
-def lay_out(value: Any, asked: Asked = _ASKED) -> Facts | Table | Tree:
-    """Return the Facts, Table or Tree of a value that ``rawjson.parse`` returned."""
+def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts | Table | Tree:
+    """Return the Facts, Table or Tree of a value that ``rawjson.parse`` returned.
+
+    ``find`` is a text that a row of a table holds, ``sort`` the column to sort by, with ``-`` downwards.
+    """
     rows = value if type(value) is list else [value]
     if len(rows) == 1 and _is_flat(rows[0], grouped=True):
         return _facts(rows[0])
-    return _table(rows, asked) if _is_table(rows) else Tree(*_walk(value))
+    return _table(rows, find, sort, page) if _is_table(rows) else Tree(*_walk(value))
 
 
 def tables(value: Any) -> dict[str, list[Any]]:
@@ -169,20 +161,20 @@ def _group(value: Any) -> Group:
     return Group(rows, max(len(pairs) - MAX_GROUP, 0))
 
 
-def _table(rows: list[Any], asked: Asked) -> Table:
+def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
     columns = list(dict.fromkeys(key for row in rows for key, _ in row))
     head = columns[:MAX_COLUMNS]
     every = [dict(row) for row in rows]
-    if asked.find:
-        word = asked.find.casefold()
+    if find:
+        word = find.casefold()
         every = [row for row in every if any(word in shown(value).casefold() for value in row.values())]
-    column = asked.sort.removeprefix("-")
+    column = sort.removeprefix("-")
     if column in columns:
         there = [row for row in every if column in row]
-        there.sort(key=lambda row: _sorting(row[column]), reverse=asked.sort.startswith("-"))
+        there.sort(key=lambda row: _sorting(row[column]), reverse=sort.startswith("-"))
         every = there + [row for row in every if column not in row]
     pages = max(-(-len(every) // MAX_ROWS), 1)
-    page = min(asked.page, pages)
+    page = min(page, pages)
     part = every[(page - 1) * MAX_ROWS : page * MAX_ROWS]
     body = [[cell(row[key]) if key in row else None for key in head] for row in part]
     return Table(head, body, len(every), page, pages, max(len(columns) - MAX_COLUMNS, 0))
