@@ -1,8 +1,6 @@
 """The numbers of a document over time, for analysts and Grafana: as JSON, or as CSV with a column for each."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from typing import Any
 
 import msgspec
@@ -12,7 +10,7 @@ from ..clock import from_precise
 from ..documents.values.measures import Measure, measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import versions_between
-from ..formats.printable import spreadsheet_cell
+from ..formats.csvtable import csv_table
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
 from ..http.negotiation import prefers_csv
@@ -91,9 +89,8 @@ def _table(every: Sequence[Series]) -> str:
     for column, one in enumerate(every):
         for point in one.points:
             rows.setdefault((point.version, point.changed_at), {})[column] = point.text
-    out = StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["time", "version", *(spreadsheet_cell(one.name) for one in every)])
-    for (version, time), texts in sorted(rows.items()):
-        writer.writerow([time, version, *(texts.get(column, "") for column in range(len(every)))])
-    return out.getvalue()
+    lines = (
+        [time, version, *(texts.get(column, "") for column in range(len(every)))]
+        for (version, time), texts in sorted(rows.items())
+    )
+    return csv_table(["time", "version", *(one.name for one in every)], lines)

@@ -1,6 +1,5 @@
 """``deploymetrics status``: how this instance is, on one page."""
 
-import os
 import platform
 import sys
 
@@ -14,6 +13,7 @@ from ..formats.printable import escaped, plural
 from ..services import services
 from ..starts import last_start
 from ..telemetry.health import Health
+from ..telemetry.server import disk_space
 from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force
@@ -55,7 +55,6 @@ def _print_storage() -> bool:
         click.echo(f"storage: {error.detail} {escaped(error.log or '')}".rstrip())
         return False
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
-    disk = os.statvfs(current_app.instance_path)
-    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    size, free = disk_space(current_app.instance_path)
     click.echo(f"  {free / _GB:.1f} GB of {size / _GB:.1f} GB are free")
     return not found["damaged"]

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -26,42 +27,37 @@ def families(store: Storage, instance: str) -> Iterator[Metric]:
     yield from _collector(store)
 
 
+def disk_space(instance: str) -> tuple[int, int]:
+    """Return the size of the disk with the instance folder, and what is free there for this account, in bytes."""
+    found = os.statvfs(instance)
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
 def _disk(instance: str) -> Iterator[Metric]:
-    try:
-        found = os.statvfs(instance)
-    except OSError:
-        return
-    size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
-    yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", size)
-    yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", free)
+    with suppress(OSError):
+        size, free = disk_space(instance)
+        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", size)
+        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", free)
+
+
+#: By the field of a SourceState: the kind of metric, its name and what it is.
+_OF_SOURCES = {
+    "rounds": (CounterMetricFamily, "rounds", "How often the source was asked."),
+    "failedRounds": (CounterMetricFamily, "failed_rounds", "How often it failed as a whole."),
+    "failures": (GaugeMetricFamily, "failures_in_a_row", "How often it failed since it last succeeded."),
+    "failed": (GaugeMetricFamily, "failed_metrics", "How many of its metrics failed when asked last."),
+    "lastSuccess": (GaugeMetricFamily, "last_success_timestamp_seconds", "When it last succeeded."),
+    "lastFailure": (GaugeMetricFamily, "last_failure_timestamp_seconds", "When it last failed."),
+}
 
 
 def _collector(store: Storage) -> Iterator[Metric]:
-    labels = ["source"]
-    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {
-        "rounds": CounterMetricFamily(
-            "deploymetrics_collector_rounds", "How often the source was asked.", labels=labels
-        ),
-        "failedRounds": CounterMetricFamily(
-            "deploymetrics_collector_failed_rounds", "How often it failed as a whole.", labels=labels
-        ),
-        "failures": GaugeMetricFamily(
-            "deploymetrics_collector_failures_in_a_row", "How often it failed since it last succeeded.", labels=labels
-        ),
-        "failed": GaugeMetricFamily(
-            "deploymetrics_collector_failed_metrics", "How many of its metrics failed when asked last.", labels=labels
-        ),
-        "lastSuccess": GaugeMetricFamily(
-            "deploymetrics_collector_last_success_timestamp_seconds", "When it last succeeded.", labels=labels
-        ),
-        "lastFailure": GaugeMetricFamily(
-            "deploymetrics_collector_last_failure_timestamp_seconds", "When it last failed.", labels=labels
-        ),
-    }
-    for found in read_states(store):
-        for field, family in families.items():
-            family.add_metric([found.name], _number(getattr(found, field)))
-    return iter(families.values())
+    states = read_states(store)
+    for field, (kind, name, help) in _OF_SOURCES.items():
+        family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
+        for state in states:
+            family.add_metric([state.name], _number(getattr(state, field)))
+        yield family
 
 
 def _number(value: Any) -> float:

@@ -1,9 +1,7 @@
 """The page of one plot, large and with an address to share, and its figures as CSV."""
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from io import StringIO
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -16,7 +14,7 @@ from ..documents.values.measures import Measures, measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItem, NotFound
-from ..formats.printable import spreadsheet_cell
+from ..formats.csvtable import csv_table
 from ..http.access import require_role
 from ..services import services
 from . import bp
@@ -122,13 +120,10 @@ def plot_page() -> ResponseReturnValue:
 def plot_table() -> ResponseReturnValue:
     """Send the figures of a plot as CSV: a column for the time, and one for each series."""
     lines = draw(read_query()).lines
-    out = StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["time", *(spreadsheet_cell(f"{line.tag} {line.name}") for line in lines)])
-    for at, texts in reversed(figures(lines)):
-        writer.writerow([at, *texts])
+    rows = ([at, *texts] for at, texts in reversed(figures(lines)))
+    table = csv_table(["time", *(f"{line.tag} {line.name}" for line in lines)], rows)
     headers = {"Content-Disposition": 'attachment; filename="plot.csv"', "Cache-Control": "no-store"}
-    return Response(out.getvalue(), mimetype="text/csv", headers=headers)
+    return Response(table, mimetype="text/csv", headers=headers)
 
 
 def read_query() -> PlotQuery:
