@@ -13,7 +13,6 @@ from ..documents.versions import versions_between
 from ..formats.csvtable import csv_table
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
-from ..http.negotiation import prefers_csv
 from ..http.requests import current_request
 from ..http.responses import Response, csv_response, json_response
 from ..schemas import load
@@ -41,7 +40,6 @@ _QUERY = (
 def show_series(tag: str) -> Response:
     """Show numbers of the document with this tag over time, oldest first. An extension, as JSON or CSV."""
     request = current_request()
-    as_csv = prefers_csv(request.environ.get("HTTP_ACCEPT"), request.args.get("output"))
     asked = load(SeriesArguments(), request.args.to_dict())
     line = versions_between(services().service, tag, asked["since"], asked["until"])
     items = [item for item in line.items if item.changed_at >= asked["since"]]
@@ -51,7 +49,7 @@ def show_series(tag: str) -> Response:
     every = over_time(items, wanted, repeated=found.repeated)
     if step := asked["step"]:
         every = [one._replace(points=_last_of_each(one.points, step)) for one in every]
-    if as_csv:
+    if request.prefers_csv:
         return csv_response(_table(every))
     by_name = {one.name: one.points for one in every}
     return json_response(

@@ -17,7 +17,7 @@ from ..errors import BadRequest, BodyTooLarge, FormTooLarge, NotAcceptable
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
-from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader
+from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader, prefers_csv
 from .preconditions import read_precondition
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,6 +43,11 @@ class Request(flask.Request):
         """The format of the answer, ``JSON`` or ``XML``; raises NotAcceptable, or BadRequest for another ``output``."""
         environ = self.environ
         return choose_format(environ.get("HTTP_ACCEPT"), self.output if environ.get("QUERY_STRING") else None)
+
+    @cached_property
+    def prefers_csv(self) -> bool:
+        """True where the answer is to be CSV, of what has that form beside JSON."""
+        return prefers_csv(self.environ.get("HTTP_ACCEPT"), self.args.get("output"))
 
     @cached_property
     def precondition(self) -> Precondition:

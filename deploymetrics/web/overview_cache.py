@@ -17,7 +17,7 @@ from .figures.small_plots import sparkline
 from .filters import folded
 
 _CACHE = "deploymetrics_overview_cache"
-MAX_CACHE = 20_000
+MAX_CACHED = 20_000
 #: How much of a document is looked through for names, and how much of names is remembered for one.
 MAX_LOOKED_AT = 2**16
 MAX_NAMES = 1000
@@ -50,7 +50,7 @@ class OverviewCache:
         """Return the Spark of a document, or None where it has no number to plot."""
         known = self._sparks.get(item.key)
         if known is None or known[0] != (item.revision, chosen):
-            if len(self._sparks) >= MAX_CACHE:
+            if len(self._sparks) >= MAX_CACHED:
                 self._sparks.clear()
             known = self._sparks[item.key] = (item.revision, chosen), self._draw(item, chosen)
         return known[1]
@@ -59,7 +59,7 @@ class OverviewCache:
         """Return the names of values in a document as one text, folded; those in the first part of a large one."""
         known = self._names.get(item.key)
         if known is None or known[0] != item.revision:
-            if len(self._names) >= MAX_CACHE:
+            if len(self._names) >= MAX_CACHED:
                 self._names.clear()
             known = self._names[item.key] = item.revision, self._find_names(item.key)
         return known[1]

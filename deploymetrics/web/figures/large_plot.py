@@ -45,6 +45,10 @@ class _Drawn(NamedTuple):
     ticks: list[float]
 
 
+#: The number of a series, the series, and the index of one of its points.
+_Value = tuple[int, _Drawn, int]
+
+
 def large_plot(
     title: str,
     series: Sequence[Series],
@@ -59,39 +63,27 @@ def large_plot(
 
     With ``own_scales`` each is as high as the plot, and the first two have their axes at the sides.
     """
-    forms = (_form(form, title, series, start, end, shown, own_scales, zone) for form in FORMS)
-    return Markup("").join(forms)
+    every = None if own_scales else [point.value for one in series for point in one.points]
+    parts: list[str] = []
+    for form in FORMS:
+        across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
+        drawn = [_draw(form, one, across, every) for one in series]
+        parts += [
+            f'<svg class="chart {form.name}" viewBox="0 0 {form.width} {form.height}" role="group"'
+            f' aria-label="{escape(title)}">',
+            *_time_axis(form, across, zone),
+            *(_lines(number, one) for number, one in enumerate(drawn)),
+            *_value_axes(form, drawn, own_scales),
+            *_columns(form, drawn, shown, zone),
+            "</svg>",
+        ]
+    return Markup("".join(parts))
 
 
 def are_far_apart(series: Sequence[Series]) -> bool:
     """Return True if one scale for all would leave one of the series flat."""
     sizes = [max(abs(point.value) for point in one.points) for one in series if one.points]
     return any(sizes) and max(sizes) > FAR * min(sizes)
-
-
-def _form(
-    form: Form,
-    title: str,
-    series: Sequence[Series],
-    start: datetime,
-    end: datetime,
-    shown: Shown,
-    own_scales: bool,
-    zone: tzinfo,
-) -> Markup:
-    across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
-    every = [point.value for one in series for point in one.points]
-    drawn = [_draw(form, one, across, None if own_scales else every) for one in series]
-    parts = [
-        f'<svg class="chart {form.name}" viewBox="0 0 {form.width} {form.height}" role="group"'
-        f' aria-label="{escape(title)}">',
-        *_time_axis(form, across, zone),
-        *(_lines(number, one) for number, one in enumerate(drawn)),
-        *_value_axes(form, drawn, own_scales),
-        *_columns(form, drawn, shown, zone),
-        "</svg>",
-    ]
-    return Markup("".join(parts))
 
 
 def _draw(form: Form, series: Series, across: Scale, every: list[float] | None) -> _Drawn:
@@ -149,26 +141,19 @@ def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) ->
     for place, column in enumerate(columns):
         left = (columns[place - 1] + column + 1) / 2 * width if place else 0
         right = (columns[place + 1] + column + 1) / 2 * width if place + 1 < len(columns) else form.width
-        yield _column(
-            form,
-            column,
-            left,
-            right,
-            [(number, drawn[number], at) for number, at in found[column].items()],
-            shown,
-            zone,
-        )
+        values = [(number, drawn[number], at) for number, at in found[column].items()]
+        yield _column(form, column, (left, right), values, shown, zone)
 
 
 def _column(
     form: Form,
     column: int,
-    left: float,
-    right: float,
+    edges: tuple[float, float],
     values: list[tuple[int, _Drawn, int]],
     shown: Shown,
     zone: tzinfo,
 ) -> str:
+    left, right = edges
     name = f"{form.name}-{column}"
     _, first, at = values[0]
     when = as_last_changed(from_precise(first.points[at].changed_at).astimezone(zone))
