@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 
 from .accounts.service import ACCOUNTS
 from .clock import Clock
-from .collector.task import COLLECTOR
+from .collector.states import COLLECTOR
 from .config.storage_url import FILES, check_storage, without_password
 from .documents.expectations import EXPECTATIONS
 from .documents.headlines import HEADLINES

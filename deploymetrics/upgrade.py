@@ -19,7 +19,7 @@ import msgspec
 
 from .accounts.service import ACCOUNTS, AccountsRecord
 from .clock import Clock, as_precise, from_precise
-from .collector.task import COLLECTOR
+from .collector.states import COLLECTOR
 from .documents.expectations import EXPECTATIONS
 from .documents.service import DOCUMENTS
 from .errors import DeploymetricsError, SettingError

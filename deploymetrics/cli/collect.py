@@ -10,9 +10,10 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..clock import from_precise
-from ..collector.isolation import Stop
 from ..collector.process import LEASE, Lease, collect_forever
-from ..collector.task import DeploymentMetricsCollectorTask, SourceState, create_task
+from ..collector.signals import Stop
+from ..collector.states import SourceState
+from ..collector.task import DeploymentMetricsCollectorTask, create_task
 from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
@@ -76,7 +77,7 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
     if not lease.acquire():
         return _leave_to_other(task, lease, retry)
     if not retry:
-        task.blame(lease.unfinished)
+        task.note_crash(lease.unfinished)
     try:
         task.run(task.due(first=True, retry=retry), Stop().install(), lease.note, everything=retry)
     finally:

@@ -7,7 +7,7 @@ from ..accounts.records import SESSIONS
 from ..accounts.service import ACCOUNTS
 from ..accounts.throttle import FAILURES
 from ..accounts.tokens import USES
-from ..collector.task import COLLECTOR
+from ..collector.states import COLLECTOR
 from ..collector.webhook import NOTICES
 from ..documents.expectations import EXPECTATIONS
 from ..documents.headlines import HEADLINES

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from ..clock import from_precise
+from ..clock import Clock, from_precise
 from ..documents.reserved import RESERVED_TAG
-
-if TYPE_CHECKING:
-    from .task import SourceState
+from ..documents.service import Service
+from ..storage import Item
+from .states import SourceState
 
 AUTHOR = "collector"
 #: A document whose values stay the same is written again after this time.
@@ -19,7 +19,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def write_platform(service: Any, clock: Any, states: Sequence["SourceState"]) -> None:
+def write_platform(service: Service, clock: Clock, states: Sequence[SourceState]) -> None:
     """Write the document if its values changed or it is old.
 
     ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
@@ -36,7 +36,7 @@ def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
     return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
 
-def _composed(states: Sequence["SourceState"], item: Any) -> dict[str, Any]:
+def _composed(states: Sequence[SourceState], item: Item | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for state in states:
         for metric, value in state.values.items():
@@ -58,6 +58,5 @@ def _decoded(metrics: msgspec.Raw) -> dict[str, Any]:
     return values
 
 
-def _age(item: Any, clock: Any) -> float:
-    age: float = (clock.now() - from_precise(item.changed_at)).total_seconds()
-    return age
+def _age(item: Item, clock: Clock) -> float:
+    return (clock.now() - from_precise(item.changed_at)).total_seconds()

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..config import INSTANCE
 from ..errors import DeploymetricsError
 from ..storage import Lease as Lease
-from .isolation import Stop
+from .signals import Stop
 from .task import DeploymentMetricsCollectorTask
 from .webhook import CHECK_SECONDS, Webhook
 
@@ -123,7 +123,7 @@ def _round(
     """Run one round and return the seconds until the next."""
     try:
         if first:
-            task.blame(lease.unfinished)
+            task.note_crash(lease.unfinished)
         if names := task.due(first=first):
             task.run(names, stop, lease.note)
         if webhook is None:

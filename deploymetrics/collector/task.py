@@ -15,73 +15,18 @@ from typing import Any
 
 import msgspec
 
-from ..clock import as_precise
+from ..accounts.service import Accounts
+from ..clock import Clock, as_precise
+from ..documents.service import Service
 from ..errors import DamagedItem, StorageError
-from ..sources import Context, Rendered, Round, Source, load_sources
-from ..storage import Collection, Item
+from ..sources import Context, Round, Source, load_sources
+from ..storage import Item, Storage
 from .document import AUTHOR, ordered, write_platform
-from .isolation import Outcome, Stop, ask
+from .isolation import Outcome, ask
+from .signals import Stop
+from .states import COLLECTOR, SourceState, read_state, save_state
 
 log = logging.getLogger(__name__)
-
-
-class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a source. Times are precise texts, or empty if it never happened.
-
-    ``configuration``: a keyed hash of what the answer depends on.
-    ``reason``, ``permanent``: of the last failure.
-    ``failures``: how many there were since the last success.
-    ``rounds``, ``failedRounds``: how often it was asked, and failed as a whole.
-    ``nextAttempt``: in seconds since 1970.
-    ``warning``: of the last success.
-    ``failed``: metric → why it kept its last value when it was asked last.
-    ``asked``: metric → when it was asked last, in seconds since 1970; only for a source that says so.
-    ``values``: metric → the last good value.
-    ``damaged``: that what was stored cannot be read. It is never stored.
-    """
-
-    name: str
-    configuration: str = ""
-    lastSuccess: str = ""
-    lastFailure: str = ""
-    reason: str = ""
-    permanent: bool = False
-    failures: int = 0
-    rounds: int = 0
-    failedRounds: int = 0
-    nextAttempt: float = 0.0
-    warning: str = ""
-    failed: dict[str, str] = {}
-    asked: dict[str, float] = {}
-    values: dict[str, Rendered] = {}
-    damaged: bool = False
-
-    def key(self) -> str:
-        """Return what it is stored under."""
-        return self.name
-
-    @property
-    def is_fresh(self) -> bool:
-        """Return True if the last attempt succeeded, and no metric failed when it was asked last."""
-        return bool(self.lastSuccess) and not self.failures and not self.failed
-
-
-COLLECTOR = Collection("collector", SourceState)
-
-
-def read_states(store: Any) -> list[SourceState]:
-    """Return the SourceState of every source that was ever asked, ordered by name."""
-    return [read_state(store, name) for name in store.keys(COLLECTOR)]
-
-
-def read_state(store: Any, name: str) -> SourceState:
-    """Return the SourceState of one source, also if it was never asked, or if what is stored is damaged."""
-    try:
-        item = store.read(COLLECTOR, name)
-    except DamagedItem as error:
-        return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
-    state: SourceState = item.record if item else SourceState(name)
-    return state
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -97,7 +42,13 @@ class DeploymentMetricsCollectorTask:
     """The sources of a deployment, when each is due, and what it said."""
 
     def __init__(
-        self, sources: Iterable[tuple[str, Source]], service: Any, store: Any, clock: Any, timing: Timing, key: str
+        self,
+        sources: Iterable[tuple[str, Source]],
+        service: Service,
+        store: Storage,
+        clock: Clock,
+        timing: Timing,
+        key: str,
     ) -> None:
         self.sources = dict(sources)
         self.service = service
@@ -144,17 +95,17 @@ class DeploymentMetricsCollectorTask:
             note("")
             if outcome is None:
                 break
-            states.append(self._settle(name, outcome, digest))
+            states.append(self._record(name, outcome, digest))
             with suppress(StorageError):  # it is tried again below, and then it is an error
                 self._save()
         self._save()
         write_platform(self.service, self.clock, self.states())
         return states
 
-    def blame(self, name: str) -> None:
+    def note_crash(self, name: str) -> None:
         """Note that a process ended while it asked that source. Raises StorageError."""
         if name in self.sources and not (state := self._state(name)).damaged:
-            self._settle(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
+            self._record(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
             self._save()
 
     def _next_round(self, name: str, digest: str, everything: bool) -> Round:
@@ -202,7 +153,7 @@ class DeploymentMetricsCollectorTask:
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _settle(self, name: str, outcome: Outcome, digest: str) -> SourceState:
+    def _record(self, name: str, outcome: Outcome, digest: str) -> SourceState:
         before = self._state(name)
         for metric in outcome.failed.keys() - before.failed.keys():
             log.warning("source %s: %s: %s", name, metric, outcome.failed[metric])
@@ -214,9 +165,8 @@ class DeploymentMetricsCollectorTask:
     def _save(self) -> None:
         # What a full disk refuses stays in memory: else its source would be asked at every round.
         for name, state in list(self._unsaved.items()):
-            value = msgspec.json.encode(state)
             with suppress(DamagedItem):  # by now; the next run says so
-                self.store.write(COLLECTOR, name, AUTHOR, lambda current, now, value=value: value)
+                save_state(self.store, state, AUTHOR)
             del self._unsaved[name]
 
     def _success(self, before: SourceState, outcome: Outcome) -> SourceState:
@@ -270,7 +220,7 @@ def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
 
 
 def create_task(
-    settings: dict[str, Any], instance: str, store: Any, service: Any, accounts: Any, clock: Any
+    settings: dict[str, Any], instance: str, store: Storage, service: Service, accounts: Accounts, clock: Clock
 ) -> DeploymentMetricsCollectorTask:
     """Return the task that the settings describe. Raises SettingError."""
     sources = load_sources(Context(settings, instance, store, service, accounts))

@@ -21,7 +21,7 @@ from ..documents.expectations import Expectations, state
 from ..documents.service import Entry, Service
 from ..storage import Collection, Item
 from .document import AUTHOR
-from .isolation import Stop
+from .signals import Stop
 
 #: How often it is looked what is stale, and how long the URL may take to answer.
 CHECK_SECONDS = 30.0

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..clock import Clock, as_precise
-from ..collector.task import read_states
+from ..collector.states import read_states
 from ..documents.service import Service
 from ..errors import StorageError
 from ..storage import Collection, Item

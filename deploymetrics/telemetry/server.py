@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from ..clock import from_precise
-from ..collector.task import read_states
+from ..collector.states import read_states
 from ..starts import last_start
 from ..storage import Storage
 from ..version import VERSION

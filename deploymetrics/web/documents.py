@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.service import Role
-from ..collector.task import read_states
+from ..collector.states import read_states
 from ..documents.expectations import state
 from ..documents.headlines import SPARK_BYTES
 from ..documents.reserved import RESERVED_TAG

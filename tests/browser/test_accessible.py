@@ -63,7 +63,8 @@ def documents(app, site, services, clock):
     """Documents of every shape."""
     from msgspec import json
 
-    from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
+    from deploymetrics.collector.document import AUTHOR
+    from deploymetrics.collector.states import COLLECTOR, SourceState
 
     save = services.service.save
     for number in range(3):

@@ -5,7 +5,8 @@ import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
+from deploymetrics.collector.document import AUTHOR
+from deploymetrics.collector.states import COLLECTOR, SourceState
 
 from .conftest import log_in
 

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from storekit import newest_file
 
-from deploymetrics.collector.isolation import Outcome, Stop
-from deploymetrics.collector.task import COLLECTOR, DeploymentMetricsCollectorTask, SourceState, Timing, read_states
+from deploymetrics.collector.isolation import Outcome
+from deploymetrics.collector.signals import Stop
+from deploymetrics.collector.states import COLLECTOR, SourceState, read_states
+from deploymetrics.collector.task import DeploymentMetricsCollectorTask, Timing
 from deploymetrics.errors import DamagedItem, NotFound, StorageFull
 from deploymetrics.sources import Findings, Source, SourceError
 
@@ -301,7 +303,7 @@ def test_a_metric_that_fails_stays_named_until_it_is_asked_again(deployment):
 def test_a_source_in_which_the_process_ended_has_failed(deployment):
     deployment.run()
     deployment.start()
-    deployment.task.blame("one")
+    deployment.task.note_crash("one")
     assert deployment.task.due(first=True) == ["two"]
     assert deployment.state().reason == "The collector ended while it asked this source."
     assert deployment.state().values == {"number_of_endpoints": "5"}
@@ -317,7 +319,7 @@ def test_the_source_that_is_asked_is_noted(deployment):
 
 def test_blame_for_nothing_or_a_source_that_is_gone(deployment):
     for name in ("", "gone"):
-        deployment.task.blame(name)
+        deployment.task.note_crash(name)
     assert read_states(deployment.store) == []
 
 

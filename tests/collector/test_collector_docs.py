@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploymetrics.collector.task import SourceState
+from deploymetrics.collector.states import SourceState
 from deploymetrics.config import SETTINGS
 from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix.metrics import default_metrics

@@ -15,8 +15,8 @@ from urllib.request import urlopen
 import pytest
 from storekit import newest_file
 
-from deploymetrics.collector.isolation import Stop
 from deploymetrics.collector.process import CollectorProcess
+from deploymetrics.collector.signals import Stop
 from deploymetrics.storage.files.lease import FileLease
 
 PROBE = '''

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from deploymetrics.collector import webhook
-from deploymetrics.collector.isolation import Stop
+from deploymetrics.collector.signals import Stop
 from deploymetrics.collector.webhook import Webhook
 from deploymetrics.config import load_settings
 from deploymetrics.errors import SettingError

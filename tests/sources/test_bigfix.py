@@ -20,7 +20,7 @@ from deploymetrics.config import load_settings
 from deploymetrics.errors import SettingError
 from deploymetrics.sources import MAX_REASON, Context
 from deploymetrics.sources.bigfix import BigFixSource
-from deploymetrics.sources.bigfix.access import Access
+from deploymetrics.sources.bigfix.endpoint import Endpoint
 from deploymetrics.sources.bigfix.metrics import Metric, default_metrics, metrics_of
 from deploymetrics.sources.bigfix.transport import MAX_ANSWER
 from deploymetrics.version import VERSION
@@ -582,7 +582,7 @@ def test_an_answer_that_repeats_the_password_is_none(source, server):
 
 @pytest.mark.parametrize("text", ["a  b/c", "a b/c", "a%20%20b%2Fc", "me:a  b/c", "bWU6YSAgYi9j"])
 def test_every_form_of_a_secret_is_found(text):
-    access = Access("https://h", "h", 52311, "me", "a  b/c", "")
+    access = Endpoint("https://h", "h", 52311, "me", "a  b/c", "")
     assert access.redacted(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
     assert access.is_repeated_in([("x", text)]) and not access.is_repeated_in(["abc", 5])
 

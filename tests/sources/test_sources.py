@@ -13,7 +13,8 @@ import pytest
 from asking import ask
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.isolation import MAX_ANSWER, Outcome, Stop
+from deploymetrics.collector.isolation import MAX_ANSWER, Outcome
+from deploymetrics.collector.signals import Stop
 from deploymetrics.errors import SettingError
 from deploymetrics.sources import Context, Findings, Round, Source, SourceError, load_sources, rendered
 from deploymetrics.sources.server import ServerSource

@@ -7,8 +7,8 @@ import pytest
 from postgres import schema_of, wait_for
 from storekit import BACKENDS, SPAWN, past, put
 
-from deploymetrics.collector.isolation import Stop
 from deploymetrics.collector.process import collect_forever
+from deploymetrics.collector.signals import Stop
 from deploymetrics.errors import StorageError
 
 

@@ -13,7 +13,8 @@ from storekit import newest_file
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.task import AUTHOR, COLLECTOR, SourceState
+from deploymetrics.collector.document import AUTHOR
+from deploymetrics.collector.states import COLLECTOR, SourceState
 from deploymetrics.formats import rawjson
 from deploymetrics.web.figures.layout import cell
 from deploymetrics.web.filters import visible

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import Findings, Round, Source, SourceError, place_of
-from .access import Access, read_access
+from .endpoint import Endpoint, read_endpoint
 from .metrics import Metric, RelevanceError, metrics_of, shaped
 
 #: A server that gave no usable answer so many times in a row is left alone until the next round.
@@ -38,22 +38,22 @@ class BigFixSource(Source):
     def configuration(self) -> Any:
         return {
             "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
-            "access": self._access_or_refusal(),
+            "access": self._endpoint_or_refusal(),
             "authorities": _stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
             "library": find_spec("bigfix_remote_session_relevance") is not None,
         }
 
-    def _access_or_refusal(self) -> Access | str:
+    def _endpoint_or_refusal(self) -> Endpoint | str:
         try:
-            return read_access(self.settings, self.context.instance)
+            return read_endpoint(self.settings, self.context.instance)
         except SourceError as error:
             return error.detail
 
     def collect_round(self, current: Round) -> Findings:
         """Return a value for each Metric that is due and that the server could evaluate in time."""
-        return asyncio.run(self._collect(current, read_access(self.settings, self.context.instance)))
+        return asyncio.run(self._collect(current, read_endpoint(self.settings, self.context.instance)))
 
-    async def _collect(self, current: Round, access: Access) -> Findings:
+    async def _collect(self, current: Round, endpoint: Endpoint) -> Findings:
         metrics = metrics_of(self.settings)
         asked = {metric.name: current.asked.get(metric.name, 0.0) for metric in metrics}
         # What failed comes last, and before that what was asked longest ago: first of all what the last round left.
@@ -64,9 +64,9 @@ class BigFixSource(Source):
         findings = Findings({}, {}, current.warning, asked)
         if not due:
             return findings
-        async with self._backend(access) as backend:
+        async with self._backend(endpoint) as backend:
             try:
-                await self._ask(backend, access, due, current, findings)
+                await self._ask(backend, endpoint, due, current, findings)
             except SourceError as error:
                 error.findings = findings
                 raise
@@ -74,7 +74,9 @@ class BigFixSource(Source):
                 raise SourceError(f"Every metric failed; {_first(findings)}", findings=findings)
             return findings._replace(warning=await self._scope(backend, current))
 
-    async def _ask(self, backend: Any, access: Access, due: list[Metric], current: Round, findings: Findings) -> None:
+    async def _ask(
+        self, backend: Any, endpoint: Endpoint, due: list[Metric], current: Round, findings: Findings
+    ) -> None:
         """Put the answers of the Metrics that are due into the Findings.
 
         Raises SourceError if the server as a whole has no answer.
@@ -87,12 +89,12 @@ class BigFixSource(Source):
             if number and seconds < reserve:
                 break
             try:
-                evaluation = self._evaluate(backend, access, metric.relevance)
+                evaluation = self._evaluate(backend, endpoint, metric.relevance)
                 result = await asyncio.wait_for(evaluation, max(seconds, reserve))
                 findings.values[metric.name] = shaped(metric, result)
                 in_a_row = 0
             except RelevanceError as error:
-                findings.failed[metric.name] = access.redacted(str(error))
+                findings.failed[metric.name] = endpoint.redacted(str(error))
                 in_a_row = 0
             except TimeoutError:
                 if number and seconds < limit:
@@ -112,7 +114,7 @@ class BigFixSource(Source):
             raise SourceError(f"No metric could be had; {_first(findings)}")
         log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
 
-    def _backend(self, access: Access) -> Any:
+    def _backend(self, endpoint: Endpoint) -> Any:
         try:
             from bigfix_remote_session_relevance import ConfigError, RestBackend
 
@@ -121,10 +123,10 @@ class BigFixSource(Source):
             raise SourceError("Install deploymetrics[bigfix] to collect from BigFix.", permanent=True) from None
         try:
             return RestBackend(
-                access.server,
-                username=access.user or None,
-                password=access.password or None,
-                token=access.token or None,
+                endpoint.server,
+                username=endpoint.user or None,
+                password=endpoint.password or None,
+                token=endpoint.token or None,
                 transport=BoundedTransport(verify=trusting(self.settings, self.context.instance)),
                 connect_timeout=self.settings["BIGFIX_CONNECT_SECONDS"],
                 read_timeout=self.settings["BIGFIX_QUERY_SECONDS"],
@@ -132,7 +134,7 @@ class BigFixSource(Source):
         except ConfigError as error:
             raise SourceError(f"BIGFIX_SERVER is not usable: {error}.", permanent=True) from None
 
-    async def _evaluate(self, backend: Any, access: Access, relevance: str) -> Any:
+    async def _evaluate(self, backend: Any, endpoint: Endpoint, relevance: str) -> Any:
         """Return the result of one expression.
 
         Raises RelevanceError or QueryError for that one, SourceError if no other one would fare better.
@@ -143,28 +145,28 @@ class BigFixSource(Source):
             log.error("%s at %s", type(error).__name__, place_of(error))
             raise QueryError(f"BigFix: the answer cannot be read: {type(error).__name__}.") from None
         if not result.ok:
-            raise self._failure(access, result.error)
-        if access.is_repeated_in(result.answers):
+            raise self._failure(endpoint, result.error)
+        if endpoint.is_repeated_in(result.answers):
             raise RelevanceError("The answer repeats the credentials.")
         return result
 
-    def _failure(self, access: Access, error: Any) -> Exception:
+    def _failure(self, endpoint: Endpoint, error: Any) -> Exception:
         if error.kind == "session_relevance":
             return RelevanceError(error.message)
         # Redacted before anything is cut: half a secret would not be found any more.
-        message = access.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
+        message = endpoint.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
         if error.code == "cert_verify_failed":
-            return SourceError(f"{message} {self._certificate(access)}", permanent=True)
+            return SourceError(f"{message} {self._certificate(endpoint)}", permanent=True)
         if error.kind == "authentication":
             return SourceError(message, permanent=True)
         return QueryError(message)
 
-    def _certificate(self, access: Access) -> str:
+    def _certificate(self, endpoint: Endpoint) -> str:
         from .transport import fingerprint_of
 
         if self.settings["BIGFIX_FINGERPRINT"]:
             return ""
-        return fingerprint_of(access, self.settings["BIGFIX_CONNECT_SECONDS"])
+        return fingerprint_of(endpoint, self.settings["BIGFIX_CONNECT_SECONDS"])
 
     async def _scope(self, backend: Any, current: Round) -> str:
         """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""

@@ -11,7 +11,7 @@ import httpx
 
 from ...version import VERSION
 from .. import SourceError
-from .access import Access
+from .endpoint import Endpoint
 
 MAX_ANSWER = 2**24
 USER_AGENT = f"deploymetrics/{VERSION}"
@@ -84,10 +84,10 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
     return context
 
 
-def fingerprint_of(access: Access, seconds: float) -> str:
+def fingerprint_of(endpoint: Endpoint, seconds: float) -> str:
     """Return a sentence with the fingerprint of the certificate that the server presents; empty if it cannot be had."""
     try:
-        pem = ssl.get_server_certificate((access.host, access.port), timeout=seconds)
+        pem = ssl.get_server_certificate((endpoint.host, endpoint.port), timeout=seconds)
     except (OSError, ValueError):
         return ""
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()

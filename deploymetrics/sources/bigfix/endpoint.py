@@ -13,7 +13,7 @@ _BEARER = "Bearer "
 _HIDDEN = "(secret)"
 
 
-class Access(NamedTuple):
+class Endpoint(NamedTuple):
     """An address, and either user and password or a token."""
 
     server: str
@@ -49,8 +49,8 @@ def _basic(user: str, password: str) -> list[str]:
     return [base64.b64encode(pair.encode(code)).decode() for code in codes] if password else []
 
 
-def read_access(settings: dict[str, Any], instance: str) -> Access:
-    """Return the Access of the settings and the credentials file.
+def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
+    """Return the Endpoint of the settings and the credentials file.
 
     Raises a permanent SourceError that names what is wrong.
     """
@@ -62,7 +62,7 @@ def read_access(settings: dict[str, Any], instance: str) -> Access:
         raise _refusal("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
     if not all(part.isprintable() for part in (user, password, token)):
         raise _refusal("The BigFix credentials hold a character that no header can carry.")
-    return Access(settings["BIGFIX_SERVER"], host, port, user, password, token)
+    return Endpoint(settings["BIGFIX_SERVER"], host, port, user, password, token)
 
 
 def _refusal(detail: str) -> SourceError:

@@ -1,0 +1,71 @@
+"""What is known of each source: when it was asked, what it said last, and how it failed; as it is stored."""
+
+import msgspec
+
+from ..errors import DamagedItem
+from ..sources import Rendered
+from ..storage import Collection, Storage
+
+
+class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a source. Times are precise texts, or empty if it never happened.
+
+    ``configuration``: a keyed hash of what the answer depends on.
+    ``reason``, ``permanent``: of the last failure.
+    ``failures``: how many there were since the last success.
+    ``rounds``, ``failedRounds``: how often it was asked, and failed as a whole.
+    ``nextAttempt``: in seconds since 1970.
+    ``warning``: of the last success.
+    ``failed``: metric → why it kept its last value when it was asked last.
+    ``asked``: metric → when it was asked last, in seconds since 1970; only for a source that says so.
+    ``values``: metric → the last good value.
+    ``damaged``: that what was stored cannot be read. It is never stored.
+    """
+
+    name: str
+    configuration: str = ""
+    lastSuccess: str = ""
+    lastFailure: str = ""
+    reason: str = ""
+    permanent: bool = False
+    failures: int = 0
+    rounds: int = 0
+    failedRounds: int = 0
+    nextAttempt: float = 0.0
+    warning: str = ""
+    failed: dict[str, str] = {}
+    asked: dict[str, float] = {}
+    values: dict[str, Rendered] = {}
+    damaged: bool = False
+
+    def key(self) -> str:
+        """Return what it is stored under."""
+        return self.name
+
+    @property
+    def is_fresh(self) -> bool:
+        """Return True if the last attempt succeeded, and no metric failed when it was asked last."""
+        return bool(self.lastSuccess) and not self.failures and not self.failed
+
+
+COLLECTOR = Collection("collector", SourceState)
+
+
+def read_states(store: Storage) -> list[SourceState]:
+    """Return the SourceState of every source that was ever asked, ordered by name."""
+    return [read_state(store, name) for name in store.keys(COLLECTOR)]
+
+
+def read_state(store: Storage, name: str) -> SourceState:
+    """Return the SourceState of one source, also if it was never asked, or if what is stored is damaged."""
+    try:
+        item = store.read(COLLECTOR, name)
+    except DamagedItem as error:
+        return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
+    state: SourceState = item.record if item else SourceState(name)
+    return state
+
+
+def save_state(store: Storage, state: SourceState, author: str) -> None:
+    """Store the SourceState of a source in place of the one before. Raises StorageError."""
+    store.write(COLLECTOR, state.name, author, lambda current, now: msgspec.json.encode(state))
