@@ -22,7 +22,8 @@ _UNSEEN = {"Cf", "Zl", "Zp", "Zs"}
 _UNSEEN_LETTERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
-_AT_ONCE = 59
+#: Of the time up to a moment to come, a minute that has begun counts as one.
+_BEGUN = 59
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (1000, "KB"))
 #: Ends of names that say the unit of a number, and how it is written.
 _ENDINGS = (("_percent", " %"), ("_pct", " %"), ("_milliseconds", " ms"), ("_ms", " ms"), ("_seconds", " s"))
@@ -78,7 +79,7 @@ def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
     # What has just been set to end in 30 days ends in 30 days, and not in 29.
-    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(_AT_ONCE - seconds)}"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(_BEGUN - seconds)}"
 
 
 @bp.app_template_filter()
