@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
-
-from lxml.etree import _Element as Element
+from xml.etree.ElementTree import Element
 
 from . import rawjson
 

@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 
 import msgspec
 import pytest
 from storekit import newest_file
 
-from deploymetrics.collector.isolation import Outcome
 from deploymetrics.collector.signals import Stop
 from deploymetrics.collector.states import COLLECTOR, SourceState, read_states
 from deploymetrics.collector.task import DeploymentMetricsCollectorTask, Timing
@@ -317,7 +317,7 @@ def test_the_source_that_is_asked_is_noted(deployment):
     assert noted == ["one", "", "two", ""]
 
 
-def test_blame_for_nothing_or_a_source_that_is_gone(deployment):
+def test_a_crash_at_nothing_or_a_source_that_is_gone(deployment):
     for name in ("", "gone"):
         deployment.task.note_crash(name)
     assert read_states(deployment.store) == []
@@ -436,12 +436,19 @@ def test_a_record_that_is_damaged_during_a_run_is_left_alone(deployment, damaged
     assert deployment.metrics()[0] == {"number_of_endpoints": "5", "number_of_tags": "2", "number_of_versions": "3"}
 
 
-def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deployment):
+def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deployment, monkeypatch):
     deployment.run()
     path = damage(deployment, "collector", "one")
-    deployment.task._settle("one", Outcome({"number_of_endpoints": "6"}), "")
-    os.remove(path)
-    deployment.task._save()
+    deployment.one.answer = {"number_of_endpoints": 6}
+    write = deployment.store.write
+
+    def removed_before(*arguments, **named):
+        with suppress(FileNotFoundError):
+            os.remove(path)
+        return write(*arguments, **named)
+
+    monkeypatch.setattr(deployment.store, "write", removed_before)
+    deployment.task.run(["one"], deployment.stop)
     assert (deployment.state().damaged, deployment.state().values) == (False, {"number_of_endpoints": "6"})
 
 

@@ -136,7 +136,7 @@ class Task:
         self.store, self.steal, self.stop = store, steal, stop
         self.sources, self.rounds, self.service = {}, [], self
 
-    def blame(self, name):
+    def note_crash(self, name):
         pass
 
     def tidy(self, is_stopped):
