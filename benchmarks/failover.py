@@ -20,33 +20,29 @@ import postgres  # noqa: E402
 from failover import FAULTS, HEAD, Clients, Pair, report, served  # noqa: E402
 from postgres import free_port, wait_for  # noqa: E402
 
-_PATRONI = """
-scope: deploymetrics
-name: {name}
-restapi: {{listen: "127.0.0.1:{api}", connect_address: "127.0.0.1:{api}"}}
-etcd3: {{host: "127.0.0.1:{etcd}"}}
-bootstrap:
-  dcs:
-    ttl: 20
-    loop_wait: 5
-    retry_timeout: 5
-    maximum_lag_on_failover: 1048576
-    synchronous_mode: true
-    synchronous_mode_strict: true
-    postgresql: {{use_pg_rewind: true, parameters: {{shared_buffers: 32MB, wal_log_hints: "on"}}}}
-  initdb: [{{encoding: UTF8}}, {{locale: C.UTF-8}}, {{auth: trust}}]
-  pg_hba: ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
-postgresql:
-  listen: "127.0.0.1:{port}"
-  connect_address: "127.0.0.1:{port}"
-  data_dir: {folder}/{name}
-  bin_dir: {binaries}
-  pgpass: {folder}/{name}.pgpass
-  authentication:
-    superuser: {{username: deploymetrics}}
-    replication: {{username: deploymetrics}}
-  parameters: {{unix_socket_directories: ""}}
-"""
+#: The file of the documentation, with what is another one here in its place. There is no watchdog.
+_PATRONI = Path(__file__).parents[1] / "deploy" / "scale" / "patroni.yml"
+_HERE = {
+    "name: db1": "name: {name}",
+    "10.0.0.21:8008": "127.0.0.1:{api}",
+    "10.0.0.21:5432": "127.0.0.1:{port}",
+    '["10.0.0.31:2379", "10.0.0.32:2379", "10.0.0.33:2379"]': '["127.0.0.1:{etcd}"]',
+    "10.0.0.0/24": "127.0.0.1/32",
+    "/var/lib/postgresql/15/deploymetrics": "{folder}/{name}",
+    "/usr/lib/postgresql/15/bin": "{binaries}",
+    "  authentication:": "  pgpass: {folder}/{name}.pgpass\n  parameters: {SOCKETS}\n  authentication:",
+    "mode: required": "mode: 'off'",
+}
+PASSWORD = "change-me"
+
+
+def configuration(**here):
+    """The text of ``deploy/scale/patroni.yml`` for a member on this machine."""
+    text = _PATRONI.read_text()
+    for theirs, ours in _HERE.items():
+        assert theirs in text, theirs
+        text = text.replace(theirs, ours.format(**here, SOCKETS="{unix_socket_directories: ''}"))
+    return text
 
 
 class Member:
@@ -56,11 +52,8 @@ class Member:
         self.name, self.port, self.api = name, free_port(), free_port()
         self.data = folder / name
         self.path = folder / f"{name}.yml"
-        self.path.write_text(
-            _PATRONI.format(
-                name=name, api=self.api, etcd=etcd, port=self.port, folder=folder, binaries=postgres.binaries()
-            )
-        )
+        here = dict(name=name, api=self.api, etcd=etcd, port=self.port, folder=folder, binaries=postgres.binaries())
+        self.path.write_text(configuration(**here))
         self.log = folder / f"{name}.log"
         self.start()
 
@@ -141,8 +134,10 @@ def stop(process):
 
 def with_patroni(folder, home, kills):
     """Kill and freeze the primary's machine, and let Patroni do the rest."""
+    os.environ["PGPASSWORD"] = PASSWORD
     with patroni(folder) as members:
-        url = postgres.url_of(",".join(f"127.0.0.1:{one.port}" for one in members))
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in members)
+        url = postgres.url_of(hosts).replace("deploymetrics@", "postgres@")
         with served(home, url) as servers, Clients(servers.urls) as clients:
             clients.go_on(300)
             for number in range(kills):

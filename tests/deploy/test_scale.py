@@ -3,9 +3,11 @@
 import re
 import subprocess
 
-from proxies import program
+from postgres import binaries
+from proxies import free_port, program
 from serving import ROOT
 
+from benchmarks.failover import configuration
 from deploymetrics.config.storage_url import check_storage
 from deploymetrics.storage.sql.address import Address
 
@@ -26,3 +28,15 @@ def test_nginx_takes_the_two_servers(tmp_path):
     path.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ access_log off;\n{upstream}\n{server} }}\n")
     done = subprocess.run([program("nginx", "nginx"), "-t", "-e", "stderr", "-c", path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_patroni_takes_its_file(tmp_path):
+    here = dict(name="one", api=free_port(), etcd=free_port(), port=free_port(), folder=tmp_path, binaries=binaries())
+    path = tmp_path / "patroni.yml"
+    path.write_text(configuration(**here))
+    command = [program("patroni", "patroni"), "--validate-config", path]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = done.stdout.strip().splitlines()
+    # What it says of a file for one machine, on which nothing runs yet; make failover starts Patroni with it.
+    expected = ("must not contain", "is not reachable", "unix_socket_directories")
+    assert said and [line for line in said if not any(text in line for text in expected)] == []
