@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import NoReturn
-from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
+
+from lxml import etree
+from lxml.etree import _Element as Element
 
 from ..errors import MalformedBody
 from . import rawjson
@@ -33,28 +35,24 @@ _FORBIDDEN = "A DOCTYPE, an entity or a processing instruction must not be in a 
 _LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
 
-class _Parser:
-    """Builds the elements of a body, refuses what must not be in it, and notes where each element starts.
+class _Scan:
+    """Reads a body before lxml does: refuses what must not be in it, and notes where each element starts.
 
-    Python's own expat, since lxml cannot refuse a DOCTYPE before it has read it, and knows no columns. A body without a
-    DOCTYPE has no entities of its own, and expat opens no file and no connection.
+    lxml cannot refuse a DOCTYPE before it has read it, and knows no columns, and no line over 65,535.
     """
 
     def __init__(self) -> None:
         self.starts = array("q")  # the offsets of the start tags, which takes less than a place for each element
-        self._builder = TreeBuilder()
         self._depth = 0
-        self._parser = expat.ParserCreate("utf-8", "}")
-        self._parser.buffer_text = True
+        self._parser = expat.ParserCreate("utf-8")
         self._parser.XmlDeclHandler = self._declaration
         self._parser.StartDoctypeDeclHandler = self._forbidden
         self._parser.ProcessingInstructionHandler = self._forbidden
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._builder.data
 
-    def parse(self, body: bytes) -> Element:
-        """Return the root element; raises MalformedBody for what is forbidden, too deep, or no XML."""
+    def read(self, body: bytes) -> None:
+        """Raise MalformedBody for what is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:
@@ -62,7 +60,6 @@ class _Parser:
             message = _LATE_DECLARATION if late else f"The body is not XML: {expat.ErrorString(error.code)}"
             place = {"line": error.lineno, "column": error.offset + 1}
             raise MalformedBody(f"{message}.", code="malformed-xml", **place) from None
-        return self._builder.close()
 
     def _refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
@@ -77,21 +74,32 @@ class _Parser:
     def _forbidden(self, *arguments: object) -> None:
         self._refuse(_FORBIDDEN, "forbidden-xml")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _start(self, name: str, attributes: object) -> None:
         if self._depth >= _MAX_XML_DEPTH:
             self._refuse(TOO_DEEP, "too-deep")
         self._depth += 1
         self.starts.append(self._parser.CurrentByteIndex)
-        self._builder.start(_qualified(name), {_qualified(key): value for key, value in attributes.items()})
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        self._builder.end(_qualified(name))
 
 
-def _qualified(name: str) -> str:
-    """Return a name of expat, ``namespace}name``, as elements have it: ``{namespace}name``."""
-    return f"{{{name}" if "}" in name else name
+def _parse(body: bytes) -> Element:
+    """Return the root element of a body that was scanned; no DTD, entities or network, whatever it holds."""
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        huge_tree=True,  # for JSON nested over 256 deep; size and depth are bounded before
+    )
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        detail = f"The body is not XML: {error.msg}."
+    raise MalformedBody(detail, code="malformed-xml", line=line, column=column)
 
 
 def _children(element: Element, *names: str) -> dict[str, Element]:
@@ -135,13 +143,14 @@ def read_document(body: bytes, tag: str) -> bytes:
     text = rawjson.decode(body, "malformed-xml")
     if "\0" in text:  # the parser would take it for UTF-16
         raise rawjson.malformed(text, text.index("\0"), "The body has a NUL character.", "malformed-xml")
-    parser = _Parser()
-    root = parser.parse(body)
+    scan = _Scan()
+    scan.read(body)
+    root = _parse(body)
     try:
         return rawjson.compact(_read_envelope(root, tag).encode())
     except ElementError as error:
         number = next(number for number, element in enumerate(root.iter()) if element is error.element)
-        offset = len(body[: parser.starts[number]].decode())
+        offset = len(body[: scan.starts[number]].decode())
         raise rawjson.malformed(text, offset, error.detail, error.code) from None
 
 

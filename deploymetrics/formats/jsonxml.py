@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
-from xml.etree.ElementTree import Element
+
+from lxml.etree import _Element as Element
 
 from . import rawjson
 
