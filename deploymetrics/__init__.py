@@ -33,7 +33,7 @@ from .http.request_ids import ROUTE, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
-from .http.short_way import ONLY_SHORT_WAY, Reads
+from .http.short_way import ONLY_SHORT_WAY, ShortWay
 from .http.sign_on import SignOn
 from .services import NAME, Services
 from .storage import Retention, open_storage
@@ -49,19 +49,19 @@ __version__ = VERSION
 class Application(Flask):
     """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host.
 
-    Reads that need nothing of Flask go the short way.
+    Requests that need nothing of Flask go the short way.
     """
 
     request_class = Request
-    reads: Reads
+    short_way: ShortWay
     counting: Counting
     request_ids: RequestIds
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
         start_response = self.request_ids.begin(environ, start_response)
-        if short_way := self.reads.answer(environ):
-            return short_way(environ, start_response)
+        if answer := self.short_way.answer(environ):
+            return answer(environ, start_response)
         return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start_response)
 
     def make_response(self, rv: Any) -> flask.Response:
@@ -79,7 +79,7 @@ class Application(Flask):
         return func
 
     def full_dispatch_request(self) -> flask.Response:
-        """Answer a request, and count it."""
+        """Answer a request, and note it."""
         began, status = time.perf_counter(), 500
         self.counting.begin()
         try:
@@ -87,11 +87,14 @@ class Application(Flask):
             status = response.status_code
             return response
         finally:
-            request = request_ctx.request
-            route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
-            self.counting.count(request.method, route, status, time.perf_counter() - began)
-            self.counting.end()
-            telemetry.note_request(self, request, status)
+            self.finish(request_ctx.request, status, began)
+
+    def finish(self, request: flask.Request, status: int, began: float) -> None:
+        """Count a request that was answered, and have the audit log note it."""
+        route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
+        self.counting.count(request.method, route, status, time.perf_counter() - began)
+        self.counting.end()
+        telemetry.note_request(self, request, status)
 
 
 def create_app(
@@ -113,8 +116,7 @@ def create_app(
     app = Application(__name__, instance_path=str(folder))
     app.config.update(settings if isinstance(settings, Settings) else load_settings(folder, settings))
     app.config.update(
-        # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"] + 1,
+        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
         # The cookie outlives the session in it, so that a form that waited too long is known to be no stranger's.
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["SESSION_LIMIT_SECONDS"]),
         SESSION_COOKIE_NAME="deploymetrics",
@@ -137,7 +139,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.reads = Reads(app, services.service, services.credentials, app.counting.count)
+    app.short_way = ShortWay(app, services.service, services.credentials, app.counting.begin, app.finish)
     return app
 
 

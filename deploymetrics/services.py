@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from flask import current_app
+from flask import Flask, current_app
 
 from .accounts.authentication import Credentials
 from .accounts.service import Accounts
@@ -31,7 +31,7 @@ class Services(NamedTuple):
     quotas: Quotas
 
 
-def services() -> Services:
-    """Return the Services of the current application."""
-    found: Services = current_app.extensions[NAME]
+def services(app: Flask | None = None) -> Services:
+    """Return the Services of an application, of the current one where none is given."""
+    found: Services = (app or current_app).extensions[NAME]
     return found

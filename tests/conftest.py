@@ -172,9 +172,9 @@ def app_settings():
 
 @pytest.fixture
 def app(tmp_path, clock, app_settings):
-    """An application whose reads are compared with what Flask alone would answer."""
+    """An application whose reads the short way are compared with what Flask alone would answer."""
     app = create_app(tmp_path / "instance", app_settings, clock)
-    app.reads = BothWays(app)
+    app.short_way = BothWays(app)
     return app
 
 

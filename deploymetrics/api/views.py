@@ -7,13 +7,13 @@ from flask_login import current_user
 from werkzeug.exceptions import NotFound
 
 from .. import errors
-from ..accounts.service import Role
+from ..accounts.service import Account, Role
 from ..documents.expectations import ExpectationBody, status
 from ..documents.service import page_of
 from ..documents.versions import as_of
 from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
-from ..http.requests import current_request
+from ..http.requests import Request, check_output, current_request
 from ..http.responses import (
     Response,
     check_value,
@@ -25,6 +25,7 @@ from ..http.responses import (
     saved_response,
     text_response,
 )
+from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
 from . import openapi
@@ -43,12 +44,7 @@ _HISTORY_PAGE = (
 _REVISION = ("ETag", "Last-Modified", "Link")
 
 
-@bp.before_request
-def check_output() -> None:
-    """Refuse another ``output`` than json and xml, also where an answer has no format."""
-    request = current_request()
-    if request.environ.get("QUERY_STRING") and request.endpoint != "api.show_series":  # which has CSV as well
-        request.output  # noqa: B018
+bp.before_request(check_output)
 
 
 @bp.get("/deploymentmetrics")
@@ -61,44 +57,47 @@ def check_output() -> None:
     query=_LIST_PAGE,
     headers=(*_REVISION, "Deploymetrics-Damaged", "Deploymetrics-Damaged-Count"),
 )
-def list_documents() -> Response:
+@both_ways
+def list_documents(request: Request, account: Account) -> Response:
     """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
-    listing, request = services().service.list(), current_request()
+    listing = services(request.app).service.list()
     arguments = load(ListArguments(), request.args) if request.query_string else {}
-    return list_response(*page_of(listing, **arguments)) if arguments else list_response(listing)
+    return list_response(request, *page_of(listing, **arguments)) if arguments else list_response(request, listing)
 
 
 @bp.get("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 @answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
-def show_document(tag: str) -> Response:
+@both_ways
+def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
-    documents = services().service
+    documents = services(request.app).service
     item = documents.get(tag)
-    return document_response(item, lambda: documents.changed_before(item))
+    return document_response(item, lambda: documents.changed_before(item), request)
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
 @require_role(Role.MASTER_OPERATOR, Role.WEBUI_APP)
 @answers(DOCUMENT, 406, 413, 415, 507, xml=True, body=ANY_VALUE, headers=_REVISION)
-def save_document(tag: str) -> Response:
+@both_ways
+def save_document(request: Request, account: Account, tag: str) -> Response:
     """Create or update the document with this tag; the body is its metrics."""
-    documents, request = services().service, current_request()
+    documents, quotas = services(request.app).service, services(request.app).quotas
     documents.check_writable(tag)
     request.check_answerable()
     metrics = request.read_metrics(tag)
-    services().quotas.take(current_user.record, tag, metrics)
-    return saved_response(
-        documents.save(tag, metrics, current_user.name, request.precondition, by_person=current_user.is_person)
-    )
+    quotas.take(account.record, tag, metrics)
+    item = documents.save(tag, metrics, account.name, request.precondition, by_person=account.is_person)
+    return saved_response(item, request)
 
 
 @bp.delete("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 @answers(None, 404, 507)
-def delete_document(tag: str) -> Response:
+@both_ways
+def delete_document(request: Request, account: Account, tag: str) -> Response:
     """Delete the document with this tag."""
-    services().service.delete(tag, current_user.name, current_request().precondition)
+    services(request.app).service.delete(tag, account.name, request.precondition)
     return empty_response()
 
 
@@ -123,7 +122,7 @@ def show_version(tag: str, version: str) -> Response:
     """Show the document as it was in one version."""
     documents = services().service
     item = documents.version(tag, parse_version(version))
-    return document_response(item, lambda: documents.changed_before(item))
+    return document_response(item, lambda: documents.changed_before(item), current_request())
 
 
 @bp.get("/expectations")

@@ -24,7 +24,7 @@ from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeeded, ReadOnly, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
-from .requests import SAFE_METHODS, current_request
+from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
 from .urls import in_api
 
@@ -54,10 +54,6 @@ class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_logi
             self._update_request_context_with_user(self.sign_on.account_of(environ))
         else:
             super()._load_user()
-
-    def _update_remember_cookie(self, response: Any) -> Any:
-        """Return the response as it is: looking for a remember-me cookie would make every answer vary by Cookie."""
-        return response
 
 
 def has_header_credential(environ: dict[str, Any]) -> bool:
@@ -96,7 +92,8 @@ def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
 def init_app(app: flask.Flask, credentials: Credentials, sessions: Sessions, sign_on: SignOn) -> None:
     """Have every request of ``app`` checked."""
     manager = HeaderFirstLoginManager(sign_on)
-    manager.init_app(app, add_context_processor=False)
+    # Not its init_app: that looks for a remember-me cookie after each request, so that every answer varies by Cookie.
+    app.login_manager = manager  # type: ignore[attr-defined]
     # The proxy, asked only where a template names it: the page about a broken credential must not meet it again.
     app.jinja_env.globals["current_user"] = current_user
     # The session in the cookie is checked against the storage, which is stronger than comparing addresses.
@@ -129,26 +126,32 @@ def check_access() -> None:
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
-    check_account(account, roles, req, (req.view_args or {}).get("tag"))
-    if is_sent_by_itself(req.environ):
-        check_same_site()
-    if req.method not in SAFE_METHODS and current_app.config["READ_ONLY"]:
-        raise ReadOnly()
-    if not account.is_proved and req.method not in SAFE_METHODS and _needs_proof(req):
-        raise ProofNeeded()
+    check_account(account, roles, req)
 
 
-def _needs_proof(req: flask.Request) -> bool:
-    return req.url_rule is not None and hasattr(current_app.view_functions[req.url_rule.endpoint], "needs_proof")
+def check_account(account: Account, roles: Roles, req: Request) -> None:
+    """Raise Forbidden, ReadOnly or ProofNeeded unless the account, with its credential, may do what a request asks.
 
-
-def check_account(account: Account, roles: Roles, req: flask.Request, tag: str | None) -> None:
-    """Raise Forbidden unless the account, with its token, may do this to the tag, and note it for the access log."""
+    ``roles`` are those that may do it at all. The account is noted for the access log.
+    """
     req.environ["REMOTE_USER"] = account.name
+    is_read = req.method in SAFE_METHODS
     if account.role not in roles:
         raise Forbidden(_needed(roles), code="role-required")
     if account.token is not None or account.record.tags:
-        check_limits(account, roles, is_read=req.method in SAFE_METHODS, tag=tag)
+        check_limits(account, roles, is_read=is_read, tag=(req.view_args or {}).get("tag"))
+    if is_sent_by_itself(req.environ):
+        check_same_site(req)
+    if is_read:
+        return
+    if req.app.config["READ_ONLY"]:
+        raise ReadOnly()
+    if not account.is_proved and _needs_proof(req):
+        raise ProofNeeded()
+
+
+def _needs_proof(req: Request) -> bool:
+    return req.url_rule is not None and hasattr(req.app.view_functions[req.url_rule.endpoint], "needs_proof")
 
 
 def _roles_of_request(req: flask.Request) -> Roles:

@@ -8,7 +8,7 @@ secret, and no script of another origin can: its browser asks first (CORS), and 
 from typing import Any
 
 import flask
-from flask import Flask, current_app
+from flask import Flask
 from werkzeug.wrappers import Response
 
 from ..errors import Forbidden
@@ -40,13 +40,13 @@ def is_sent_by_itself(environ: dict[str, Any]) -> bool:
     return "HTTP_SESSIONTOKEN" not in environ and not authorization[:7].lower() == "bearer "
 
 
-def check_same_site() -> None:
+def check_same_site(request: Request | None = None) -> None:
     """Raise Forbidden where a request from another site would rest on what the browser sends by itself.
 
     A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, and all of them over
     plain HTTP, do not say Sec-Fetch-Site, but send Origin with a write; what sends neither is no browser.
     """
-    request = current_request()
+    request = request or current_request()
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None and origin is None:
         return
@@ -58,7 +58,8 @@ def check_same_site() -> None:
         foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
     if not foreign:
         return
-    if request.method not in SAFE_METHODS or (in_api() and site == "cross-site" and not _is_followed_link(request)):
+    is_read_by_script = in_api(request) and site == "cross-site" and not _is_followed_link(request)
+    if request.method not in SAFE_METHODS or is_read_by_script:
         raise Forbidden(
             "A request from another site cannot rest on what the browser sends by itself.", code="cross-site"
         )
@@ -72,7 +73,7 @@ def _is_followed_link(request: Request) -> bool:
 
 def is_from_allowed_origin(request: Request) -> bool:
     """Return True for a request to the API from an origin in the setting CORS_ORIGINS."""
-    return request.headers.get("Origin", "").lower() in current_app.config["CORS_ORIGINS"] and in_api()
+    return request.headers.get("Origin", "").lower() in request.app.config["CORS_ORIGINS"] and in_api(request)
 
 
 def answer_preflight() -> Response | None:

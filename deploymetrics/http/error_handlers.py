@@ -1,13 +1,15 @@
-"""Error handlers make the answer to an exception: a problem document under ``/api``, a page elsewhere; and log it."""
+"""What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
 
 from contextlib import suppress
+from typing import Any
 
-from flask import Flask, current_app, make_response, render_template, request
+from flask import Flask, make_response, render_template
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
 from .request_ids import CODE, request_id_of
+from .requests import Request, current_request
 from .responses import Response, problem_response
 from .urls import in_api
 
@@ -16,51 +18,68 @@ Answer = Response | PageResponse
 
 
 def init_app(app: Flask) -> None:
-    """Register the handlers on the application: those of a blueprint miss unknown URLs below its prefix."""
-    app.register_error_handler(errors.DeploymetricsError, answer_error)
-    app.register_error_handler(HTTPException, answer_http_exception)
-    app.register_error_handler(Exception, answer_bug)
+    """Register the handler on the application: one of a blueprint misses unknown URLs below its prefix."""
+    app.register_error_handler(Exception, answer_error)
 
 
-def answer_error(error: errors.DeploymetricsError) -> Answer:
-    """Return the answer to one of the project's own errors; those of the server are logged with what they say."""
-    if error.status >= 500:
-        log(error, error.log or error.detail)
-    return _answer(error)
-
-
-def answer_http_exception(error: HTTPException) -> HTTPException | Answer:
-    """Return the answer to an error of Flask or werkzeug, in the project's form; redirects pass."""
-    if error.code is None or error.code < 400:
+def answer_error(error: Exception) -> HTTPException | Answer:
+    """Return the answer to any exception, in the project's form; redirects pass."""
+    if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
         return error
-    if isinstance(error, RequestEntityTooLarge):
-        return _answer(errors.BodyTooLarge(current_app.config["MAX_BODY_BYTES"]))
-    known = _KNOWN.get(error.code)
-    ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{error.code}")
-    ours.status = error.code
-    ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    if allowed := ours.headers.get("Allow"):
-        ours.detail = f"This address does not have this method; it has {allowed}."
-    return _answer(ours)
+    request = current_request()
+    problem = problem_of(error, request)
+    if in_api():
+        return problem_response(problem, request)
+    page = render_template("web/error.html", error=problem, request_id=request_id_of(request.environ))
+    return make_response(page, problem.status, problem.headers)
 
 
-def answer_bug(error: Exception) -> Answer:
-    """Return the answer to what nobody expected: a fixed sentence and the id under which all of it is in the log."""
-    log(error, "unexpected error")
-    return _answer(errors.DeploymetricsError())
+def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
+    """Return an exception as one of the project's own, ready to be answered.
+
+    What is the server's fault is in the log then; of what nobody expected the answer has a fixed sentence, and the id
+    under which all of it is there.
+    """
+    if isinstance(error, errors.DeploymetricsError):
+        problem = error
+        if error.status >= 500:
+            log(error, error.log or error.detail, request)
+    elif isinstance(error, HTTPException):
+        problem = _problem_of_http(error, request)
+    else:
+        log(error, "unexpected error", request)
+        problem = errors.DeploymetricsError()
+    request.environ[CODE] = problem.code
+    if problem.code != "broken-body":  # of which nothing more is to come
+        _drain(request.environ)
+    return problem
 
 
 _KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
 
 
-def log(error: BaseException, message: str) -> str:
+def _problem_of_http(error: HTTPException, request: Request) -> errors.DeploymetricsError:
+    """Return an error of Flask or werkzeug as one of the project's own."""
+    if isinstance(error, RequestEntityTooLarge):
+        return errors.BodyTooLarge(request.app.config["MAX_BODY_BYTES"])
+    status = error.code or 500
+    known = _KNOWN.get(status)
+    ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{status}")
+    ours.status = status
+    ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    if allowed := ours.headers.get("Allow"):
+        ours.detail = f"This address does not have this method; it has {allowed}."
+    return ours
+
+
+def log(error: BaseException, message: str, request: Request) -> str:
     """Write the error to the log, and return the request id under which it is there.
 
     One of the project's own takes one line, which says its cause: a full disk must not fill the log as well.
     """
     request_id = request_id_of(request.environ)
     bug = None if isinstance(error, errors.DeploymetricsError) else error
-    current_app.logger.error(
+    request.app.logger.error(
         "%s: %s %s: %s",
         request_id,
         request.method,
@@ -72,22 +91,11 @@ def log(error: BaseException, message: str) -> str:
     return request_id
 
 
-def _drain() -> None:
+def _drain(environ: dict[str, Any]) -> None:
     """Read what is left of a refused body, up to a bound: a connection that is closed with bytes unread is reset, and
     the client, or a proxy, may never see the answer."""
-    environ = request.environ
     if environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
         with suppress(Exception):
             left = _DRAINED
             while left > 0 and (data := environ["wsgi.input"].read(min(left, 2**16))):
                 left -= len(data)
-
-
-def _answer(error: errors.DeploymetricsError) -> Answer:
-    request.environ[CODE] = error.code
-    if error.code != "broken-body":  # of which nothing more is to come
-        _drain()
-    if in_api():
-        return problem_response(error)
-    page = render_template("web/error.html", error=error, request_id=request_id_of(request.environ))
-    return make_response(page, error.status, error.headers)

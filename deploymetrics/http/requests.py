@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import flask
 import msgspec
-from flask import current_app
+from flask import Flask, current_app
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..accounts.sessions import Client
@@ -31,7 +31,12 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Request(flask.Request):
-    """A request of the API; Flask makes one of each request of the application."""
+    """A request of the API; Flask makes one of each request of the application, and the short way one of its own."""
+
+    @cached_property
+    def app(self) -> Flask:
+        """The application that answers: Flask's current one, unless it was set."""
+        return cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
 
     @cached_property
     def output(self) -> str | None:
@@ -91,6 +96,9 @@ class Request(flask.Request):
     @cached_property
     def body(self) -> bytes:
         """The whole body; raises BodyTooLarge, or BadRequest for one that breaks off."""
+        limit = self.app.config["MAX_BODY_BYTES"]
+        # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
+        self.max_content_length = limit + 1
         try:
             body = self.get_data(cache=False, parse_form_data=False)
         except RequestEntityTooLarge:
@@ -98,7 +106,6 @@ class Request(flask.Request):
         except Exception as error:
             # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
             raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
-        limit = current_app.config["MAX_BODY_BYTES"]
         if len(body) > limit:
             raise BodyTooLarge(limit)
         if len(body) < (self.content_length or 0):
@@ -143,6 +150,13 @@ class Request(flask.Request):
         if not isinstance(value, dict):
             raise BadRequest("The body is not a JSON object that can be read.", code="malformed-json")
         return value
+
+
+def check_output() -> None:
+    """Refuse another ``output`` than json and xml, also where an answer has no format."""
+    request = current_request()
+    if request.environ.get("QUERY_STRING") and request.endpoint != "api.show_series":  # which has CSV as well
+        request.output  # noqa: B018
 
 
 def current_request() -> Request:

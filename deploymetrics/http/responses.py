@@ -1,6 +1,6 @@
 """Answers in both formats: one document, the list, the history, and problems.
 
-Each function answers the current request, or the one that it is given. Those for reading evaluate its precondition
+Each function answers the request that it is given, or else the current one. Those for reading evaluate its precondition
 first.
 """
 
@@ -81,21 +81,19 @@ def _whole(body: bytes, content_type: str, headers: dict[str, str], status: int 
     return Response([body], {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}, status)
 
 
-def document_response(item: Item, before: Callable[[], str], request: Request | None = None) -> Response:
+def document_response(item: Item, before: Callable[[], str], request: Request) -> Response:
     """Return one document, or 304 where the client has it; ``before`` returns when the version before it was written.
 
     Raises PreconditionFailed.
     """
-    request = request or current_request()
     headers = _headers(request, item.revision, item.changed_at)
     if _client_has(request, item.revision, item.changed_at, before):
         return Response([], headers, 304)
     return _whole_document(request, item, headers)
 
 
-def saved_response(item: Item) -> Response:
+def saved_response(item: Item, request: Request) -> Response:
     """Return a document that was just stored; its precondition was that of the write."""
-    request = current_request()
     return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
 
 
@@ -106,12 +104,11 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
     return _described(request, _whole(body, "application/xml", headers))
 
 
-def list_response(listing: Listing, following: str | None = None, request: Request | None = None) -> Response:
+def list_response(request: Request, listing: Listing, following: str | None = None) -> Response:
     """Return the documents of a Listing; 304 where the client has it. Raises PreconditionFailed.
 
     ``following`` is the tag after which the next page begins, if this is one.
     """
-    request = request or current_request()
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
         headers |= _damaged(listing.damaged)
@@ -197,9 +194,8 @@ def empty_response() -> Response:
     return Response([], PRIVATE, 204)
 
 
-def problem_response(error: DeploymetricsError) -> Response:
+def problem_response(error: DeploymetricsError, request: Request) -> Response:
     """Return a DeploymetricsError as RFC 9457 says, in the format that was asked for, JSON where that is unclear."""
-    request = current_request()
     form = JSON
     with suppress(DeploymetricsError):
         form = choose_format(request.environ.get("HTTP_ACCEPT"), None)

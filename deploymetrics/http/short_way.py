@@ -1,104 +1,154 @@
-"""The short way of a read: one document or the list, by GET or HEAD, with a credential that is remembered.
+"""The short way of a request for one document or the list whose credential is remembered.
 
 It leads past Flask's routing and contexts, which take most of such a request's time. It decides nothing by itself: it
-calls the functions that Flask's way calls too. What it does not know goes Flask's way from the start: another method,
-path or header, arguments, a credential that is to be checked, a hook in Flask, and whatever ends in an error.
+calls the functions that Flask's way calls too, which a view marked with ``both_ways`` is one of. What it does not know
+goes Flask's way from the start: another path or header, arguments, a credential that is to be checked, a hook in Flask.
+What begins here ends here, errors as well, since a body is read once and a write is tried once.
 """
 
+import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
+from flask_login import current_user
+from werkzeug.routing import Rule
 
 from ..accounts.authentication import Credentials
-from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY
+from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY, Account
 from ..documents.service import DOCUMENTS, Service
-from .access import check_account, roles_of
-from .request_ids import ROUTE
-from .requests import Request
-from .responses import Response, document_response, list_response
+from ..errors import StorageError
+from .access import Roles, check_access, check_account, roles_of
+from .error_handlers import problem_of
+from .requests import SAFE_METHODS, Request, check_output, current_request
+from .responses import Response, problem_response
+from .security_headers import harden
+from .urls import check_path
 
-_LIST = "/api/deploymentmetrics"
-_ONE = f"{_LIST}/"
-_ROUTE_OF_ONE = f"{_LIST}/<tag>"
 #: Request headers that change nothing, or that the functions called here see to.
 _KNOWN = frozenset(
     "HTTP_" + name
     for name in (
-        "ACCEPT ACCEPT_CHARSET ACCEPT_ENCODING ACCEPT_LANGUAGE AUTHORIZATION CACHE_CONTROL CONNECTION HOST IF_MATCH"
-        " IF_MODIFIED_SINCE IF_NONE_MATCH IF_UNMODIFIED_SINCE PRAGMA TRACEPARENT USER_AGENT VIA X_FORWARDED_FOR"
-        " X_FORWARDED_HOST X_FORWARDED_PORT X_FORWARDED_PREFIX X_FORWARDED_PROTO X_REAL_IP X_REQUEST_ID"
+        "ACCEPT ACCEPT_CHARSET ACCEPT_ENCODING ACCEPT_LANGUAGE AUTHORIZATION CACHE_CONTROL CONNECTION CONTENT_ENCODING"
+        " EXPECT HOST IF_MATCH IF_MODIFIED_SINCE IF_NONE_MATCH IF_UNMODIFIED_SINCE PRAGMA TRACEPARENT TRANSFER_ENCODING"
+        " USER_AGENT VIA X_FORWARDED_FOR X_FORWARDED_HOST X_FORWARDED_PORT X_FORWARDED_PREFIX X_FORWARDED_PROTO"
+        " X_REAL_IP X_REQUEST_ID"
     ).split()
 )
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
-_HOOKS = {"check_access", "check_path", "check_output", "harden", "_update_remember_cookie"}
-#: In a request, asks for the short way or no answer: a server with one thread for such reads has others for the rest.
+_HOOKS = {check_access, check_output, check_path, harden}
+_TAG = "<tag>"
+#: In a request, asks for a read the short way or no answer: a server with one thread for those has others for the rest.
 ONLY_SHORT_WAY = "deploymetrics.only_short_way"
 
-
-#: Called with the method, the route, the status and the seconds of each request.
-Count = Callable[[str, str, int, float], None]
+Operation = Callable[..., Response]
 
 
-class Reads:
-    """The short way of an application whose views are registered; ``count`` is called for each request on it."""
+def both_ways(operation: Operation) -> Callable[..., Response]:
+    """Make a view of a function that gets the request, the account that asks and what is in the path."""
 
-    def __init__(self, app: Flask, documents: Service, credentials: Credentials, count: Count) -> None:
+    @functools.wraps(operation)
+    def view(**arguments: str) -> Response:
+        return operation(current_request(), current_user._get_current_object(), **arguments)
+
+    view.short_way = operation  # type: ignore[attr-defined]
+    return view
+
+
+class _Route(NamedTuple):
+    rule: Rule
+    roles: Roles
+    operation: Operation
+    is_read: bool
+
+
+class ShortWay:
+    """The short way of an application whose views are registered.
+
+    ``begin`` is called when a request begins on it, ``finish`` with the request, its status and when it began.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        documents: Service,
+        credentials: Credentials,
+        begin: Callable[[], None],
+        finish: Callable[[Request, int, float], None],
+    ) -> None:
+        self.app = app
         self.documents = documents
         self.credentials = credentials
-        self.count = count
-        self.list_roles = roles_of("api.list_documents", app)
-        self.one_roles = roles_of("api.show_document", app)
+        self.begin = begin
+        self.finish = finish
         kinds: tuple[Any, ...] = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
-        hooks = [hook.__name__ for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
+        hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
         self.is_open = _HOOKS.issuperset(hooks)
+        self._routes = dict(self._found())
+
+    def _found(self) -> Any:
+        """Yield the routes of this way by method and what stands before the tag."""
+        for rule in self.app.url_map.iter_rules():
+            operation = getattr(self.app.view_functions[rule.endpoint], "short_way", None)
+            if operation is not None:
+                for method in (rule.methods or set()) - {"OPTIONS"}:
+                    route = _Route(rule, roles_of(rule.endpoint, self.app), operation, method in SAFE_METHODS)
+                    yield (method, rule.rule.removesuffix(_TAG)), route
 
     def answer(self, environ: dict[str, Any]) -> Response | None:
         """Return the answer to a request, or None where it goes Flask's way."""
-        path = environ.get("PATH_INFO", "")
-        if not self.is_open or not path.startswith(_LIST) or not _is_plain(environ, path):
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        folder, slash, tag = path.rpartition("/")
+        route, arguments = self._routes.get((method, folder + slash)), {"tag": tag}
+        if route is None:
+            route, arguments = self._routes.get((method, path)), {}
+        if route is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
             return None
-        began = time.perf_counter()
-        try:
-            answer = self._answer(path, Request(environ))
-        except Exception:  # Flask's way meets it again, and has a handler for it
+        if not route.is_read and ONLY_SHORT_WAY in environ:
             return None
-        if answer is not None:
-            route = _LIST if path == _LIST else _ROUTE_OF_ONE
-            environ[ROUTE] = route
-            self.count(environ["REQUEST_METHOD"], route, answer.status, time.perf_counter() - began)
-        return answer
-
-    def _answer(self, path: str, request: Request) -> Response | None:
+        if not route.is_read:
+            return self._answer(environ, route, arguments)
         # Where each read is a way to a database, this makes one of two.
-        key = None if path == _LIST else path.removeprefix(_ONE)
-        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, key)):
-            return self._answer_of_account(path, request)
+        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):
+            return self._answer(environ, route, arguments)
 
-    def _answer_of_account(self, path: str, request: Request) -> Response | None:
-        account = self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
+    def _answer(self, environ: dict[str, Any], route: _Route, arguments: dict[str, str]) -> Response | None:
+        began, account = time.perf_counter(), self._account_of(environ)
         if account is None:
             return None
-        if path == _LIST:
-            check_account(account, self.list_roles, request, None)
-            return list_response(self.documents.list(), request=request)
-        tag = path.removeprefix(_ONE)
-        if not tag or "/" in tag:
+        request = Request(environ)
+        request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
+        status = 500
+        self.begin()
+        try:
+            response = self._response(request, account, route)
+            status = response.status
+            return response
+        finally:
+            self.finish(request, status, began)
+
+    def _account_of(self, environ: dict[str, Any]) -> Account | None:
+        try:
+            return self.credentials.remembered(environ["HTTP_AUTHORIZATION"])
+        except StorageError:  # Flask's way meets it again
             return None
-        check_account(account, self.one_roles, request, tag)
-        item = self.documents.get(tag)
-        return document_response(item, lambda: self.documents.changed_before(item), request)
+
+    def _response(self, request: Request, account: Account, route: _Route) -> Response:
+        try:
+            check_account(account, route.roles, request)
+            return route.operation(request, account, **request.view_args or {})
+        except Exception as error:
+            return problem_response(problem_of(error, request), request)
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:
-    """Return True for a read with a credential that nothing but the functions called here has to look at."""
+    """Return True for a request with a credential that nothing but the functions called here has to look at."""
     for name in environ:
         if name[:5] == "HTTP_" and name not in _KNOWN:
             return False
     return (
-        environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        and not environ.get("QUERY_STRING")
+        not environ.get("QUERY_STRING")
         and path.isascii()
         and "%" not in (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
         and "HTTP_AUTHORIZATION" in environ

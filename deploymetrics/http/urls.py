@@ -6,7 +6,7 @@ werkzeug decodes the path, and two things get lost on the way.
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from flask import request
+from flask import Request, request
 from werkzeug.routing import Map, MapAdapter
 
 from ..errors import BadRequest
@@ -16,9 +16,9 @@ _TAGS = "/api/deploymentmetrics/"
 _FOR_PROGRAMS = frozenset({"/api", "/metrics", "/healthz", "/readyz"})
 
 
-def in_api() -> bool:
-    """Return True if the current request is for the API, or another address for programs, and not for a page."""
-    path = request.path
+def in_api(asked: Request | None = None) -> bool:
+    """Return True if a request, the current one if none is given, is for the API or another address for programs."""
+    path = (asked or request).path
     return path.startswith("/api/") or path in _FOR_PROGRAMS
 
 

@@ -21,6 +21,7 @@ from ..errors import (
 from ..formats import rawjson
 from ..http import error_handlers
 from ..http.access import require_role
+from ..http.requests import current_request
 from ..services import services
 from . import bp
 from .figures.differences import compare
@@ -131,7 +132,7 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
     except (BadRequest, BodyTooLarge, ReservedTag) as error:
         return form(tag, text, revision, new, _refusal(error, text)), error.status
     except StorageError as error:
-        request_id = error_handlers.log(error, error.log or error.detail)
+        request_id = error_handlers.log(error, error.log or error.detail, current_request())
         wrong = Refusal(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
         return form(tag, text, revision, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")

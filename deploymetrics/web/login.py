@@ -69,8 +69,7 @@ def log_out() -> ResponseReturnValue:
 def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
     """Show the login page to whoever needs an account here, with what a form had in it; programs get the error."""
     if in_api() or has_header_credential(request.environ):
-        answer: ResponseReturnValue = error_handlers.answer_error(error)
-        return answer
+        return error_handlers.answer_error(error)
     if request.method != "POST":
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     limit_form()

@@ -1,22 +1,22 @@
-"""The short way of a read beside Flask's: for each request that goes it, both answers have to be the same."""
+"""The short way beside Flask's: for each read that goes it, both answers have to be the same; see also ``twins.py``."""
 
 from flask import Flask
 
 
 class BothWays:
-    """Stands in for ``app.reads``."""
+    """Stands in for ``app.short_way``."""
 
     def __init__(self, app):
         self.app = app
-        self.reads = app.reads
+        self.short_way = app.short_way
 
     def answer(self, environ):
-        """The answer of the short way, once Flask's way gave the same."""
-        short_way = self.reads.answer(environ)
-        if short_way is None:
-            return None
+        """The answer of the short way, once Flask's way gave the same to what can be asked twice without a trace."""
+        answer = self.short_way.answer(environ)
+        if answer is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD") or answer.status >= 400:
+            return answer
         environ_of_flask = environ.copy()
-        short, flask = answered(short_way, environ), answered(self._flask_way, environ_of_flask)
+        short, flask = answered(answer, environ), answered(self._flask_way, environ_of_flask)
         assert short == flask
         assert environ["REMOTE_USER"] == environ_of_flask["REMOTE_USER"]
         return lambda environ, start_response: start_response(*short[:2]) and None or [short[2]]
