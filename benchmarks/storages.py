@@ -8,6 +8,7 @@ import os
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,13 +31,13 @@ SECRET = {"SECRET_KEY": "0123456789abcdef"}
 
 @contextmanager
 def on(instance, url):
-    """A server on a storage; gives its port and the process ids of its workers."""
+    """A server on a storage; gives its port and its process id."""
     settings = {"DEPLOYMETRICS_STORAGE": url, "DEPLOYMETRICS_SECRET_KEY": SECRET["SECRET_KEY"]}
     before = dict(os.environ)
     os.environ.update(settings)
     try:
         with servers.ours(instance) as (port, process):
-            yield port, children(process.pid)
+            yield port, process.pid
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -78,16 +79,33 @@ def measure(sides, options, rounds, seconds, database):
     """A list of Measured for each side; they are loaded in turn, and the first round counts for nothing."""
     found = [[] for _ in sides]
     for number in range(rounds + 1):
-        for (port, workers), one, results in zip(sides, options, found, strict=True):
+        for (port, server), one, results in zip(sides, options, found, strict=True):
             headers = {"Authorization": AUTHORIZATION, **one.get("headers", {})}
-            before = used(workers), used(database())
+            before = used(children(server)), used(database())
             result = load.run(port, seconds=seconds, **{**one, "headers": headers})
             requests = max(result.rate * seconds, 1)
-            cost = [1000 * (now - then) / requests for now, then in zip((used(workers), used(database())), before)]
+            after = used(children(server)), used(database())
+            cost = [1000 * (now - then) / requests for now, then in zip(after, before)]
             if number:
                 results.append(Measured(result.rate, *cost))
             if result.errors:
                 print(f"  {result.errors} failed answers at port {port}")
+    return found
+
+
+def beside(ports, options, rounds, seconds):
+    """For each round the rate of the first server alone, and of all at once with as many connections together."""
+    found = []
+    headers = {"Authorization": AUTHORIZATION, **options.get("headers", {})}
+    for _ in range(rounds):
+        rates = []
+        for loaded in ports[:1], ports:
+            share = dict(
+                seconds=seconds, connections=load.CONNECTIONS // len(loaded), **{**options, "headers": headers}
+            )
+            with ThreadPoolExecutor() as pool:
+                rates.append(sum(result.rate for result in pool.map(lambda port: load.run(port, **share), loaded)))
+        found.append(rates)
     return found
 
 
@@ -129,6 +147,12 @@ def main():
 
         for name, options in scenarios(arguments.documents, etags):
             row(name, measure(sides, options, arguments.rounds, arguments.seconds, database))
+        third = stack.enter_context(on(home / "sql2", pair.url()))
+        print(f"{'':<28}{'1 server':>11}{'2 servers':>11}{'ratio':>8}")
+        for name, (_, options) in scenarios(arguments.documents, etags):
+            rates = beside([sides[1][0], third[0]], options, arguments.rounds, arguments.seconds)
+            medians = "".join(f"{statistics.median(side):>9.0f}/s" for side in zip(*rates))
+            print(f"{name:<28}{medians}{statistics.median(two / one for one, two in rates):>8.2f}", flush=True)
         pair.primary.set(synchronous_standby_names="''")
         (name, options) = list(scenarios(arguments.documents, etags))[-1]
         row(f"{name}, no standby waited for", measure(sides, options, arguments.rounds, arguments.seconds, database))

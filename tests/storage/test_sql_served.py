@@ -110,6 +110,24 @@ def test_two_servers_are_one(servers, settings, tmp_path):
         assert len(etags) == 20
 
 
+def test_granian_refuses_a_credential_that_was_revoked_elsewhere(servers, settings, tmp_path):
+    settings |= {"SERVER": "granian"}
+    app = create_app(tmp_path / "made", settings)
+    accounts = app.extensions["deploymetrics"].accounts
+    accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    here, there = app.test_client(), {"auth": ("alice", PASSWORD)}
+    urls = servers(2)
+    written = here.post(f"{DOCS}/a", data="1", **there)
+    for url in urls * 2:
+        assert requests.get(f"{url}{DOCS}/a", **there).text == written.text
+        assert requests.get(f"{url}{DOCS}", **there).text == f"[{written.text}]"
+    accounts.set_password("alice", PASSWORD + "!")
+    for url in urls * 2:
+        for path in f"{DOCS}/a", DOCS:
+            assert requests.get(f"{url}{path}", **there).status_code == 401
+            assert requests.get(f"{url}{path}", auth=("alice", PASSWORD + "!")).status_code == 200
+
+
 def test_two_servers_have_one_collector_and_keep_it_when_one_is_killed(servers, settings, postgresql):
     settings |= {"COLLECT": "1", "COLLECT_INTERVAL_SECONDS": "1"}
     servers(2)
