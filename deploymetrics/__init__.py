@@ -14,7 +14,7 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from . import api, cli, telemetry, web
-from .accounts.authentication import Credentials
+from .accounts.authentication import Authenticator
 from .accounts.service import Accounts
 from .accounts.sessions import Sessions
 from .accounts.throttle import Throttle
@@ -182,7 +182,7 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         per_address=settings["GUESSES_PER_ADDRESS"],
         longest=settings["GUESS_DELAY_SECONDS"],
     )
-    credentials = Credentials(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
+    credentials = Authenticator(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
     documents, expectations, headlines = Service(store), Expectations(store), Headlines(store)
     quotas = Quotas(store, clock, documents)
     return Services(clock, documents, accounts, sessions, tokens, credentials, expectations, headlines, quotas)

@@ -138,7 +138,7 @@ class QuotaExceeded(Forbidden):
 
 
 class NotFound(DeploymetricsError):
-    """Nothing is there."""
+    """The address, or what the request names, does not exist."""
 
     status = 404
     code = "not-found"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from flask import Flask, current_app
 
-from .accounts.authentication import Credentials
+from .accounts.authentication import Authenticator
 from .accounts.service import Accounts
 from .accounts.sessions import Sessions
 from .accounts.tokens import Tokens
@@ -25,7 +25,7 @@ class Services(NamedTuple):
     accounts: Accounts
     sessions: Sessions
     tokens: Tokens
-    credentials: Credentials
+    credentials: Authenticator
     expectations: Expectations
     headlines: Headlines
     quotas: Quotas

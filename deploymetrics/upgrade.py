@@ -37,7 +37,7 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def upgrade(root: str, clock: Clock) -> bool:
-    """Bring the instance folder over if it has format 1; True where that was done.
+    """Bring the instance folder over if it has format 1, and return True if that was done.
 
     Sessions and failed logins are left behind. Raises SettingError, and changes nothing, where something cannot be read
     or written.

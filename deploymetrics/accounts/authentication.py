@@ -31,7 +31,7 @@ class _Verified(msgspec.Struct):
     until: float
 
 
-class Credentials:
+class Authenticator:
     """Checks ``Authorization`` (Basic, Bearer) and ``SessionToken``."""
 
     def __init__(

@@ -42,7 +42,7 @@ def hash_secret(secret: str) -> str:
 
 
 def is_secret_hash(stored: str) -> bool:
-    """Return True for the hash of a generated secret, False for that of a password."""
+    """Return True if the hash is that of a generated secret, not of a password."""
     return stored.startswith(_SECRET)
 
 

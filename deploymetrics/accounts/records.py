@@ -18,7 +18,7 @@ class Role(StrEnum):
 
     @property
     def is_program(self) -> bool:
-        """Return True for the role of a program, which has tokens and no password."""
+        """Return True if this is the role of a program, which has tokens and no password."""
         return self in (Role.WEBUI_APP, Role.SCRAPER)
 
 
@@ -54,7 +54,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.access is not Access.FULL or bool(self.tags)
 
     def is_alive(self, now: float) -> bool:
-        """Return True before it expires."""
+        """Return True if it has not expired."""
         return not self.expires or now < self.expires
 
 
@@ -146,7 +146,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
 
     def is_alive(self, now: float) -> bool:
-        """Return True before it expires; one that outlives its lifetime was begun under a clock that was ahead."""
+        """Return True if it has not expired; one that outlives its lifetime began under a clock that was ahead."""
         return now < self.expires <= now + self.lifetime
 
 

@@ -79,7 +79,7 @@ class Accounts:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
             if like := next((other for other in accounts if as_read(other) == as_read(name)), None):
-                raise AccountError(f"That name reads as the one of the account {like}.")
+                raise AccountError(f"That name looks like the one of the account {like}.")
             accounts[name] = record
 
         self._write(author, change)

@@ -48,8 +48,8 @@ class Client(NamedTuple):
     agent: str
 
 
-class _Found(NamedTuple):
-    """What a session's token stands for: the key of the item, the session's hash, the account's name, the Session."""
+class _Entry(NamedTuple):
+    """A Session and where it is: the key of its item, its id, and the name of its account."""
 
     key: str
     id: str
@@ -82,7 +82,7 @@ class Sessions:
         self.proof_seconds = proof_seconds
         self._signer = URLSafeSerializer(secret_keys, salt="session")
         self._sweeper = Sweeper(store, clock, SESSIONS)
-        self._ending: dict[str, _Found] = {}  # ended, and the storage did not take it yet
+        self._ending: dict[str, _Entry] = {}  # ended, and the storage did not take it yet
         self._next_try = 0.0
 
     def start(self, account: Account, lifetime: int, client: Client | None = None) -> str:
@@ -122,18 +122,18 @@ class Sessions:
     def resume(self, token: str) -> Account | None:
         """Return the Account of a session that is not over, and renew it; else None."""
         self._store_endings()
-        found = self._find(token)
-        if found is None or not found.session.is_alive(self.clock.timestamp()):
+        entry = self._find(token)
+        if entry is None or not entry.session.is_alive(self.clock.timestamp()):
             return None
-        record = self.accounts.find(found.account)
-        if record is None or not record.enabled or record.epoch != found.session.epoch:
+        record = self.accounts.find(entry.account)
+        if record is None or not record.enabled or record.epoch != entry.session.epoch:
             return None
-        used = next((each for each in record.tokens if each.id == found.session.token), None)
-        if found.session.token and not (used and used.is_alive(self.clock.timestamp())):
+        used = next((each for each in record.tokens if each.id == entry.session.token), None)
+        if entry.session.token and not (used and used.is_alive(self.clock.timestamp())):
             return None
-        if not found.is_signed:
-            self._renew(found)
-        return Account(record, session_id=token, token=used, proved_at=self._proved_at(found.session))
+        if not entry.is_signed:
+            self._renew(entry)
+        return Account(record, session_id=token, token=used, proved_at=self._proved_at(entry.session))
 
     def _proved_at(self, session: Session) -> float:
         age = self.clock.timestamp() - session.proved_at
@@ -166,13 +166,13 @@ class Sessions:
 
         Where the storage takes nothing it is over on this worker, and on the others once the storage takes it.
         """
-        found = self._find(token)
-        if found is not None:
-            self._ending[found.id] = found
+        entry = self._find(token)
+        if entry is not None:
+            self._ending[entry.id] = entry
             self._next_try = 0.0
             self._store_endings()
 
-    def _find(self, token: str) -> _Found | None:
+    def _find(self, token: str) -> _Entry | None:
         """Return what a token stands for, alive or not; None for one that is made up or was ended."""
         id = id_of(token)
         if id in self._ending:
@@ -180,7 +180,7 @@ class Sessions:
         if match := _STORED_TOKEN.fullmatch(token):
             record = self._read(match[1])
             session = record.sessions.get(id) if record else None
-            return _Found(match[1], id, record.account, session, False) if record and session else None
+            return _Entry(match[1], id, record.account, session, False) if record and session else None
         try:
             account, *fields, _ = self._signer.loads(token)
         except BadData:
@@ -188,7 +188,7 @@ class Sessions:
         key = _key_of(account)
         record = self._read(key)
         was_ended = record is not None and id in record.sessions
-        return None if was_ended else _Found(key, id, account, Session(*fields), True)
+        return None if was_ended else _Entry(key, id, account, Session(*fields), True)
 
     def _read(self, key: str) -> SessionsRecord | None:
         item = self.store.read(SESSIONS, key)
@@ -199,32 +199,32 @@ class Sessions:
         record: SessionsRecord = item.record
         return record
 
-    def _renew(self, found: _Found) -> None:
-        session = found.session
+    def _renew(self, entry: _Entry) -> None:
+        session = entry.session
         expires = min(self.clock.timestamp() + session.lifetime, session.latest)
         if expires - session.expires < session.lifetime * _RENEW_AFTER:
             return
         renewed = msgspec.structs.replace(session, expires=expires)
 
         def change(sessions: dict[str, Session]) -> None:
-            if found.id in sessions:  # one that was ended in the meantime stays so
-                sessions[found.id] = renewed
+            if entry.id in sessions:  # one that was ended in the meantime stays so
+                sessions[entry.id] = renewed
 
         with suppress(StorageError):  # a disk that is full does not end a session before its time
-            self._write(found.key, found.account, change)
+            self._write(entry.key, entry.account, change)
 
     def _store_endings(self) -> None:
         now = self.clock.timestamp()
         if not self._ending or 0 < self._next_try - now <= _RETRY_SECONDS:
             return
-        for found in list(self._ending.values()):
+        for entry in list(self._ending.values()):
             try:
-                self._write(found.key, found.account, partial(_end, found))
+                self._write(entry.key, entry.account, partial(_end, entry))
             except StorageError as error:
-                _log.warning("the end of a session of %r is not stored yet: %s", found.account, error.log)
+                _log.warning("the end of a session of %r is not stored yet: %s", entry.account, error.log)
                 self._next_try = now + _RETRY_SECONDS
                 return
-            self._ending.pop(found.id, None)
+            self._ending.pop(entry.id, None)
 
     def _write(self, key: str, account: str, change: Callable[[dict[str, Session]], None]) -> None:
         def write(current: Item | None, at: datetime) -> bytes | None:
@@ -237,11 +237,11 @@ class Sessions:
         self.store.write(SESSIONS, key, account, write)
 
 
-def _end(found: _Found, sessions: dict[str, Session]) -> None:
-    if found.is_signed:
-        sessions[found.id] = msgspec.structs.replace(found.session, epoch=_ENDED)
+def _end(entry: _Entry, sessions: dict[str, Session]) -> None:
+    if entry.is_signed:
+        sessions[entry.id] = msgspec.structs.replace(entry.session, epoch=_ENDED)
     else:
-        sessions.pop(found.id, None)
+        sessions.pop(entry.id, None)
 
 
 def _key_of(account: str) -> str:

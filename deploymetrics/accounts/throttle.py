@@ -49,7 +49,7 @@ class FailureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return max(self.forgotten, self.right)
 
     def was_right_lately(self, now: float) -> bool:
-        """Return True where a right password came not long ago; a later time is that of a clock that was ahead."""
+        """Return True if a right password came not long ago; a later time is that of a clock that was ahead."""
         return 0 < self.right - now <= _LATELY_SECONDS
 
     def wait(self, now: float, longest: float) -> float:

@@ -149,7 +149,7 @@ class DeploymentMetricsCollectorTask:
         try:
             text = msgspec.json.encode(self.sources[name].configuration(), order="deterministic")
         except (Exception, SystemExit) as error:  # a third party's, which must not end the others
-            log.error("source %s: its configuration cannot be had: %s", name, type(error).__name__)
+            log.error("source %s: its configuration cannot be read: %s", name, type(error).__name__)
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 

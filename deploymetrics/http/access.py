@@ -18,8 +18,8 @@ from flask.globals import request_ctx
 from flask_login import LoginManager, current_user
 from werkzeug.exceptions import MethodNotAllowed
 
-from ..accounts.authentication import Credentials
-from ..accounts.rights import check_limits
+from ..accounts.authentication import Authenticator
+from ..accounts.permissions import check_limits
 from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeeded, ReadOnly, Unauthorized
@@ -89,7 +89,7 @@ def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
     return roles
 
 
-def init_app(app: flask.Flask, credentials: Credentials, sessions: Sessions, sign_on: SignOn) -> None:
+def init_app(app: flask.Flask, credentials: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
     """Have every request of ``app`` checked."""
     manager = HeaderFirstLoginManager(sign_on)
     # Not its init_app: that looks for a remember-me cookie after each request, so that every answer varies by Cookie.

@@ -15,7 +15,7 @@ from flask import Flask
 from flask_login import current_user
 from werkzeug.routing import Rule
 
-from ..accounts.authentication import Credentials
+from ..accounts.authentication import Authenticator
 from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY, Account
 from ..documents.service import DOCUMENTS, Service
 from ..errors import StorageError
@@ -73,7 +73,7 @@ class ShortWay:
         self,
         app: Flask,
         documents: Service,
-        credentials: Credentials,
+        credentials: Authenticator,
         begin: Callable[[], None],
         finish: Callable[[Request, int, float], None],
     ) -> None:

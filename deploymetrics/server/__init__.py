@@ -39,9 +39,9 @@ SETTINGS: dict[str, Any] = {
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
     "umask": 0o077,
-    "child_exit": lambda master, worker: master.forget(worker),
-    "pre_fork": lambda master, worker: master.place(worker),
-    "post_fork": lambda master, worker: master.become(worker),
+    "child_exit": lambda master, worker: master.clean_up_after(worker),
+    "pre_fork": lambda master, worker: master.assign_slot(worker),
+    "post_fork": lambda master, worker: master.detach(worker),
 }
 
 
@@ -93,7 +93,7 @@ class Server(BaseApplication):
             "keyfile": keyfile,
             "accesslog": "-" if self.settings["ACCESS_LOG"] else None,
             "loglevel": self.settings["LOG_LEVEL"],
-            "when_ready": self.listens,
+            "when_ready": self.on_listening,
         }
         Log.form = self.settings["LOG_FORMAT"]
         of_server = granian_module().SETTINGS if self.settings["SERVER"] == "granian" else {}
@@ -105,7 +105,7 @@ class Server(BaseApplication):
 
         return create_app(self.instance, self.settings, memory=self.memory)
 
-    def listens(self, master: Arbiter) -> None:
+    def on_listening(self, master: Arbiter) -> None:
         """Say where the data is, and let others at a socket in the file system."""
         master.log.info("The instance folder is %s", self.instance)
         for sentence in risks(self.settings):
@@ -128,28 +128,28 @@ class Master(Arbiter):
         self.collector = CollectorProcess(app.instance)
         super().__init__(app)
 
-    def collects(self) -> bool:
+    def is_to_collect(self) -> bool:
         """Return True if the settings ask for the collector."""
         return bool(self.app.settings["COLLECT"] and not self.app.settings["READ_ONLY"])
 
-    def place(self, worker: Any) -> None:
+    def assign_slot(self, worker: Any) -> None:
         """Give a worker that is to be started a slot that no living one has, in the memory that all share."""
         taken = {other.slot for other in self.WORKERS.values()}
         worker.slot = next((slot for slot in range(SLOTS) if slot not in taken), worker.age % SLOTS)
 
-    def become(self, worker: Any) -> None:
-        """Make this copy of the master a worker."""
+    def detach(self, worker: Any) -> None:
+        """Let this copy of the master, which is now a worker, go of what is the master's alone."""
         self.collector.abandon()  # it is the child of the master alone
         self.app.memory.own = worker.slot
 
-    def forget(self, worker: Any) -> None:
-        """Take note that a worker has ended, in whatever way."""
+    def clean_up_after(self, worker: Any) -> None:
+        """Clear what all workers share of one that has ended, in whatever way."""
         forget(worker)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
 
     def manage_workers(self) -> None:
         super().manage_workers()
-        if self.collects():
+        if self.is_to_collect():
             self.collector.ensure()
 
     def spawn_worker(self) -> Any:
@@ -171,7 +171,7 @@ class Master(Arbiter):
         if self.app.settings["BIND"] != self.app.bind:
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
         super().reload()
-        self.collector.restart() if self.collects() else self.collector.stop()
+        self.collector.restart() if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
         """Have one worker less at SIGTTOU, unless each serves connections that no other one takes."""

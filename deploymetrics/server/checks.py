@@ -47,7 +47,7 @@ def risks(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_local(bind: str) -> bool:
-    """Return True for an address that can be reached from this machine only."""
+    """Return True if the address can be reached from this machine only."""
     if bind.startswith("unix:"):
         return True
     host = bind.rpartition(":")[0].strip("[]")

@@ -32,7 +32,7 @@ _BACKLOG = 2048
 
 def place(master: Any, worker: Any) -> None:
     """Give a new worker its slot and its listeners; for pre_fork."""
-    master.place(worker)
+    master.assign_slot(worker)
     share_listeners(master, worker)
 
 

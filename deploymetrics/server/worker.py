@@ -44,7 +44,7 @@ def forget(worker: ThreadWorker) -> None:
 
 
 class FairThreadWorker(ThreadWorker):
-    """See the module."""
+    """Answers requests with threads, and takes a new connection only in its turn; the module says how."""
 
     def init_process(self) -> None:
         # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.

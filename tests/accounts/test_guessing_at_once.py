@@ -22,7 +22,7 @@ ADDRESS = "192.0.2.1"
 
 @pytest.fixture
 def workers(app, tmp_path, clock):
-    """The Credentials of two applications on the same folder, with the accounts jo and sam."""
+    """The Authenticators of two applications on the same folder, with the accounts jo and sam."""
     both = [one.extensions["deploymetrics"] for one in (app, create_app(tmp_path / "instance", clock=clock))]
     for name in ("jo", "sam"):
         both[0].accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)

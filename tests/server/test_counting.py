@@ -74,9 +74,9 @@ def test_a_worker_gets_a_slot_that_no_living_one_has():
     master.WORKERS = {}
     for age in range(1, 2 * SLOTS):  # one that stays, and others that are replaced again and again
         worker = SimpleNamespace(age=age)
-        master.place(worker)
+        master.assign_slot(worker)
         assert worker.slot not in {other.slot for other in master.WORKERS.values()}
         master.WORKERS = {1: master.WORKERS.get(1, worker), 2: worker}
     master.WORKERS = {slot: SimpleNamespace(slot=slot) for slot in range(SLOTS)}
-    master.place(worker)  # of more there are than anybody has, some share
+    master.assign_slot(worker)  # of more there are than anybody has, some share
     assert 0 <= worker.slot < SLOTS

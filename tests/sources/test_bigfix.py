@@ -263,7 +263,7 @@ def test_three_failures_in_a_row_end_the_round_and_keep_what_was_found(source, s
 def test_a_server_that_answers_nothing_is_a_failure_to_be_tried_again(source, server):
     server.behave(ANSWERS, mode="broken")
     outcome = ask("bigfix", source())
-    assert outcome.error.startswith("No metric could be had; number_of_endpoints: BigFix: http: ")
+    assert outcome.error.startswith("No metric could be collected; number_of_endpoints: BigFix: http: ")
     assert not outcome.permanent and len(queries(server)) == 3
 
 
@@ -567,7 +567,7 @@ def test_secrets_that_the_server_repeats_are_hidden(source, server, mode, token,
 
 @pytest.mark.parametrize("padding", range(MAX_REASON - 15, MAX_REASON + 1, 3))
 def test_a_secret_that_a_cut_would_halve_is_hidden(source, server, padding):
-    before = len("No metric could be had; number_of_endpoints: BigFix: http: ")
+    before = len("No metric could be collected; number_of_endpoints: BigFix: http: ")
     server.behave(ANSWERS, mode="echo_late", padding=padding - before)
     error = ask("bigfix", source()).error
     assert "xxx" in error and "pass" not in error

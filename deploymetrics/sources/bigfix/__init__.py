@@ -111,7 +111,7 @@ class BigFixSource(Source):
 
     def _give_up(self, findings: Findings) -> None:
         if not findings.values:
-            raise SourceError(f"No metric could be had; {_first(findings)}")
+            raise SourceError(f"No metric could be collected; {_first(findings)}")
         log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
 
     def _backend(self, endpoint: Endpoint) -> Any:

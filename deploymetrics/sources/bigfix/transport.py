@@ -85,7 +85,7 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
 
 
 def fingerprint_of(endpoint: Endpoint, seconds: float) -> str:
-    """Return a sentence with the fingerprint of the certificate that the server presents; empty if it cannot be had."""
+    """Return a sentence with the fingerprint of the certificate that the server presents; empty if there is none."""
     try:
         pem = ssl.get_server_certificate((endpoint.host, endpoint.port), timeout=seconds)
     except (OSError, ValueError):
