@@ -42,6 +42,7 @@ class Connection(psycopg.Connection[TupleRow]):
     is_lost = False
     is_committing = False
     warned = ""
+    #: What the server calls the statements that it has prepared for ``find``.
     names: dict[str, bytes]
     server: Host = ("", "")
     #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
@@ -70,6 +71,7 @@ class Connection(psycopg.Connection[TupleRow]):
         return rows.load_rows(0, result.ntuples, tuple)
 
     def name_of(self, statement: str) -> bytes:
+        """Return the name of a statement, which is prepared the first time."""
         name = self.names.get(statement)
         if name is None:
             name = f"find{len(self.names)}".encode()
