@@ -47,7 +47,8 @@ def check_same_site(request: Request | None = None) -> None:
     plain HTTP, do not say Sec-Fetch-Site, but send Origin with a write; what sends neither is no browser.
     """
     request = request or current_request()
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    environ = request.environ
+    site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
     if site is None and origin is None:
         return
     if is_from_allowed_origin(request):

@@ -110,8 +110,11 @@ class ShortWay:
         if not route.is_read:
             return self._answer(environ, route, arguments)
         # Where each read is a way to a database, this makes one of two.
-        with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):
-            return self._answer(environ, route, arguments)
+        try:
+            with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):
+                return self._answer(environ, route, arguments)
+        except StorageError:  # Flask's way meets it again, and has a handler for it
+            return None
 
     def _answer(self, environ: dict[str, Any], route: _Route, arguments: dict[str, str]) -> Response | None:
         began, account = time.perf_counter(), self._account_of(environ)
@@ -131,7 +134,7 @@ class ShortWay:
     def _account_of(self, environ: dict[str, Any]) -> Account | None:
         try:
             return self.credentials.remembered(environ["HTTP_AUTHORIZATION"])
-        except StorageError:  # Flask's way meets it again
+        except Exception:  # the same
             return None
 
     def _response(self, request: Request, account: Account, route: _Route) -> Response:

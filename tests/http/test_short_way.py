@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageError, StorageFull
 from deploymetrics.http.short_way import ONLY_SHORT_WAY
 
 LIST = "/api/deploymentmetrics"
@@ -198,3 +198,12 @@ def test_both_ways_keep_to_what_an_account_may(twins):
     assert sent(twins, f"{LIST}/other", data=BODY, **asked) == 403
     assert [sent(twins, data=BODY, **asked) for _ in range(2)] == [200, 429]
     assert sent(twins, method="DELETE", **asked) == 403
+
+
+def test_a_read_that_a_storage_refuses_to_begin_is_answered_by_flask(app, master, services, monkeypatch):
+    def refuse(*wanted):
+        raise StorageError()
+
+    assert master.put(URL, data=BODY).status_code == 200
+    monkeypatch.setattr(services.service.store, "reading", refuse)
+    assert master.get(URL).data.startswith(b'{"tag":"custom"')
