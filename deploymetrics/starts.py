@@ -20,7 +20,7 @@ class StartRecord(msgspec.Struct, frozen=True):
     startedAt: str
 
     def key(self) -> str:
-        """Return what it is stored under."""
+        """Return the key of the item."""
         return self.name
 
 

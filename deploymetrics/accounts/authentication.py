@@ -75,7 +75,7 @@ class Authenticator:
         return self._remembered(self._digest(authorization))
 
     def check_password(self, name: str, password: str, address: str) -> Account:
-        """Return the Account of a name and password; raises as ``account_of`` does.
+        """Check a name and password, and return the Account; raises as ``account_of`` does.
 
         What was right lately, and is of an account that did not change since, does not wait for who guesses.
         """
@@ -99,14 +99,14 @@ class Authenticator:
         return Account(record, proved_at=math.inf)
 
     def log_in(self, name: str, secret: str, address: str) -> Account:
-        """Return the Account of a name and password, or of a program's name and token; raises as ``account_of``."""
+        """Check a name and password, or a program's name and token; return the Account. Raises as ``account_of``."""
         record = self.accounts.find(normalized(name))
         if record is not None and record.role.is_program:
             return self._of_token(name, secret) or self.check_password(name, secret, address)
         return self.check_password(name, secret, address)
 
     def _of_token(self, name: str | None, secret: str) -> Account | None:
-        """Return the Account of a token's secret, or None; it has that name, unless that is None.
+        """Return the Account whose token has this secret, or None; ``name`` says which account it must be, None any.
 
         Nothing slows this down, and it is not remembered: nobody guesses 256 random bits, and to look them up is as
         quick as to remember.

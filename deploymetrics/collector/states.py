@@ -39,7 +39,7 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     damaged: bool = False
 
     def key(self) -> str:
-        """Return what it is stored under."""
+        """Return the key of the item, which is the name of the source."""
         return self.name
 
     @property

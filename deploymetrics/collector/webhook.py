@@ -40,7 +40,7 @@ class Notice(msgspec.Struct, frozen=True):
     saidAt: str
 
     def key(self) -> str:
-        """Return what it is stored under."""
+        """Return the key of the item, which is the tag."""
         return self.tag
 
 
