@@ -26,7 +26,7 @@ from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
 from .starts import STARTS
 from .storage import Collection, Item, Retention
-from .storage.files import FileStorage, copies, disk, lines, turns
+from .storage.files import FileStorage, copies, disk, lines, queues
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
@@ -46,7 +46,7 @@ def upgrade(root: str, clock: Clock) -> bool:
         return False
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
-            turns.wait_for_lock(folder, root)
+            queues.wait_for_lock(folder, root)
             _refuse_where_a_server_runs(root)
             return _upgrade(root, clock)
     except SettingError:

@@ -1,5 +1,6 @@
 """Record operations of the storage, rebuild every state that a crash may leave, and check what it makes of it."""
 
+import functools
 import itertools
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from conftest import HeldClock
-from storekit import THINGS, open_files, put, remove, value
+from storekit import THINGS, open_files, put, put_together, remove, value
 
 from deploymetrics.storage import Collection, Item
 
@@ -31,7 +32,8 @@ class Violation(AssertionError):
 class Work(NamedTuple):
     """Operations on a collection of an instance folder ``below`` an empty one, under the limits of a Retention.
 
-    A step is (key, text) for a write, None as the text deletes; (key, [texts]) for a restore; (key, number) purges a
+    A step is (key, text) for a write, None as the text deletes; (key, (texts)) for writes that are stored together;
+    (key, [texts]) for a restore; (key, number) purges a
     version, all of them for 0; (key, TRIM) trims; (None, timedelta) lets time pass. ``is_purged``: in the end all is
     purged.
     """
@@ -108,7 +110,10 @@ def _carry_out(work, recorder, root, is_looked_at):
         try:
             store = store or open_files(root / work.below, clock, **work.limits)
             if is_known:
-                after["is"] = intended(see(), what, work.collection)
+                after["is"] = intended(before := see(), what, work.collection)
+                # Of writes that are stored together a power loss may leave the first ones.
+                first = [what[:number] for number in range(1, len(what))] if isinstance(what, tuple) else []
+                after["may be"] = [intended(before, some, work.collection) for some in first]
             carry_out(store, work.collection, key, what)
             after["is"] = see()
             recorder.note("end", key, what, after["is"])
@@ -126,7 +131,8 @@ def _carry_out(work, recorder, root, is_looked_at):
 
 def is_rename(collection, what):
     """Return True for a step that is done by the rename of a folder."""
-    return isinstance(what, list) or (what is None and not collection.history)
+    last = what[-1] if isinstance(what, tuple) else what
+    return isinstance(what, list) or (last is None and not collection.history)
 
 
 def carry_out(store, collection, key, what):
@@ -137,6 +143,12 @@ def carry_out(store, collection, key, what):
         return store.purge(collection, key, "alice", what or None)
     if what is TRIM:
         return store.trim(collection, key)
+    if isinstance(what, tuple):
+        outcomes = put_together(store, key, what, collection)
+        for error in outcomes:
+            if isinstance(error, BaseException):
+                raise error
+        return outcomes
     return remove(store, key, collection=collection) if what is None else put(store, key, what, collection=collection)
 
 
@@ -149,6 +161,8 @@ def intended(before, what, collection):
     """Return the history that a step makes of ``before``, apart from what is thinned out."""
     if what is TRIM:
         return before
+    if isinstance(what, tuple):
+        return functools.reduce(lambda found, text: intended(found, text, collection), what, before)
     version = max(before)[0] if before else 0
     if isinstance(what, list):
         return before or list(enumerate(what, 1))[::-1]
@@ -206,8 +220,8 @@ def check(work, recorder, seen, *, only_last=False):
                 disk.grow_old()
                 promise = promises.setdefault(key, Promise())
                 if "is" in after:
-                    must = frozenset(after["is"])
-                    promise.begin(_newest(must), must)
+                    for must in map(frozenset, (*after.get("may be", ()), after["is"])):
+                        promise.begin(_newest(must), must)
             elif kind == "end":
                 key, what, found = args
                 promises[key].end(found)

@@ -48,6 +48,19 @@ WORKS = {
         ],
         limits={"versions": 1, "hourly_days": 1, "daily_days": 800},
     ),
+    "together": Work(
+        [
+            ("a", ("1", "2")),
+            ("a", ("3", LONG, "5")),
+            ("b", "1"),
+            ("a", ("6", None)),
+            ("a", ("7", "8", "9")),
+            ("a", "10"),
+        ]
+    ),
+    "together, without history": Work(
+        [("a", ("1", "2")), ("a", ("3", None)), ("a", ("4", None, LONG)), ("a", ("5", "6"))], PLAIN
+    ),
     "without history": Work(FORGETFUL, PLAIN),
     "not durable": Work(FORGETFUL, VOLATILE),
     "restored": Work(
@@ -98,6 +111,7 @@ KILLED = {
             limits=ONE_BY_ONE,
         ),
     ),
+    "writes together": (1, Work([("a", "1"), ("a", ("2", LONG, "4")), ("a", "5")])),
     "deletion": (1, Work([("a", "1"), ("a", None), ("a", "3")])),
     "deletion without history": (1, Work([("a", "1"), ("a", None), ("a", "2")], PLAIN)),
     "write without history": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], PLAIN)),
@@ -112,7 +126,7 @@ KILLED = {
 @pytest.fixture(autouse=True)
 def light_stores(monkeypatch):
     """A store is opened for each state, so it makes few objects."""
-    monkeypatch.setattr(deploymetrics.storage.files, "TURNS", 4)
+    monkeypatch.setattr(deploymetrics.storage.files, "QUEUES", 4)
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)

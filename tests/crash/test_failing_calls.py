@@ -33,6 +33,7 @@ CASES = {
     "creation": Work([("b", "1"), ("a", "1")]),
     "the first of all": Work([("a", "1")]),
     "write": Work([("a", "1"), ("a", LONG)]),
+    "writes together": Work([("a", "1"), ("a", ("2", LONG))]),
     "write that thins out": Work(MANY, limits={"versions": 1}),
     "deletion": Work([("a", "1"), ("a", None)]),
     "creation after a deletion": Work([("a", "1"), ("a", None), ("a", "3")]),
@@ -47,7 +48,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def light_stores(monkeypatch):
-    monkeypatch.setattr(deploymetrics.storage.files, "TURNS", 4)
+    monkeypatch.setattr(deploymetrics.storage.files, "QUEUES", 4)
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ from storekit import (
 )
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage.files import turns
+from deploymetrics.storage.files import queues
 
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch):
-    monkeypatch.setattr(turns, "LOCK_SECONDS", 0.3)
-    monkeypatch.setattr(turns, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(queues, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(queues, "STUCK_SECONDS", 0.05)
 
 
 def hold_key(folder, pipe):
@@ -88,7 +88,7 @@ def test_writers_get_an_error_and_readers_an_answer(stuck, folder):
 
 def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypatch):
     """After the time in which a lock counts as stuck, far below the limit."""
-    monkeypatch.setattr(turns, "LOCK_SECONDS", 10**6)
+    monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
     store, waiting, outcomes, most = open_files(folder), [], [], 5
     done = threading.Event()
 
@@ -100,7 +100,7 @@ def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypa
             outcomes.append("error")
             if len(outcomes) == most - 1:
                 done.set()
-                monkeypatch.setattr(turns, "LOCK_SECONDS", 0)  # the last one may end as well
+                monkeypatch.setattr(queues, "LOCK_SECONDS", 0)  # the last one may end as well
 
     in_threads(most, work)
     assert done.is_set() and outcomes == ["error"] * most
@@ -130,8 +130,8 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
 
 def test_nobody_gives_up_because_a_disk_is_slow(folder, monkeypatch):
     """Not after the time in which a lock of another process counts as stuck."""
-    monkeypatch.setattr(turns, "LOCK_SECONDS", 10**6)
-    monkeypatch.setattr(turns, "STUCK_SECONDS", 0)
+    monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
+    monkeypatch.setattr(queues, "STUCK_SECONDS", 0)
     store, sync = open_files(folder), os.fdatasync
 
     def sync_slowly(fd):

@@ -3,13 +3,16 @@
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
 
 from deploymetrics.clock import Clock
 from deploymetrics.storage import Collection, Retention, open_storage
+from deploymetrics.storage.files import queues
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -66,6 +69,44 @@ def metrics(item):
     if item.deleted:
         return None
     return bytes(THINGS.decode(item.value).metrics).decode()
+
+
+def put_together(store, key, texts, collection=THINGS):
+    """Write texts, None deletes, each in a thread of its own, the others while the first is asked for its own.
+
+    Return for each what ``write`` returned or raised.
+    """
+    outcomes, threads = [None] * len(texts), []
+    asked = iter([False] * (next(store.history(collection, key), None) is None))
+
+    def write(number, text):
+        def change(current, now):
+            if number == 0 and not threads and next(asked, True):  # a new key is asked once more, before
+                for one in range(1, len(texts)):
+                    threads.append(threading.Thread(target=write, args=(one, texts[one])))
+                    threads[-1].start()
+                    _until_it_waits(threads[-1])
+            return None if text is None else text(current) if callable(text) else value(key, text)
+
+        try:
+            outcomes[number] = store.write(collection, key, f"author {number}", change)
+        except BaseException as error:
+            outcomes[number] = error
+
+    write(0, texts[0])
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def _until_it_waits(thread):
+    for _ in range(10_000):
+        frame = sys._current_frames().get(thread.ident)
+        is_waiting = frame is not None and frame.f_code.co_filename == queues.__file__
+        time.sleep(0.002 if is_waiting else 0.0002)
+        if not thread.is_alive() or (is_waiting and sys._current_frames().get(thread.ident) is frame):
+            return
+    raise AssertionError("it does not wait")
 
 
 def listed(store, collection=THINGS):

@@ -6,7 +6,8 @@
     deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
 
 A write locks the newest file of its key, asks ``change``, adds a line to the log, and writes the copy; some also take a
-step of thinning out old versions. A reader takes no lock.
+step of thinning out old versions. Writes of the same key that wait meanwhile are stored together, see queues.py. A
+reader takes no lock.
 """
 
 import logging
@@ -18,18 +19,20 @@ from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import AlreadyThere, StorageError, StorageFull
-from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
+from .. import Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_VERSIONS, NEWEST, TIERS, Log, Newest
 from .places import find_newest
+from .queues import Queue, Write
 from .remembered import Remembered
-from .turns import Turns
-from .writer import Writer, writer_of
+from .writer import Batch, Writer, writer_of
 
 _log = logging.getLogger(__name__)
-TURNS = 256
+QUEUES = 256
+#: The most writes, about, that are stored together.
+TOGETHER = 64
 
 
 class FileStorage(Storage):
@@ -42,7 +45,7 @@ class FileStorage(Storage):
         self.limits = limits
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
-        self._turns = [Turns[Writer]() for _ in range(TURNS)]
+        self._queues = [Queue[Writer]() for _ in range(QUEUES)]
         self._remembered = Remembered()
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
@@ -116,31 +119,46 @@ class FileStorage(Storage):
         known = self._remembered.last(collection.name, key) or self._newest(collection, key)
         if known.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
-        with self._writing(self.log(collection, key), known, make=True) as writer:
-            newest, now = writer.newest, self.clock.now()
-            value = change(newest.current, now)
-            if value is None and newest.current is None:
-                return None
-            record = None if value is None else collection.decode(value)
-            version = newest.version + 1
-            if version >= VERSION_LIMIT:
-                raise lines.damaged(collection, key, "its versions are at the end of the numbers")
-            item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
-            with disk.storage_errors("write"):
-                return self._store(writer, item)
+        log = self.log(collection, key)
+        write = Write(log.folder, author, change, kept=kept)
+        queue = self._queue(log)
+        if queue.enter(write):
+            with self._leading(queue, log, known, make=True) as writer:
+                self._store(writer, write, queue)
+        if write.error:
+            raise write.error
+        return write.item
 
-    def _store(self, writer: Writer, item: Item) -> Item | None:
-        """Make an Item the newest version; return it, or None for a deletion."""
-        log, before = writer.log, writer.newest
-        if item.deleted and not log.collection.history:
-            writer.remove(item.version)
-            return None
-        added = writer.append(item)
+    def _store(self, writer: Writer, write: Write, queue: Queue[Writer]) -> None:
+        """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
+        batch, writes, next_writes = Batch(writer.log, writer.newest.item), list[Write](), [write]
+        try:
+            while next_writes:
+                writes += next_writes
+                for write in next_writes:
+                    batch.add(write, self.clock.now())
+                next_writes = queue.take(writer.log.folder) if len(writes) < TOGETHER else []
+            if batch.items:
+                with disk.storage_errors("write"):
+                    self._commit(writer, batch)
+        except BaseException as error:
+            for write in writes:  # also those that were refused: what they were refused for may not be there
+                write.error = disk.as_storage_error(error, "write")
+            raise
+        finally:
+            for write in writes[1:]:
+                write.wake()
+
+    def _commit(self, writer: Writer, batch: Batch) -> None:
+        log, before, last = writer.log, writer.newest, batch.items[-1]
+        if last.deleted and not log.collection.history:
+            writer.remove(last.version)
+            return
+        added = writer.append(batch)
         self._remembered.put(log, added)
         if log.collection.copies:
-            copies.update(self.root, log.collection, item.key, item.value)
+            copies.update(self.root, log.collection, last.key, last.value)
         self._remove_old(writer, before)
-        return added.current
 
     def _remove_old(self, writer: Writer, before: Newest) -> None:
         """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
@@ -246,30 +264,38 @@ class FileStorage(Storage):
         """Return the folder with the logs of a collection."""
         return f"{self.data}/{collection.name}"
 
+    def _queue(self, log: Log) -> Queue[Writer]:
+        return self._queues[hash(log.folder) % QUEUES]
+
     @contextmanager
     def _writing(self, log: Log, known: Newest | None = None, *, make: bool = False) -> Iterator[Writer]:
         """Give the Writer of a log, which nobody else can change meanwhile; see writer_of."""
-        turns = self._turns[hash(log.folder) % TURNS]
-        turns.take(log.folder)
+        queue = self._queue(log)
+        queue.enter(Write(log.folder))
+        with self._leading(queue, log, known, make=make) as writer:
+            yield writer
+
+    @contextmanager
+    def _leading(self, queue: Queue[Writer], log: Log, known: Newest | None, *, make: bool) -> Iterator[Writer]:
+        """Give the Writer of a log to the thread that leads."""
         writer = None
         try:
             with disk.storage_errors("lock"):
-                if (writer := turns.kept) and writer.log.folder != log.folder:
+                if (writer := queue.kept) and writer.log.folder != log.folder:
                     writer.close()
                     writer = None
                 writer = writer or writer_of(log, known, make=make)
-                turns.begin()
+            queue.begin()
             yield writer
-            if not writer.may_hand_on:
-                writer.close()
-                writer = None
         except BaseException:
             if writer:
-                writer.close()
-            writer = None
+                writer.is_known = False
             raise
         finally:
-            turns.leave(writer)
+            if writer and not writer.may_hand_on:
+                writer.close()
+                writer = None
+            queue.leave(writer)
 
 
 def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:

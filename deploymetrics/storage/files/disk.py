@@ -38,8 +38,18 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error_class = StorageFull if error.errno in FULL else StorageError
-        raise error_class(log=f"{what}: {error}") from error
+        raise as_storage_error(error, what) from error
+
+
+def as_storage_error(error: BaseException, what: str) -> StorageError:
+    """Return a StorageError for an error; a new one for each who meets it, since threads must not raise the same."""
+    if isinstance(error, StorageError):
+        made = type(error)(error.detail, code=error.code, log=error.log)
+    else:
+        error_class = StorageFull if isinstance(error, OSError) and error.errno in FULL else StorageError
+        made = error_class(log=f"{what}: {error}")
+    made.__cause__ = error
+    return made
 
 
 def try_lock(fd: int, how: int) -> bool:

@@ -3,7 +3,8 @@
     {"version":7,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice","tag":"custom","metrics":[{"bla":"3"}]}
 
 The first members are the storage's own; what follows them, with a brace before it, is the value byte for byte. A
-deletion has ``"deleted":true`` in the place of a value.
+deletion has ``"deleted":true`` in the place of a value. Versions that were stored at once, and count together or not at
+all, are one line with carriage returns between them.
 """
 
 import re
@@ -24,7 +25,7 @@ _HEAD = re.compile(
     rb'(,"deleted":true\}$|,)',
     re.DOTALL,
 )
-#: Between the lines of versions that count together.
+#: Between the versions that count together, in one line.
 TOGETHER = b"\r"
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _SAFE_NAME = re.compile("[a-z0-9_-][a-z0-9_.-]*")
@@ -105,8 +106,13 @@ def _head_of(line: bytes) -> re.Match[bytes]:
     return match
 
 
+def decode_last(collection: Collection, key: str, line: bytes) -> Item:
+    """Return the last Item of a line without its newline; raises DamagedItem."""
+    return decode(collection, key, line.rpartition(TOGETHER)[2])
+
+
 def decode(collection: Collection, key: str, line: bytes) -> Item:
-    """Return the Item of a line without its newline; raises DamagedItem."""
+    """Return the Item of a line that has one version; raises DamagedItem."""
     try:
         line.decode()
         match = _head_of(line)

@@ -109,7 +109,7 @@ class Log:
                 if tail.line is None:
                     continue  # its first version is being written, or never was
                 try:
-                    item = lines.decode(self.collection, self.key, tail.line)
+                    item = lines.decode_last(self.collection, self.key, tail.line)
                 except DamagedItem:
                     if self.collection.durable:
                         raise
@@ -143,7 +143,7 @@ class Log:
     def _end(self, fd: int, start: int, tail: "Tail") -> bool:
         """Tell lists of a line that a crash left, and end it; False where nothing can be written."""
         try:
-            self.announce(lines.version_of(tail.line or b""))
+            self.announce(lines.version_of((tail.line or b"").rpartition(lines.TOGETHER)[2]))
             with disk.opened(self.path(start), os.O_WRONLY) as other:
                 if os.path.samestat(os.fstat(other), os.fstat(fd)):
                     disk.write_at(other, b"\n", tail.end)
@@ -219,12 +219,11 @@ class Log:
         except FileNotFoundError:
             return []
         if tier == NEWEST and start == newest.start:
-            return data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
-        *found, rest = data.split(b"\n")
-        if rest and (whole := self.whole_line(rest)) is not None:
-            found.append(whole)  # its newline was lost after the next file had been begun
-        if tier == NEWEST:
-            return found
+            found = data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
+        else:
+            *found, rest = data.split(b"\n")
+            if rest and (whole := self.whole_line(rest)) is not None:
+                found.append(whole)  # its newline was lost after the next file had been begun
         return [line for together in found for line in together.split(lines.TOGETHER)]
 
     def version_of(self, line: bytes) -> int:

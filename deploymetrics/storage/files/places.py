@@ -94,7 +94,7 @@ def _end_of_last_file(log: Log) -> Newest | None:
         os.close(fd)
     if line[-1:] != b"\n":
         return None
-    item = lines.decode(log.collection, log.key, line[:-1])
+    item = lines.decode_last(log.collection, log.key, line[:-1])
     return Newest(item, int(number), stat.st_size, signature=signature_of(stat))
 
 
@@ -132,7 +132,7 @@ def read_value(place: Place, log: Log) -> bytes:
     """Return the value of the version, also where newer ones came since. Raises StorageError where it is gone."""
     with suppress(FileNotFoundError), disk.opened(log.path(place.start)) as fd:
         begin = max(place.end - place.size - _HEAD_BYTES, 0)
-        line = os.pread(fd, place.end - begin, begin).rpartition(b"\n")[2]
+        line = os.pread(fd, place.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
         if lines.revision_of(line) == place.revision:
             return b"{%b" % line[1 - place.size :]
     item = _find(place, log)

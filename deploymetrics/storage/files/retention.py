@@ -32,12 +32,12 @@ _Read = Callable[[int, str], list[bytes]]
 
 
 def due(before: Newest, newest: Newest) -> tuple[str, ...]:
-    """Return the tiers in which the write of ``newest`` takes a step.
+    """Return the tiers in which a write takes a step, between what was the newest version and what is.
 
     Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
     """
-    number = newest.version - newest.start
-    return TIERS[number - 1 : number] if number else TIERS[max(before.version - before.start, 0) :]
+    done, number = before.version - before.start, newest.version - newest.start
+    return TIERS[done:number] if before.start == newest.start else TIERS[max(done, 0) :] + TIERS[:number]
 
 
 def thin(writer: Writer, tiers: Iterable[str], retention: Retention, now: datetime) -> int:

@@ -11,11 +11,50 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 
+from ...clock import as_precise
 from ...errors import StorageError
-from .. import Item
-from . import disk, lines, turns
+from .. import VERSION_LIMIT, Item
+from . import disk, lines, queues
 from .log import NEWEST, Log, Newest, read_tail, signature_of
+
+#: How long the threads of one process may hand a key on while those of others wait.
+HAND_ON_SECONDS = 0.005
+
+
+class Batch:
+    """Versions of a key that are added together: the Items, and their lines. They follow the Item ``newest``."""
+
+    def __init__(self, log: Log, newest: Item | None) -> None:
+        self.log = log
+        self.newest = newest
+        self.items: list[Item] = []
+        self.lines: list[bytes] = []
+
+    def add(self, write: queues.Write, now: datetime) -> None:
+        """Add what a Write makes of the newest version; it ends with its Item, or with what its ``change`` raised."""
+        newest, collection, key = self.newest, self.log.collection, self.log.key
+        current = None if newest is None or newest.deleted else newest
+        try:
+            assert write.change
+            value = write.change(current, now)
+            if value is None and current is None:
+                return
+            record = None if value is None else collection.decode(value)
+            version = newest.version + 1 if newest else 1
+            if version >= VERSION_LIMIT:
+                raise lines.damaged(collection, key, "its versions are at the end of the numbers")
+        except Exception as error:
+            write.error = error
+            return
+        item = Item(key, value, record, version, as_precise(now), write.author, "", value is None, write.kept)
+        line = lines.encode(item)
+        item = item._replace(revision=lines.revision_of(line))
+        self.items.append(item)
+        self.lines.append(line)
+        write.item = None if item.deleted else item
+        self.newest = None if item.deleted and not collection.history else item
 
 
 class Writer:
@@ -31,7 +70,7 @@ class Writer:
     @property
     def may_hand_on(self) -> bool:
         """True if another thread may go on with it: others have not waited for long."""
-        return self.is_known and time.monotonic() - self.since < turns.HAND_ON_SECONDS
+        return self.is_known and time.monotonic() - self.since < HAND_ON_SECONDS
 
     def close(self) -> None:
         """Let others write."""
@@ -54,7 +93,7 @@ class Writer:
         fd = self._open(log.path(newest.start), os.O_RDWR)
         if os.pread(fd, 1, newest.end - 1) != b"\n":
             return False
-        turns.wait_for_lock(fd, log.folder)
+        queues.wait_for_lock(fd, log.folder)
         stat = os.fstat(fd)
         if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
             return False
@@ -67,7 +106,7 @@ class Writer:
         log, tail = self.log, read_tail(fd)
         if tail.line is None or log.whole_line(tail.rest) is not None:
             return False
-        item = lines.decode(log.collection, log.key, tail.line)
+        item = lines.decode_last(log.collection, log.key, tail.line)
         self.newest = Newest(item, self.newest.start, tail.end, signature=signature_of(os.fstat(fd)))
         return True
 
@@ -81,7 +120,7 @@ class Writer:
             disk.sync_folder(os.path.dirname(collection))
         disk.make_one_folder(folder)
         fd = self._open(folder, os.O_DIRECTORY)
-        turns.wait_for_lock(fd, folder)
+        queues.wait_for_lock(fd, folder)
         return os.path.samestat(os.fstat(fd), os.stat(folder)) and self.log.newest().item is None
 
     def _open(self, path: str, how: int) -> int:
@@ -91,12 +130,13 @@ class Writer:
 
     # Adding
 
-    def append(self, item: Item) -> Newest:
-        """Add a version, durably. Raises OSError where nothing was added, and StorageError where that is not known."""
-        newest, log, line = self.newest, self.log, lines.encode(item)
-        start, end = self._file_for(item.version), newest.end
+    def append(self, batch: Batch) -> Newest:
+        """Add versions, durably. Raises OSError where none was added, and StorageError where that is not known."""
+        newest, log, last = self.newest, self.log, batch.items[-1]
+        line = lines.TOGETHER.join(batch.lines) if log.collection.history else batch.lines[-1]
+        start, end = self._file_for(batch.items[0].version), newest.end
         if is_new := newest.item is None or start != newest.start:
-            turns.wait_for_lock(self._open(log.path(start), os.O_RDWR | os.O_CREAT), log.folder)
+            queues.wait_for_lock(self._open(log.path(start), os.O_RDWR | os.O_CREAT), log.folder)
             end = 0
         fd = self._files[-1]
         size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
@@ -105,7 +145,7 @@ class Writer:
                 self._cut_off(fd, end, size)
             disk.write_at(fd, line, end)
             log.sync(fd, new_file=is_new, new_folder=newest.item is None)
-            log.announce(item.version)
+            log.announce(last.version)
             disk.write_at(fd, b"\n", end + len(line))
         except OSError as error:
             try:
@@ -114,10 +154,9 @@ class Writer:
             except OSError as second:
                 raise _unknown(error, second) from error
             raise
-        item = item._replace(revision=lines.revision_of(line))
         end += len(line) + 1
-        inode = signature_of(os.fstat(fd)) if is_new else (end, *(newest.signature or ())[1:])
-        self.newest = Newest(item, start, end, signature=inode)
+        signature = signature_of(os.fstat(fd)) if is_new else (end, *(newest.signature or ())[1:])
+        self.newest = Newest(last, start, end, signature=signature)
         return self.newest
 
     def _file_for(self, version: int) -> int:
@@ -242,8 +281,8 @@ def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
             raise
         writer.close()
         known = None
-        if time.monotonic() - began > turns.LOCK_SECONDS:
-            raise turns.busy(log.folder)
+        if time.monotonic() - began > queues.LOCK_SECONDS:
+            raise queues.busy(log.folder)
 
 
 def _unknown(error: OSError, second: OSError) -> StorageError:
