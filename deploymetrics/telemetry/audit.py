@@ -7,6 +7,7 @@ where there are too many bytes or they are too old.
 """
 
 import errno
+import fcntl
 import logging
 import os
 import re
@@ -60,6 +61,7 @@ class AuditLog:
         self.days = days
         self.size = size
         self.file_size = size // _PARTS
+        self._name = ""  # the file that was added to last
         self._is_failing = False
 
     def note(self, who: str, action: str, **facts: Any) -> None:
@@ -82,21 +84,35 @@ class AuditLog:
                         yield _decode(line)
 
     def _append(self, line: bytes) -> None:
-        name = (self._names() or [""])[-1]
-        if name:
-            with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_RDWR | os.O_APPEND) as fd:
-                size = os.fstat(fd).st_size
-                if size < self.file_size and not self._is_old(name):
-                    is_whole = not size or os.pread(fd, 1, size - 1) == b"\n"
-                    _write(fd, line if is_whole else b"\n" + line)
-                    return
+        # All processes leave a file when it is full, so the one that was used last is still the right one till then.
+        if self._add(self._name, line):
+            return
         with suppress(FileExistsError):
             make_one_folder(self.folder)
-        # After the last one also where the clock went back since that began.
-        name = f"{max(time.time_ns() // 1000, int(name[:16] or 0) + 1):016d}.jsonl"
-        with opened(f"{self.folder}/{name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+        with opened(self.folder, os.O_DIRECTORY) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
+            if not self._add((self._names() or [""])[-1], line):
+                self._begin(line)
+                self._remove_old()
+
+    def _begin(self, line: bytes) -> None:
+        """Begin a file with a line; after the last one also where the clock went back since that began."""
+        self._name = f"{max(time.time_ns() // 1000, int(self._name[:16] or 0) + 1):016d}.jsonl"
+        with opened(f"{self.folder}/{self._name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
             _write(fd, line)
-        self._remove_old()
+
+    def _add(self, name: str, line: bytes) -> bool:
+        """Add a line to a file; False where there is none, or it is full or old."""
+        self._name = name
+        if not name or self._is_old(name):
+            return False
+        with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_RDWR | os.O_APPEND) as fd:
+            size = os.fstat(fd).st_size
+            if size < self.file_size:
+                is_whole = not size or os.pread(fd, 1, size - 1) == b"\n"
+                _write(fd, line if is_whole else b"\n" + line)
+                return True
+        return False
 
     def _is_old(self, name: str) -> bool:
         """Return True for a file that has lines of more than a day; a new one is begun then."""

@@ -219,3 +219,24 @@ def test_a_full_disk_costs_no_answer(master, monkeypatch, caplog):
     for number in "12":
         assert master.put(URL, data=number).status_code == 200
     assert caplog.text.count("the audit log cannot be written") == 1
+
+
+def test_several_processes_add_to_one_file_and_leave_it_together(tmp_path, clock):
+    """Also where one of them has not written for a while."""
+    first, second = (AuditLog(str(tmp_path), clock, days=9, size=10_000) for _ in range(2))
+    expected = []
+    for number in range(120):
+        (second if number % 7 == 0 else first).note("alice", f"action {number}")
+        expected.append(f"action {number}")
+    assert [entry.action for entry in first.newest_first()][::-1] == expected
+    assert 2 < len(list((tmp_path / "audit").iterdir())) < 12
+
+
+def test_a_file_that_somebody_removed_is_begun_anew(tmp_path, clock):
+    log = AuditLog(str(tmp_path), clock, days=9, size=10_000)
+    for number in range(2):
+        log.note("alice", f"action {number}")
+        shown = [entry.action for entry in log.newest_first()]
+        for path in (tmp_path / "audit").iterdir():
+            path.unlink()
+    assert shown == ["action 1"]
