@@ -133,7 +133,7 @@ def live(process, faults, seconds):
     early = itertools.cycle([action for pair in zip(restarts, disks or restarts) for action in pair])
     late = itertools.cycle(disks)
     pause = max(2.0, min(12.0, seconds / 16))
-    due = start + pause
+    due = start  # the first one at once, so that there is one however slow the machine is
     while (passed := (time.monotonic() - start) / seconds) < 1:
         if time.monotonic() >= due:
             if passed < RESTARTS_UNTIL or disks:
