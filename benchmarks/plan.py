@@ -17,7 +17,7 @@ def plan(options):
     processors = server / 1000 / options.busy
     workers = max(2, math.ceil(processors))
     yield "reads, writes, lists a second", f"{reads:.0f}, {writes:.0f}, {lists:.0f}"
-    yield "statements a second", f"{reads + 5 * writes + 2 * lists:.0f}"
+    yield "statements a second", f"{reads + 5 * writes + lists:.0f}"
     yield "processors for the servers", f"{math.ceil(processors)}"
     yield "processors for the database", f"{math.ceil(database / 1000 / options.busy)}"
     connections = workers * (options.threads + 4)
@@ -49,12 +49,12 @@ def main():
 
 
 COSTS = {
-    "server_read": 0.71,
-    "server_write": 2.66,
-    "server_list": 0.92,
-    "database_read": 0.10,
-    "database_write": 1.04,
-    "database_list": 0.23,
+    "server_read": 0.51,
+    "server_write": 1.98,
+    "server_list": 0.50,
+    "database_read": 0.07,
+    "database_write": 0.72,
+    "database_list": 0.07,
 }
 
 if __name__ == "__main__":
