@@ -1,7 +1,9 @@
 """Writes of one key that wait at the same time are stored at once, and each ends as it would have by itself."""
 
+import ctypes
 import errno
 import os
+import threading
 
 import pytest
 from storekit import (
@@ -16,6 +18,7 @@ from storekit import (
     put,
     put_together,
     remove,
+    until_it_waits,
     value,
     versions,
 )
@@ -108,6 +111,29 @@ def test_nobody_waits_for_one_that_was_interrupted(store):
     assert isinstance(outcomes[0], KeyboardInterrupt)
     assert [outcome.status for outcome in outcomes[1:]] == [503, 503]
     assert put(store, "a", "5").version == 2
+
+
+def test_nobody_waits_behind_one_that_was_interrupted_while_it_waited(store):
+    put(store, "a", "1")
+    ended = []
+
+    def wait_in_vain():
+        try:
+            put(store, "a", "2")
+        except KeyboardInterrupt:
+            ended.append(True)
+
+    def interrupt(current, now):
+        thread = threading.Thread(target=wait_in_vain)
+        thread.start()
+        until_it_waits(thread)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
+        thread.join()
+        return value("a", "3")
+
+    store.write(THINGS, "a", "alice", interrupt)
+    assert ended == [True]
+    assert put(store, "a", "4").version == 3
 
 
 @pytest.mark.parametrize("collection", [PLAIN, VOLATILE], ids=lambda collection: collection.name)

@@ -85,7 +85,7 @@ def put_together(store, key, texts, collection=THINGS):
                 for one in range(1, len(texts)):
                     threads.append(threading.Thread(target=write, args=(one, texts[one])))
                     threads[-1].start()
-                    _until_it_waits(threads[-1])
+                    until_it_waits(threads[-1])
             return None if text is None else text(current) if callable(text) else value(key, text)
 
         try:
@@ -99,7 +99,8 @@ def put_together(store, key, texts, collection=THINGS):
     return outcomes
 
 
-def _until_it_waits(thread):
+def until_it_waits(thread):
+    """Return when a thread that writes waits for another one, or has ended."""
     for _ in range(10_000):
         frame = sys._current_frames().get(thread.ident)
         is_waiting = frame is not None and frame.f_code.co_filename == queues.__file__

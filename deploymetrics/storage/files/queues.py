@@ -93,14 +93,24 @@ class Queue(Generic[Kept]):
                 self._is_led = write.is_leading = True
                 self._since = time.monotonic()
         deadline = time.monotonic() + LOCK_SECONDS
-        while not write.is_leading and not write.wait(0.1):
-            now = time.monotonic()
-            if now - self._since > STUCK_SECONDS or now > deadline:
-                with self._lock:
-                    if write in self._waiting:  # else it is being stored
-                        self._waiting.remove(write)
-                        raise busy(write.folder)
+        try:
+            while not write.is_leading and not write.wait(0.1):
+                now = time.monotonic()
+                if (now - self._since > STUCK_SECONDS or now > deadline) and self._withdraw(write):
+                    raise busy(write.folder)
+        except BaseException:
+            if not self._withdraw(write) and write.is_leading:  # it was interrupted
+                self.leave(self.kept)
+            raise
         return write.is_leading
+
+    def _withdraw(self, write: Write) -> bool:
+        """Take a write out of the queue; False where it leads or is being stored."""
+        with self._lock:
+            if write not in self._waiting:
+                return False
+            self._waiting.remove(write)
+            return True
 
     def begin(self) -> None:
         """Note that the one that leads waits for no other process any more: a slow disk is no reason to give up."""
