@@ -49,12 +49,12 @@ def main():
 
 
 COSTS = {
-    "server_read": 0.51,
-    "server_write": 1.98,
-    "server_list": 0.50,
-    "database_read": 0.07,
-    "database_write": 0.72,
-    "database_list": 0.07,
+    "server_read": 0.68,
+    "server_write": 1.51,
+    "server_list": 0.66,
+    "database_read": 0.11,
+    "database_write": 0.71,
+    "database_list": 0.08,
 }
 
 if __name__ == "__main__":
