@@ -9,8 +9,9 @@ time may be earlier than that of the version before, where the clock was set bac
 **Writing** is one operation: ``write(collection, key, author, change)`` calls ``change(current, now)`` while no other
 writer, in any thread, process or machine, can touch the item, and stores what it returns: bytes are the new value,
 None deletes. Whatever ``change`` raises leaves the item as it was and reaches the caller, so every precondition lives
-in ``change``. A backend may call it more than once before one call counts, so it has no effects of its own; it must
-not write. A writer waits for others for some seconds at most, and then raises StorageError.
+in ``change``. A backend may call it more than once before one call counts, and in another thread, though in the
+context (contextvars) of the caller; so it has no effects of its own. It must not write. A writer waits for others for
+some seconds at most, and then raises StorageError.
 
 **Durability.** When ``write`` returns, the write survives ``kill -9`` and power loss. When it raises, or never
 returns because the process ended, the write is wholly there or wholly not, and the value before it is intact;

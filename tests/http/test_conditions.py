@@ -3,11 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 from conftest import PASSWORD
 from problems import assert_problem
+from storekit import until_it_waits
 
 from deploymetrics import create_app
 
@@ -436,3 +437,22 @@ def test_an_empty_etag_names_no_document(master, header):
     assert master.post("/api/deploymentmetrics/custom", data="1").status_code == 200
     answer = master.post("/api/deploymentmetrics/custom", data="2", headers={header: '""'})
     assert answer.status_code == (412 if header == "If-Match" else 200)
+
+
+@pytest.mark.parametrize("given, status", [('"stale"', 412), ("*", 200)])
+def test_a_write_that_is_stored_with_another_one_has_its_own_precondition(master, services, given, status):
+    url, answers = "/api/expectations/custom", []
+    assert master.put(url, json={"everySeconds": 60}).status_code == 200
+
+    def put():
+        answers.append(master.put(url, json={"everySeconds": 120}, headers={"If-Match": given}))
+
+    def hold(current):
+        thread.start()
+        until_it_waits(thread)
+
+    thread = Thread(target=put)
+    services.expectations.set("custom", 90, "alice", hold)
+    thread.join()
+    assert [answer.status_code for answer in answers] == [status]
+    assert services.expectations.of("custom") == (120 if status == 200 else 90)

@@ -1,5 +1,6 @@
 """Writes of one key that wait at the same time are stored at once, and each ends as it would have by itself."""
 
+import contextvars
 import ctypes
 import errno
 import os
@@ -75,6 +76,34 @@ def test_what_one_is_refused_for_is_its_own(store):
     first, refused, last = put_together(store, "a", [add_one, refuse, add_one])
     assert isinstance(refused, NotFound)
     assert past(store, "a") == [(2, "2"), (1, "1")] and (first.version, last.version) == (1, 2)
+
+
+def test_each_is_asked_in_the_context_of_its_own_thread(store):
+    """Such as that of its request, whose precondition it may look at."""
+    request = contextvars.ContextVar("request", default="none")
+    put(store, "a", "1")
+
+    def write(name, inner=None):
+        def change(current, now):
+            if inner:
+                inner()
+            return value("a", f'"{request.get()}"')
+
+        request.set(name)
+        store.write(THINGS, "a", "alice", change)
+
+    threads = [threading.Thread(target=write, args=(f"of thread {number}",)) for number in range(3)]
+
+    def start():
+        for thread in threads:
+            thread.start()
+            until_it_waits(thread)
+
+    contextvars.Context().run(write, "of the first", start)
+    for thread in threads:
+        thread.join()
+    expected = ['"of thread 2"', '"of thread 1"', '"of thread 0"', '"of the first"', "1"]
+    assert [metrics(item) for item in store.history(THINGS, "a")] == expected
 
 
 def test_each_sees_what_those_before_it_made(store):

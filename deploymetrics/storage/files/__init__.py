@@ -23,7 +23,7 @@ from .. import Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
-from .log import FILE_VERSIONS, NEWEST, TIERS, Log, Newest
+from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
 from .places import find_newest
 from .queues import Queue, Write
 from .remembered import Remembered
@@ -137,7 +137,8 @@ class FileStorage(Storage):
                 writes += next_writes
                 for write in next_writes:
                     batch.add(write, self.clock.now())
-                next_writes = queue.take(writer.log.folder) if len(writes) < TOGETHER else []
+                has_room = len(writes) < TOGETHER and sum(map(len, batch.lines)) < FILE_BYTES
+                next_writes = queue.take(writer.log.folder) if has_room else []
             if batch.items:
                 with disk.storage_errors("write"):
                     self._commit(writer, batch)

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections import deque
+from contextvars import copy_context
 from typing import Generic, Protocol, TypeVar
 
 from ...errors import StorageError
@@ -36,16 +37,17 @@ Kept = TypeVar("Kept", bound=Closable)
 class Write:
     """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``.
 
-    One without a ``change`` leads for something else.
+    One without a ``change`` leads for something else. ``context`` is that of the thread whose write it is.
     """
 
-    __slots__ = ("folder", "author", "change", "kept", "item", "error", "is_leading", "_ended")
+    __slots__ = ("folder", "author", "change", "kept", "context", "item", "error", "is_leading", "_ended")
 
     def __init__(self, folder: str, author: str = "", change: Change | None = None, *, kept: bool = False) -> None:
         self.folder = folder
         self.author = author
         self.change = change
         self.kept = kept
+        self.context = copy_context()
         self.item: Item | None = None
         self.error: Exception | None = None
         self.is_leading = False

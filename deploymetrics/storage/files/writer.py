@@ -38,7 +38,7 @@ class Batch:
         current = None if newest is None or newest.deleted else newest
         try:
             assert write.change
-            value = write.change(current, now)
+            value = write.context.run(write.change, current, now)
             if value is None and current is None:
                 return
             record = None if value is None else collection.decode(value)
