@@ -24,6 +24,7 @@ from storekit import (
     versions,
 )
 
+import deploymetrics.storage.files
 from deploymetrics.errors import NotFound, StorageError, StorageFull
 
 
@@ -163,6 +164,25 @@ def test_nobody_waits_behind_one_that_was_interrupted_while_it_waited(store):
     store.write(THINGS, "a", "alice", interrupt)
     assert ended == [True]
     assert put(store, "a", "4").version == 3
+
+
+def test_other_keys_that_wait_in_the_same_queue_stay_apart(folder, monkeypatch):
+    monkeypatch.setattr(deploymetrics.storage.files, "QUEUES", 1)
+    store = open_files(folder)
+    threads = [threading.Thread(target=put, args=(store, key, f'"{key}"')) for key in "bac"]
+
+    def start(current, now):
+        for thread in threads if current else ():
+            thread.start()
+            until_it_waits(thread)
+        return value("a", "2")
+
+    put(store, "a", "1")
+    store.write(THINGS, "a", "alice", start)
+    for thread in threads:
+        thread.join()
+    assert listed(store) == listed(open_files(folder)) == {key: f'"{key}"' for key in "abc"}
+    assert [versions(store, key) for key in "abc"] == [[3, 2, 1], [1], [1]]
 
 
 @pytest.mark.parametrize("collection", [PLAIN, VOLATILE], ids=lambda collection: collection.name)
