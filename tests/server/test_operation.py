@@ -120,7 +120,8 @@ def test_a_folder_that_is_gone_leaves_the_running_server_as_it_is(serve, instanc
 def test_a_reload_takes_another_certificate_if_it_is_one(serve, tmp_path):
     cert, key = make_certificate(tmp_path)
     server = serve("--certfile", cert, "--keyfile", key)
-    before = ssl.get_server_certificate(("127.0.0.1", server.port))
+    for _ in range(12):  # so many reach both workers, which have read it then
+        before = ssl.get_server_certificate(("127.0.0.1", server.port))
     Path(cert).write_text("nonsense")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: server.count("Not reloaded, the settings in force stay: "), "the refusal")
