@@ -105,10 +105,8 @@ class ShortWay:
             route, arguments = self._routes.get((method, path)), {}
         if route is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
             return None
-        if not route.is_read and ONLY_SHORT_WAY in environ:
-            return None
         if not route.is_read:
-            return self._answer(environ, route, arguments)
+            return None if ONLY_SHORT_WAY in environ else self._answer(environ, route, arguments)
         # Where each read is a way to a database, this makes one of two.
         try:
             with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):

@@ -91,13 +91,14 @@ class AuditLog:
             make_one_folder(self.folder)
         with opened(self.folder, os.O_DIRECTORY) as folder:
             fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
-            if not self._add((self._names() or [""])[-1], line):
-                self._begin(line)
+            last = (self._names() or [""])[-1]
+            if not self._add(last, line):
+                self._begin(last, line)
                 self._remove_old()
 
-    def _begin(self, line: bytes) -> None:
-        """Begin a file with a line; after the last one also where the clock went back since that began."""
-        self._name = f"{max(time.time_ns() // 1000, int(self._name[:16] or 0) + 1):016d}.jsonl"
+    def _begin(self, last: str, line: bytes) -> None:
+        """Begin a file with a line; after the ``last`` one also where the clock went back since that began."""
+        self._name = f"{max(time.time_ns() // 1000, int(last[:16] or 0) + 1):016d}.jsonl"
         with opened(f"{self.folder}/{self._name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
             _write(fd, line)
 

@@ -460,8 +460,8 @@ def test_kept_connections_are_shared_between_the_workers(kind, serve):
             client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.recv(12) == b"HTTP/1.1 200"
         counts = [sockets_of(worker) for worker in server.workers()]
-        # Else one has all of them; a busy machine wakes the other too late now and then.
-        assert sum(counts) >= 40 and min(counts) >= 6
+        # Else one has all of them; a busy machine may wake the other too late now and then.
+        assert sum(counts) >= 40 and abs(counts[0] - counts[1]) <= 20
     finally:
         for client in clients:
             client.close()

@@ -40,7 +40,7 @@ class Write:
     One without a ``change`` leads for something else. ``context`` is that of the thread whose write it is.
     """
 
-    __slots__ = ("folder", "author", "change", "kept", "context", "item", "error", "is_leading", "_ended")
+    __slots__ = ("folder", "author", "change", "kept", "context", "item", "error", "is_leading", "_woken")
 
     def __init__(self, folder: str, author: str = "", change: Change | None = None, *, kept: bool = False) -> None:
         self.folder = folder
@@ -51,21 +51,16 @@ class Write:
         self.item: Item | None = None
         self.error: Exception | None = None
         self.is_leading = False
-        self._ended: threading.Lock | None = None
+        self._woken = threading.Lock()  # who waits takes it, once another thread has let it go
+        self._woken.acquire()
 
     def wait(self, seconds: float) -> bool:
         """Return True when it has ended or is to lead, False after so many seconds."""
-        return self._ended is not None and self._ended.acquire(timeout=seconds)
-
-    def will_wait(self) -> None:
-        """Prepare for waiting; before others see it."""
-        self._ended = threading.Lock()
-        self._ended.acquire()
+        return self._woken.acquire(timeout=seconds)
 
     def wake(self) -> None:
         """Let who waits go on."""
-        if self._ended is not None:
-            self._ended.release()
+        self._woken.release()
 
 
 class Queue(Generic[Kept]):
@@ -89,7 +84,6 @@ class Queue(Generic[Kept]):
         """
         with self._lock:
             if self._is_led:
-                write.will_wait()
                 self._waiting.append(write)
             else:
                 self._is_led = write.is_leading = True
