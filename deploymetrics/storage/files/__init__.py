@@ -13,7 +13,7 @@ reader takes no lock.
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from itertools import chain, zip_longest
 
@@ -45,7 +45,7 @@ class FileStorage(Storage):
         self.limits = limits
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
-        self._queues = [Queue[Writer]() for _ in range(QUEUES)]
+        self._queues = [Queue() for _ in range(QUEUES)]
         self._remembered = Remembered()
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
@@ -120,16 +120,16 @@ class FileStorage(Storage):
         if known.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
         log = self.log(collection, key)
-        write = Write(log.folder, author, change, kept=kept)
-        queue = self._queue(log)
-        if queue.enter(write):
-            with self._leading(queue, log, known, make=True) as writer:
-                self._store(writer, write, queue)
+        queue, write = self._queue(log), Write(log.folder, author, change, kept=kept)
+        with queue.turn(log.folder, write) as is_left:
+            if is_left:
+                with closing(_writer(queue, log, known, make=True)) as writer:
+                    self._store(writer, write, queue)
         if write.error:
             raise write.error
         return write.item
 
-    def _store(self, writer: Writer, write: Write, queue: Queue[Writer]) -> None:
+    def _store(self, writer: Writer, write: Write, queue: Queue) -> None:
         """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
         batch, writes, next_writes = Batch(writer.log, writer.newest.item), list[Write](), [write]
         try:
@@ -146,9 +146,6 @@ class FileStorage(Storage):
             for write in writes:  # also those that were refused: what they were refused for may not be there
                 write.error = disk.as_storage_error(error, "write")
             raise
-        finally:
-            for write in writes[1:]:
-                write.wake()
 
     def _commit(self, writer: Writer, batch: Batch) -> None:
         log, before, last = writer.log, writer.newest, batch.items[-1]
@@ -265,38 +262,23 @@ class FileStorage(Storage):
         """Return the folder with the logs of a collection."""
         return f"{self.data}/{collection.name}"
 
-    def _queue(self, log: Log) -> Queue[Writer]:
+    def _queue(self, log: Log) -> Queue:
         return self._queues[hash(log.folder) % QUEUES]
 
     @contextmanager
     def _writing(self, log: Log, known: Newest | None = None, *, make: bool = False) -> Iterator[Writer]:
         """Give the Writer of a log, which nobody else can change meanwhile; see writer_of."""
         queue = self._queue(log)
-        queue.enter(Write(log.folder))
-        with self._leading(queue, log, known, make=make) as writer:
+        with queue.turn(log.folder), closing(_writer(queue, log, known, make=make)) as writer:
             yield writer
 
-    @contextmanager
-    def _leading(self, queue: Queue[Writer], log: Log, known: Newest | None, *, make: bool) -> Iterator[Writer]:
-        """Give the Writer of a log to the thread that leads."""
-        writer = None
-        try:
-            with disk.storage_errors("lock"):
-                if (writer := queue.kept) and writer.log.folder != log.folder:
-                    writer.close()
-                    writer = None
-                writer = writer or writer_of(log, known, make=make)
-            queue.begin()
-            yield writer
-        except BaseException:
-            if writer:
-                writer.is_known = False
-            raise
-        finally:
-            if writer and not writer.may_hand_on:
-                writer.close()
-                writer = None
-            queue.leave(writer)
+
+def _writer(queue: Queue, log: Log, known: Newest | None, *, make: bool) -> Writer:
+    """Return the Writer of a log to the thread whose turn it is."""
+    with disk.storage_errors("lock"):
+        writer = writer_of(log, known, make=make)
+    queue.begin()
+    return writer
 
 
 def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:

@@ -19,9 +19,6 @@ from .. import VERSION_LIMIT, Item
 from . import disk, lines, queues
 from .log import NEWEST, Log, Newest, read_tail, signature_of
 
-#: How long the threads of one process may hand a key on while those of others wait.
-HAND_ON_SECONDS = 0.005
-
 
 class Batch:
     """Versions of a key that are added together: the Items, and their lines. They follow the Item ``newest``."""
@@ -37,7 +34,6 @@ class Batch:
         newest, collection, key = self.newest, self.log.collection, self.log.key
         current = None if newest is None or newest.deleted else newest
         try:
-            assert write.change
             value = write.context.run(write.change, current, now)
             if value is None and current is None:
                 return
@@ -63,14 +59,7 @@ class Writer:
     def __init__(self, log: Log, newest: Newest) -> None:
         self.log = log
         self.newest = newest
-        self.since = time.monotonic()
-        self.is_known = True  # the newest version is that of the locked file
         self._files: list[int] = []  # the last one is the newest file, or the folder
-
-    @property
-    def may_hand_on(self) -> bool:
-        """True if another thread may go on with it: others have not waited for long."""
-        return self.is_known and time.monotonic() - self.since < HAND_ON_SECONDS
 
     def close(self) -> None:
         """Let others write."""
@@ -213,7 +202,6 @@ class Writer:
         shutil.rmtree(draft, ignore_errors=True)
 
     def _rename(self, old: str, new: str, version: int) -> None:
-        self.is_known = False
         os.rename(old, new)
         try:
             self.log.announce(version)
@@ -235,7 +223,6 @@ class Writer:
     def remove_versions(self, is_unwanted: Callable[[int], bool]) -> int:
         """Remove versions from every file, from the newest one last; return how many files were changed."""
         changed, files = 0, self.log.files()
-        self.is_known = False
         for start, tier in [(start, tier) for tier, starts in files.items() for start in starts][::-1]:
             found = self.log.lines(start, tier, self.newest)
             wanted = [line for line in found if not is_unwanted(self.log.version_of(line))]
@@ -261,7 +248,7 @@ class Writer:
 
 
 def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
-    """Return the Writer of a log when nobody else has it; ``known`` is what is known of it.
+    """Return the Writer of a log when no other process has it; ``known`` is what is known of it.
 
     ``make`` makes the folder of a log that is not there; without it nothing is locked then.
 
