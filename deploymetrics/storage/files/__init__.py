@@ -24,7 +24,6 @@ from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
-from .places import find_newest
 from .queues import Queue, Write
 from .remembered import Remembered
 from .writer import Batch, Writer, writer_of
@@ -67,7 +66,7 @@ class FileStorage(Storage):
         if known := self._remembered.read(log, self._listing(collection).find):
             return known
         with disk.storage_errors("read"):
-            newest = find_newest(log)
+            newest = log.newest()
             if newest.item is None:
                 self.check()
             self._remembered.put(log, newest)

@@ -18,7 +18,7 @@ from . import disk, lines, saved
 from .blocks import Blocks
 from .changes import Changes
 from .log import Log
-from .places import Place, find_newest, is_newest, place_of, read_value
+from .places import Place, is_newest, place_of, read_value
 from .values import Values
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class FolderListing:
     def _look_at_one(self, key: str, found: dict[str, Place | None]) -> bool:
         """Note the Place of a key's current version, or None; False if it has to be looked at again."""
         try:
-            newest = find_newest(self.log(key))
+            newest = self.log(key).newest()
         except DamagedItem:
             self._is_outdated |= key not in self._damaged
             self._damaged.add(key)

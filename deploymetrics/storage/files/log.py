@@ -33,7 +33,8 @@ FILE_BYTES = 2**18
 NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
 TIERS = (NEWEST, HOURLY, DAILY)
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
-_TAIL_BYTES = 2**12
+#: So much is read at the end of a file at first: more than its last line, as a rule.
+_TAIL_BYTES = 2**13
 Files = dict[str, list[int]]
 
 
@@ -114,7 +115,7 @@ class Log:
                     if self.collection.durable:
                         raise
                     continue  # a power loss may leave anything of what was not synced
-                signature = None if is_pending else signature_of(os.fstat(fd))
+                signature = None if is_pending else tail.signature
                 return Newest(item, start, tail.end, tail.is_ended, is_pending, start != starts[-1], signature)
         return Newest(None, is_pending=is_pending)
 
@@ -245,25 +246,28 @@ class Log:
 
 
 class Tail(NamedTuple):
-    """The last line of a file that counts, where it ends, and what follows it there."""
+    """The last line of a file that counts, where it ends, what follows it there, and the file's signature."""
 
     line: bytes | None
     end: int
     rest: bytes = b""
+    signature: tuple[int, ...] | None = None
     is_ended: bool = True
     is_pending: bool = False
 
 
 def read_tail(fd: int) -> Tail:
     """Return the last line that a newline ends."""
-    size, length = os.fstat(fd).st_size, _TAIL_BYTES
+    signature, length = signature_of(os.fstat(fd)), _TAIL_BYTES
+    size = signature[0]
     while True:
         begin = max(size - length, 0)
         data = os.pread(fd, size - begin, begin)
         end = data.rfind(b"\n")
         before = data.rfind(b"\n", 0, end) if end > 0 else -1
         if before >= 0 or begin == 0:
-            return Tail(data[before + 1 : end] if end >= 0 else None, begin + end + 1, data[end + 1 :])
+            line = data[before + 1 : end] if end >= 0 else None
+            return Tail(line, begin + end + 1, data[end + 1 :], signature)
         length *= 16
 
 

@@ -5,19 +5,14 @@ So a value is read without a look at the rest of its log, and two looks at the d
 
 import os
 from contextlib import suppress
-from stat import S_ISREG
 
 import msgspec
 
-from ...errors import DamagedItem, StorageError
+from ...errors import StorageError
 from .. import Collection, Entry, Item
 from . import disk, lines
 from .log import Log, Newest, file_name, signature_of, start_after
 
-_SUFFIX = ".jsonl"
-_NAME_BYTES = len(file_name(0))
-#: So much is read at the end of a file at first: more than its last line, as a rule.
-_TAIL_BYTES = 2**13
 #: What stands before a value in its line is shorter, unless the author has a very long name.
 _HEAD_BYTES = 512
 
@@ -62,51 +57,6 @@ def is_newest(place: Place, collection: Collection, folder: int) -> bool:
         return False
     following = file_name(start_after(collection, place.start, place.version))
     return hash(signature_of(stat)) == place.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
-
-
-def find_newest(log: Log) -> Newest:
-    """Return the Newest of a key of which nothing is known; raises DamagedItem.
-
-    Nearly always the last file ends with a whole line: then a few system calls do. All else is the Log's.
-    """
-    with suppress(OSError, DamagedItem):
-        if newest := _end_of_last_file(log):
-            return newest
-    return log.newest()
-
-
-def _end_of_last_file(log: Log) -> Newest | None:
-    folder = disk.open_private(log.folder, os.O_DIRECTORY)
-    try:
-        name = max((name for name in os.listdir(folder) if len(name) == _NAME_BYTES), default="")
-    finally:
-        os.close(folder)
-    number = name.removesuffix(_SUFFIX)
-    if not (number.isdecimal() and name.endswith(_SUFFIX)):
-        return None
-    fd = disk.open_private(f"{log.folder}/{name}")
-    try:
-        stat = os.fstat(fd)
-        if not S_ISREG(stat.st_mode) or stat.st_size > disk.FILE_LIMIT:
-            return None
-        line = _last_line(fd, stat.st_size)
-    finally:
-        os.close(fd)
-    if line[-1:] != b"\n":
-        return None
-    item = lines.decode_last(log.collection, log.key, line[:-1])
-    return Newest(item, int(number), stat.st_size, signature=signature_of(stat))
-
-
-def _last_line(fd: int, size: int) -> bytes:
-    length, start = _TAIL_BYTES, 0
-    while not start:
-        tail = os.pread(fd, length, max(size - length, 0))
-        start = tail.rfind(b"\n", 0, -1) + 1
-        if length >= size:
-            break
-        length *= 16
-    return tail[start:]
 
 
 def read_newest(place: Place, log: Log) -> Newest | None:

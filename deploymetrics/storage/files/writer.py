@@ -96,7 +96,7 @@ class Writer:
         if tail.line is None or log.whole_line(tail.rest) is not None:
             return False
         item = lines.decode_last(log.collection, log.key, tail.line)
-        self.newest = Newest(item, self.newest.start, tail.end, signature=signature_of(os.fstat(fd)))
+        self.newest = Newest(item, self.newest.start, tail.end, signature=tail.signature)
         return True
 
     def _lock_folder(self, make: bool) -> bool:
