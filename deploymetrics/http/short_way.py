@@ -2,7 +2,7 @@
 
 It leads past Flask's routing and contexts, which take most of such a request's time. It decides nothing by itself: it
 calls the functions that Flask's way calls too, which a view marked with ``both_ways`` is one of. What it does not know
-goes Flask's way from the start: another path or header, arguments, a credential that is to be checked, a hook in Flask.
+goes Flask's way from the start: another path, arguments, a credential that is to be checked, a hook in Flask.
 What begins here ends here, errors as well, since a body is read once and a write is tried once.
 """
 
@@ -26,16 +26,8 @@ from .responses import Response, problem_response
 from .security_headers import harden
 from .urls import check_path
 
-#: Request headers that change nothing, or that the functions called here see to.
-_KNOWN = frozenset(
-    "HTTP_" + name
-    for name in (
-        "ACCEPT ACCEPT_CHARSET ACCEPT_ENCODING ACCEPT_LANGUAGE AUTHORIZATION CACHE_CONTROL CONNECTION CONTENT_ENCODING"
-        " EXPECT HOST IF_MATCH IF_MODIFIED_SINCE IF_NONE_MATCH IF_UNMODIFIED_SINCE PRAGMA TRACEPARENT TRANSFER_ENCODING"
-        " USER_AGENT VIA X_FORWARDED_FOR X_FORWARDED_HOST X_FORWARDED_PORT X_FORWARDED_PREFIX X_FORWARDED_PROTO"
-        " X_REAL_IP X_REQUEST_ID"
-    ).split()
-)
+#: Headers with credentials beside the one that is looked at here.
+_CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
 _HOOKS = {check_access, check_output, check_path, harden}
 _TAG = "<tag>"
@@ -144,13 +136,11 @@ class ShortWay:
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:
-    """Return True for a request with a credential that nothing but the functions called here has to look at."""
-    for name in environ:
-        if name[:5] == "HTTP_" and name not in _KNOWN:
-            return False
+    """Return True for a request with one credential and no arguments that nothing but the functions here looks at."""
     return (
-        not environ.get("QUERY_STRING")
+        "HTTP_AUTHORIZATION" in environ
+        and not environ.get("QUERY_STRING")
         and path.isascii()
         and "%" not in (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
-        and "HTTP_AUTHORIZATION" in environ
+        and environ.keys().isdisjoint(_CREDENTIALS)
     )

@@ -31,6 +31,8 @@ SHORT = {
     "POST": (URL, {"method": "POST", "data": "[1]"}),
     "PUT": (URL, {"method": "PUT", "data": "[1]"}),
     "DELETE": (URL, {"method": "DELETE"}),
+    "unknown header": (URL, {"headers": {"X-Anything": "1"}}),
+    "from a site": (URL, {"headers": {"Origin": "https://elsewhere.example"}}),
     "If-Modified-Since": (URL, {"headers": {"If-Modified-Since": "Fri, 12 Jan 2018 13:00:00 GMT"}}),
 }
 FLASK = {
@@ -43,8 +45,6 @@ FLASK = {
     "arguments": (URL, {"query_string": "output=xml"}),
     "escapes": (f"{LIST}/custo%6D", {}),
     "not ASCII": (f"{LIST}/custöm", {}),
-    "unknown header": (URL, {"headers": {"X-Anything": "1"}}),
-    "from a site": (URL, {"headers": {"Origin": "https://elsewhere.example"}}),
     "cookie": (URL, {"headers": {"Cookie": "a=b"}}),
     "session": (URL, {"headers": {"SessionToken": "x"}}),
     "no credential": (URL, {"auth": None}),
