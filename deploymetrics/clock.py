@@ -5,7 +5,7 @@ Month and day names are English whatever the locale, which is why ``strftime("%b
 
 import time
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
 from functools import lru_cache
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -47,6 +47,12 @@ def from_precise(text: str) -> datetime:
 
 
 @lru_cache(maxsize=4096)
-def as_http_date(precise: str) -> str:
-    """Write what ``as_precise`` wrote as HTTP does (RFC 9110): ``Fri, 12 Jan 2018 12:00:00 GMT``."""
-    return format_datetime(from_precise(precise), usegmt=True)
+def timestamp_of(precise: str) -> float:
+    """Return what ``as_precise`` wrote as seconds since 1970."""
+    return from_precise(precise).timestamp()
+
+
+@lru_cache(maxsize=4096)
+def as_http_date(seconds: int) -> str:
+    """Write a time in seconds since 1970 as HTTP does (RFC 9110): ``Fri, 12 Jan 2018 12:00:00 GMT``."""
+    return formatdate(seconds, usegmt=True)

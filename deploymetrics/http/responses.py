@@ -4,6 +4,7 @@ Each function answers the request that it is given, or else the current one. Tho
 first.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -16,7 +17,7 @@ import msgspec
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 
-from ..clock import Clock, as_http_date, as_precise, from_precise
+from ..clock import as_http_date, from_precise, timestamp_of
 from ..documents.precondition import ANY, is_unmodified
 from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, Page, version_json
 from ..errors import BadRequest, DeploymetricsError, PreconditionFailed
@@ -34,8 +35,6 @@ PRIVATE = {"Vary": "Accept", "Cache-Control": "no-store", **DATA_HEADERS}
 _MAX_DAMAGED_BYTES = 1000
 #: When what has no Last-Modified was changed: RFC 9110 has If-Unmodified-Since ignored there.
 _LONG_AGO = "1970-01-01T00:00:00.000000Z"
-#: The clock of the header Date.
-_DATE = Clock()
 #: What no ETag can name.
 _NO_REVISION = '"'
 _PAGING = ("output", "limit", "since", "until")
@@ -229,7 +228,7 @@ def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]
     headers = {"ETag": etag_of(revision, form), **PRIVATE}
     if changed_at:
         # Never later than Date, also where the clock was ahead at that write (RFC 9110, 8.8.2.1).
-        headers["Last-Modified"] = as_http_date(min(changed_at, as_precise(_DATE.now())))
+        headers["Last-Modified"] = as_http_date(int(min(timestamp_of(changed_at), time.time())))
     return headers
 
 

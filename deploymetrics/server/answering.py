@@ -9,9 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ..http.request_ids import REQUEST_ID
@@ -182,9 +180,7 @@ class Answering:
 
     def _note(self, exchange: Exchange, status: str, sent: int) -> None:
         """Write the line of the access log."""
-        seconds = time.perf_counter() - exchange.began
-        answer = SimpleNamespace(status=status, sent=sent)
-        self.log.access(answer, None, exchange.environ, timedelta(seconds=seconds))
+        self.log.answered(exchange.environ, int(status[:3]), sent, time.perf_counter() - exchange.began)
 
 
 def _is_small(headers: list[tuple[str, str]], body: Iterable[bytes]) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from ..formats.logs import JSON, TEXT, formatter, json_line
@@ -32,12 +33,20 @@ class Log(Logger):
         ours.setLevel(self.loglevel)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Write the line of a request that was answered, where that is wanted."""
+        """Write the line of a request that gunicorn answered."""
+        self.answered(environ, int(str(resp.status)[:3]), resp.sent, request_time.total_seconds())
+
+    def answered(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
+        """Write the line of a request that was answered with so many bytes in so many seconds, where that is wanted."""
         if self.access_log_enabled:
-            line = _json if self.form == JSON else _text
-            text = line(environ, int(str(resp.status)[:3]), resp.sent, request_time / timedelta(seconds=1))
+            line = (_json if self.form == JSON else _text)(environ, status, sent, seconds)
             with suppress(OSError):  # nobody reads it any more
-                os.write(sys.stdout.fileno(), f"{text}\n".encode())
+                os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+@lru_cache(maxsize=1)
+def _moment(second: int, form: str) -> str:
+    return time.strftime(form, time.localtime(second))
 
 
 def _text(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
@@ -45,7 +54,7 @@ def _text(environ: dict[str, Any], status: int, sent: int, seconds: float) -> st
     if "\\" in request or '"' in request:
         request = request.replace("\\", "\\\\").replace('"', '\\"')
     account = environ.get("REMOTE_USER", "-").replace(" ", "\\x20")
-    moment = time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
+    moment = _moment(int(time.time()), "[%d/%b/%Y:%H:%M:%S %z]")
     head = f'{environ.get("REMOTE_ADDR") or "-"} {account} {moment} "{request}"'
     return escaped(f"{head} {status} {sent} {int(seconds * 1000)}ms {request_id_of(environ)}")
 
@@ -53,7 +62,7 @@ def _text(environ: dict[str, Any], status: int, sent: int, seconds: float) -> st
 def _json(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
     return json_line(
         {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "time": _moment(int(time.time()), "%Y-%m-%dT%H:%M:%S%z"),
             "requestId": request_id_of(environ),
             "account": environ.get("REMOTE_USER"),
             "method": environ.get("REQUEST_METHOD"),
