@@ -16,7 +16,7 @@ from typing import Any
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.clock import as_last_changed, as_precise
-from deploymetrics.documents.service import DOCUMENTS, Service
+from deploymetrics.documents.service import DOCUMENTS, Documents
 from deploymetrics.storage import Item
 
 from .filling import one_sync
@@ -130,7 +130,9 @@ TAGS: list[tuple[str, str, int, int, Metrics]] = [
 LATE = {"patch-test-007": 3600, "webui-query": 300}
 
 
-def restore(service: Service, tag: str, author: str, minutes: int, days: int, metrics: Metrics, now: datetime) -> None:
+def restore(
+    documents: Documents, tag: str, author: str, minutes: int, days: int, metrics: Metrics, now: datetime
+) -> None:
     """Put the history of one tag into the storage at once, as an import does."""
     chance = random.Random(tag)
     late = timedelta(minutes=chance.randrange(minutes))
@@ -138,7 +140,7 @@ def restore(service: Service, tag: str, author: str, minutes: int, days: int, me
         Item(tag, value_of(tag, metrics(at, chance), at), None, version, as_precise(at), author, "")
         for version, at in times(now - late, minutes, days)
     )
-    service.store.restore(DOCUMENTS, tag, items)
+    documents.store.restore(DOCUMENTS, tag, items)
 
 
 def value_of(tag: str, metrics: Any, at: datetime) -> bytes:
@@ -154,11 +156,11 @@ def fill(folder: Path, now: datetime, tags: int | None = None) -> None:
     for name in ("alice", "bob"):
         services.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
     for row in TAGS[:tags]:
-        restore(services.service, *row, now)
+        restore(services.documents, *row, now)
     for tag, seconds in LATE.items() if tags is None else ():
         services.expectations.set(tag, seconds, "alice")
-    services.service.save("retired", b'[{"count":1}]', "carol")
-    services.service.delete("retired", "bob")
+    services.documents.save("retired", b'[{"count":1}]', "carol")
+    services.documents.delete("retired", "bob")
 
 
 def main() -> None:

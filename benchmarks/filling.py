@@ -38,15 +38,15 @@ def fill(instance, documents, full=0):
     services = app.extensions["deploymetrics"]
     services.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
     for number in range(full):
-        restore(services.service, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
+        restore(services.documents, f"tag{number:05d}", app.config["HISTORY_VERSIONS"] + 1)
     for number in range(full, documents):
-        services.service.save(f"tag{number:05d}", METRICS, NAME)
-    listing = services.service.list()
-    one = services.service.get("tag00000").value if documents else b""
+        services.documents.save(f"tag{number:05d}", METRICS, NAME)
+    listing = services.documents.list()
+    one = services.documents.get("tag00000").value if documents else b""
     return one, b"".join(listing.array()), listing.revision
 
 
-def restore(service, tag, versions):
+def restore(documents, tag, versions):
     """Put so many versions of a document into the storage at once, as an import does."""
     start = datetime.now(UTC) - timedelta(minutes=versions)
     value = b'{"tag":"%b","metrics":%b,"lastChanged":"12 Jan 2018 12:00"}' % (tag.encode(), METRICS)
@@ -54,7 +54,7 @@ def restore(service, tag, versions):
         Item(tag, value, None, number, as_precise(start + timedelta(minutes=number)), NAME, "")
         for number in range(1, versions + 1)
     ]
-    service.store.restore(DOCUMENTS, tag, items)
+    documents.store.restore(DOCUMENTS, tag, items)
 
 
 @one_sync()

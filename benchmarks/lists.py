@@ -107,7 +107,7 @@ def of_a_server(instance: Path, documents: int) -> Iterator[tuple[str, float]]:
 def of_large_documents(instance: Path) -> Iterator[tuple[str, float]]:
     """Yield (what, MiB) of a server with documents and versions of 1 MiB each."""
     metrics = b'"%s"' % (b"x" * (2**20 - 100))
-    service = create_app(instance).extensions["deploymetrics"].service
+    service = create_app(instance).extensions["deploymetrics"].documents
     with one_sync():
         for number in range(LARGE):
             service.save(f"tag{number:05d}", metrics, NAME)

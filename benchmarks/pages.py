@@ -53,7 +53,7 @@ def fill(app, documents, versions):
     services.accounts.add(NAME, Role.MASTER_OPERATOR, PASSWORD)
     for number in range(documents):
         for version in range(versions):
-            services.service.save(f"tag{number:05d}", METRICS % (number + version), NAME)
+            services.documents.save(f"tag{number:05d}", METRICS % (number + version), NAME)
 
 
 def measure(client, urls, rounds, credential=(NAME, PASSWORD), clock=time.perf_counter):

@@ -26,7 +26,7 @@ from .config.storage_url import FILES
 from .documents.expectations import Expectations
 from .documents.headlines import Headlines
 from .documents.quotas import Quotas
-from .documents.service import Service
+from .documents.service import Documents
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, security_headers, urls
 from .http.request_ids import ROUTE, RequestIds
@@ -131,7 +131,7 @@ def create_app(
     security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)
-    access.init_app(app, services.credentials, services.sessions, SignOn(app, services.accounts))
+    access.init_app(app, services.authenticator, services.sessions, SignOn(app, services.accounts))
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
     for blueprint in (*api.BLUEPRINTS, web.bp, telemetry.bp):
@@ -139,7 +139,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.short_way = ShortWay(app, services.service, services.credentials, app.counting.begin, app.finish)
+    app.short_way = ShortWay(app, services.documents, services.authenticator, app.counting.begin, app.finish)
     return app
 
 
@@ -182,7 +182,7 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
         per_address=settings["GUESSES_PER_ADDRESS"],
         longest=settings["GUESS_DELAY_SECONDS"],
     )
-    credentials = Authenticator(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    documents, expectations, headlines = Service(store), Expectations(store), Headlines(store)
+    authenticator = Authenticator(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
+    documents, expectations, headlines = Documents(store), Expectations(store), Headlines(store)
     quotas = Quotas(store, clock, documents)
-    return Services(clock, documents, accounts, sessions, tokens, credentials, expectations, headlines, quotas)
+    return Services(clock, documents, accounts, sessions, tokens, authenticator, expectations, headlines, quotas)

@@ -12,7 +12,7 @@ from .clock import Clock
 from .documents.expectations import Expectations
 from .documents.headlines import Headlines
 from .documents.quotas import Quotas
-from .documents.service import Service
+from .documents.service import Documents
 
 NAME = "deploymetrics"
 
@@ -21,11 +21,11 @@ class Services(NamedTuple):
     """The services of one application, which keeps them as ``app.extensions[NAME]``."""
 
     clock: Clock
-    service: Service
+    documents: Documents
     accounts: Accounts
     sessions: Sessions
     tokens: Tokens
-    credentials: Authenticator
+    authenticator: Authenticator
     expectations: Expectations
     headlines: Headlines
     quotas: Quotas

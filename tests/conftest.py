@@ -275,4 +275,4 @@ def pages(app, master):
 @pytest.fixture
 def save(services):
     """Store metrics as bob."""
-    return lambda tag, metrics, by="bob": services.service.save(tag, metrics, by)
+    return lambda tag, metrics, by="bob": services.documents.save(tag, metrics, by)

@@ -67,11 +67,11 @@ def test_a_worker_that_starts_meanwhile_makes_no_instance_either(app, tmp_path, 
 
 
 CALLS = {
-    "list": lambda services: services.service.list(),
-    "save": lambda services: services.service.save("custom", b"1", "jo"),
+    "list": lambda services: services.documents.list(),
+    "save": lambda services: services.documents.save("custom", b"1", "jo"),
     "expectations": lambda services: services.expectations.all(),
     "accounts": lambda services: services.accounts.list(),
-    "log in": lambda services: services.credentials.check_password("jo", PASSWORD, "::1"),
+    "log in": lambda services: services.authenticator.check_password("jo", PASSWORD, "::1"),
 }
 
 

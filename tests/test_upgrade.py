@@ -33,7 +33,7 @@ def folder(tmp_path, commit):
 
 
 def exported(services):
-    store = services.service.store
+    store = services.documents.store
     return {tag: [line.decode() for line in transfer.export_tag(store, tag)] for tag in store.keys(DOCUMENTS)}
 
 
@@ -56,7 +56,7 @@ def test_there_are_folders_of_several_releases():
 def test_every_version_and_author_is_there(folder, commit, clock):
     services = start(folder, clock)
     assert exported(services) == json.loads((RELEASES / f"{commit}.json").read_text())
-    assert services.service.list().damaged == ()
+    assert services.documents.list().damaged == ()
 
 
 def test_accounts_and_expectations_are_there(folder, clock):
@@ -76,23 +76,23 @@ def test_a_password_still_works(folder, clock):
 
 def test_the_old_files_are_gone_and_copies_are_there(folder, clock):
     services = start(folder, clock)
-    services.service.list()
+    services.documents.list()
     assert {path.name for path in folder.iterdir()} <= NEW
-    for item in services.service.list().items:
+    for item in services.documents.list().items:
         name = next(
             name
             for name in os.listdir(folder / "deploymentmetrics")
             if name.lower().replace("%43", "C")
             in (f"{item.key}.json".replace(" ", "%20"), "%c3%a4_b.json" if item.key == "ä_b" else "")
         )
-        assert (folder / "deploymentmetrics" / name).read_bytes() == services.service.get(item.key).value
-    assert list(services.service.store.verify(DOCUMENTS)) == []
+        assert (folder / "deploymentmetrics" / name).read_bytes() == services.documents.get(item.key).value
+    assert list(services.documents.store.verify(DOCUMENTS)) == []
 
 
 def test_versions_go_on(folder, clock):
     services = start(folder, clock)
-    assert services.service.save("custom", b"1", "bob").version == 71
-    assert services.service.save("gone", b"1", "bob").version == 4
+    assert services.documents.save("custom", b"1", "bob").version == 71
+    assert services.documents.save("gone", b"1", "bob").version == 4
 
 
 def test_a_second_start_changes_nothing(folder, clock):
@@ -193,21 +193,21 @@ def test_a_file_behind_its_history_gives_way(folder, clock):
     newer = line.replace(b'"version":%d' % number, b'"version":71').replace(b".10}", b".99}")
     path.write_bytes(path.read_bytes() + newer + b"\n")
     services = start(folder, clock)
-    assert services.service.get("custom").version == 71
-    assert b".99" in services.service.get("custom").value
+    assert services.documents.get("custom").version == 71
+    assert b".99" in services.documents.get("custom").value
 
 
 def test_the_deepest_metrics_are_brought_over(folder, clock):
     value = b'{"tag":"deep","metrics":%s,"lastChanged":"12 Jan 2018 12:00"}' % (b"[" * 512 + b"]" * 512)
     (folder / "deploymentmetrics/deep.json").write_bytes(value)
-    assert start(folder, clock).service.get("deep").value == value
+    assert start(folder, clock).documents.get("deep").value == value
 
 
 def test_a_file_that_was_removed_stays_removed(folder, clock):
     os.unlink(folder / "deploymentmetrics/custom.json")
     services = start(folder, clock)
-    assert services.service.find("custom") is None
-    assert next(services.service.store.history(DOCUMENTS, "custom")).deleted
+    assert services.documents.find("custom") is None
+    assert next(services.documents.store.history(DOCUMENTS, "custom")).deleted
 
 
 def test_only_an_old_folder_is_brought_over(tmp_path, clock):

@@ -41,7 +41,7 @@ def show_series(tag: str) -> Response:
     """Show numbers of the document with this tag over time, oldest first. An extension, as JSON or CSV."""
     request = current_request()
     asked = load(SeriesArguments(), request.args.to_dict())
-    line = versions_between(services().service, tag, asked["since"], asked["until"])
+    line = versions_between(services().documents, tag, asked["since"], asked["until"])
     items = [item for item in line.items if item.changed_at >= asked["since"]]
     found = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))

@@ -60,7 +60,7 @@ bp.before_request(check_output)
 @both_ways
 def list_documents(request: Request, account: Account) -> Response:
     """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
-    listing = services(request.app).service.list()
+    listing = services(request.app).documents.list()
     arguments = load(ListArguments(), request.args) if request.query_string else {}
     return list_response(request, *page_of(listing, **arguments)) if arguments else list_response(request, listing)
 
@@ -71,7 +71,7 @@ def list_documents(request: Request, account: Account) -> Response:
 @both_ways
 def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
-    documents = services(request.app).service
+    documents = services(request.app).documents
     item = documents.get(tag)
     return document_response(item, lambda: documents.changed_before(item), request)
 
@@ -82,7 +82,7 @@ def show_document(request: Request, account: Account, tag: str) -> Response:
 @both_ways
 def save_document(request: Request, account: Account, tag: str) -> Response:
     """Create or update the document with this tag; the body is its metrics."""
-    documents, quotas = services(request.app).service, services(request.app).quotas
+    documents, quotas = services(request.app).documents, services(request.app).quotas
     documents.check_writable(tag)
     request.check_answerable()
     metrics = request.read_metrics(tag)
@@ -97,7 +97,7 @@ def save_document(request: Request, account: Account, tag: str) -> Response:
 @both_ways
 def delete_document(request: Request, account: Account, tag: str) -> Response:
     """Delete the document with this tag."""
-    services(request.app).service.delete(tag, account.name, request.precondition)
+    services(request.app).documents.delete(tag, account.name, request.precondition)
     return empty_response()
 
 
@@ -106,13 +106,13 @@ def delete_document(request: Request, account: Account, tag: str) -> Response:
 @answers(list_of(VERSION), 304, 404, 406, xml=True, query=_HISTORY_PAGE, headers=_REVISION)
 def show_history(tag: str) -> Response:
     """List the versions of the document with this tag, newest first, a page at a time."""
-    asked, service = load(HistoryArguments(), current_request().args), services().service
+    asked, documents = load(HistoryArguments(), current_request().args), services().documents
     before = asked["before"]
     if asked["until"]:
-        last = as_of(service, tag, asked["until"])
+        last = as_of(documents, tag, asked["until"])
         end = last.version + 1 if last else 1
         before = min(before or end, end)
-    return history_response(service.history(tag, before, asked["limit"], since=asked["since"]))
+    return history_response(documents.history(tag, before, asked["limit"], since=asked["since"]))
 
 
 @bp.get("/deploymentmetrics/<tag>/history/<version>")
@@ -120,7 +120,7 @@ def show_history(tag: str) -> Response:
 @answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
 def show_version(tag: str, version: str) -> Response:
     """Show the document as it was in one version."""
-    documents = services().service
+    documents = services().documents
     item = documents.version(tag, parse_version(version))
     return document_response(item, lambda: documents.changed_before(item), current_request())
 
@@ -130,7 +130,7 @@ def show_version(tag: str, version: str) -> Response:
 @answers(list_of(EXPECTATION), 304, 406, headers=("ETag",))
 def list_expectations() -> Response:
     """List how often tags are expected to be posted, and which are late. An extension, in JSON only."""
-    listing, now = services().service.list(), services().clock.now()
+    listing, now = services().documents.list(), services().clock.now()
     expected = sorted(services().expectations.all().items())
     return json_response([status(tag, seconds, listing.find(tag), now)._asdict() for tag, seconds in expected])
 
@@ -173,7 +173,7 @@ def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
     """Return what is expected of a tag, as the API says it; raises NotFound for None seconds."""
     if seconds is None:
         raise errors.NotFound("No expectation is set for this tag.", code="no-expectation")
-    return status(tag, seconds, services().service.find(tag), services().clock.now())._asdict()
+    return status(tag, seconds, services().documents.find(tag), services().clock.now())._asdict()
 
 
 def check_expectation(tag: str, seconds: int | None) -> None:

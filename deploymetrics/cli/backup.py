@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
-from ..documents.service import DOCUMENTS, Service
+from ..documents.service import DOCUMENTS, Documents
 from ..errors import DamagedItem, SettingError, StorageError
 from ..formats.printable import escaped, plural
 from ..services import NAME, Services, services
@@ -34,7 +34,7 @@ def backup(folder: Path) -> None:
         raise click.ClickException("The documents are in a database; its own tools make backups of it.")
     if folder.exists():
         raise click.ClickException(f"{folder} exists; a backup goes into a new folder.")
-    before = {item.key: item.version for item in services().service.list().items}
+    before = {item.key: item.version for item in services().documents.list().items}
     _copy(Path(current_app.instance_path), folder)
     _check(folder, before)
 
@@ -91,13 +91,13 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     from .. import create_app
 
     copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
-    store = copied.service.store
-    wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.service, tag) < before[tag]]
+    store = copied.documents.store
+    wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.documents, tag) < before[tag]]
     for collection in COLLECTIONS:
         for _ in store.verify(collection, repair=True):
             pass  # the files for people are written again: they were copied while others wrote them
         wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
-    documents, accounts = len(copied.service.list().items), len(copied.accounts.list())
+    documents, accounts = len(copied.documents.list().items), len(copied.accounts.list())
     click.echo(
         f"{documents} {plural(documents, 'document')} and {accounts} {plural(accounts, 'account')}"
         f" {'is' if documents + accounts == 1 else 'are'} in {escaped(str(folder))}."
@@ -106,9 +106,9 @@ def _check(folder: Path, before: dict[str, int]) -> None:
         raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")
 
 
-def _newest(service: Service, tag: str) -> int:
+def _newest(documents: Documents, tag: str) -> int:
     """Return the newest version of a tag, a deletion included, and 0 where there is none."""
     with suppress(DamagedItem):
-        for item in service.store.history(DOCUMENTS, tag):
+        for item in documents.store.history(DOCUMENTS, tag):
             return item.version
     return 0

@@ -57,13 +57,13 @@ def _webhook() -> Webhook | None:
     app, settings = services(), current_app.config
     if not settings["WEBHOOK_URL"]:
         return None
-    return Webhook(settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"], app.service, app.expectations, app.clock)
+    return Webhook(settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"], app.documents, app.expectations, app.clock)
 
 
 def _task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
-    return create_task(settings, instance, app.service.store, app.service, app.accounts, app.clock)
+    return create_task(settings, instance, app.documents.store, app.documents, app.accounts, app.clock)
 
 
 def _log_to_stderr() -> None:
@@ -108,7 +108,7 @@ def _status(task: DeploymentMetricsCollectorTask, lease: Lease) -> int:
 
 def _print_document(task: DeploymentMetricsCollectorTask) -> int:
     try:
-        item = task.service.find(RESERVED_TAG)
+        item = task.documents.find(RESERVED_TAG)
     except DeploymetricsError as error:
         click.echo(f"document: {error.detail}")
         return FAILED

@@ -25,9 +25,9 @@ def history(tag: str, limit: int) -> None:
 
     Separated by tabs: version, time, who, size.
     """
-    service = services().service
-    service.history(tag, limit=1)  # which says so where there is none
-    for item in islice(service.store.history(DOCUMENTS, tag), limit):
+    documents = services().documents
+    documents.history(tag, limit=1)  # which says so where there is none
+    for item in islice(documents.store.history(DOCUMENTS, tag), limit):
         size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
         click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
 
@@ -49,7 +49,7 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
         raise BodyTooLarge(limit)
     revision = if_match and if_match.removeprefix("W/").strip('"')
     precondition = Precondition(frozenset([revision]) if revision else None, "*" if create else None)
-    item = services().service.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)
+    item = services().documents.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)
     click.echo(f'version {item.version}, ETag "{item.revision}"')
 
 
@@ -63,7 +63,7 @@ def purge(tag: str, version: int | None) -> None:
     It goes from document, history and copies: a secret posted by mistake. Where the current version goes, the document
     is deleted. Backups and exports have it still.
     """
-    number = services().service.purge(tag, person(), version)
+    number = services().documents.purge(tag, person(), version)
     click.echo(f"{number} {plural(number, 'version')} removed")
 
 
@@ -75,5 +75,5 @@ def trim() -> None:
     These are HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS. Writes do the same a little at a time, and the
     collector once a day; this is for lowered limits, and where there is no collector.
     """
-    files = services().service.tidy(lambda: False)
+    files = services().documents.tidy(lambda: False)
     click.echo(f"{files} {plural(files, 'file')} of old versions removed or shortened")

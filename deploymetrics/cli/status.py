@@ -42,10 +42,10 @@ def status() -> None:
 def _print_storage() -> bool:
     """Print how the storage is; return True if it is good."""
     app, settings = services(), current_app.config
-    health = Health(app.service, app.clock, is_read_only=settings["READ_ONLY"])
+    health = Health(app.documents, app.clock, is_read_only=settings["READ_ONLY"])
     try:
         found = health.details()
-        click.echo(f"serve last started: {last_start(app.service.store) or 'never'}")
+        click.echo(f"serve last started: {last_start(app.documents.store) or 'never'}")
         counts = f"{found['documents']} {plural(found['documents'], 'document')}, {len(found['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in found["damaged"]:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..clock import Clock, from_precise
 from ..documents.reserved import RESERVED_TAG
-from ..documents.service import Service
+from ..documents.service import Documents
 from ..storage import Item
 from .states import SourceState
 
@@ -19,16 +19,16 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def write_platform(service: Service, clock: Clock, states: Sequence[SourceState]) -> None:
+def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceState]) -> None:
     """Write the document if its values changed or it is old.
 
     ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
     """
-    item = service.find(RESERVED_TAG)
+    item = documents.find(RESERVED_TAG)
     values = _composed(states, item)
     metrics = msgspec.json.encode([values])
     if values and not (item and bytes(item.record.metrics) == metrics and _age(item, clock) < REFRESH_SECONDS):
-        service.save_platform(metrics, AUTHOR)
+        documents.save_platform(metrics, AUTHOR)
 
 
 def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:

@@ -105,7 +105,7 @@ def collect_forever(
             first = False
             if time.monotonic() - tidied_at > TIDY_SECONDS:
                 tidied_at = time.monotonic()
-                task.service.tidy(lambda: stop.wait(0))
+                task.documents.tidy(lambda: stop.wait(0))
     lease.release()
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from ..accounts.service import Accounts
 from ..clock import Clock, as_precise
-from ..documents.service import Service
+from ..documents.service import Documents
 from ..errors import DamagedItem, StorageError
 from ..sources import Context, Round, Source, load_sources
 from ..storage import Item, Storage
@@ -44,14 +44,14 @@ class DeploymentMetricsCollectorTask:
     def __init__(
         self,
         sources: Iterable[tuple[str, Source]],
-        service: Service,
+        documents: Documents,
         store: Storage,
         clock: Clock,
         timing: Timing,
         key: str,
     ) -> None:
         self.sources = dict(sources)
-        self.service = service
+        self.documents = documents
         self.store = store
         self.clock = clock
         self.timing = timing
@@ -99,7 +99,7 @@ class DeploymentMetricsCollectorTask:
             with suppress(StorageError):  # it is tried again below, and then it is an error
                 self._save()
         self._save()
-        write_platform(self.service, self.clock, self.states())
+        write_platform(self.documents, self.clock, self.states())
         return states
 
     def note_crash(self, name: str) -> None:
@@ -220,14 +220,14 @@ def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
 
 
 def create_task(
-    settings: dict[str, Any], instance: str, store: Storage, service: Service, accounts: Accounts, clock: Clock
+    settings: dict[str, Any], instance: str, store: Storage, documents: Documents, accounts: Accounts, clock: Clock
 ) -> DeploymentMetricsCollectorTask:
     """Return the task that the settings describe. Raises SettingError."""
-    sources = load_sources(Context(settings, instance, store, service, accounts))
+    sources = load_sources(Context(settings, instance, store, documents, accounts))
     timing = Timing(
         settings["COLLECT_INTERVAL_SECONDS"],
         settings["COLLECT_TIMEOUT_SECONDS"],
         settings["COLLECT_LONGEST_DELAY_SECONDS"],
         settings["COLLECT_PERMANENT_DELAY_SECONDS"],
     )
-    return DeploymentMetricsCollectorTask(sources, service, store, clock, timing, settings["SECRET_KEY"])
+    return DeploymentMetricsCollectorTask(sources, documents, store, clock, timing, settings["SECRET_KEY"])

@@ -18,7 +18,7 @@ import msgspec
 
 from ..clock import Clock, as_precise
 from ..documents.expectations import Expectations, state
-from ..documents.service import Entry, Service
+from ..documents.service import Documents, Entry
 from ..storage import Collection, Item
 from .document import AUTHOR
 from .signals import Stop
@@ -55,10 +55,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class Webhook:
     """The webhook at a URL, whose messages are signed with a secret."""
 
-    def __init__(self, url: str, secret: str, service: Service, expectations: Expectations, clock: Clock) -> None:
+    def __init__(self, url: str, secret: str, documents: Documents, expectations: Expectations, clock: Clock) -> None:
         self.url = url
-        self.service = service
-        self.store = service.store
+        self.documents = documents
+        self.store = documents.store
         self.expectations = expectations
         self.clock = clock
         self._secret = secret.encode()
@@ -79,7 +79,7 @@ class Webhook:
         """Return (event, tag, facts) of each tag that is not as was said last; no facts where nobody need be told."""
         expected, now = self.expectations.all(), self.clock.now()
         said = {item.key for item in self.store.items(NOTICES).items}
-        items = {item.key: item for item in self.service.list().items if item.key in expected}
+        items = {item.key: item for item in self.documents.list().items if item.key in expected}
         late = {tag for tag, item in items.items() if state(item.changed_at, expected[tag], now).name == STALE}
         news: list[tuple[str, str, dict[str, Any] | None]] = [
             (STALE, tag, _facts(items[tag], expected[tag], now)) for tag in sorted(late - said)

@@ -7,7 +7,7 @@ import msgspec
 from ..errors import BadRequest, DamagedItem
 from ..storage import Collection
 from .per_tag import PerTag
-from .service import Entry, Item, Service
+from .service import Documents, Entry, Item
 from .values.flattening import MAX_NAME
 from .values.measures import measures
 from .values.series import Series, over_time
@@ -48,7 +48,7 @@ class Headlines(PerTag[Headline]):
         self._write(tag, None if number is None else Headline(tag, number, unit), author)
 
 
-def headline_series(service: Service, item: Item | Entry, number: str | None = None) -> Series | None:
+def headline_series(documents: Documents, item: Item | Entry, number: str | None = None) -> Series | None:
     """Return the Series of the most telling number in a document of the list, over its last versions.
 
     That is ``number`` where the newest version has it. Otherwise it is the first that changed in these versions and
@@ -58,7 +58,7 @@ def headline_series(service: Service, item: Item | Entry, number: str | None = N
     if item.size > SPARK_BYTES:
         return None
     try:
-        items = _latest(service, item.key)
+        items = _latest(documents, item.key)
     except DamagedItem:  # the list goes on; the page of the history says what is wrong
         return None
     known = measures(items)
@@ -72,11 +72,11 @@ def headline_series(service: Service, item: Item | Entry, number: str | None = N
     return next(iter(chosen or changing or telling), None)
 
 
-def _latest(service: Service, tag: str) -> list[Item]:
+def _latest(documents: Documents, tag: str) -> list[Item]:
     """Return the newest versions of a tag in their order, without deletions; a few, and not many bytes of them."""
     items: list[Item] = []
     size = 0
-    for item in service.history(tag, limit=SPARK_VERSIONS).items:
+    for item in documents.history(tag, limit=SPARK_VERSIONS).items:
         size += len(item.value or b"")
         if items and size > SPARK_BYTES:
             break

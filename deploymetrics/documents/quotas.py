@@ -16,7 +16,7 @@ from ..clock import Clock
 from ..errors import QuotaExceeded, TooManyPosts
 from ..formats.printable import plural
 from ..storage import Collection, Item, Storage
-from .service import Service, stored_size
+from .service import Documents, stored_size
 
 
 class QuotaRecord(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class _ToBeCounted(Exception):
 class Quotas:
     """The quotas of a storage's accounts."""
 
-    def __init__(self, store: Storage, clock: Clock, documents: Service) -> None:
+    def __init__(self, store: Storage, clock: Clock, documents: Documents) -> None:
         self.store = store
         self.clock = clock
         self.documents = documents

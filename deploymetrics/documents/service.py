@@ -85,7 +85,7 @@ def _revision_of(items: Iterable[Entry | Item], *more: str) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-class Service:
+class Documents:
     """Deployment metrics over a storage. Documents are the storage's Items with a Document as ``record``."""
 
     def __init__(self, store: Storage) -> None:

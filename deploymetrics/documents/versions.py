@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..clock import from_precise
-from .service import DOCUMENTS, Item, Service
+from .service import DOCUMENTS, Documents, Item
 
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
 MAX_VERSIONS = 6000
@@ -30,17 +30,17 @@ class Versions(NamedTuple):
     sampled: bool
 
 
-def versions_between(service: Service, tag: str, since: str = "", until: str = "") -> Versions:
+def versions_between(documents: Documents, tag: str, since: str = "", until: str = "") -> Versions:
     """Return the versions that were written from ``since`` to ``until``, as the storage writes times.
 
     Raises NotFound where there never was such a tag.
     """
-    newest = as_of(service, tag, until)
+    newest = as_of(documents, tag, until)
     if newest is None:
         return Versions([], False)
     items: list[Item] = []
     size, large = 0, len(newest.value or b"") > LARGE
-    for item in service.store.history(DOCUMENTS, tag, newest.version + 1):
+    for item in documents.store.history(DOCUMENTS, tag, newest.version + 1):
         if item.changed_at < since:
             return Versions(items[::-1], False)
         items.append(item)
@@ -49,28 +49,28 @@ def versions_between(service: Service, tag: str, since: str = "", until: str = "
             break
     else:
         return Versions(items[::-1], False)
-    first = _first(service, tag, since)
+    first = _first(documents, tag, since)
     count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
-    sample = islice(_between(service, tag, first, items[-1]), count)
+    sample = islice(_between(documents, tag, first, items[-1]), count)
     older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
     return Versions([*older, *reversed(items)], True)
 
 
-def as_of(service: Service, tag: str, moment: str = "") -> Item | None:
+def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
     """Return the newest version, which may be a deletion, that had been written at a moment; None before the first.
 
     No moment stands for now. Raises NotFound where there never was such a tag.
     """
-    high = service.history(tag, limit=1).items[0]
+    high = documents.history(tag, limit=1).items[0]
     if not moment or high.changed_at <= moment:
         return high
-    low = oldest(service, tag)
+    low = oldest(documents, tag)
     if low.changed_at > moment:
         return None
     below = low.version
     while high.version - below > 1:
         middle = (below + high.version) // 2
-        found = service.history(tag, middle + 1, 1).items[0]
+        found = documents.history(tag, middle + 1, 1).items[0]
         if found.version <= below:  # those between were thinned out
             below = middle
         elif found.changed_at <= moment:
@@ -80,17 +80,17 @@ def as_of(service: Service, tag: str, moment: str = "") -> Item | None:
     return low
 
 
-def _first(service: Service, tag: str, since: str) -> Item:
+def _first(documents: Documents, tag: str, since: str) -> Item:
     """Return the version that was there at ``since``, or the oldest one."""
-    return (as_of(service, tag, since) if since else None) or oldest(service, tag)
+    return (as_of(documents, tag, since) if since else None) or oldest(documents, tag)
 
 
-def oldest(service: Service, tag: str) -> Item:
+def oldest(documents: Documents, tag: str) -> Item:
     """Return the oldest version that is kept."""
-    return next(service.store.history(DOCUMENTS, tag, oldest_first=True))
+    return next(documents.store.history(DOCUMENTS, tag, oldest_first=True))
 
 
-def _between(service: Service, tag: str, low: Item, high: Item) -> Iterator[Item]:
+def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:
     """Yield versions between two others, the middle of the widest gap first."""
     gaps: list[tuple[timedelta, int, Item, Item]] = []
 
@@ -102,7 +102,7 @@ def _between(service: Service, tag: str, low: Item, high: Item) -> Iterator[Item
     add(low, high)
     while gaps:
         *_, left, right = heappop(gaps)
-        found = service.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
+        found = documents.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
         if found.version > left.version:
             yield found
             add(left, found)

@@ -89,7 +89,7 @@ def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
     return roles
 
 
-def init_app(app: flask.Flask, credentials: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
+def init_app(app: flask.Flask, authenticator: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
     """Have every request of ``app`` checked."""
     manager = HeaderFirstLoginManager(sign_on)
     # Not its init_app: that looks for a remember-me cookie after each request, so that every answer varies by Cookie.
@@ -107,7 +107,7 @@ def init_app(app: flask.Flask, credentials: Authenticator, sessions: Sessions, s
         if token == "":
             raise Unauthorized("The SessionToken header is empty; /api/login gives a token for it.")
         try:
-            account: Account | None = credentials.account_of(authorization, token, request.remote_addr or "")
+            account: Account | None = authenticator.account_of(authorization, token, request.remote_addr or "")
         except Unauthorized as error:
             if (authorization or "").lower().startswith("bearer"):
                 error.headers["WWW-Authenticate"] += f', Bearer realm="{REALM}", error="invalid_token"'

@@ -17,7 +17,7 @@ from werkzeug.routing import Rule
 
 from ..accounts.authentication import Authenticator
 from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY, Account
-from ..documents.service import DOCUMENTS, Service
+from ..documents.service import DOCUMENTS, Documents
 from ..errors import StorageError
 from .access import Roles, check_access, check_account, roles_of
 from .error_handlers import problem_of
@@ -64,7 +64,7 @@ class ShortWay:
     def __init__(
         self,
         app: Flask,
-        documents: Service,
+        documents: Documents,
         credentials: Authenticator,
         begin: Callable[[], None],
         finish: Callable[[Request, int, float], None],

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, TypeAlias
 
 from ..accounts.service import Accounts
-from ..documents.service import Service
+from ..documents.service import Documents
 from ..errors import DeploymetricsError, SettingError
 from ..storage import Storage
 
@@ -66,12 +66,12 @@ class SourceError(DeploymetricsError):
 
 
 class Context(NamedTuple):
-    """What a source is made with: the settings by name, the instance folder, the storage, the Service and Accounts."""
+    """What a source is made with: settings by name, the instance folder, the storage, documents and accounts."""
 
     settings: dict[str, Any]
     instance: str
     store: Storage
-    service: Service
+    documents: Documents
     accounts: Accounts
 
 

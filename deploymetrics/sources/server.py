@@ -15,7 +15,7 @@ class ServerSource(Source):
 
     def collect(self) -> dict[str, Value]:
         """Return the numbers of documents and accounts, the last change, and version and start of the server."""
-        items = [item for item in self.context.service.list().items if item.key != RESERVED_TAG]
+        items = [item for item in self.context.documents.list().items if item.key != RESERVED_TAG]
         roles = Counter(account.role.value for account in self.context.accounts.list())
         started = last_start(self.context.store)
         return {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..clock import Clock, from_precise
 from ..documents.expectations import Expectations, state
-from ..documents.service import DOCUMENTS, Entry, Listing, Service
+from ..documents.service import DOCUMENTS, Documents, Entry, Listing
 from ..documents.values.flattening import MAX_KEY, Place, leaves, named
 from ..documents.values.identity import survey
 from ..documents.values.numbers import is_number
@@ -54,9 +54,9 @@ class DocumentMetrics:
     """All documents as lines: at most ``per_tag`` numbers of each, and ``in_all`` series."""
 
     def __init__(
-        self, service: Service, expectations: Expectations, clock: Clock, *, per_tag: int, in_all: int
+        self, documents: Documents, expectations: Expectations, clock: Clock, *, per_tag: int, in_all: int
     ) -> None:
-        self.service = service
+        self.documents = documents
         self.expectations = expectations
         self.clock = clock
         self.per_tag = per_tag
@@ -69,7 +69,7 @@ class DocumentMetrics:
     def text(self) -> bytes:
         """Return the lines; raises StorageError."""
         with self._lock:
-            listing = self.service.list()
+            listing = self.documents.list()
             shown = listing.items[: self.in_all // (_FACTS + 1)]
             if self._made_of != listing.revision:
                 self._read(listing, shown)

@@ -10,7 +10,7 @@ import msgspec
 
 from ..clock import Clock, as_precise
 from ..collector.states import read_states
-from ..documents.service import Service
+from ..documents.service import Documents
 from ..errors import StorageError
 from ..storage import Collection, Item
 from ..version import VERSION
@@ -35,11 +35,11 @@ PROBES = Collection("probes", Probe)
 
 
 class Health:
-    """Says whether the storage of a Service reads, and writes unless the server ``is_read_only``."""
+    """Says whether the storage of the documents reads, and writes unless the server ``is_read_only``."""
 
-    def __init__(self, service: Service, clock: Clock, *, is_read_only: bool) -> None:
-        self.service = service
-        self.store = service.store
+    def __init__(self, documents: Documents, clock: Clock, *, is_read_only: bool) -> None:
+        self.documents = documents
+        self.store = documents.store
         self.clock = clock
         self.is_read_only = is_read_only
         self._lock = threading.Lock()
@@ -72,7 +72,7 @@ class Health:
 
     def details(self) -> dict[str, Any]:
         """Return version, documents and sources, for a master operator. Raises StorageError."""
-        listing = self.service.list()
+        listing = self.documents.list()
         return {
             "version": VERSION,
             "readOnly": self.is_read_only,

@@ -33,18 +33,18 @@ def init_app(app: Flask, memory: Memory) -> Counting:
     """Return the Counting of an application, which counts in a Memory."""
     assembled, settings = app.extensions[NAME], app.config
     app.extensions[_DOCUMENTS] = DocumentMetrics(
-        assembled.service,
+        assembled.documents,
         assembled.expectations,
         assembled.clock,
         per_tag=settings["METRICS_PER_TAG"],
         in_all=settings["METRICS_SERIES"],
     )
-    app.extensions[_HEALTH] = Health(assembled.service, assembled.clock, is_read_only=settings["READ_ONLY"])
+    app.extensions[_HEALTH] = Health(assembled.documents, assembled.clock, is_read_only=settings["READ_ONLY"])
     app.extensions[_AUDIT] = AuditLog(
         app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
     )
     counting = Counting(memory)
-    counting.watch(assembled.service.store)
+    counting.watch(assembled.documents.store)
     return counting
 
 
@@ -69,7 +69,7 @@ class _Server:
         counting: Counting = current_app.counting  # type: ignore[attr-defined]
         alone = not counting.memory.is_shared and current_request().environ.get("wsgi.multiprocess")
         yield from counting.families(str(os.getpid()) if alone else "")
-        yield from server.families(services().service.store, current_app.instance_path)
+        yield from server.families(services().documents.store, current_app.instance_path)
 
 
 @bp.get("/metrics")

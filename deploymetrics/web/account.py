@@ -41,7 +41,7 @@ def change_own_password() -> ResponseReturnValue:
     if not current_user.is_person:
         return account_page(current_user.record, error="A program has tokens and no password."), 400
     try:
-        services().credentials.check_password(name, form.get("current-password", ""), request.remote_addr or "")
+        services().authenticator.check_password(name, form.get("current-password", ""), request.remote_addr or "")
         chosen = chosen_password()
     except (Unauthorized, TooManyAttempts) as error:
         wrong = isinstance(error, Unauthorized)

@@ -55,7 +55,7 @@ def read_plots(tag: str) -> Plots:
     """
     span, notes = read_time_range(), []
     try:
-        found = versions_between(services().service, tag, span.since, span.until)
+        found = versions_between(services().documents, tag, span.since, span.until)
     except DamagedItem as error:  # the document itself can be read
         found, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
     known = measures(found.items)

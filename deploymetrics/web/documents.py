@@ -75,8 +75,8 @@ def read_query(tag: str, places: list[str]) -> TableQuery:
 def document(tag: str) -> ResponseReturnValue:
     """Show a document, or when it was deleted and by whom; of the server's own tag also what its collector says."""
     reserved = tag == RESERVED_TAG
-    sources = read_states(services().service.store) if reserved else ()
-    item = services().service.find(tag)
+    sources = read_states(services().documents.store) if reserved else ()
+    item = services().documents.find(tag)
     if item is None:
         return deleted_page(tag, reserved, sources), 404
     seconds = services().expectations.of(tag)
@@ -112,7 +112,7 @@ def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
     Raises NotFound for a tag that never had one, but for the server's own, which waits for its first collection.
     """
     try:
-        deletion, *before = services().service.history(tag, limit=2).items
+        deletion, *before = services().documents.history(tag, limit=2).items
     except NotFound:
         if not reserved:
             raise

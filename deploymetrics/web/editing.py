@@ -57,8 +57,8 @@ def create() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def edit(tag: str) -> ResponseReturnValue:
     """Show the form with the document as it is."""
-    services().service.check_writable(tag)
-    item = services().service.get(tag)
+    services().documents.check_writable(tag)
+    item = services().documents.get(tag)
     return form(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
 
 
@@ -73,8 +73,8 @@ def save(tag: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def ask_to_delete(tag: str) -> ResponseReturnValue:
     """Ask whether to delete the document."""
-    services().service.check_writable(tag)
-    return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=False)
+    services().documents.check_writable(tag)
+    return render_template("web/delete.html", tag=tag, item=services().documents.get(tag), moved=False)
 
 
 @bp.post("/tags/<tag>/delete")
@@ -82,9 +82,9 @@ def ask_to_delete(tag: str) -> ResponseReturnValue:
 def delete(tag: str) -> ResponseReturnValue:
     """Delete the document, if nobody changed it since the question was asked."""
     try:
-        services().service.delete(tag, current_user.name, precondition_of(request.form.get("etag", "")))
+        services().documents.delete(tag, current_user.name, precondition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
-        return render_template("web/delete.html", tag=tag, item=services().service.get(tag), moved=True), error.status
+        return render_template("web/delete.html", tag=tag, item=services().documents.get(tag), moved=True), error.status
     flash(f"The document {visible(tag)} is deleted. It can be brought back: see the filter “deleted”.")
     return redirect(url_for("web.index"))
 
@@ -93,7 +93,7 @@ def delete(tag: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def expect(tag: str) -> ResponseReturnValue:
     """Say how often the tag is expected to be posted."""
-    services().service.get(tag)
+    services().documents.get(tag)
     services().expectations.set(tag, read_seconds(), current_user.name)
     flash("The expectation is saved.")
     return redirect(tag_url("document", tag))
@@ -103,7 +103,7 @@ def expect(tag: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def choose_headline(tag: str) -> ResponseReturnValue:
     """Say which number of the tag the overview shows, and its unit."""
-    services().service.get(tag)
+    services().documents.get(tag)
     number, unit = request.form.get("number", ""), request.form.get("unit", "").strip()
     services().headlines.set(tag, number[1:] if number else None, unit, current_user.name)
     flash("The overview shows this number now." if number else "The overview chooses the number now.")
@@ -123,9 +123,9 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
     text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
         metrics = check(tag, text)
-        item = services().service.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
+        item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
-        current = services().service.find(tag)
+        current = services().documents.find(tag)
         if current is None or not _is_done(current, metrics):
             return conflict(tag, text, metrics, current), error.status
         item = current
@@ -141,7 +141,7 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
 
 def check(tag: str, text: str) -> bytes:
     """Return the text as compact JSON; raises ReservedTag, BadRequest or BodyTooLarge. White space does not count."""
-    services().service.check_writable(tag)
+    services().documents.check_writable(tag)
     metrics: bytes = rawjson.compact(text.encode())
     limit = current_app.config["MAX_BODY_BYTES"]
     if len(metrics) > limit:

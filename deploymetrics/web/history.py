@@ -69,7 +69,7 @@ def history(tag: str) -> ResponseReturnValue:
         query=query,
         elsewhere={name: version for name, version in query.picked.items() if version not in here},
         older=page.next,
-        current=services().service.find(tag),
+        current=services().documents.find(tag),
         reserved=tag == RESERVED_TAG,
     )
 
@@ -85,16 +85,16 @@ def read_query() -> HistoryQuery:
 
 def read_page(tag: str, query: HistoryQuery) -> Page:
     """Return the versions that a HistoryQuery asks for; of those that others wrote it passes over a limited number."""
-    service, before = services().service, query.before
+    documents, before = services().documents, query.before
     if query.at and before is None:
-        newest = as_of(service, tag, as_precise(query.at))
+        newest = as_of(documents, tag, as_precise(query.at))
         before = newest.version + 1 if newest else 1
     if not query.by:
-        return service.history(tag, before, PER_PAGE)
+        return documents.history(tag, before, PER_PAGE)
     found: list[Item] = []
     word = folded(query.by)
     for _ in range(MAX_PAGES):
-        page = service.history(tag, before, 256)
+        page = documents.history(tag, before, 256)
         found += [item for item in page.items if word in folded(item.changed_by)]
         before = page.next
         if len(found) > PER_PAGE:
@@ -108,7 +108,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
 @require_role(Role.MASTER_OPERATOR)
 def version(tag: str, version: str) -> ResponseReturnValue:
     """Show one version as it was."""
-    return version_page(services().service.version(tag, parse_version(version)))
+    return version_page(services().documents.version(tag, parse_version(version)))
 
 
 @bp.get("/tags/<tag>/compare")
@@ -125,7 +125,7 @@ def comparison(tag: str) -> ResponseReturnValue:
         before=before,
         after=after,
         authors=authors_between(tag, before, after),
-        current=services().service.find(tag),
+        current=services().documents.find(tag),
         reserved=tag == RESERVED_TAG,
         comparison=compare(metrics_of(before), metrics_of(after)),
     )
@@ -141,8 +141,8 @@ def read_versions(tag: str) -> tuple[Item, Item]:
     moment = services().clock.now() - length if length else read_moment(since)
     if moment is None:
         raise BadRequest("since is day, week, month, year, or a date such as 2026-03-31.")
-    newest = services().service.history(tag, limit=1).items[0]
-    return as_of(services().service, tag, as_precise(moment)) or oldest(services().service, tag), newest
+    newest = services().documents.history(tag, limit=1).items[0]
+    return as_of(services().documents, tag, as_precise(moment)) or oldest(services().documents, tag), newest
 
 
 def authors_between(tag: str, before: Item, after: Item) -> Authors:
@@ -150,7 +150,7 @@ def authors_between(tag: str, before: Item, after: Item) -> Authors:
     counts: Counter[str] = Counter()
     next_version: int | None = after.version + 1
     for _ in range(MAX_PAGES):
-        page = services().service.history(tag, next_version, 256)
+        page = services().documents.history(tag, next_version, 256)
         counts.update(item.changed_by for item in page.items if item.version > before.version)
         next_version = page.next
         if next_version is None or next_version <= before.version + 1:
@@ -162,10 +162,10 @@ def authors_between(tag: str, before: Item, after: Item) -> Authors:
 @require_role(Role.MASTER_OPERATOR)
 def bring_back(tag: str, version: str) -> ResponseReturnValue:
     """Store an earlier version as the newest, unless somebody else wrote in between."""
-    item, revision = services().service.version(tag, parse_version(version)), request.form.get("etag", "")
+    item, revision = services().documents.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
         metrics = bytes(item.record.metrics)
-        saved = services().service.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
+        saved = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         return version_page(item, moved=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")
@@ -182,7 +182,7 @@ def version_page(item: Item, moved: bool = False) -> str:
         layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
         json=shorten(json, MAX_RAW),
         raw_cut=len(json) > MAX_RAW,
-        current=services().service.find(item.key),
+        current=services().documents.find(item.key),
         reserved=item.key == RESERVED_TAG,
         moved=moved,
     )
@@ -190,8 +190,8 @@ def version_page(item: Item, moved: bool = False) -> str:
 
 def any_version(tag: str, version: int) -> Item:
     """Return the Item of a version, which may be a deletion; raises NotFound."""
-    found = services().service.history(tag, version + 1, 1).items
-    return found[0] if found and found[0].version == version else services().service.version(tag, version)
+    found = services().documents.history(tag, version + 1, 1).items
+    return found[0] if found and found[0].version == version else services().documents.version(tag, version)
 
 
 def metrics_of(item: Item) -> bytes | None:

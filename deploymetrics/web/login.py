@@ -45,7 +45,7 @@ def log_in() -> ResponseReturnValue:
     then = landing(request.form.get("next"))
     name = request.form.get("name", "")
     try:
-        account = services().credentials.log_in(name, request.form.get("password", ""), request.remote_addr or "")
+        account = services().authenticator.log_in(name, request.form.get("password", ""), request.remote_addr or "")
     except (Unauthorized, TooManyAttempts) as error:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
     end_session()

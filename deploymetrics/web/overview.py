@@ -114,9 +114,9 @@ def index() -> ResponseReturnValue:
     """Show the overview to master operators, and to others what they may do."""
     if current_user.role is not Role.MASTER_OPERATOR:
         return render_template("web/welcome.html")
-    listing, expected = services().service.list(), services().expectations.all()
+    listing, expected = services().documents.list(), services().expectations.all()
     query, now = read_query(), services().clock.now()
-    gone, damaged = services().service.deleted(listing) if query.state == DELETED else ([], [])
+    gone, damaged = services().documents.deleted(listing) if query.state == DELETED else ([], [])
     shown = select(listing.items, gone, query, expected, now)
     headlines = services().headlines.all()
     rows = [

@@ -8,7 +8,7 @@ from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
 from ..documents.headlines import Headline, headline_series
-from ..documents.service import Entry, Item, Service
+from ..documents.service import Documents, Entry, Item
 from ..documents.values.numbers import rounded
 from ..errors import DamagedItem
 from ..services import NAME
@@ -36,8 +36,8 @@ class Spark(NamedTuple):
 class OverviewCache:
     """What was found of documents, by their tags: most have not changed since they were last shown."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self._sparks: dict[str, tuple[tuple[str, Headline | None], Spark | None]] = {}
         self._names: dict[str, tuple[str, str]] = {}
 
@@ -65,7 +65,7 @@ class OverviewCache:
         return known[1]
 
     def _draw(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
-        series = headline_series(self._service, item, chosen.number if chosen else None)
+        series = headline_series(self._documents, item, chosen.number if chosen else None)
         if series is None:
             return None
         name, last = series.name or "value", series.points[-1].text
@@ -75,7 +75,7 @@ class OverviewCache:
 
     def _find_names(self, tag: str) -> str:
         try:
-            item = self._service.find(tag)
+            item = self._documents.find(tag)
         except DamagedItem:
             return ""
         text = bytes(item.record.metrics)[:MAX_LOOKED_AT] if item else b""
@@ -86,7 +86,7 @@ class OverviewCache:
 @bp.record_once
 def keep_cache(setup: BlueprintSetupState) -> None:
     """Keep the cache with the application."""
-    setup.app.extensions[_CACHE] = OverviewCache(setup.app.extensions[NAME].service)
+    setup.app.extensions[_CACHE] = OverviewCache(setup.app.extensions[NAME].documents)
 
 
 def overview_cache() -> OverviewCache:

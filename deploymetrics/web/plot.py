@@ -163,7 +163,7 @@ def draw(query: PlotQuery) -> Drawing:
 
 def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
     """Return the versions of a tag in a span, and what there is to plot in them."""
-    versions = versions_between(services().service, tag, span.since, span.until)
+    versions = versions_between(services().documents, tag, span.since, span.until)
     return versions, measures(versions.items)
 
 

@@ -54,7 +54,7 @@ def selected() -> ResponseReturnValue:
 
 def export(tags: list[str]) -> Response:
     """Send the tags with their histories and expectations, as ``deploymetrics import`` takes them."""
-    store = services().service.store
+    store = services().documents.store
     # Read before the answer begins: what is damaged is an error then, and not a file that breaks off.
     first = [next(export_tag(store, tag), b"") for tag in tags]
 
@@ -84,8 +84,8 @@ def ask_to_delete_all(tags: list[str], kept: list[Kept] | None = None) -> str:
     kept = list(kept or ())
     for tag in tags:
         try:
-            services().service.check_writable(tag)
-            items.append(services().service.get(tag))
+            services().documents.check_writable(tag)
+            items.append(services().documents.get(tag))
         except DeploymetricsError as error:
             kept.append(Kept(tag, error.detail))
     return render_template("web/selected.html", items=items, kept=kept)
@@ -99,7 +99,7 @@ def delete_all(tags: list[str]) -> ResponseReturnValue:
     moved: list[Kept] = []
     for tag, etag in zip(tags, etags):
         try:
-            services().service.delete(tag, current_user.name, precondition_of(etag))
+            services().documents.delete(tag, current_user.name, precondition_of(etag))
         except DeploymetricsError as error:
             moved.append(Kept(tag, error.detail))
     gone = len(tags) - len(moved)

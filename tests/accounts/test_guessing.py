@@ -108,7 +108,7 @@ def test_a_program_with_an_old_credential_makes_nobody_else_wait(tmp_path, maste
     for _ in range(30):
         clock.forward(seconds=100)
         statuses.append(client.get("/api/login", headers={"Authorization": credential}).status_code)
-        services.credentials.throttle.check("somebody else", "127.0.0.1")
+        services.authenticator.throttle.check("somebody else", "127.0.0.1")
     assert set(statuses) == {401, 429} and statuses.count(401) > 6
     assert guess(client, password=PASSWORD).status_code == 200
     assert client.get("/api/login", headers={"Authorization": f"Bearer {PASSWORD}"}).status_code == 200
@@ -153,7 +153,7 @@ def test_a_storage_that_takes_nothing_slows_guessing_all_the_same(app, master, m
     def full(*args):
         raise StorageFull()
 
-    monkeypatch.setattr(app.extensions["deploymetrics"].service.store, "write", full)
+    monkeypatch.setattr(app.extensions["deploymetrics"].documents.store, "write", full)
     statuses = [master.get("/api/login", auth=("master-operator", f"wrong {n}")).status_code for n in range(7)]
     assert statuses[:5] == [401] * 5 and statuses[-1] == 429
 

@@ -26,7 +26,7 @@ def workers(app, tmp_path, clock):
     both = [one.extensions["deploymetrics"] for one in (app, create_app(tmp_path / "instance", clock=clock))]
     for name in ("jo", "sam"):
         both[0].accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
-    return [services.credentials for services in both]
+    return [services.authenticator for services in both]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def seconds(monkeypatch):
 @pytest.fixture
 def ask(services, master):
     """Ask who sends the master operator's header."""
-    return lambda: services.credentials.account_of(HEADER, None, ADDRESS)
+    return lambda: services.authenticator.account_of(HEADER, None, ADDRESS)
 
 
 def test_each_use_renews_what_is_remembered(ask, seconds, hashes):
@@ -87,7 +87,7 @@ def test_a_password_is_hashed_anew_where_the_method_changed(services, master, we
     assert master.post("/login", data={"name": "master-operator", "password": PASSWORD}).status_code == 302
     record = services.accounts.find("master-operator")
     assert record.password.startswith("scrypt:1024:8:1$") and record.epoch == before.epoch
-    assert services.credentials.check_password("master-operator", PASSWORD, ADDRESS).record == record
+    assert services.authenticator.check_password("master-operator", PASSWORD, ADDRESS).record == record
     assert master.get(LIST, auth=None, headers={"SessionToken": token}).status_code == 200
     app = services.accounts.find("webui-app")
     assert webui.get("/api/login").status_code == 200 and services.accounts.find("webui-app") == app
@@ -103,8 +103,8 @@ def test_a_password_that_changes_while_the_old_one_is_hashed_anew_stays(services
 
     monkeypatch.setattr(service, "is_hashed_by", lambda stored, method: False)
     monkeypatch.setattr(passwords, "generate_password_hash", changed_meanwhile)
-    services.credentials.check_password("master-operator", PASSWORD, ADDRESS)
-    assert services.credentials.check_password("master-operator", "the new password", ADDRESS)
+    services.authenticator.check_password("master-operator", PASSWORD, ADDRESS)
+    assert services.authenticator.check_password("master-operator", "the new password", ADDRESS)
 
 
 def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, master, monkeypatch):
@@ -113,4 +113,4 @@ def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, maste
 
     monkeypatch.setattr(service, "is_hashed_by", passwords.is_hashed_by)
     monkeypatch.setattr(services.accounts.store, "write", fail)
-    assert services.credentials.check_password("master-operator", PASSWORD, ADDRESS).name == "master-operator"
+    assert services.authenticator.check_password("master-operator", PASSWORD, ADDRESS).name == "master-operator"

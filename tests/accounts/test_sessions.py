@@ -146,7 +146,7 @@ def test_a_session_that_ends_while_it_is_used_stays_so(services, account, clock,
 
 
 def test_each_call_looks_at_a_few_expired_items(services, clock, monkeypatch):
-    throttle = services.credentials.throttle
+    throttle = services.authenticator.throttle
     for number in range(100):
         throttle.failed_secret("wrong", f"192.0.2.{number}")
     store, looked = throttle.store, []
@@ -167,7 +167,7 @@ def test_what_cannot_be_swept_holds_up_no_login(services, account, clock, disk):
     services.sessions.start(account, 300)
     clock.forward(days=1)
     disk(full=True)
-    services.credentials.throttle._sweeper.sweep()
+    services.authenticator.throttle._sweeper.sweep()
     services.sessions._sweeper.sweep()
 
 

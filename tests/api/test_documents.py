@@ -292,7 +292,7 @@ def test_platform_in_every_spelling_is_reserved(request, role, spelling, service
         assert_problem(getattr(person, method)(url, data="1"), 403, "reserved-tag")
         assert_problem(getattr(person, method)(url, data="{bad"), 403, "reserved-tag")
     assert_problem(person.delete(url), 403, "reserved-tag" if role == "master" else "role-required")
-    assert services.service.list().items == ()
+    assert services.documents.list().items == ()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_other_words_are_free(master, tag):
 
 
 def test_platform_is_read_like_any_other(master, services):
-    services.service.save_platform(b'{"os":"x"}', "collector")
+    services.documents.save_platform(b'{"os":"x"}', "collector")
     answer = master.get(f"{LIST}/platform")
     assert answer.data == b'{"tag":"platform","metrics":{"os":"x"},"lastChanged":"12 Jan 2018 12:00"}'
     assert master.get(LIST).json == [answer.json]

@@ -60,7 +60,7 @@ def test_the_history_is_paged_with_links(master):
 
 def test_a_hundred_versions_are_a_page_unless_asked_otherwise(master, services):
     for number in range(102):
-        services.service.save("custom", b"%d" % number, "test")
+        services.documents.save("custom", b"%d" % number, "test")
     assert len(master.get(f"{URL}/custom/history").json) == 100
     assert len(master.get(f"{URL}/custom/history?limit=1000").json) == 102
 

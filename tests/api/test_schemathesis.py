@@ -23,7 +23,7 @@ THERE = {"tag": "custom", "version": "1", "id": "1", "name": "one", "user": "mas
 
 
 def test_every_answer_is_described(app, services, nobody, operator, webui, scraper, master):
-    services.service.save("custom", b"1", "test")
+    services.documents.save("custom", b"1", "test")
     services.tokens.add("master-operator", "one", "test", duration=1)
     everyone = [{"auth": (each.name, each.password)} for each in (operator, webui, scraper, master)]
     statuses = Counter()

@@ -66,7 +66,7 @@ def documents(app, site, services, clock):
     from deploymetrics.collector.document import AUTHOR
     from deploymetrics.collector.states import COLLECTOR, SourceState
 
-    save = services.service.save
+    save = services.documents.save
     for number in range(3):
         clock.forward(minutes=1)
         save("custom", b'[{"endpoints":"%d","note":"x","by_os":{"a":"1"}}]' % number, "bob")
@@ -78,8 +78,8 @@ def documents(app, site, services, clock):
     save(HOSTILE, b'[{"<img src=x onerror=alert(1)>":"<script>alert(1)</script>","y":"5"}]', "bob")
     save("w" * 64, b"[%b]" % (b"1" * 300), "bob")
     save("deleted", b"1", "bob")
-    services.service.delete("deleted", "bob")
-    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
+    services.documents.delete("deleted", "bob")
+    services.documents.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
     services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: json.encode(SourceState(**STATE)))
     services.expectations.set("table", 60, "alice")
     services.accounts.add("app", Role.WEBUI_APP, PASSWORD)
@@ -141,15 +141,15 @@ def test_forms_that_complain(looked_at, services):
     page.get_by_role("button", name="Save").click()
     look("not JSON")
     text.fill("[1]")
-    services.service.save("custom", b"[2]", "bob")
+    services.documents.save("custom", b"[2]", "bob")
     page.get_by_role("button", name="Save").click()
     look("conflict")
     page.goto("/tags/custom/versions/1")
-    services.service.save("custom", b"[3]", "bob")
+    services.documents.save("custom", b"[3]", "bob")
     page.get_by_role("button", name="Bring version 1 back").click()
     look("moved before it was brought back")
     page.goto("/tags/custom/delete")
-    services.service.save("custom", b"[4]", "bob")
+    services.documents.save("custom", b"[4]", "bob")
     page.get_by_role("button", name="Delete").click()
     look("moved before it was deleted")
     page.goto("/tags/custom/edit")
@@ -210,7 +210,7 @@ def test_an_empty_overview(open_page, axe):
 
 def test_a_screen_shows_many_tags(open_page, services):
     for number in range(100):
-        services.service.save(f"patch-prod-{number:03}", b'[{"number_of_endpoints":"%d"}]' % number, "bob")
+        services.documents.save(f"patch-prod-{number:03}", b'[{"number_of_endpoints":"%d"}]' % number, "bob")
     services.expectations.set("patch-prod-000", 60, "bob")
     page = open_page()
     page.goto("/")

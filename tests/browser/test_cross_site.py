@@ -51,7 +51,7 @@ def test_a_form_of_another_site_stores_nothing(open_page, services, site, elsewh
     with page.expect_response(site + URL) as posted:
         page.get_by_role("button").click()
     assert posted.value.status == (403 if known == "basic" else 401)  # the cookie is not even sent
-    assert services.service.list().items == ()
+    assert services.documents.list().items == ()
 
 
 def test_a_link_from_another_site_opens_an_address_of_the_api(page, site, elsewhere):
@@ -68,7 +68,7 @@ def test_a_script_of_another_origin_reads_and_writes_nothing(chromium, services,
         headers = {"headers": {"Authorization": basic(page)}} if "credentials" not in options else {}
         assert page.evaluate(ASK, [site + URL, {**options, **headers}]) == ["TypeError"]
     page.close()
-    assert services.service.list().items == ()
+    assert services.documents.list().items == ()
 
 
 @pytest.mark.parametrize("app_settings", [{"CORS_ORIGINS": ["http://a"]}])

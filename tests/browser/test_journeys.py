@@ -19,7 +19,7 @@ def post(services, clock):
 
     def store(tag, metrics, by="bob"):
         clock.forward(minutes=1)
-        return services.service.save(tag, metrics.encode(), by)
+        return services.documents.save(tag, metrics.encode(), by)
 
     return store
 
@@ -154,7 +154,7 @@ def test_create_change_and_delete(page, services):
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Metrics, as JSON").fill('[{"a": 1.20}]')
     page.get_by_role("button", name="Save").click()
-    item = services.service.get("custom")
+    item = services.documents.get("custom")
     assert (item.version, item.changed_by, bytes(item.record.metrics)) == (2, "alice", b'[{"a":1.20}]')
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
@@ -170,9 +170,9 @@ def test_somebody_else_was_faster(page, post, services):
     assert "bob saved version 2" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Theirs").input_value() == '{\n  "a": 3\n}'
     assert page.get_by_label("Yours").input_value() == '{"a": 2}'
-    assert bytes(services.service.get("custom").record.metrics) == b'{"a":3}'
+    assert bytes(services.documents.get("custom").record.metrics) == b'{"a":3}'
     page.get_by_role("button", name="Save yours over version 2").click()
-    assert bytes(services.service.get("custom").record.metrics) == b'{"a":2}'
+    assert bytes(services.documents.get("custom").record.metrics) == b'{"a":2}'
 
 
 def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, services):
@@ -186,7 +186,7 @@ def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, services):
     log_in(page)
     page.get_by_role("button", name="Continue").click()
     assert "Saved as version 2" in page.get_by_role("status").inner_text()
-    assert bytes(services.service.get("custom").record.metrics) == b'["<b>typed</b>",2]'
+    assert bytes(services.documents.get("custom").record.metrics) == b'["<b>typed</b>",2]'
 
 
 def test_compare_and_bring_back(page, post, services):
@@ -200,7 +200,7 @@ def test_compare_and_bring_back(page, post, services):
     assert [[row[0], row[1]] for row in rows] == [["a", "changed"], ["c", "added"], ["b", "removed"]]
     page.get_by_role("button", name="Bring version 1 back").click()
     assert "Version 1 is back, as version 4" in page.get_by_role("status").inner_text()
-    assert bytes(services.service.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
+    assert bytes(services.documents.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
 
 
 def test_accounts(page, open_page, services):
@@ -311,7 +311,7 @@ def test_a_tree_folds(page, post):
 
 
 def test_what_the_collector_says(page, services):
-    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
+    services.documents.save_platform(b'[{"number_of_endpoints":"5"}]', AUTHOR)
     state = SourceState(
         name="bigfix",
         lastSuccess="2018-01-12T11:00:00.000000Z",

@@ -28,7 +28,7 @@ def test_a_button_that_is_pressed_twice_sends_once(page, services, monkeypatch):
 
 
 def test_copying(page, services):
-    services.service.save("custom", b'{"a":1}', "bob")
+    services.documents.save("custom", b'{"a":1}', "bob")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/tags/custom")
     page.get_by_role("button", name="Copy").first.click()
@@ -48,7 +48,7 @@ def test_a_text_that_the_server_would_not_read_is_not_sent(page, services):
     assert page.get_by_label(TEXT).input_value() == typed
     page.get_by_label(TEXT).fill("1")
     page.get_by_role("button", name="Create").click()
-    assert bytes(services.service.get("custom").record.metrics) == b"1"
+    assert bytes(services.documents.get("custom").record.metrics) == b"1"
 
 
 def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):
@@ -63,7 +63,7 @@ def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):
 
 def test_all_on_a_page_are_selected(page, services):
     for number in range(3):
-        services.service.save(f"tag-{number}", b"1", "bob")
+        services.documents.save(f"tag-{number}", b"1", "bob")
     page.goto("/")
     page.get_by_label("Select all on this page").check()
     page.get_by_label("Select tag-1").uncheck()
@@ -73,7 +73,7 @@ def test_all_on_a_page_are_selected(page, services):
 
 @pytest.mark.parametrize("path", ["/", "/tags/custom"])
 def test_an_open_page_offers_what_is_new(page, services, path):
-    services.service.save("custom", b'{"a":1}', "bob")
+    services.documents.save("custom", b'{"a":1}', "bob")
     page.clock.install()
     page.goto(path)
     asked = []
@@ -81,7 +81,7 @@ def test_an_open_page_offers_what_is_new(page, services, path):
     with page.expect_response("**/api/deploymentmetrics**"):
         page.clock.run_for(31_000)
     assert asked == [("HEAD", 304)] and page.locator(".new").count() == 0
-    services.service.save("custom", b'{"a":2}', "bob")
+    services.documents.save("custom", b'{"a":2}', "bob")
     page.mouse.move(600, 400)
     with page.expect_response("**/api/deploymentmetrics**"):
         page.clock.run_for(31_000)
@@ -93,11 +93,11 @@ def test_an_open_page_offers_what_is_new(page, services, path):
 
 
 def test_a_page_refreshes_by_itself_where_that_is_chosen(page, services):
-    services.service.save("custom", b'{"a":1}', "bob")
+    services.documents.save("custom", b'{"a":1}', "bob")
     page.clock.install()
     page.goto("/tags/custom")
     page.get_by_label("Refresh by itself").check()
-    services.service.save("custom", b'{"a":2}', "bob")
+    services.documents.save("custom", b'{"a":2}', "bob")
     page.locator("td .number").hover()
     with page.expect_response("**/api/deploymentmetrics**"):
         page.clock.run_for(31_000)
@@ -110,7 +110,7 @@ def test_a_page_refreshes_by_itself_where_that_is_chosen(page, services):
 
 
 def test_a_page_that_nobody_uses_asks_no_more(page, services):
-    services.service.save("custom", b"1", "bob")
+    services.documents.save("custom", b"1", "bob")
     page.clock.install()
     page.goto("/tags/custom")
     asked = []

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def service(services):
-    return services.service
+    return services.documents
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ def source(instance):
     services = create_app(instance).extensions["deploymetrics"]
     services.accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
     for number in range(5):
-        services.service.save("custom", b"%d" % number, "alice")
-    services.service.save("Ä b", b'["x"]', "alice")
-    services.service.save("gone", b"1", "alice")
-    services.service.delete("gone", "alice")
+        services.documents.save("custom", b"%d" % number, "alice")
+    services.documents.save("Ä b", b'["x"]', "alice")
+    services.documents.save("gone", b"1", "alice")
+    services.documents.delete("gone", "alice")
     (instance / "config.py").write_text("GUESSES = 7\n")
     (instance / "config.py").chmod(0o600)
     return services
@@ -38,7 +38,7 @@ def run(instance, *arguments):
 
 
 def contents(folder):
-    store = create_app(folder).extensions["deploymetrics"].service.store
+    store = create_app(folder).extensions["deploymetrics"].documents.store
     return {
         tag: [(item.version, item.value, item.deleted) for item in store.history(DOCUMENTS, tag)]
         for tag in store.keys(DOCUMENTS)
@@ -71,8 +71,8 @@ def test_a_backup_beside_writers_lacks_nothing_that_was_there(instance, source, 
 
     def write():
         while not stopped.is_set():
-            written.append(source.service.save("busy", b"%d" % len(written), "alice").version)
-            source.service.save(f"new {len(written)}", b"1", "alice")
+            written.append(source.documents.save("busy", b"%d" % len(written), "alice").version)
+            source.documents.save(f"new {len(written)}", b"1", "alice")
 
     thread = threading.Thread(target=write)
     thread.start()

@@ -34,7 +34,7 @@ def run(instance):
 
 def test_a_good_instance(run, instance):
     run("collect")
-    create_app(instance).extensions["deploymetrics"].service.save("custom", b"1", "bob")
+    create_app(instance).extensions["deploymetrics"].documents.save("custom", b"1", "bob")
     shown = run("status")
     for words in (
         f"deploymetrics {VERSION}, Python",
@@ -54,7 +54,7 @@ def test_a_good_instance(run, instance):
 def test_what_is_wrong_is_named_and_is_the_exit_status(run, instance):
     assert "server: never asked" in run("status", code=1)
     run("collect")
-    create_app(instance).extensions["deploymetrics"].service.save("cus\u202etom", b"1", "bob")
+    create_app(instance).extensions["deploymetrics"].documents.save("cus\u202etom", b"1", "bob")
     newest_file(instance, "deploymentmetrics", "cus%E2%80%AEtom").write_bytes(b"garbage\n")
     assert r"damaged: cus\u202etom" in run("status", code=1)
 

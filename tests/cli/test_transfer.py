@@ -48,7 +48,7 @@ def test_an_export_comes_back_to_the_byte(service, invoke, elsewhere, tmp_path):
     file = exported(invoke, tmp_path)
     result = elsewhere.test_cli_runner().invoke(args=["import", str(file)])
     assert (result.exit_code, result.stdout) == (0, "6 imported, 0 already there, 0 refused\n")
-    there = elsewhere.extensions["deploymetrics"].service
+    there = elsewhere.extensions["deploymetrics"].documents
     assert everything(there.store) == everything(service.store) == file.read_bytes().splitlines(keepends=True)
     assert list(there.list().values()) == list(service.list().values())
     there.save("many", b"1", "carol")
@@ -67,7 +67,7 @@ def test_importing_twice_changes_nothing(service, invoke, tmp_path):
 def test_other_versions_are_left_alone_and_named(service, invoke, elsewhere, tmp_path):
     fill(service)
     file = exported(invoke, tmp_path)
-    there = elsewhere.extensions["deploymetrics"].service
+    there = elsewhere.extensions["deploymetrics"].documents
     there.save("once", b"9", "dave")
     result = elsewhere.test_cli_runner().invoke(args=["import", str(file)])
     assert result.exit_code == 1 and "once" in result.stderr
@@ -78,11 +78,11 @@ def test_other_versions_are_left_alone_and_named(service, invoke, elsewhere, tmp
 def test_a_dry_run_says_the_same_and_stores_nothing(service, invoke, elsewhere, tmp_path):
     fill(service)
     file = exported(invoke, tmp_path)
-    elsewhere.extensions["deploymetrics"].service.save("once", b"9", "dave")
+    elsewhere.extensions["deploymetrics"].documents.save("once", b"9", "dave")
     run = elsewhere.test_cli_runner().invoke
     dry = run(args=["import", "--dry-run", str(file)])
     assert dry.exit_code == 1 and dry.stdout == "5 imported, 0 already there, 1 refused (dry run)\n"
-    assert elsewhere.extensions["deploymetrics"].service.store.keys(DOCUMENTS) == ["once"]
+    assert elsewhere.extensions["deploymetrics"].documents.store.keys(DOCUMENTS) == ["once"]
 
 
 GOOD = (
@@ -135,7 +135,7 @@ def test_an_import_that_breaks_off_is_wholly_there_or_not(service, elsewhere, mo
     for number in range(versions):
         service.save("custom", b"%d" % number, "alice")
     lines = list(transfer.export_tag(service.store, "custom"))
-    store = elsewhere.extensions["deploymetrics"].service.store
+    store = elsewhere.extensions["deploymetrics"].documents.store
     assert store.keys(DOCUMENTS) == []
 
     class PulledPlug(BaseException):

@@ -39,8 +39,8 @@ class Deployment:
     """Two sources, and the task over them."""
 
     def __init__(self, services, clock):
-        self.service = services.service
-        self.store = services.service.store
+        self.documents = services.documents
+        self.store = services.documents.store
         self.clock = clock
         self.one = Switched({"number_of_endpoints": 5})
         self.two = Switched({"number_of_tags": 1})
@@ -51,17 +51,17 @@ class Deployment:
         """Begin anew, as a process does that starts."""
         sources = sources or {"one": self.one, "two": self.two}
         self.task = DeploymentMetricsCollectorTask(
-            sources.items(), self.service, self.store, self.clock, TIMING, "the secret key"
+            sources.items(), self.documents, self.store, self.clock, TIMING, "the secret key"
         )
 
     def run(self, **how):
         return self.task.run(self.task.due(**how), self.stop)
 
     def metrics(self):
-        return json.loads(bytes(self.service.get("platform").record.metrics))
+        return json.loads(bytes(self.documents.get("platform").record.metrics))
 
     def version(self):
-        return self.service.get("platform").version
+        return self.documents.get("platform").version
 
     def state(self, name="one"):
         return self.store.read(COLLECTOR, name).record
@@ -75,7 +75,7 @@ def deployment(services, clock):
 def test_the_document_is_an_array_with_one_object_of_texts(deployment):
     deployment.run()
     assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "1"}]
-    assert deployment.service.get("platform").changed_by == "collector"
+    assert deployment.documents.get("platform").changed_by == "collector"
 
 
 def test_a_run_without_news_writes_no_version(deployment):
@@ -179,7 +179,7 @@ def test_nothing_is_written_before_anything_was_found(deployment):
     deployment.one.answer = deployment.two.answer = SourceError("Down.")
     deployment.run()
     with pytest.raises(NotFound):
-        deployment.service.get("platform")
+        deployment.documents.get("platform")
 
 
 def attempts(deployment, hours):
@@ -376,7 +376,7 @@ def test_stop_leaves_out_those_that_have_not_answered(deployment):
     deployment.stop.set()
     deployment.run()
     with pytest.raises(NotFound):
-        deployment.service.get("platform")
+        deployment.documents.get("platform")
     assert read_states(deployment.store) == []
 
 
@@ -453,7 +453,7 @@ def test_a_damaged_record_that_is_removed_during_a_run_is_written_anew(deploymen
 
 
 def test_a_document_of_another_shape_is_replaced_all_the_same(deployment, damaged):
-    deployment.service.save_platform(b'"imported"', "alice")
+    deployment.documents.save_platform(b'"imported"', "alice")
     deployment.run(first=True)
     assert deployment.metrics() == [{"number_of_tags": "2", "number_of_versions": "3"}]
 

@@ -30,10 +30,10 @@ def test_the_inspectors_named_are_those_of_the_relevance():
 
 
 def test_the_metrics_of_the_server(app, services, clock):
-    store = services.service.store
-    services.service.save("custom", b"1", "alice")
+    store = services.documents.store
+    services.documents.save("custom", b"1", "alice")
     record_start(store, clock)
-    found = ServerSource(Context(app.config, app.instance_path, store, services.service, services.accounts)).collect()
+    found = ServerSource(Context(app.config, app.instance_path, store, services.documents, services.accounts)).collect()
     section = TEXT.split("Metrics of the server")[1].split("Metrics of BigFix")[0]
     assert re.findall(r"   \* - ``(\w+)``\n", section) == list(found)
 

@@ -46,7 +46,7 @@ def listener():
 def made(listener, services, clock):
     """Make a webhook that tells the listener, as each start of the collector does."""
     url = f"http://127.0.0.1:{listener.server_port}/hook"
-    return lambda: Webhook(url, SECRET, services.service, services.expectations, clock)
+    return lambda: Webhook(url, SECRET, services.documents, services.expectations, clock)
 
 
 @pytest.fixture

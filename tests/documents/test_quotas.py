@@ -95,6 +95,6 @@ def test_limits_hold_on_every_worker(workers, webui, limit):
 def test_a_post_counts_no_documents(webui, limit, services, monkeypatch):
     limit(documents=100)
     post(webui, "first")
-    monkeypatch.setattr(services.service, "list", None)
+    monkeypatch.setattr(services.documents, "list", None)
     for number in range(20):
         assert post(webui, f"a{number}").status_code == 200

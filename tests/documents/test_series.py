@@ -18,7 +18,7 @@ def series(save, services):
     def collected(*versions):
         for metrics in versions:
             save("custom", metrics.encode() if isinstance(metrics, str) else json.dumps(metrics).encode())
-        items = services.service.history("custom").items[::-1]
+        items = services.documents.history("custom").items[::-1]
         known = measures(items)
         assert not known.cut
         wanted = [one for one in known.by_name.values() if not one.function]
@@ -144,7 +144,7 @@ def test_an_array_has_sums_and_means(save, services):
     for factor in (1, 2):
         things = [{**thing, "cpu": thing["cpu"] and str(float(thing["cpu"]) * factor)} for thing in HOSTS]
         save("custom", json.dumps({"hosts": things, "loads": [[1, factor], [5]]}).encode())
-    items = services.service.history("custom").items[::-1]
+    items = services.documents.history("custom").items[::-1]
     known = measures(items)
     columns = [one for one in known.by_name.values() if one.function]
     found = {one.name: [point.text for point in one.points] for one in over_time(items, columns)}
@@ -162,7 +162,7 @@ def test_an_array_has_sums_and_means(save, services):
 
 def test_a_sum_beyond_all_numbers_is_drawn_at_the_end_of_the_scale(save, services):
     save("custom", b"[1e308,1e308,1E999]")
-    items = services.service.history("custom").items
+    items = services.documents.history("custom").items
     known = measures(items)
     (found,) = over_time(items, [known.by_name["sum([])"]])
     assert found.points[0].value > 0.999 * sys.float_info.max
@@ -181,7 +181,7 @@ def test_a_sum_beyond_all_numbers_is_drawn_at_the_end_of_the_scale(save, service
 def test_what_is_read_from_raw_text_is_what_stands_there(save, services, metrics):
     """Whole documents are parsed where an object has a key twice; both ways find the same."""
     save("custom", json.dumps(metrics).encode())
-    items = services.service.history("custom").items
+    items = services.documents.history("custom").items
     every = list(measures(items).by_name.values())
     assert every and over_time(items, every) == over_time(items, every, repeated=True)
     assert all(len(one.points) == 1 for one in over_time(items, every))
@@ -190,16 +190,16 @@ def test_what_is_read_from_raw_text_is_what_stands_there(save, services, metrics
 @pytest.mark.parametrize(("levels", "is_plotted"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (512, False)])
 def test_numbers_are_plotted_down_to_a_depth(save, services, levels, is_plotted):
     save("custom", b"[" * levels + b"1" + b"]" * levels)
-    known = measures(services.service.history("custom").items)
+    known = measures(services.documents.history("custom").items)
     assert bool(known.by_name) == is_plotted
 
 
 def test_where_a_number_is_missing_there_is_a_gap(save, services):
     for metrics in (b'{"a":1}', b'{"a":2}', b"{}", b'{"a":3}'):
         save("custom", metrics)
-    services.service.delete("custom", "bob")
+    services.documents.delete("custom", "bob")
     save("custom", b'{"a":4}')
-    items = services.service.history("custom").items[::-1]
+    items = services.documents.history("custom").items[::-1]
     (found,) = over_time(items, list(measures(items).by_name.values()))
     assert [point.text for point in found.points] == ["1", "2", "3", "4"] and found.breaks == {2, 3}
 
@@ -219,22 +219,22 @@ def test_where_a_number_is_missing_there_is_a_gap(save, services):
 def test_the_most_telling_number(save, services, versions, expected):
     for metrics in versions:
         item = save("custom", json.dumps(metrics).encode())
-    found = headline_series(services.service, item)
+    found = headline_series(services.documents, item)
     assert (found and found.name) == expected
 
 
 def test_the_number_that_was_chosen_is_shown(save, services):
     save("custom", b'{"a":1,"b":5}')
     item = save("custom", b'{"a":2,"b":5}')
-    assert headline_series(services.service, item).name == "a"
-    assert headline_series(services.service, item, "b").name == "b"
-    assert headline_series(services.service, item, "gone").name == "a"
+    assert headline_series(services.documents, item).name == "a"
+    assert headline_series(services.documents, item, "b").name == "b"
+    assert headline_series(services.documents, item, "gone").name == "a"
 
 
 def test_the_overview_shows_the_value_of_now(pages, save, services):
     save("custom", b'{"a":7}')
     item = save("custom", b'{"b":8}')
-    found = headline_series(services.service, item)
+    found = headline_series(services.documents, item)
     assert (found.name, [point.text for point in found.points]) == ("b", ["8"])
     page = pages.get("/").text
     assert "<b>8</b> <bdi>b</bdi>" in page and 'aria-label="b: 8"' in page

@@ -2,7 +2,7 @@
 
 from storekit import open_files
 
-from deploymetrics.documents.service import DOCUMENTS, Service
+from deploymetrics.documents.service import DOCUMENTS, Documents
 from deploymetrics.errors import StorageError
 
 
@@ -15,10 +15,10 @@ def versions(store, tag):
 
 
 def test_lowered_limits_hold_for_what_nobody_writes(folder, clock):
-    service = Service(open_files(folder, clock))
+    service = Documents(open_files(folder, clock))
     for number in range(100):
         service.save("custom", b"%d" % number, "app")
-    lower = Service(open_files(folder, clock, versions=8))
+    lower = Documents(open_files(folder, clock, versions=8))
     assert lower.tidy(never) > 0
     assert versions(lower.store, "custom")[:8] == list(range(100, 92, -1))
     assert len(versions(lower.store, "custom")) < 8 + 64 + 1
@@ -26,7 +26,7 @@ def test_lowered_limits_hold_for_what_nobody_writes(folder, clock):
 
 
 def test_a_copy_that_a_crash_left_behind_is_made_right(folder, clock):
-    service = Service(open_files(folder, clock))
+    service = Documents(open_files(folder, clock))
     item = service.save("custom", b"1", "app")
     copy = folder / "deploymentmetrics" / "custom.json"
     copy.write_bytes(b"half of")
@@ -35,7 +35,7 @@ def test_a_copy_that_a_crash_left_behind_is_made_right(folder, clock):
 
 
 def test_it_stops_when_it_is_told(folder, clock):
-    service = Service(open_files(folder, clock))
+    service = Documents(open_files(folder, clock))
     service.save("custom", b"1", "app")
     (folder / "deploymentmetrics" / "custom.json").unlink()
     service.tidy(lambda: True)
@@ -43,7 +43,7 @@ def test_it_stops_when_it_is_told(folder, clock):
 
 
 def test_one_document_that_cannot_be_tidied_keeps_no_other_from_it(folder, clock, monkeypatch, caplog):
-    service = Service(open_files(folder, clock))
+    service = Documents(open_files(folder, clock))
     for tag in ("bad", "good"):
         service.save(tag, b"1", "app")
         (folder / "deploymentmetrics" / f"{tag}.json").unlink()

@@ -32,8 +32,8 @@ def outcomes(store, lines):
 
 
 def test_the_deepest_metrics_come_back(services, folder, clock):
-    services.service.save("x", b"[" * 512 + b"]" * 512, "a")
-    lines = list(transfer.export_tag(services.service.store, "x"))
+    services.documents.save("x", b"[" * 512 + b"]" * 512, "a")
+    lines = list(transfer.export_tag(services.documents.store, "x"))
     there = open_files(folder / "elsewhere", clock)
     assert outcomes(there, lines) == [IMPORTED]
     assert list(transfer.export_tag(there, "x")) == lines

@@ -23,8 +23,8 @@ def restore(services, clock):
             Item("custom", value % version, None, version, as_precise(start + timedelta(minutes=minutes)), "bob", "")
             for version, minutes in versions
         ]
-        services.service.store.restore(DOCUMENTS, "custom", items)
-        return list(services.service.store.history(DOCUMENTS, "custom", oldest_first=True))
+        services.documents.store.restore(DOCUMENTS, "custom", items)
+        return list(services.documents.store.history(DOCUMENTS, "custom", oldest_first=True))
 
     return restored
 
@@ -45,37 +45,37 @@ def test_the_version_of_any_moment(restore, services, clock, seed):
     for minutes in range(-1, 300):
         moment = as_precise(clock.now() + timedelta(minutes=minutes, seconds=30))
         expected = [item for item in items if item.changed_at <= moment]
-        found = as_of(services.service, "custom", moment)
+        found = as_of(services.documents, "custom", moment)
         assert (found and found.version) == (expected[-1].version if expected else None), minutes
-    assert as_of(services.service, "custom") == items[-1]
+    assert as_of(services.documents, "custom") == items[-1]
 
 
 def test_a_moment_is_found_in_few_steps(restore, services, clock, monkeypatch):
     restore(*((version, version * 5) for version in range(1, 5000, 7)))
-    history, asked = services.service.history, []
+    history, asked = services.documents.history, []
     monkeypatch.setattr(
-        services.service, "history", lambda *args, **more: (asked.append(args), history(*args, **more))[1]
+        services.documents, "history", lambda *args, **more: (asked.append(args), history(*args, **more))[1]
     )
-    assert as_of(services.service, "custom", as_precise(clock.now() + timedelta(minutes=9000))).version == 1800
+    assert as_of(services.documents, "custom", as_precise(clock.now() + timedelta(minutes=9000))).version == 1800
     assert len(asked) <= 14
 
 
 def test_a_stretch_of_time(restore, services, clock):
     items = restore(*((version, version) for version in range(1, 200)))
     since, until = (as_precise(clock.now() + timedelta(minutes=minutes)) for minutes in (50, 60))
-    assert versions_between(services.service, "custom", since, until) == (items[49:60], False)
-    assert versions_between(services.service, "custom") == (items, False)
-    assert versions_between(services.service, "custom", until=as_precise(clock.now())) == ([], False)
+    assert versions_between(services.documents, "custom", since, until) == (items[49:60], False)
+    assert versions_between(services.documents, "custom") == (items, False)
+    assert versions_between(services.documents, "custom", until=as_precise(clock.now())) == ([], False)
 
 
 def test_of_too_many_versions_some_are_sampled_all_over_the_time(restore, services, monkeypatch):
     items = restore(*((version, version * 10) for version in range(1, 2000)))
     monkeypatch.setattr(module, "MAX_VERSIONS", 100)
     monkeypatch.setattr(module, "SAMPLE", (15, 15))
-    found = versions_between(services.service, "custom")
+    found = versions_between(services.documents, "custom")
     assert found.sampled and found.items[-100:] == items[-100:] and found.items[0] == items[0]
     picked = [item.version for item in found.items[:-99]]
     widths = [after - before for before, after in zip(picked, picked[1:])]
     assert len(picked) == 17 and max(widths) <= 2 * min(widths) + 1
     since = items[1000].changed_at
-    assert all(item.changed_at >= since for item in versions_between(services.service, "custom", since).items)
+    assert all(item.changed_at >= since for item in versions_between(services.documents, "custom", since).items)

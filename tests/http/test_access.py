@@ -18,7 +18,7 @@ def test_the_table_is_complete(app):
 def test_every_role_on_every_route(request, services, role):
     person = request.getfixturevalue(role)
     for (listed, rule), statuses in ACCESS.items():
-        services.service.save("custom", b"1", "test")
+        services.documents.save("custom", b"1", "test")
         for method in [listed] if listed != "GET" else ["GET", "HEAD"]:
             body = {"data": "2"} if "tag" in rule and method in ("POST", "PUT") else {}
             answer = person.open(filled(rule), method=method, **body)
@@ -54,7 +54,7 @@ def test_a_slash_at_the_end_changes_nothing(request, services, role):
     person = request.getfixturevalue(role)
     for (method, rule), statuses in ACCESS.items():
         if method == "GET" and rule.startswith("/api"):
-            services.service.save("custom", b"1", "test")
+            services.documents.save("custom", b"1", "test")
             plain, slash = person.get(filled(rule)), person.get(f"{filled(rule)}/")
             assert slash.status_code == plain.status_code, rule
             assert slash.data == plain.data or slash.get_json().items() - plain.get_json().items() == {

@@ -204,7 +204,7 @@ def app_settings():
 def ways(app, services):
     """The ways, and a document and a master operator that stays."""
     services.accounts.add("another", Role.MASTER_OPERATOR, PASSWORD)
-    services.service.save("custom", b"1", "test")
+    services.documents.save("custom", b"1", "test")
     return Ways(app, services)
 
 

@@ -76,10 +76,10 @@ def test_what_is_remembered_of_headers_is_bounded_in_bytes(master, name):
 
 def test_a_list_of_many_damaged_documents_has_short_headers(master, services, monkeypatch):
     """nginx takes 4 KiB of headers, Node 16; the rest is in ``deploymetrics verify``."""
-    listing = services.service.list()
+    listing = services.documents.list()
     for number in (3, 5000):
         tags = tuple(f"{n:04}" + "é" * 28 for n in range(number))
-        monkeypatch.setattr(services.service.store, "items", lambda kind, tags=tags: listing._replace(damaged=tags))
+        monkeypatch.setattr(services.documents.store, "items", lambda kind, tags=tags: listing._replace(damaged=tags))
         headers = master.get(LIST).headers
         assert headers["Deploymetrics-Damaged-Count"] == str(number)
         assert len(headers["Deploymetrics-Damaged"]) <= 1000

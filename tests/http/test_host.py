@@ -58,7 +58,7 @@ def test_no_link_leads_to_a_host_that_is_none(master, host):
 def test_nothing_is_stored_where_the_answer_cannot_be_given(master, services, host):
     answer = master.post(URL, data="1", headers={"Host": host}, query_string=XML)
     assert_problem(answer, 400, "invalid-host", "xml")
-    assert services.service.list().items == ()
+    assert services.documents.list().items == ()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_an_error_names_it_whatever_its_form(master, pages):
 
 
 def test_the_log_of_an_error_names_it(master, services, monkeypatch, caplog):
-    monkeypatch.setattr(services.service, "get", lambda tag: 1 / 0)
+    monkeypatch.setattr(services.documents, "get", lambda tag: 1 / 0)
     problem = assert_problem(master.get(URL), 500, "internal-error")
     assert [record.requestId for record in caplog.records] == [problem["requestId"]]
     assert problem["requestId"] in caplog.text

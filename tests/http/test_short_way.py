@@ -180,7 +180,7 @@ def test_both_ways_answer_for_a_storage_that_fails(twins, monkeypatch, caplog):
             def fail(*args, error=error, **options):
                 raise error
 
-            monkeypatch.setattr(app.extensions["deploymetrics"].service, "save", fail)
+            monkeypatch.setattr(app.extensions["deploymetrics"].documents, "save", fail)
         caplog.clear()
         assert sent(twins, data=BODY) == status
         first, second = caplog.records
@@ -205,5 +205,5 @@ def test_a_read_that_a_storage_refuses_to_begin_is_answered_by_flask(app, master
         raise StorageError()
 
     assert master.put(URL, data=BODY).status_code == 200
-    monkeypatch.setattr(services.service.store, "reading", refuse)
+    monkeypatch.setattr(services.documents.store, "reading", refuse)
     assert master.get(URL).data.startswith(b'{"tag":"custom"')

@@ -28,7 +28,7 @@ def read(person, url):
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_a_list_of_large_documents(master, services, form):
     for number in range(NUMBER):
-        services.service.save(f"{number:02d}", TEXT, "alice")
+        services.documents.save(f"{number:02d}", TEXT, "alice")
     size, _, peak = read(master, f"{LIST}?output={form}")
     assert size > NUMBER * 2**18 and peak < 4 * 2**20
     assert read(master, f"{LIST}?output={form}&limit=3&after=20")[2] < 4 * 2**20
@@ -38,14 +38,14 @@ def test_a_list_of_large_documents(master, services, form):
 def test_a_history_of_large_versions(master, services, monkeypatch, form):
     monkeypatch.setattr(service, "PAGE_BYTES", 2**20)
     for _ in range(NUMBER):
-        services.service.save("custom", TEXT, "alice")
+        services.documents.save("custom", TEXT, "alice")
     size, _, peak = read(master, f"{LIST}/custom/history?limit=1000&output={form}")
     assert 2**20 < size < 2**21 and peak < 5 * 2**20
 
 
 def test_small_documents_are_sent_many_at_a_time(master, services):
     for number in range(100):
-        services.service.save(f"{number:02d}", b"1", "alice")
+        services.documents.save(f"{number:02d}", b"1", "alice")
     for url in (f"{LIST}?output=xml", f"{LIST}?output=json"):
         assert read(master, url)[1] <= 3
     for form in ("json", "xml"):

@@ -41,8 +41,8 @@ def raising(error):
 
 @pytest.fixture
 def context(app, services):
-    store = services.service.store
-    return Context(app.config, app.instance_path, store, services.service, services.accounts)
+    store = services.documents.store
+    return Context(app.config, app.instance_path, store, services.documents, services.accounts)
 
 
 def test_scalars_become_text():
@@ -237,23 +237,23 @@ def test_facts_of_an_empty_server(context):
 
 def test_facts_of_a_server(context, services, clock):
     record_start(context.store, clock)
-    services.service.save("b", b"[1]", "alice")
+    services.documents.save("b", b"[1]", "alice")
     clock.forward(minutes=1)
-    services.service.save("a", b"[1]", "alice")
-    services.service.save("a", b"[22]", "alice")
+    services.documents.save("a", b"[1]", "alice")
+    services.documents.save("a", b"[22]", "alice")
     services.accounts.add("alice", Role.MASTER_OPERATOR, "long enough")
     before = ServerSource(context).collect()
     clock.forward(hours=1)
-    services.service.save_platform(b"[{}]", "collector")
+    services.documents.save_platform(b"[{}]", "collector")
     assert (
         ServerSource(context).collect()
         == before
         == {
             "number_of_tags": 2,
             "number_of_versions": 3,
-            "bytes_stored": sum(len(services.service.get(tag).value) for tag in "ab"),
+            "bytes_stored": sum(len(services.documents.get(tag).value) for tag in "ab"),
             "accounts_by_role": {"master-operator": 1},
-            "last_change": services.service.get("a").changed_at,
+            "last_change": services.documents.get("a").changed_at,
             "last_changed_tag": "a",
             "server_version": VERSION,
             "server_started": "2018-01-12T12:00:03.123456Z",

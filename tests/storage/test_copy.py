@@ -21,11 +21,11 @@ def filled(tmp_path, clock):
     services = app.extensions["deploymetrics"]
     for number in range(150):
         clock.forward(minutes=7)
-        services.service.save("many", b"%d.10" % number, "alice", by_person=number % 5 == 0)
-    services.service.save("Ä %", b'{"a":1E400,"a":2}', "bob")
-    services.service.save("gone", b"1", "alice")
-    services.service.delete("gone", "alice")
-    services.service.save_platform(b"[{}]", "collector")
+        services.documents.save("many", b"%d.10" % number, "alice", by_person=number % 5 == 0)
+    services.documents.save("Ä %", b'{"a":1E400,"a":2}', "bob")
+    services.documents.save("gone", b"1", "alice")
+    services.documents.delete("gone", "alice")
+    services.documents.save_platform(b"[{}]", "collector")
     services.expectations.set("many", 3600, "alice")
     services.accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
     return app
@@ -71,7 +71,7 @@ def test_a_second_copy_changes_nothing(filled, tables, copy):
 
 def test_what_differs_is_named_and_left_alone(filled, tables, copy):
     copy("files:", tables)
-    service = filled.extensions["deploymetrics"].service
+    service = filled.extensions["deploymetrics"].documents
     service.save("many", b"1", "alice")
     service.save("new", b"1", "alice")
     again = copy("files:", tables)
@@ -87,7 +87,7 @@ def test_what_only_the_target_has_is_named(filled, tables, copy, tmp_path):
     copy("files:", tables)
     back = copy(tables, f"files:{tmp_path}/back")
     assert back.exit_code == 0
-    create_app(tmp_path / "back").extensions["deploymetrics"].service.save("more", b"1", "alice")
+    create_app(tmp_path / "back").extensions["deploymetrics"].documents.save("more", b"1", "alice")
     again = copy(tables, f"files:{tmp_path}/back")
     assert (again.exit_code, "more\tis not the same in both" in again.stderr) == (1, True)
 

@@ -134,7 +134,7 @@ class Task:
 
     def __init__(self, store, steal, stop):
         self.store, self.steal, self.stop = store, steal, stop
-        self.sources, self.rounds, self.service = {}, [], self
+        self.sources, self.rounds, self.documents = {}, [], self
 
     def note_crash(self, name):
         pass

@@ -154,7 +154,7 @@ def test_a_server_does_not_start_on_a_database_without_tables(database, tmp_path
 
 def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch, tmp_path):
     app = create_app(tmp_path / "a", settings)
-    service = app.extensions["deploymetrics"].service
+    service = app.extensions["deploymetrics"].documents
     for number in range(300):
         service.save(f"t{number:03d}", b"%d" % number, "alice")
     kept = list(service.list().values())

@@ -50,7 +50,7 @@ class Twins:
     @staticmethod
     def traces(app):
         """What is left of all requests: documents with their histories, lines of the audit log, counters."""
-        documents = app.extensions["deploymetrics"].service
+        documents = app.extensions["deploymetrics"].documents
         history = {entry.key: documents.history(entry.key).items for entry in documents.list().items}
         counted = app.counting.memory.totals().items()
         return (

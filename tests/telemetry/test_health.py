@@ -77,8 +77,8 @@ def test_probes_are_few_and_one_that_hangs_holds_no_other_thread(services, clock
         began.set()
         go_on.wait(20)
 
-    monkeypatch.setattr(services.service.store, "write", hanging)
-    asked = Health(services.service, clock, is_read_only=False)
+    monkeypatch.setattr(services.documents.store, "write", hanging)
+    asked = Health(services.documents, clock, is_read_only=False)
     first = threading.Thread(target=asked.check)
     first.start()
     assert began.wait(20)
@@ -101,5 +101,5 @@ def test_a_full_disk_is_told_apart(nobody, services, monkeypatch):
     def full(*args, **kwargs):
         raise StorageFull(log="no space")
 
-    monkeypatch.setattr(services.service.store, "write", full)
+    monkeypatch.setattr(services.documents.store, "write", full)
     assert_problem(nobody.get("/readyz"), 507, "storage-full")

@@ -88,7 +88,7 @@ def test_what_is_said_of_a_tag(master, services, clock, save):
     services.expectations.set("custom", 3600, "bob")
     answer = master.get("/metrics")
     assert one(answer, "_version", tag="custom") == 2
-    assert one(answer, "_size_bytes", tag="custom") == len(services.service.get("custom").value)
+    assert one(answer, "_size_bytes", tag="custom") == len(services.documents.get("custom").value)
     assert one(answer, "_last_changed_timestamp_seconds", tag="custom") == clock.timestamp()
     assert one(answer, "_expected_interval_seconds", tag="custom") == 3600
     assert one(answer, "_stale", tag="custom") == 0
@@ -96,7 +96,7 @@ def test_what_is_said_of_a_tag(master, services, clock, save):
     assert one(master.get("/metrics"), "_stale", tag="custom") == 1
     services.expectations.set("custom", None, "bob")
     assert one(master.get("/metrics"), "_stale", tag="custom") is None
-    services.service.delete("custom", "bob")
+    services.documents.delete("custom", "bob")
     assert numbers(master.get("/metrics")) == {}
     assert one(master.get("/metrics"), "_version", tag="custom") is None
 

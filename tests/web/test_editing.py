@@ -34,14 +34,14 @@ def test_the_check_says_where(pages, save, text, words):
 def test_tags_that_cannot_be(pages, services, tag):
     answer = pages.post("/new", data={"tag": tag, "metrics": "[1]"})
     assert answer.status_code in (400, 403) and ">\n[1]</textarea>" in answer.text
-    assert services.service.list().items == ()
+    assert services.documents.list().items == ()
 
 
 def test_a_document_of_the_largest_size_is_edited(pages, save, services):
     item = save("custom", b"1")
     text = '["' + "é" * 524_286 + '"]'
     assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)).status_code == 302
-    assert bytes(services.service.get("custom").record.metrics).decode() == text
+    assert bytes(services.documents.get("custom").record.metrics).decode() == text
 
 
 def test_nothing_is_created_over_what_is_there(pages, save, services):
@@ -50,23 +50,23 @@ def test_nothing_is_created_over_what_is_there(pages, save, services):
     assert (
         "saved version 1" in page
         and "<del><bdi>1</bdi></del>" in page
-        and bytes(services.service.get("custom").record.metrics) == b'{"a":1}'
+        and bytes(services.documents.get("custom").record.metrics) == b'{"a":1}'
     )
 
 
 def test_deleted_in_between(pages, save, services):
     item = save("custom", b"1")
-    services.service.delete("custom", "bob")
+    services.documents.delete("custom", "bob")
     page = text_of(pages.post("/tags/custom/edit", data={"metrics": "2", "etag": item.revision}), 412)
     assert "The document was deleted while you were editing" in page
     item = save("custom", b"1")
     save("custom", b"2")
     page = text_of(pages.post("/tags/custom/delete", data={"etag": item.revision}), 412)
-    assert "It is not deleted" in page and services.service.get("custom").version == 4
+    assert "It is not deleted" in page and services.documents.get("custom").version == 4
 
 
 def test_the_platform_is_shown_and_not_edited(pages, services):
-    services.service.save_platform(b'[{"number_of_endpoints":"5"}]', "collector")
+    services.documents.save_platform(b'[{"number_of_endpoints":"5"}]', "collector")
     page = text_of(pages.get("/tags/platform"))
     assert "The collector" in page and "It has not run yet." in page and "/tags/platform/edit" not in page
     for path in ("edit", "delete", "versions/1/restore"):
@@ -79,7 +79,7 @@ def test_a_form_that_is_sent_twice_is_stored_once(pages, save, services):
     item = save("custom", b"1")
     for _ in range(2):
         assert pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision}).status_code == 302
-    assert "Saved as version 2." in text_of(pages.get("/tags/custom")) and services.service.get("custom").version == 2
+    assert "Saved as version 2." in text_of(pages.get("/tags/custom")) and services.documents.get("custom").version == 2
     save("custom", b"[2]")
     answer = pages.post("/tags/custom/edit", data={"metrics": "[2]", "etag": item.revision})
     assert "Differences" in text_of(answer, 412)
@@ -92,7 +92,7 @@ def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):
     text = rawjson.indented(metrics).replace("\n", "\r\n")
     assert len(text) > 2 * 2**20
     assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)).status_code == 302
-    assert bytes(services.service.get("custom").record.metrics) == metrics
+    assert bytes(services.documents.get("custom").record.metrics) == metrics
 
 
 def test_a_text_that_is_far_too_long_comes_back(app, pages, save):
@@ -113,7 +113,7 @@ def test_a_full_disk_loses_nothing_typed(pages, save, services, monkeypatch, cap
     def full(*args, **kwargs):
         raise StorageFull(log="no space in /srv")
 
-    monkeypatch.setattr(services.service, "save", full)
+    monkeypatch.setattr(services.documents, "save", full)
     answer = pages.post("/tags/custom/edit", data={"metrics": "[1, 2]", "etag": item.revision})
     page = text_of(answer, 507)
     assert ">\n[1, 2]</textarea>" in page and "Request id: " in page and "/srv" not in page

@@ -87,12 +87,12 @@ def test_several_are_deleted_when_asked_once(pages, save, services):
         save(tag, b"1")
     page = text_of(pages.post("/selected", data={"action": "delete", "tag": ["a", "<b>", "c", "platform", "nothing"]}))
     assert "Delete 3 documents?" in page and "These stay" in page and "<bdi>platform</bdi>: " in page
-    assert len(services.service.list().items) == 4
+    assert len(services.documents.list().items) == 4
     etags = re.findall('name="etag" value="([^"]*)"', page)
     save("c", b"2")
     form = {"action": "delete-now", "tag": ["a", "<b>", "c"], "etag": etags}
     assert pages.post("/selected", data=form).status_code == 302
-    assert [item.key for item in services.service.list().items] == ["b", "c"]
+    assert [item.key for item in services.documents.list().items] == ["b", "c"]
     page = text_of(pages.get("/"))
     assert "2 documents are deleted." in page and "c is not deleted: " in page
 
@@ -112,7 +112,7 @@ def test_several_are_deleted_when_asked_once(pages, save, services):
 def test_selections_that_cannot_be(pages, save, services, form, status):
     save("a", b"1")
     assert pages.post("/selected", data=form).status_code == status
-    assert len(services.service.list().items) == 1
+    assert len(services.documents.list().items) == 1
 
 
 # --- The number that is shown
@@ -149,7 +149,7 @@ def test_units_by_name(pages, save):
 def test_a_headline_comes_along_where_a_storage_is_copied(services, tmp_path, clock):
     services.headlines.set("custom", "queue", "items", "bob")
     target = open_files(tmp_path / "other", clock)
-    assert not any(problem for *_, problem in copy(services.service.store, target))
+    assert not any(problem for *_, problem in copy(services.documents.store, target))
     assert Headlines(target).all() == services.headlines.all() != {}
 
 

@@ -141,7 +141,7 @@ def test_age_and_state_are_those_of_now(master, save, services, clock):
 def test_a_small_plot_is_drawn_once_for_a_version(master, save, services, clock, monkeypatch):
     save("custom", b"1")
     text_of(master.get("/"))
-    monkeypatch.setattr(services.service, "history", None)
+    monkeypatch.setattr(services.documents, "history", None)
     clock.forward(minutes=5)
     assert ">5 minutes ago</time>" in text_of(master.get("/"))
 
@@ -151,7 +151,7 @@ def test_deleted_documents_are_found(pages, save, services, clock):
         save(tag, b"1")
     for tag in ("gone", "Old", "back"):
         clock.forward(minutes=1)
-        services.service.delete(tag, "carol")
+        services.documents.delete(tag, "carol")
     save("back", b"2")
     assert tags_of(pages.get("/")) == ["back", "there"]
     page = pages.get("/?state=deleted")
@@ -164,7 +164,7 @@ def test_deleted_documents_are_found(pages, save, services, clock):
 
 def test_a_deleted_document_with_a_damaged_history_is_named(pages, save, services, tmp_path):
     save("bad", b"1")
-    services.service.delete("bad", "carol")
+    services.documents.delete("bad", "carol")
     file = newest_file(tmp_path / "instance", "deploymentmetrics", "bad")
     file.write_bytes(b"X" + file.read_bytes()[:-5])
     assert "1 stored document cannot be read" in text_of(pages.get("/?state=deleted"))
@@ -210,7 +210,7 @@ def test_fresh_quiet_and_stale(master, save, services, clock):
     assert "was due 1 day ago" in text_of(master.get("/tags/late"))
     assert tags_of(master.get("/")) == ["very-late", "late", "new", "old", "punctual"]
     assert tags_of(master.get("/?order=tag"))[0] == "late" and "2 tags are late" in text_of(master.get("/"))
-    assert services.service.get("late").version == 1
+    assert services.documents.get("late").version == 1
 
 
 def test_a_damaged_document_is_named(pages, save, tmp_path):
@@ -224,7 +224,9 @@ def test_a_damaged_document_is_named(pages, save, tmp_path):
 def test_the_weight_of_the_overview(pages, services):
     for number in range(100):
         for version in range(3):
-            services.service.save(f"deployment-metric-{number:03}", b'[{"endpoints":"%d","b":"x"}]' % version, "alice")
+            services.documents.save(
+                f"deployment-metric-{number:03}", b'[{"endpoints":"%d","b":"x"}]' % version, "alice"
+            )
     assert len(pages.get("/").data) <= 100_000
 
 
@@ -411,7 +413,7 @@ def test_hostile_tags_and_values(pages, save, services):
         page = text_of(pages.get(path))
         assert page.count("<script") == 1 and "<img" not in page and "\u202e</bdi></h1>" not in page
     assert "⟨U+202E⟩" in text_of(pages.get(f"/tags/{tag}"))
-    item = services.service.get(HOSTILE)
+    item = services.documents.get(HOSTILE)
     pages.post(f"/tags/{tag}/delete", data={"etag": item.revision})
     assert "\u202e is deleted" not in text_of(pages.get("/"))
 
@@ -462,18 +464,18 @@ def test_history_compared_and_brought_back(pages, save, services):
     page = text_of(pages.post("/tags/custom/versions/1/restore", data={"etag": "old"}), 412)
     assert "Nothing is brought back" in page and f'name="etag" value="{item.revision}"' in page
     assert pages.post("/tags/custom/versions/1/restore", data={"etag": item.revision}).status_code == 302
-    assert bytes(services.service.get("custom").record.metrics) == b'{"a":1.10,"b":"x"}'
+    assert bytes(services.documents.get("custom").record.metrics) == b'{"a":1.10,"b":"x"}'
 
 
 def test_a_deleted_document_is_brought_back(pages, save, services):
     save("custom", b"[1.0]")
-    services.service.delete("custom", "carol")
+    services.documents.delete("custom", "carol")
     assert "deleted just now by <bdi>carol</bdi>" in text_of(pages.get("/tags/custom"), 404)
     assert "deleted</span>" in text_of(pages.get("/tags/custom/history"))
     assert "<del>" in text_of(pages.get("/tags/custom/compare?from=1&to=2"))
     assert "Bring version 1 back" in text_of(pages.get("/tags/custom"), 404)
     assert pages.post("/tags/custom/versions/1/restore", data={"etag": ""}).status_code == 302
-    assert services.service.get("custom").version == 3
+    assert services.documents.get("custom").version == 3
     assert "the document was deleted" in text_of(pages.post("/tags/custom/versions/2/restore", data={"etag": ""}), 404)
 
 
@@ -482,7 +484,7 @@ def test_versions_past_the_limits_are_not_there(tmp_path):
     services = app.extensions["deploymetrics"]
     services.accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
     for number in range(100):
-        services.service.save("custom", b"%d" % number, "alice")
+        services.documents.save("custom", b"%d" % number, "alice")
     pages = Person(app, "alice", PASSWORD)
     for path in ("compare?from=1&to=100", "versions/1"):
         assert "too old to keep" in text_of(pages.get(f"/tags/custom/{path}"), 404)
@@ -541,7 +543,7 @@ def test_what_changed_since_yesterday_and_who_wrote_it(master, save, clock):
 def test_the_collector_is_shown_before_it_found_anything(pages, services):
     """That is when somebody asks why."""
     state = SourceState(name="bigfix", failures=1, reason="The server did not answer.")
-    services.service.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
+    services.documents.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
     assert "The server did not answer." in text_of(pages.get("/tags/platform"), 404)
     assert "never was" in text_of(pages.get("/tags/other"), 404)
 
