@@ -1,6 +1,7 @@
 """The project's exceptions: what went wrong, with the HTTP status and a stable code that clients may rely on.
 
-No Flask in here: the command line and the storage raise the same errors as the API.
+Those that are a status of HTTP have its name. No Flask in here: the command line and the storage raise the same errors
+as the API.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ class BadRequest(DeploymetricsError):
     code = "bad-request"
 
 
-class MalformedBody(BadRequest):
+class MalformedBodyError(BadRequest):
     """A body that its parser refuses; ``line`` and ``column`` (both from 1) say where, where that is known."""
 
     def __init__(self, detail: str, *, code: str, line: int | None = None, column: int | None = None) -> None:
@@ -79,7 +80,7 @@ class MalformedBody(BadRequest):
             self.extra |= {"line": line, "column": column}
 
 
-class InvalidFields(BadRequest):
+class InvalidFieldsError(BadRequest):
     """Fields that marshmallow refuses; ``errors`` has its messages by field."""
 
     code = "invalid-fields"
@@ -109,7 +110,7 @@ class Unauthorized(DeploymetricsError):
         super().__init__(detail, headers={"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})
 
 
-class ProofNeeded(Unauthorized):
+class ProofNeededError(Unauthorized):
     """The account is known, and its password has to be sent once more before it does this."""
 
     code = "proof-needed"
@@ -124,14 +125,14 @@ class Forbidden(DeploymetricsError):
     detail = "This account may not do that."
 
 
-class ReservedTag(Forbidden):
+class ReservedTagError(Forbidden):
     """A write to the tag that belongs to the server's collector."""
 
     code = "reserved-tag"
     detail = "The tag platform belongs to the server's collector; nobody else may write it."
 
 
-class QuotaExceeded(Forbidden):
+class QuotaExceededError(Forbidden):
     """The account may not store that much. The server is well, so this is none of its errors (5xx)."""
 
     code = "quota-exceeded"
@@ -176,7 +177,7 @@ class PreconditionFailed(DeploymetricsError):
         self.revision = revision
 
 
-class BodyTooLarge(DeploymetricsError):
+class BodyTooLargeError(DeploymetricsError):
     """The body is over the limit; ``limit`` names it in bytes."""
 
     status = 413
@@ -186,7 +187,7 @@ class BodyTooLarge(DeploymetricsError):
         super().__init__(f"The body is larger than the limit of {limit} bytes.", limit=limit)
 
 
-class FormTooLarge(BodyTooLarge):
+class FormTooLargeError(BodyTooLargeError):
     """A form of a page has more bytes or fields than are taken."""
 
     def __init__(self, limit: int, fields: int) -> None:
@@ -201,7 +202,7 @@ class UnsupportedMediaType(DeploymetricsError):
     code = "unsupported-media-type"
 
 
-class TooManyAttempts(DeploymetricsError):
+class TooManyAttemptsError(DeploymetricsError):
     """Too many wrong credentials for this account and address."""
 
     status = 429
@@ -211,7 +212,7 @@ class TooManyAttempts(DeploymetricsError):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
-class TooManyPosts(TooManyAttempts):
+class TooManyPostsError(TooManyAttemptsError):
     """The account posts more often than it may."""
 
     code = "too-many-posts"
@@ -228,7 +229,7 @@ class StorageError(DeploymetricsError):
         super().__init__(detail, code=code, headers={"Retry-After": "5"}, log=log)
 
 
-class StorageFull(StorageError):
+class StorageFullError(StorageError):
     """The disk or the quota is full."""
 
     status = 507
@@ -236,13 +237,13 @@ class StorageFull(StorageError):
     detail = "The storage is full; nothing was stored."
 
 
-class DamagedItem(StorageError):
+class DamagedItemError(StorageError):
     """A stored item cannot be read; it is left as it is and has to be repaired by hand."""
 
     code = "damaged-item"
 
 
-class ReadOnly(DeploymetricsError):
+class ReadOnlyError(DeploymetricsError):
     """A write while the setting READ_ONLY is on."""
 
     status = 503
@@ -259,8 +260,8 @@ class SettingError(DeploymetricsError):
     code = "bad-setting"
 
 
-class AlreadyThere(DeploymetricsError):
-    """An import meets other versions under the same tag; they are left as they are."""
+class ConflictError(DeploymetricsError):
+    """An import found other versions under the same tag; they are left as they are."""
 
     status = 409
     code = "already-there"

@@ -13,7 +13,7 @@ from .config.storage_url import FILES, check_storage, without_password
 from .documents.expectations import EXPECTATIONS
 from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
-from .errors import AlreadyThere, DamagedItem, SettingError, StorageError
+from .errors import ConflictError, DamagedItemError, SettingError, StorageError
 from .storage import Collection, Item, Retention, Storage, open_storage
 from .upgrade import upgrade as upgrade_folder
 
@@ -95,7 +95,7 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
 
             try:
                 target.restore(collection, key, versions())
-            except (AlreadyThere, DamagedItem) as error:
+            except (ConflictError, DamagedItemError) as error:
                 problem = error.detail
             yield collection, key, count, problem
 
@@ -108,7 +108,7 @@ def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, 
             try:
                 if any(one is None or two is None or not _is_same(one, two) for one, two in pairs):
                     yield collection, key
-            except DamagedItem:
+            except DamagedItemError:
                 yield collection, key
 
 

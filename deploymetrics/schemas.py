@@ -7,18 +7,18 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from .errors import InvalidFields
+from .errors import InvalidFieldsError
 
 MAX_BYTES = 64
 _WITH_MORE = re.compile("LATIN SMALL LETTER ([A-Z]) WITH .*|LATIN LETTER SMALL CAPITAL ([A-Z])")
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """Return what the schema makes of the data. Raises InvalidFields with the schema's messages."""
+    """Return what the schema makes of the data. Raises InvalidFieldsError with the schema's messages."""
     try:
         return schema.load(data)
     except ValidationError as error:
-        raise InvalidFields(error.messages_dict) from None
+        raise InvalidFieldsError(error.messages_dict) from None
 
 
 def bare_letters(text: str) -> str:

@@ -53,7 +53,7 @@ class Authenticator:
         """Return the Account that the headers (None where one is missing) speak for.
 
         Raises Unauthorized when either is wrong, broken or expired or they name different accounts, and
-        TooManyAttempts after too many of those from ``address``.
+        TooManyAttemptsError after too many of those from ``address``.
         """
         account = None
         if authorization is not None:

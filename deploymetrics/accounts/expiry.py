@@ -4,7 +4,7 @@ import threading
 from contextlib import suppress
 
 from ..clock import Clock
-from ..errors import DamagedItem, StorageError
+from ..errors import DamagedItemError, StorageError
 from ..storage import Change, Collection, Storage
 
 _AT_ONCE = 24
@@ -42,7 +42,7 @@ class Sweeper:
             self._next_round = now + _ROUND_SECONDS
             self._keys = self.store.keys(self.collection)[::-1]
         for _ in range(min(_AT_ONCE, len(self._keys))):
-            with suppress(DamagedItem):
+            with suppress(DamagedItemError):
                 self._remove_if_expired(self._keys.pop(), now)
 
     def _remove_if_expired(self, key: str, now: float) -> None:

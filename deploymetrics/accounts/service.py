@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import AccountError, DamagedItem, NotFound, StorageError
+from ..errors import AccountError, DamagedItemError, NotFound, StorageError
 from ..storage import Item, Storage
 from .names import as_read
 from .passwords import hash_password, hash_secret, is_hashed_by
@@ -62,7 +62,7 @@ class Accounts:
         """Return True if there are accounts, also where they are damaged and nobody can log in."""
         try:
             return bool(self._all())
-        except DamagedItem:
+        except DamagedItemError:
             return True
 
     def add(

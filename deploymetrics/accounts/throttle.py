@@ -16,7 +16,7 @@ from datetime import datetime
 import msgspec
 
 from ..clock import Clock
-from ..errors import DamagedItem, StorageError, TooManyAttempts
+from ..errors import DamagedItemError, StorageError, TooManyAttemptsError
 from ..storage import Collection, Item, Storage
 from .addresses import network_of
 from .expiry import Sweeper
@@ -75,7 +75,7 @@ class Throttle:
         self._unstored: dict[str, FailureRecord] = {}  # what the storage did not take; of this process only
 
     def check(self, name: str, address: str) -> None:
-        """Raise TooManyAttempts while a try for this account from this address has to wait.
+        """Raise TooManyAttemptsError while a try for this account from this address has to wait.
 
         Asked before a password is checked, and again before a right one counts: of many tries at the same time, those
         that end after the limit was reached are told nothing.
@@ -86,15 +86,17 @@ class Throttle:
         _refuse(max(record.wait(now, self.longest) for record in (own, *shared)))
 
     def failed(self, name: str, address: str) -> None:
-        """Count a failure; raises TooManyAttempts, and does not count it, where others have used up the limit since
-        ``check``."""
+        """Count a failure.
+
+        Raises TooManyAttemptsError, and does not count it, where others have used up the limit since ``check``.
+        """
         own = self._count(_key(name, address), self.per_account)
         if own.failures <= self.per_account and not own.was_right_lately(self.clock.timestamp()):
             for key, limit in self._shared(name, address):
                 self._count(key, limit)
 
     def failed_secret(self, secret: str, address: str) -> None:
-        """Count a wrong secret; raises TooManyAttempts after too many.
+        """Count a wrong secret; raises TooManyAttemptsError after too many.
 
         It is held against the secret, and nobody else at the address has to wait: nobody guesses 256 random bits, so
         this only slows down who goes on sending an old one. Secrets share 256 counts, so a stranger cannot make more.
@@ -116,7 +118,7 @@ class Throttle:
             return record
         try:
             item = self.store.read(FAILURES, key)
-        except DamagedItem:
+        except DamagedItemError:
             item = None
         return item.record if item else FailureRecord(key)
 
@@ -153,7 +155,7 @@ class Throttle:
 
 def _refuse(wait: float) -> None:
     if wait:
-        raise TooManyAttempts(math.ceil(wait))
+        raise TooManyAttemptsError(math.ceil(wait))
 
 
 def _key(name: str | None, address: str | None) -> str:

@@ -8,7 +8,7 @@ from flask_login import current_user
 from ..accounts.records import AccountRecord, Role, Token
 from ..accounts.schemas import ChangedToken, NewToken
 from ..accounts.tokens import no_such_token
-from ..errors import ProofNeeded
+from ..errors import ProofNeededError
 from ..formats import besxml
 from ..http.access import needs_proof, require_role
 from ..http.requests import current_request
@@ -96,7 +96,7 @@ def change_token(id: str) -> Response:
     arguments = load(ChangedToken(), current_request().args)
     record, token = find(id)
     if current_user.token is not None and arguments["duration"] is not None:
-        raise ProofNeeded("A token cannot move the end of tokens.")
+        raise ProofNeededError("A token cannot move the end of tokens.")
     current_request().check_answerable()
     changed = services().tokens.change(record.name, token.id, current_user.name, check_of(record), **arguments)
     return token_response(shown(record, changed))

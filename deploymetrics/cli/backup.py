@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..documents.service import DOCUMENTS, Documents
-from ..errors import DamagedItem, SettingError, StorageError
+from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.printable import escaped, plural
 from ..services import NAME, Services, services
 from .verify import COLLECTIONS
@@ -108,7 +108,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
 
 def _newest(documents: Documents, tag: str) -> int:
     """Return the newest version of a tag, a deletion included, and 0 where there is none."""
-    with suppress(DamagedItem):
+    with suppress(DamagedItemError):
         for item in documents.store.history(DOCUMENTS, tag):
             return item.version
     return 0

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from ..documents.precondition import Precondition
 from ..documents.service import DOCUMENTS
-from ..errors import BodyTooLarge
+from ..errors import BodyTooLargeError
 from ..formats import rawjson
 from ..formats.printable import escaped, plural
 from ..services import services
@@ -46,7 +46,7 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     limit = current_app.config["MAX_BODY_BYTES"]
     body = file.read(limit + 1)
     if len(body) > limit:
-        raise BodyTooLarge(limit)
+        raise BodyTooLargeError(limit)
     revision = if_match and if_match.removeprefix("W/").strip('"')
     precondition = Precondition(frozenset([revision]) if revision else None, "*" if create else None)
     item = services().documents.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)

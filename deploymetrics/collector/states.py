@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..errors import DamagedItem
+from ..errors import DamagedItemError
 from ..sources import Rendered
 from ..storage import Collection, Storage
 
@@ -60,7 +60,7 @@ def read_state(store: Storage, name: str) -> SourceState:
     """Return the SourceState of one source, also if it was never asked, or if what is stored is damaged."""
     try:
         item = store.read(COLLECTOR, name)
-    except DamagedItem as error:
+    except DamagedItemError as error:
         return SourceState(name, reason=error.detail, permanent=True, failures=1, damaged=True)
     state: SourceState = item.record if item else SourceState(name)
     return state

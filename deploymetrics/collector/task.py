@@ -18,7 +18,7 @@ import msgspec
 from ..accounts.service import Accounts
 from ..clock import Clock, as_precise
 from ..documents.service import Documents
-from ..errors import DamagedItem, StorageError
+from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source, load_sources
 from ..storage import Item, Storage
 from .document import AUTHOR, ordered, write_platform
@@ -165,7 +165,7 @@ class DeploymentMetricsCollectorTask:
     def _save(self) -> None:
         # What a full disk refuses stays in memory: else its source would be asked at every round.
         for name, state in list(self._unsaved.items()):
-            with suppress(DamagedItem):  # by now; the next run says so
+            with suppress(DamagedItemError):  # by now; the next run says so
                 save_state(self.store, state, AUTHOR)
             del self._unsaved[name]
 

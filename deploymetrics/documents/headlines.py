@@ -4,7 +4,7 @@ from itertools import islice
 
 import msgspec
 
-from ..errors import BadRequest, DamagedItem
+from ..errors import BadRequest, DamagedItemError
 from ..storage import Collection
 from .per_tag import PerTag
 from .service import Documents, Entry, Item
@@ -59,7 +59,7 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
         return None
     try:
         items = _latest(documents, item.key)
-    except DamagedItem:  # the list goes on; the page of the history says what is wrong
+    except DamagedItemError:  # the list goes on; the page of the history says what is wrong
         return None
     known = measures(items)
     candidates = list(islice(known.by_name.values(), MAX_CANDIDATES))

@@ -13,7 +13,7 @@ import msgspec
 
 from ..accounts.records import AccountRecord
 from ..clock import Clock
-from ..errors import QuotaExceeded, TooManyPosts
+from ..errors import QuotaExceededError, TooManyPostsError
 from ..formats.printable import plural
 from ..storage import Collection, Item, Storage
 from .service import Documents, stored_size
@@ -36,7 +36,7 @@ class QuotaRecord(msgspec.Struct, frozen=True):
 QUOTAS = Collection("quotas", QuotaRecord, durable=False)
 
 
-class _ToBeCounted(Exception):
+class _CountNeededError(Exception):
     """What is stored has to be counted before more is taken."""
 
 
@@ -49,7 +49,7 @@ class Quotas:
         self.documents = documents
 
     def take(self, account: AccountRecord, tag: str, metrics: bytes) -> None:
-        """Count a post that is about to be made; raises QuotaExceeded or TooManyPosts, and then it may not be made."""
+        """Count a post that is about to be made; raises QuotaExceededError or TooManyPostsError if it may not be."""
         if not (account.max_documents or account.max_bytes or account.posts_a_minute):
             return
         size, before = stored_size(tag, metrics), self.documents.find(tag)
@@ -59,7 +59,7 @@ class Quotas:
             more = 1, size
         try:
             self._take(account, more, None)
-        except _ToBeCounted:
+        except _CountNeededError:
             self._take(account, (1, size), self._stored(account.name, tag))
 
     def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
@@ -72,15 +72,15 @@ class Quotas:
             posts = known.posts if known and known.minute == minute else 0
             if account.posts_a_minute and posts >= account.posts_a_minute:
                 often = f"{account.posts_a_minute} {plural(account.posts_a_minute, 'time')} a minute"
-                raise TooManyPosts(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
+                raise TooManyPostsError(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
             if stored is None and known is None:
-                raise _ToBeCounted
+                raise _CountNeededError
             documents, size = stored or (known.documents, known.bytes)  # type: ignore[union-attr]
             documents, size = documents + more[0], size + more[1]
             if account.max_documents and documents > account.max_documents or 0 < account.max_bytes < size:
                 if stored is None:
-                    raise _ToBeCounted
-                raise QuotaExceeded(_sentence(account, documents))
+                    raise _CountNeededError
+                raise QuotaExceededError(_sentence(account, documents))
             return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
 
         self.store.write(QUOTAS, account.name, "server", change)

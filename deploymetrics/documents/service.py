@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..clock import as_last_changed
-from ..errors import DamagedItem, NotFound, ReservedTag, StorageError
+from ..errors import DamagedItemError, NotFound, ReservedTagError, StorageError
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
 from ..storage import Collection, Storage
@@ -104,7 +104,7 @@ class Documents:
             if tag not in there:
                 try:
                     deletions += islice(self.store.history(DOCUMENTS, tag), 1)
-                except DamagedItem:
+                except DamagedItemError:
                     damaged.append(tag)
         return [item for item in deletions if item.deleted], damaged  # one created since the Listing is none
 
@@ -117,11 +117,11 @@ class Documents:
         return _present(self.find(tag))
 
     def check_writable(self, tag: str) -> None:
-        """Raise BadRequest or ReservedTag unless clients may write this tag; for refusing before a body is read."""
+        """Raise BadRequest or ReservedTagError unless clients may write this tag. Asked before a body is read."""
         if len(tag) > MAX_BYTES:
             check_tag(tag)
         if is_reserved(tag):
-            raise ReservedTag()
+            raise ReservedTagError()
         check_tag(tag)
 
     def save(

@@ -14,7 +14,7 @@ import msgspec
 from marshmallow import EXCLUDE, ValidationError
 
 from ..clock import Clock, as_precise, from_precise
-from ..errors import BadRequest, DeploymetricsError, InvalidFields
+from ..errors import BadRequest, DeploymetricsError, InvalidFieldsError
 from ..formats import rawjson
 from ..storage import Item, Storage
 from .expectations import MAX_SECONDS, MIN_SECONDS, ExpectationRecord, Expectations
@@ -182,7 +182,7 @@ def _read(number: int, line: bytes) -> _Line:
         tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
         return _Line(number, tag, _item(tag, members))
     except ValidationError as error:
-        problem: object = InvalidFields(error.normalized_messages())  # type: ignore[no-untyped-call]
+        problem: object = InvalidFieldsError(error.normalized_messages())  # type: ignore[no-untyped-call]
     except (BadRequest, msgspec.MsgspecError) as error:
         problem = error
     return _Line(number, tag, problem=f"line {number}: {problem}")

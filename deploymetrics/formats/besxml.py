@@ -13,7 +13,7 @@ from xml.parsers import expat
 from lxml import etree
 from lxml.etree import _Element as Element
 
-from ..errors import MalformedBody
+from ..errors import MalformedBodyError
 from . import rawjson
 from .jsonxml import (
     TOO_DEEP,
@@ -52,18 +52,18 @@ class _Scan:
         self._parser.EndElementHandler = self._end
 
     def read(self, body: bytes) -> None:
-        """Raise MalformedBody for what is forbidden, too deep, or no XML."""
+        """Raise MalformedBodyError for what is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:
             late = error.code == expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI]
             message = _LATE_DECLARATION if late else f"The body is not XML: {expat.ErrorString(error.code)}"
             place = {"line": error.lineno, "column": error.offset + 1}
-            raise MalformedBody(f"{message}.", code="malformed-xml", **place) from None
+            raise MalformedBodyError(f"{message}.", code="malformed-xml", **place) from None
 
     def _refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
-        raise MalformedBody(detail, code=code, line=line, column=column)
+        raise MalformedBodyError(detail, code=code, line=line, column=column)
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0":
@@ -99,7 +99,7 @@ def _parse(body: bytes) -> Element:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         detail = f"The body is not XML: {error.msg}."
-    raise MalformedBody(detail, code="malformed-xml", line=line, column=column)
+    raise MalformedBodyError(detail, code="malformed-xml", line=line, column=column)
 
 
 def _children(element: Element, *names: str) -> dict[str, Element]:
@@ -135,7 +135,7 @@ def _read_envelope(root: Element, tag: str) -> str:
 def read_document(body: bytes, tag: str) -> bytes:
     """Return the metrics of an XML body as compact JSON; a Tag in the body must equal ``tag``.
 
-    A byte order mark at its start is no part of the document. Raises ``MalformedBody`` with line and column, code
+    A byte order mark at its start is no part of the document. Raises ``MalformedBodyError`` with line and column, code
     ``malformed-xml``, ``forbidden-xml`` (DOCTYPE, entity, processing instruction) or ``too-deep``; ``tag-mismatch`` for
     another Tag.
     """

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ..errors import MalformedBody
+from ..errors import MalformedBodyError
 
 #: How deep arrays and objects may nest. Well under Python's recursion limit, whatever called us.
 MAX_DEPTH = 512
@@ -52,14 +52,14 @@ def place(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def malformed(text: str, offset: int, detail: str, code: str) -> MalformedBody:
-    """Return the ``MalformedBody`` that points at an offset in ``text``."""
+def malformed(text: str, offset: int, detail: str, code: str) -> MalformedBodyError:
+    """Return the ``MalformedBodyError`` that points at an offset in ``text``."""
     line, column = place(text, offset)
-    return MalformedBody(detail, code=code, line=line, column=column)
+    return MalformedBodyError(detail, code=code, line=line, column=column)
 
 
 def decode(body: bytes, code: str) -> str:
-    """Return the text of a body; raises MalformedBody unless it is UTF-8, has no byte order mark and is not empty."""
+    """Return the text of a body. Raises MalformedBodyError unless it is UTF-8, without a byte order mark, not empty."""
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
@@ -74,7 +74,7 @@ def decode(body: bytes, code: str) -> str:
 def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
     """Return the same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
 
-    Raises ``MalformedBody`` with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
+    Raises MalformedBodyError with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
     surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``max_depth``, which is
     ``AROUND_METRICS`` for a text that has metrics as a member.
     """
@@ -86,7 +86,7 @@ def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
         message, offset = _locate(str(error), body, text)
     except RecursionError:
         # Only when the caller itself is hundreds of frames deep.
-        raise MalformedBody("The body is nested too deeply.", code="too-deep") from None
+        raise MalformedBodyError("The body is nested too deeply.", code="too-deep") from None
     raise malformed(text, offset, f"The body is not JSON: {message}.", "malformed-json")
 
 
@@ -112,7 +112,7 @@ def quote(string: str) -> str:
 
 
 def _check_depth(body: bytes, text: str, max_depth: int) -> None:
-    """Raise MalformedBody at the bracket that goes over ``max_depth``."""
+    """Raise MalformedBodyError at the bracket that goes over ``max_depth``."""
     # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
     if body.count(b"[") + body.count(b"{") <= max_depth:
         return
@@ -155,7 +155,7 @@ def _is_late(message: str, before: bytes) -> bool:
 
 def _refuse_constant(name: str) -> NoReturn:
     """Refuse NaN and Infinity, which are not JSON; only a text that skipped ``compact`` can hold them."""
-    raise MalformedBody(f"The body is not JSON: {name}.", code="malformed-json")
+    raise MalformedBodyError(f"The body is not JSON: {name}.", code="malformed-json")
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)

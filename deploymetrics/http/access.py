@@ -22,7 +22,7 @@ from ..accounts.authentication import Authenticator
 from ..accounts.permissions import check_limits
 from ..accounts.service import Account, Role
 from ..accounts.sessions import Sessions
-from ..errors import REALM, Forbidden, ProofNeeded, ReadOnly, Unauthorized
+from ..errors import REALM, Forbidden, ProofNeededError, ReadOnlyError, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
 from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
@@ -130,9 +130,9 @@ def check_access() -> None:
 
 
 def check_account(account: Account, roles: Roles, req: Request) -> None:
-    """Raise Forbidden, ReadOnly or ProofNeeded unless the account, with its credential, may do what a request asks.
+    """Raise Forbidden, ReadOnlyError or ProofNeededError unless the account may do what a request asks.
 
-    ``roles`` are those that may do it at all. The account is noted for the access log.
+    ``roles`` are those that may do it at all; the credential may leave less. The account is noted for the access log.
     """
     req.environ["REMOTE_USER"] = account.name
     is_read = req.method in SAFE_METHODS
@@ -145,9 +145,9 @@ def check_account(account: Account, roles: Roles, req: Request) -> None:
     if is_read:
         return
     if req.app.config["READ_ONLY"]:
-        raise ReadOnly()
+        raise ReadOnlyError()
     if not account.is_proved and _needs_proof(req):
-        raise ProofNeeded()
+        raise ProofNeededError()
 
 
 def _needs_proof(req: Request) -> bool:

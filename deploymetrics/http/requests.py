@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..accounts.sessions import Client
 from ..documents.precondition import Precondition
-from ..errors import BadRequest, BodyTooLarge, FormTooLarge, NotAcceptable
+from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAcceptable
 from ..formats import besxml, rawjson
 from ..schemas import load
 from .arguments import OutputArguments
@@ -95,7 +95,7 @@ class Request(flask.Request):
 
     @cached_property
     def body(self) -> bytes:
-        """The whole body; raises BodyTooLarge, or BadRequest for one that breaks off."""
+        """The whole body; raises BodyTooLargeError, or BadRequest for one that breaks off."""
         limit = self.app.config["MAX_BODY_BYTES"]
         # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
         self.max_content_length = limit + 1
@@ -107,7 +107,7 @@ class Request(flask.Request):
             # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
             raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
         if len(body) > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLargeError(limit)
         if len(body) < (self.content_length or 0):
             # What a client sent before its connection broke can be good JSON: 12 of 1234.
             raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
@@ -120,12 +120,15 @@ class Request(flask.Request):
             if self.mimetype == "application/x-www-form-urlencoded":
                 self.stream.read(1)  # a chunked one is cut off at its limit, and that is said only here
         except RequestEntityTooLarge as error:
-            raise FormTooLarge(self.max_content_length or 0, self.max_form_parts or 0) from error
+            raise FormTooLargeError(self.max_content_length or 0, self.max_form_parts or 0) from error
         except Exception as error:
             raise BadRequest("The form breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
 
     def read_metrics(self, tag: str) -> bytes:
-        """Return the metrics in the body as compact JSON; raises BadRequest, UnsupportedMediaType or BodyTooLarge."""
+        """Return the metrics in the body as compact JSON.
+
+        Raises BadRequest, UnsupportedMediaType or BodyTooLargeError.
+        """
         environ = self.environ
         if encoding := environ.get("HTTP_CONTENT_ENCODING"):
             check_encoding(encoding)

@@ -15,8 +15,8 @@ some seconds at most, and then raises StorageError.
 
 **Durability.** When ``write`` returns, the write survives ``kill -9`` and power loss. When it raises, or never
 returns because the process ended, the write is wholly there or wholly not, and the value before it is intact;
-StorageFull and whatever ``change`` raised say that it is not there. Of a collection that is not ``durable`` a power
-loss may forget any writes, and never the half of one.
+StorageFullError and whatever ``change`` raised say that it is not there. Of a collection that is not ``durable`` a
+power loss may forget any writes, and never the half of one.
 
 **Reading** never waits for writers, never sees half a write and never one that a power loss could take back. A read
 that starts after a write has returned, in any process, sees that write or a later one; that holds for ``items`` as
@@ -31,9 +31,9 @@ without history forgets, and starts again at 1 after a deletion.
 writes only as long as it has it: a write after that, such as that of a process which stood still meanwhile, raises
 StorageError and stores nothing.
 
-**Errors.** StorageFull for a full disk or quota, DamagedItem for an item that cannot be read (it is never taken for
-empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do not get
-out; they are the cause.
+**Errors.** StorageFullError for a full disk or quota, DamagedItemError for an item that cannot be read (it is never
+taken for empty or overwritten, and other items are not affected), StorageError for all else. A driver's own errors do
+not get out; they are the cause.
 """
 
 from abc import ABC, abstractmethod
@@ -255,7 +255,7 @@ class Storage(ABC):
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         """Store Items as all versions of a key, oldest first, wholly or not at all; False if they are there already.
 
-        Raises AlreadyThere, and changes nothing, for a key that has other versions. ``dry_run`` never changes anything.
+        Raises ConflictError, and changes nothing, for a key that has other versions. ``dry_run`` changes nothing.
         """
 
     @abstractmethod

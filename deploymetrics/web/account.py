@@ -9,7 +9,7 @@ from flask_login import current_user
 from ..accounts.records import Access, Account, AccountRecord, Role
 from ..accounts.schemas import Limits, NewPassword, NewToken
 from ..accounts.sessions import id_of
-from ..errors import AccountError, Forbidden, InvalidFields, TooManyAttempts, Unauthorized
+from ..errors import AccountError, Forbidden, InvalidFieldsError, TooManyAttemptsError, Unauthorized
 from ..http.access import MASTER_OPERATOR_NEEDED, needs_proof, require_role
 from ..schemas import load
 from ..services import services
@@ -43,12 +43,12 @@ def change_own_password() -> ResponseReturnValue:
     try:
         services().authenticator.check_password(name, form.get("current-password", ""), request.remote_addr or "")
         chosen = chosen_password()
-    except (Unauthorized, TooManyAttempts) as error:
+    except (Unauthorized, TooManyAttemptsError) as error:
         wrong = isinstance(error, Unauthorized)
         detail = "The current password is wrong." if wrong else error.detail
         page = account_page(current_user.record, error=detail, field="current-password")
         return page, 400 if wrong else error.status, {} if wrong else error.headers
-    except InvalidFields as error:
+    except InvalidFieldsError as error:
         return account_page(current_user.record, error=sentence(error), field="new-password"), error.status
     begin_session(Account(services().accounts.set_password(name, chosen, name), proved_at=math.inf))
     flash("Your password is changed. You are logged out everywhere else.")
@@ -56,10 +56,10 @@ def change_own_password() -> ResponseReturnValue:
 
 
 def chosen_password() -> str:
-    """Return the password in the form, typed twice; raises InvalidFields."""
+    """Return the password in the form, typed twice; raises InvalidFieldsError."""
     password: str = request.form.get("new-password", "")
     if password != request.form.get("repeated-password", ""):
-        raise InvalidFields({"password": ["The two new passwords differ."]})
+        raise InvalidFieldsError({"password": ["The two new passwords differ."]})
     password = load(NewPassword(), {"password": password})["password"]
     return password
 
@@ -74,7 +74,7 @@ def add_token() -> ResponseReturnValue:
     try:
         loaded = load(NewToken(), {**typed, "tags": form.get("tags", "").split(), "user": owner.name})
         owner, token, secret = services().tokens.make(current_user, loaded.pop("user"), **loaded)
-    except (InvalidFields, AccountError) as error:
+    except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="token"), error.status
     return account_page(services().accounts.get(owner.name), made=(token.name, secret))
 
@@ -113,7 +113,7 @@ def limit_account() -> ResponseReturnValue:
     try:
         limits = load(Limits(), {**typed, "tags": form.get("tags", "").split()})
         services().accounts.set_limits(owner.name, **limits, author=current_user.name)
-    except (InvalidFields, AccountError) as error:
+    except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="limits"), error.status
     return back_to(owner.name, f"The limits of {visible(owner.name)} are set.")
 

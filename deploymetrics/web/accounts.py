@@ -9,7 +9,7 @@ from flask_login import current_user
 from ..accounts.passwords import generate_password, generate_secret, normalized
 from ..accounts.records import Role
 from ..accounts.schemas import NewAccount
-from ..errors import AccountError, DeploymetricsError, InvalidFields, NotFound
+from ..errors import AccountError, DeploymetricsError, InvalidFieldsError, NotFound
 from ..http.access import needs_proof, require_role
 from ..schemas import load
 from ..services import services
@@ -34,7 +34,7 @@ def add_account() -> ResponseReturnValue:
         loaded = load(NewAccount(), typed)
         secret = new_secret_for(loaded["role"])
         services().accounts.add(**loaded, password=secret, author=current_user.name)
-    except (InvalidFields, AccountError) as error:
+    except (InvalidFieldsError, AccountError) as error:
         return accounts_page(typed=typed, error=sentence(error)), error.status
     return accounts_page(made=(loaded["name"], secret, loaded["role"]))
 

@@ -11,7 +11,7 @@ from ..documents.values.flattening import shorten
 from ..documents.values.measures import Measure, Measures, measures
 from ..documents.values.series import Series, over_time
 from ..documents.versions import Versions, versions_between
-from ..errors import DamagedItem
+from ..errors import DamagedItemError
 from ..services import services
 from .figures.layout import MAX_CELL
 from .figures.small_plots import MAX_POINTS, small_plot
@@ -56,7 +56,7 @@ def read_plots(tag: str) -> Plots:
     span, notes = read_time_range(), []
     try:
         found = versions_between(services().documents, tag, span.since, span.until)
-    except DamagedItem as error:  # the document itself can be read
+    except DamagedItemError as error:  # the document itself can be read
         found, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
     known = measures(found.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"

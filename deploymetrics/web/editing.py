@@ -11,11 +11,11 @@ from ..documents.precondition import Precondition
 from ..documents.service import Item
 from ..errors import (
     BadRequest,
-    BodyTooLarge,
+    BodyTooLargeError,
     DeploymetricsError,
-    MalformedBody,
+    MalformedBodyError,
     PreconditionFailed,
-    ReservedTag,
+    ReservedTagError,
     StorageError,
 )
 from ..formats import rawjson
@@ -129,7 +129,7 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
         if current is None or not _is_done(current, metrics):
             return conflict(tag, text, metrics, current), error.status
         item = current
-    except (BadRequest, BodyTooLarge, ReservedTag) as error:
+    except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
         return form(tag, text, revision, new, _refusal(error, text)), error.status
     except StorageError as error:
         request_id = error_handlers.log(error, error.log or error.detail, current_request())
@@ -140,12 +140,15 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
 
 
 def check(tag: str, text: str) -> bytes:
-    """Return the text as compact JSON; raises ReservedTag, BadRequest or BodyTooLarge. White space does not count."""
+    """Return the text as compact JSON, in which white space does not count.
+
+    Raises ReservedTagError, BadRequest or BodyTooLargeError.
+    """
     services().documents.check_writable(tag)
     metrics: bytes = rawjson.compact(text.encode())
     limit = current_app.config["MAX_BODY_BYTES"]
     if len(metrics) > limit:
-        raise BodyTooLarge(limit)
+        raise BodyTooLargeError(limit)
     return metrics
 
 
@@ -181,9 +184,9 @@ def _is_done(item: Item, metrics: bytes) -> bool:
 
 
 def _refusal(error: DeploymetricsError, text: str) -> Refusal:
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, BodyTooLargeError):
         return Refusal(error.detail.replace("The body", "The document"), "metrics")
-    if not isinstance(error, MalformedBody):
+    if not isinstance(error, MalformedBodyError):
         return Refusal(error.detail, "tag")
     excerpt = _excerpt(text, error.extra["line"], error.extra["column"]) if "line" in error.extra else ""
     return Refusal(error.detail.replace("The body", "The text"), "metrics", excerpt)

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from ..accounts.service import Account
-from ..errors import DeploymetricsError, Forbidden, ProofNeeded, TooManyAttempts, Unauthorized
+from ..errors import DeploymetricsError, Forbidden, ProofNeededError, TooManyAttemptsError, Unauthorized
 from ..http import error_handlers
 from ..http.access import has_header_credential, public
 from ..http.cross_site import check_same_site
@@ -46,7 +46,7 @@ def log_in() -> ResponseReturnValue:
     name = request.form.get("name", "")
     try:
         account = services().authenticator.log_in(name, request.form.get("password", ""), request.remote_addr or "")
-    except (Unauthorized, TooManyAttempts) as error:
+    except (Unauthorized, TooManyAttemptsError) as error:
         return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
     end_session()
     begin_session(account)
@@ -75,8 +75,11 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
     limit_form()
     then = request.script_root + request.full_path.rstrip("?")
     name, asked = "", Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
-    if isinstance(error, ProofNeeded):
-        name, asked = current_user.name, ProofNeeded("You logged in a while ago. For this, type your password again.")
+    if isinstance(error, ProofNeededError):
+        name, asked = (
+            current_user.name,
+            ProofNeededError("You logged in a while ago. For this, type your password again."),
+        )
     try:
         return login_page(then, typed_fields(), name=name, error=asked), 401, _CHALLENGE
     except DeploymetricsError as broken:  # no other handler sees what is raised in one

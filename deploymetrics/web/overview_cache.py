@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ..documents.headlines import Headline, headline_series
 from ..documents.service import Documents, Entry, Item
 from ..documents.values.numbers import rounded
-from ..errors import DamagedItem
+from ..errors import DamagedItemError
 from ..services import NAME
 from . import bp
 from .figures.small_plots import sparkline
@@ -76,7 +76,7 @@ class OverviewCache:
     def _find_names(self, tag: str) -> str:
         try:
             item = self._documents.find(tag)
-        except DamagedItem:
+        except DamagedItemError:
             return ""
         text = bytes(item.record.metrics)[:MAX_LOOKED_AT] if item else b""
         names = dict.fromkeys(_NAME.findall(text))

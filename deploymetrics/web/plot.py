@@ -13,7 +13,7 @@ from ..clock import from_precise
 from ..documents.values.measures import Measures, measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import Versions, versions_between
-from ..errors import BadRequest, DamagedItem, NotFound
+from ..errors import BadRequest, DamagedItemError, NotFound
 from ..formats.csvtable import csv_table
 from ..http.access import require_role
 from ..services import services
@@ -142,7 +142,7 @@ def draw(query: PlotQuery) -> Drawing:
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
         try:
             versions, known = look(tag, query.span)
-        except (NotFound, BadRequest, DamagedItem) as error:
+        except (NotFound, BadRequest, DamagedItemError) as error:
             notes.append(f"{tag}: {error.detail}")
             continue
         every[tag] = list(known.by_name)
@@ -182,7 +182,7 @@ def read_adding(query: PlotQuery, drawing: Drawing) -> Adding:
     if names is None and tag:
         try:
             names = list(look(tag, query.span)[1].by_name)
-        except (NotFound, BadRequest, DamagedItem):
+        except (NotFound, BadRequest, DamagedItemError):
             names = []
     others = [name for name in names or [] if (tag, name) not in query.pairs]
     return Adding(tag, others[:MAX_CHOICES], max(len(others) - MAX_CHOICES, 0))

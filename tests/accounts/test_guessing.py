@@ -10,7 +10,7 @@ from problems import assert_problem
 from deploymetrics import create_app
 from deploymetrics.accounts.expiry import Sweeper
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageFullError
 
 
 def guess(client, name="master-operator", password="wrong", address="127.0.0.1"):
@@ -151,7 +151,7 @@ def test_neighbours_in_one_ipv6_network_count_as_one(nobody, master):
 
 def test_a_storage_that_takes_nothing_slows_guessing_all_the_same(app, master, monkeypatch):
     def full(*args):
-        raise StorageFull()
+        raise StorageFullError()
 
     monkeypatch.setattr(app.extensions["deploymetrics"].documents.store, "write", full)
     statuses = [master.get("/api/login", auth=("master-operator", f"wrong {n}")).status_code for n in range(7)]

@@ -13,7 +13,7 @@ from storekit import in_threads
 from deploymetrics import create_app
 from deploymetrics.accounts import authentication, passwords
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageFull, TooManyAttempts, Unauthorized
+from deploymetrics.errors import StorageFullError, TooManyAttemptsError, Unauthorized
 
 TRIES = 8
 LIMIT = 5
@@ -49,19 +49,19 @@ def at_once(workers, monkeypatch):
 
 
 def test_no_more_are_told_that_they_are_wrong_than_the_limit(at_once, clock):
-    assert at_once(["wrong"] * TRIES) == {Unauthorized: LIMIT, TooManyAttempts: TRIES - LIMIT}
+    assert at_once(["wrong"] * TRIES) == {Unauthorized: LIMIT, TooManyAttemptsError: TRIES - LIMIT}
     for delay in (1, 2, 4):  # those that were told nothing were not counted either: the wait doubles once a round
         clock.forward(seconds=delay)
-        assert at_once(["wrong"] * TRIES) == {Unauthorized: 1, TooManyAttempts: TRIES - 1}
+        assert at_once(["wrong"] * TRIES) == {Unauthorized: 1, TooManyAttemptsError: TRIES - 1}
 
 
 def test_nor_when_the_storage_takes_nothing(at_once, workers, monkeypatch):
     def full(*args):
-        raise StorageFull()
+        raise StorageFullError()
 
     monkeypatch.setattr(workers[0].throttle.store, "write", full)
     monkeypatch.setattr(workers[1], "check_password", workers[0].check_password)  # what is not stored is one worker's
-    assert at_once(["wrong"] * TRIES) == {Unauthorized: LIMIT, TooManyAttempts: TRIES - LIMIT}
+    assert at_once(["wrong"] * TRIES) == {Unauthorized: LIMIT, TooManyAttemptsError: TRIES - LIMIT}
 
 
 def test_all_who_are_right_at_once_get_in(at_once):
@@ -81,17 +81,17 @@ def test_a_right_guess_that_ends_after_the_limit_is_told_nothing(workers, monkey
             with pytest.raises(Unauthorized):
                 workers[0].check_password("jo", "wrong", ADDRESS)
         reached.set()
-        assert isinstance(right.exception(20), TooManyAttempts)
+        assert isinstance(right.exception(20), TooManyAttemptsError)
 
 
 def test_a_success_forgets_no_failures_of_others(at_once, workers):
     at_once(["wrong"] * LIMIT)
     for name, address in (("sam", ADDRESS), ("jo", "192.0.2.2")):
         assert workers[0].check_password(name, PASSWORD, address).name == name
-    with pytest.raises(TooManyAttempts):
+    with pytest.raises(TooManyAttemptsError):
         workers[1].check_password("jo", PASSWORD, ADDRESS)
     workers[0].throttle.per_address = LIMIT + 1
-    for expected in (Unauthorized, TooManyAttempts):  # the address keeps its failures with all names
+    for expected in (Unauthorized, TooManyAttemptsError):  # the address keeps its failures with all names
         with pytest.raises(expected):
             workers[0].check_password("nobody", "wrong", ADDRESS)
 

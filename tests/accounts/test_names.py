@@ -5,7 +5,7 @@ from conftest import PASSWORD
 
 from deploymetrics.accounts.schemas import AccountName, NewAccount
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import AccountError, InvalidFields
+from deploymetrics.errors import AccountError, InvalidFieldsError
 from deploymetrics.schemas import load
 
 REFUSED = [
@@ -43,7 +43,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_name_that_is_refused(name, services):
-    with pytest.raises(InvalidFields):
+    with pytest.raises(InvalidFieldsError):
         load(NewAccount(), {"name": name, "role": "operator"})
 
 

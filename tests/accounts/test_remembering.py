@@ -12,7 +12,7 @@ from werkzeug.security import generate_password_hash
 
 from deploymetrics.accounts import authentication, passwords, service
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageFullError
 
 ADDRESS = "192.0.2.1"
 HEADER = basic("master-operator", PASSWORD)
@@ -109,7 +109,7 @@ def test_a_password_that_changes_while_the_old_one_is_hashed_anew_stays(services
 
 def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, master, monkeypatch):
     def fail(*args, **kwargs):
-        raise StorageFull()
+        raise StorageFullError()
 
     monkeypatch.setattr(service, "is_hashed_by", passwords.is_hashed_by)
     monkeypatch.setattr(services.accounts.store, "write", fail)

@@ -12,7 +12,7 @@ from deploymetrics.accounts.records import SESSIONS
 from deploymetrics.accounts.service import Account, Role
 from deploymetrics.accounts.sessions import MAX_SESSIONS
 from deploymetrics.accounts.throttle import FAILURES
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFullError
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def account(services, master):
     return Account(services.accounts.find("master-operator"))
 
 
-@pytest.fixture(params=[StorageFull, StorageError])
+@pytest.fixture(params=[StorageFullError, StorageError])
 def disk(request, services, monkeypatch):
     """Let the storage of this process take nothing, or everything again."""
     storage = type(services.accounts.store)

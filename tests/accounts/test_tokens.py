@@ -11,7 +11,7 @@ from problems import assert_problem
 from xmlkit import SCHEMA
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageFullError
 
 MONTH = 30 * 86400
 AT = 1515758403  # the held clock's seconds
@@ -305,7 +305,7 @@ def test_a_token_works_while_nothing_can_be_stored(master, nobody, services, mon
     token = make(master)
 
     def full(*args, **kwargs):
-        raise StorageFull()
+        raise StorageFullError()
 
     monkeypatch.setattr(services.sessions.store, "write", full)
     assert nobody.get(LIST, **bearer(token)).status_code == 200

@@ -13,7 +13,7 @@ from storekit import newest_file
 from deploymetrics.collector.signals import Stop
 from deploymetrics.collector.states import COLLECTOR, SourceState, read_states
 from deploymetrics.collector.task import DeploymentMetricsCollectorTask, Timing
-from deploymetrics.errors import DamagedItem, NotFound, StorageFull
+from deploymetrics.errors import DamagedItemError, NotFound, StorageFullError
 from deploymetrics.sources import Findings, Source, SourceError
 
 TIMING = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
@@ -382,12 +382,12 @@ def test_stop_leaves_out_those_that_have_not_answered(deployment):
 
 def test_what_a_full_disk_refuses_is_remembered(deployment, monkeypatch):
     def full(*args):
-        raise StorageFull()
+        raise StorageFullError()
 
     deployment.one.answer = SourceError("Wrong password.", permanent=True)
     with monkeypatch.context() as patched:
         patched.setattr(deployment.store, "write", full)
-        with pytest.raises(StorageFull):
+        with pytest.raises(StorageFullError):
             deployment.run()
     assert deployment.task.due() == []
     deployment.clock.forward(seconds=300)
@@ -462,7 +462,7 @@ def test_a_damaged_document_is_not_overwritten(deployment):
     deployment.run()
     path = damage(deployment, "deploymentmetrics", "platform")
     deployment.one.answer = {"number_of_endpoints": 6}
-    with pytest.raises(DamagedItem):
+    with pytest.raises(DamagedItemError):
         deployment.run(first=True)
     with open(path) as file:
         assert file.read() == "{\n"

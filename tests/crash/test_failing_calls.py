@@ -9,7 +9,7 @@ from conftest import HeldClock
 from storekit import PLAIN, THINGS, VOLATILE, open_files, past, put
 
 import deploymetrics.storage.files
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFullError
 
 from . import check
 from .check import Work, carry_out, intended, view
@@ -74,7 +74,7 @@ class Met:
         """Return what may be there when the step was carried out under the fault."""
         try:
             carry_out(self.store, self.work.collection, self.key, self.what)
-        except StorageFull as error:
+        except StorageFullError as error:
             assert self.failing.error == errno.ENOSPC and error.status == 507
             return [self.before]
         except StorageError as error:
@@ -207,7 +207,7 @@ def test_reading_goes_on_while_the_disk_is_full(root):
     for _ in range(3):
         with failing.in_place():
             failing.begin(0, errno.ENOSPC, lasts=True)
-            with pytest.raises(StorageFull):
+            with pytest.raises(StorageFullError):
                 put(store, "a", LONG)
             failing.end()
         assert past(store, "a") == [(1, "1")]

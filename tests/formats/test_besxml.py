@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from xmlkit import SCHEMA
 
-from deploymetrics.errors import BadRequest, DeploymetricsError, MalformedBody
+from deploymetrics.errors import BadRequest, DeploymetricsError, MalformedBodyError
 from deploymetrics.formats import besxml, jsonxml, rawjson
 
 NS = 'xmlns="http://www.w3.org/2005/xpath-functions"'
@@ -44,7 +44,7 @@ def read(value):
 
 def refusal(body, code="malformed-xml"):
     """The error that ``read_document`` raises for a body; its code is checked, and that it says where."""
-    with pytest.raises(MalformedBody) as caught:
+    with pytest.raises(MalformedBodyError) as caught:
         besxml.read_document(body, "custom")
     assert caught.value.code == code
     assert caught.value.extra["line"] >= 1 <= caught.value.extra["column"]

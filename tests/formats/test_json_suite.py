@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploymetrics.errors import MalformedBody
+from deploymetrics.errors import MalformedBodyError
 from deploymetrics.formats import rawjson
 
 # Cases whose point was lost with their bytes: what is left of them is good JSON.
@@ -35,7 +35,7 @@ def accepted(body):
     """Whether ``compact`` takes a body; anything but its own refusal fails the test."""
     try:
         text = rawjson.compact(body.encode())
-    except MalformedBody:
+    except MalformedBodyError:
         return False
     assert rawjson.compact(text) == text
     return True

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from deploymetrics.errors import DeploymetricsError, MalformedBody
+from deploymetrics.errors import DeploymetricsError, MalformedBodyError
 from deploymetrics.formats import jsonxml, rawjson
 
 
 def refusal(body):
     """The error that ``compact`` raises for a body."""
-    with pytest.raises(MalformedBody) as caught:
+    with pytest.raises(MalformedBodyError) as caught:
         rawjson.compact(body)
     assert caught.value.status == 400
     return caught.value
@@ -146,7 +146,7 @@ def test_the_full_depth_under_a_deep_stack():
 def test_no_stack_left_is_still_our_error():
     """Python 3.11 counts the parser's frames with those of its caller; later ones count them apart."""
     body = nested(rawjson.MAX_DEPTH)
-    fails = pytest.raises(MalformedBody, match="nested") if sys.version_info < (3, 12) else nullcontext()
+    fails = pytest.raises(MalformedBodyError, match="nested") if sys.version_info < (3, 12) else nullcontext()
     with fails:
         assert called_deep(sys.getrecursionlimit() - 300, lambda: rawjson.compact(body)) == body
 
@@ -184,7 +184,7 @@ def test_parse_keeps_pairs_and_digits():
 
 
 def test_parse_refuses_what_compact_would():
-    with pytest.raises(MalformedBody):
+    with pytest.raises(MalformedBodyError):
         rawjson.parse(b"NaN")
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFullError
 from deploymetrics.http.short_way import ONLY_SHORT_WAY
 
 LIST = "/api/deploymentmetrics"
@@ -174,7 +174,7 @@ def test_neither_way_writes_where_nothing_may_be_written(twins):
 
 
 def test_both_ways_answer_for_a_storage_that_fails(twins, monkeypatch, caplog):
-    for error, status in ((StorageFull(log="the disk is full"), 507), (ZeroDivisionError("a bug"), 500)):
+    for error, status in ((StorageFullError(log="the disk is full"), 507), (ZeroDivisionError("a bug"), 500)):
         for app in twins.apps:
 
             def fail(*args, error=error, **options):

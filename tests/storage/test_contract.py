@@ -24,7 +24,7 @@ from storekit import (
 )
 
 from deploymetrics.clock import as_precise
-from deploymetrics.errors import AlreadyThere
+from deploymetrics.errors import ConflictError
 
 COLLECTIONS = pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
 ODD_KEYS = [
@@ -600,7 +600,7 @@ def test_other_versions_are_never_replaced(store, reopen, others, differ):
     restore(store, others[:-1])
     different = differ(others[:-1])
     for dry_run in True, False:
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(ConflictError):
             restore(store, iter(different), dry_run=dry_run)
     assert history(reopen(), oldest_first=True) == others[:-1]
 

@@ -25,7 +25,7 @@ from storekit import (
 )
 
 import deploymetrics.storage.files
-from deploymetrics.errors import NotFound, StorageError, StorageFull
+from deploymetrics.errors import NotFound, StorageError, StorageFullError
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_each_sees_what_those_before_it_made(store):
     assert versions(store, "a") == [3, 2, 1]
 
 
-@pytest.mark.parametrize("error, expected", [(errno.ENOSPC, StorageFull), (errno.EIO, StorageError)])
+@pytest.mark.parametrize("error, expected", [(errno.ENOSPC, StorageFullError), (errno.EIO, StorageError)])
 def test_all_fail_where_the_disk_does(store, monkeypatch, error, expected):
     """Also one that was refused: what it was refused for is not there."""
     put(store, "a", "1")

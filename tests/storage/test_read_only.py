@@ -10,7 +10,7 @@ from crash import check
 from crash.record import Failing
 from storekit import THINGS, metrics, open_files, past, put, remove
 
-from deploymetrics.errors import DamagedItem, StorageError
+from deploymetrics.errors import DamagedItemError, StorageError
 
 NOBODY = 65534
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_an_error_until_it_can(root, instance, part, erro
             lambda: remove(store, "a"),
             lambda: store.purge(THINGS, "a", "alice"),
         ):
-            with pytest.raises(DamagedItem):
+            with pytest.raises(DamagedItemError):
                 attempt()
         assert metrics(store.read(THINGS, "b")) == "1"
         assert (store.items(THINGS).damaged, [item.key for item in store.items(THINGS).items]) == (("a",), ["b"])
@@ -140,7 +140,7 @@ def test_symbolic_links_are_not_followed(root, instance, what):
     os.symlink(elsewhere, path)
     store = open_files(instance)
     for attempt in (lambda: store.read(THINGS, "c"), lambda: put(store, "c"), lambda: remove(store, "c")):
-        with pytest.raises(DamagedItem):
+        with pytest.raises(DamagedItemError):
             attempt()
     assert store.items(THINGS).damaged == ("c",)
     assert metrics(store.read(THINGS, "a")) == "2"
@@ -159,7 +159,7 @@ def test_what_is_no_file_is_damaged_and_not_waited_for(instance, make):
     store = open_files(instance)
     make(instance / f"data/things/a/{3:017d}.jsonl")
     for attempt in (lambda: store.read(THINGS, "a"), lambda: put(store, "a")):
-        with pytest.raises(DamagedItem):
+        with pytest.raises(DamagedItemError):
             attempt()
     assert store.items(THINGS).damaged == ("a",)
 
@@ -169,7 +169,7 @@ def test_a_file_in_the_place_of_a_folder_is_damaged(instance):
     (instance / "data/things/a").touch()
     store = open_files(instance)
     for attempt in (lambda: store.read(THINGS, "a"), lambda: put(store, "a")):
-        with pytest.raises(DamagedItem):
+        with pytest.raises(DamagedItemError):
             attempt()
     assert store.items(THINGS).damaged == ("a",)
 

@@ -5,7 +5,7 @@ import sqlalchemy
 from storekit import PLAIN, THINGS, past, put
 
 from deploymetrics.clock import Clock
-from deploymetrics.errors import DamagedItem
+from deploymetrics.errors import DamagedItemError
 from deploymetrics.storage import Retention, open_storage
 from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
@@ -44,9 +44,9 @@ UNREADABLE = {
 @pytest.mark.parametrize("change", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_cannot_be_read_is_damaged_and_left_alone(store, by_hand, change):
     by_hand(f"UPDATE items SET {change}, revision = 'x' WHERE collection = 'things' AND key = 'a'")
-    with pytest.raises(DamagedItem, match="'a' of things is damaged"):
+    with pytest.raises(DamagedItemError, match="'a' of things is damaged"):
         store.read(THINGS, "a")
-    with pytest.raises(DamagedItem):
+    with pytest.raises(DamagedItemError):
         put(store, "a")
     assert set(found(store)) == {"a"}
     assert put(store, "b").version == 2 and past(store, "b")

@@ -12,7 +12,7 @@ from storekit import PLAIN, THINGS, VOLATILE, in_threads, increment, metrics, pa
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFullError
 from deploymetrics.storage import Retention, open_storage
 from deploymetrics.storage.sql import connections, schema
 from deploymetrics.storage.sql.address import Address
@@ -137,7 +137,7 @@ def test_a_connection_that_ends_before_the_commit_costs_nothing(store, name, pos
 def test_a_full_disk_is_said(store, fails):
     put(store, "a")
     fails("53100")
-    with pytest.raises(StorageFull) as caught:
+    with pytest.raises(StorageFullError) as caught:
         put(store, "a", "2")
     assert (caught.value.status, caught.value.code) == (507, "storage-full")
     assert past(store, "a") == [(1, "1")]
@@ -189,7 +189,7 @@ def test_a_connection_that_ends_in_the_commit_leaves_it_open(store, fails):
     assert "If-Match" in caught.value.detail and caught.value.headers["Retry-After"]
 
 
-@pytest.mark.parametrize("state, error", [("53100", StorageFull), ("40001", None), ("XX000", StorageError)])
+@pytest.mark.parametrize("state, error", [("53100", StorageFullError), ("40001", None), ("XX000", StorageError)])
 def test_a_commit_that_the_server_refuses_is_not_stored(store, fails, state, error):
     fails(state, 1, deferred=True)
     if error is None:

@@ -9,7 +9,7 @@ from problems import assert_problem
 from storekit import newest_file
 
 from deploymetrics import create_app
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageFullError
 from deploymetrics.telemetry import health
 from deploymetrics.telemetry.health import PROBES, Health
 
@@ -99,7 +99,7 @@ def test_a_probe_may_name_any_host(nobody):
 
 def test_a_full_disk_is_told_apart(nobody, services, monkeypatch):
     def full(*args, **kwargs):
-        raise StorageFull(log="no space")
+        raise StorageFullError(log="no space")
 
     monkeypatch.setattr(services.documents.store, "write", full)
     assert_problem(nobody.get("/readyz"), 507, "storage-full")

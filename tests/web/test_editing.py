@@ -4,7 +4,7 @@ import pytest
 from conftest import PASSWORD
 from pagekit import multipart, text_of
 
-from deploymetrics.errors import StorageFull
+from deploymetrics.errors import StorageFullError
 from deploymetrics.formats import rawjson
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -111,7 +111,7 @@ def test_a_full_disk_loses_nothing_typed(pages, save, services, monkeypatch, cap
     item = save("custom", b"1")
 
     def full(*args, **kwargs):
-        raise StorageFull(log="no space in /srv")
+        raise StorageFullError(log="no space in /srv")
 
     monkeypatch.setattr(services.documents, "save", full)
     answer = pages.post("/tags/custom/edit", data={"metrics": "[1, 2]", "etag": item.revision})

@@ -9,7 +9,7 @@ from conftest import PASSWORD
 from problems import assert_problem
 from storekit import newest_file
 
-from deploymetrics.errors import StorageError, StorageFull
+from deploymetrics.errors import StorageError, StorageFullError
 
 LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
@@ -169,7 +169,7 @@ def test_a_bug_in_a_page_is_a_page(app, browser, caplog):
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"), [(StorageError, 503, "storage-unavailable"), (StorageFull, 507, "storage-full")]
+    ("error", "status", "code"), [(StorageError, 503, "storage-unavailable"), (StorageFullError, 507, "storage-full")]
 )
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_storage_errors(master, bug, caplog, error, status, code, form):

@@ -18,7 +18,7 @@ from datetime import timedelta
 from itertools import chain, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
-from ...errors import AlreadyThere, StorageError, StorageFull
+from ...errors import ConflictError, StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage
 from . import copies, disk, format, lines, retention, verifying
 from .lease import FileLease
@@ -180,7 +180,7 @@ class FileStorage(Storage):
             newest = writer.newest
             if newest.item is not None:
                 if not _are_the_last(log.history(newest, None, oldest_first=True), items):
-                    raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
+                    raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
                 if not dry_run:  # who restored them may have been killed before that
                     log.announce(newest.version)
                     disk.sync_folder(self.folder(collection))
@@ -199,7 +199,7 @@ class FileStorage(Storage):
                 return 1
         try:
             return self._purge(collection, key, author, version)
-        except StorageFull as error:  # which would say that nothing was done
+        except StorageFullError as error:  # which would say that nothing was done
             raise StorageError(log=error.log) from error.__cause__
 
     def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:

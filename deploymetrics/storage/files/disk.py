@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from stat import S_ISREG
 
-from ...errors import StorageError, StorageFull
+from ...errors import StorageError, StorageFullError
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -34,7 +34,7 @@ _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn OSError into StorageFull or StorageError; ``what`` is for the log."""
+    """Turn OSError into StorageFullError or StorageError; ``what`` is for the log."""
     try:
         yield
     except OSError as error:
@@ -46,7 +46,7 @@ def as_storage_error(error: BaseException, what: str) -> StorageError:
     if isinstance(error, StorageError):
         made = type(error)(error.detail, code=error.code, log=error.log)
     else:
-        error_class = StorageFull if isinstance(error, OSError) and error.errno in FULL else StorageError
+        error_class = StorageFullError if isinstance(error, OSError) and error.errno in FULL else StorageError
         made = error_class(log=f"{what}: {error}")
     made.__cause__ = error
     return made

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from ...clock import from_precise
-from ...errors import DamagedItem
+from ...errors import DamagedItemError
 from .. import VERSION_LIMIT, Collection, Item
 
 _HEAD = re.compile(
@@ -107,12 +107,12 @@ def _head_of(line: bytes) -> re.Match[bytes]:
 
 
 def decode_last(collection: Collection, key: str, line: bytes) -> Item:
-    """Return the last Item of a line without its newline; raises DamagedItem."""
+    """Return the last Item of a line without its newline; raises DamagedItemError."""
     return decode(collection, key, line.rpartition(TOGETHER)[2])
 
 
 def decode(collection: Collection, key: str, line: bytes) -> Item:
-    """Return the Item of a line that has one version; raises DamagedItem."""
+    """Return the Item of a line that has one version; raises DamagedItemError."""
     try:
         line.decode()
         match = _head_of(line)
@@ -132,10 +132,10 @@ def decode(collection: Collection, key: str, line: bytes) -> Item:
     return Item(key, value, record, *facts)
 
 
-def damaged(collection: Collection, key: str, error: object) -> DamagedItem:
-    """Return the DamagedItem for a log that says what it should not, or that cannot be read: an OSError."""
+def damaged(collection: Collection, key: str, error: object) -> DamagedItemError:
+    """Return the DamagedItemError for a log that says what it should not, or that cannot be read: an OSError."""
     what = "is damaged; an administrator has to restore it from a backup."
     if isinstance(error, OSError):
         what = "cannot be read now; the server's log says why."
     log = f"{collection.name}/{name_of(key)}: {error}"
-    return DamagedItem(f"The stored item {key!r} of {collection.name} {what}", log=log)
+    return DamagedItemError(f"The stored item {key!r} of {collection.name} {what}", log=log)

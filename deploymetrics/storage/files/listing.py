@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from ...errors import DamagedItem, StorageError
+from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing
 from . import disk, lines, saved
 from .blocks import Blocks
@@ -147,7 +147,7 @@ class FolderListing:
         """Note the Place of a key's current version, or None; False if it has to be looked at again."""
         try:
             newest = self.log(key).newest()
-        except DamagedItem:
+        except DamagedItemError:
             self._is_outdated |= key not in self._damaged
             self._damaged.add(key)
             found[key] = None

@@ -23,7 +23,7 @@ from heapq import merge
 from itertools import pairwise
 from typing import NamedTuple
 
-from ...errors import DamagedItem
+from ...errors import DamagedItemError
 from .. import Collection, Item
 from . import changes, disk, lines
 
@@ -96,7 +96,7 @@ class Log:
         return version - start >= self.file_versions or size >= FILE_BYTES
 
     def newest(self) -> Newest:
-        """Return the Newest; raises DamagedItem."""
+        """Return the Newest; raises DamagedItemError."""
         while True:
             with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
                 return self._newest()
@@ -111,7 +111,7 @@ class Log:
                     continue  # its first version is being written, or never was
                 try:
                     item = lines.decode_last(self.collection, self.key, tail.line)
-                except DamagedItem:
+                except DamagedItemError:
                     if self.collection.durable:
                         raise
                     continue  # a power loss may leave anything of what was not synced
@@ -176,7 +176,7 @@ class Log:
         try:
             for one in line.split(lines.TOGETHER):
                 lines.decode(self.collection, self.key, one)
-        except DamagedItem:
+        except DamagedItemError:
             return None
         return line
 
@@ -228,7 +228,7 @@ class Log:
         return [line for together in found for line in together.split(lines.TOGETHER)]
 
     def version_of(self, line: bytes) -> int:
-        """Return the version of a line; raises DamagedItem."""
+        """Return the version of a line; raises DamagedItemError."""
         try:
             return lines.version_of(line)
         except ValueError as error:
@@ -236,7 +236,7 @@ class Log:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Raise DamagedItem where something cannot be read."""
+        """Raise DamagedItemError where something cannot be read."""
         try:
             yield
         except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ...errors import DamagedItem
+from ...errors import DamagedItemError
 from .. import Collection
 from . import copies, lines
 
@@ -24,13 +24,13 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
                 if item.version <= before:
                     yield key, f"version {item.version} of {key} comes after version {before}"
                 before = item.version
-        except DamagedItem as error:
+        except DamagedItemError as error:
             yield key, error.log or error.detail
     if collection.copies:
         folder = f"{storage.root}/{name}"
         yield from _strangers(folder, f"copies in {name}", copies.key_of)
         for key in sorted({*keys, *filter(None, map(copies.key_of, _names(folder)))}):
-            with suppress(DamagedItem):  # told above
+            with suppress(DamagedItemError):  # told above
                 if not storage.has_right_copy(collection, key, repair=repair):
                     done = "was put right" if repair else "is not that of the current version"
                     yield key, f"the copy {name}/{lines.name_of(key)}{copies.SUFFIX} {done}"

@@ -252,7 +252,7 @@ def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
 
     ``make`` makes the folder of a log that is not there; without it nothing is locked then.
 
-    Raises StorageError after LOCK_SECONDS, DamagedItem and OSError.
+    Raises StorageError after LOCK_SECONDS, DamagedItemError and OSError.
     """
     began = time.monotonic()
     while True:

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from ...errors import StorageError, StorageFull
+from ...errors import StorageError, StorageFullError
 
 #: The transaction met another one; nothing of it was stored, and the same again may succeed.
 _CONFLICTS = {"40001", "40P01"}
@@ -37,7 +37,7 @@ def as_ours(error: psycopg.Error) -> StorageError:
     """Return the project's own error for one after which nothing is stored."""
     log = f"{error.sqlstate or type(error).__name__}: {sentence(error)}"
     if error.sqlstate in _FULL:
-        return StorageFull(log=log)
+        return StorageFullError(log=log)
     if error.sqlstate in _BUSY:
         return StorageError("Others have been writing this for too long; try again.", log=log)
     return StorageError(log=log)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
-from ...errors import AlreadyThere
+from ...errors import ConflictError
 from .. import Item
 from . import rows, statements
 from .connections import Connection
@@ -32,11 +32,11 @@ def restore(connection: Connection, where: dict[str, Any], items: Iterator[Item]
 
 
 def check_same(key: str, existing: Iterator[Item], items: Iterator[Item]) -> None:
-    """Raise AlreadyThere unless the existing versions end with all of the Items."""
+    """Raise ConflictError unless the existing versions end with all of the Items."""
     first = next(items, None)
     if first is None:
         return
     existing = (item for item in existing if item.version >= first.version)
     for one, two in zip_longest(existing, chain([first], items)):
         if one is None or two is None or rows.fields(one) != rows.fields(two):
-            raise AlreadyThere(f"There are other versions of {key!r} already; they were left as they are.")
+            raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")

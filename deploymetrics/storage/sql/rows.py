@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ...clock import from_precise
-from ...errors import DamagedItem
+from ...errors import DamagedItemError
 from .. import VERSION_LIMIT, Collection, Item
 from ..files import lines
 
@@ -25,7 +25,7 @@ def shard_of(key: str) -> int:
 
 
 def item(collection: Collection, key: str, row: Row) -> Item:
-    """Return the Item of a row; raises DamagedItem."""
+    """Return the Item of a row; raises DamagedItemError."""
     version, changed_at, changed_by, revision, kept, value = row
     record = None
     try:
@@ -63,6 +63,6 @@ def check(collection: Collection, key: str, row: Row) -> str:
     """Return what is wrong with a row; empty if nothing is."""
     try:
         found = item(collection, key, row)
-    except DamagedItem as error:
+    except DamagedItemError as error:
         return error.log or error.detail
     return "" if found.revision == revision_of(found) else "the row is not what was written: its revision is another"

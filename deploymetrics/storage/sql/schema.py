@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-from ...errors import SettingError, StorageError, StorageFull
+from ...errors import SettingError, StorageError, StorageFullError
 from .address import Address
 from .connections import Connection
 from .failures import sentence
@@ -107,7 +107,7 @@ def connected(address: Address) -> Iterator[sqlalchemy.Connection]:
         with connection:
             yield connection
     except DBAPIError as error:
-        kind = StorageFull if getattr(error.orig, "sqlstate", None) == "53100" else StorageError
+        kind = StorageFullError if getattr(error.orig, "sqlstate", None) == "53100" else StorageError
         raise kind(f"The database {address.text} refused: {_said(error)}") from error
 
 
