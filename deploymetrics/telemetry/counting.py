@@ -9,16 +9,50 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from ..errors import StorageError
-from ..storage import Change, Collection, Item, Storage
+from ..storage import Collection, Item, Storage
 from .shared_memory import Floats, Memory
 
 #: The upper bounds of the histograms, in seconds.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-#: Of each bound, one for what takes longer, and the sum.
+#: The cells of a histogram: one for each bound, one for what takes longer, and the sum.
 _TIMES = len(BOUNDS) + 2
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-IN_PROGRESS, _REQUESTS, _DURATIONS, _ERRORS, _WRITES = "progress", "requests", "durations", "errors", "writes"
-_FAILED_LOGINS = "logins"
+_REQUESTS, _DURATIONS, IN_PROGRESS = "requests", "durations", "progress"
+_FAILED_LOGINS, _ERRORS, _WRITES = "logins", "errors", "writes"
+#: By the first word of a counter's name: the kind of the family, its name, what it is, and the labels, which follow.
+_FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
+    _REQUESTS: (
+        CounterMetricFamily,
+        "deploymetrics_http_requests",
+        "Requests that were answered; route is empty where no route has the address.",
+        ("method", "route", "status"),
+    ),
+    _DURATIONS: (
+        HistogramMetricFamily,
+        "deploymetrics_http_request_duration_seconds",
+        "Time from the beginning of a request to the beginning of its answer.",
+        ("method", "route"),
+    ),
+    IN_PROGRESS: (
+        GaugeMetricFamily,
+        "deploymetrics_http_requests_in_progress",
+        "Requests that are being answered now.",
+        (),
+    ),
+    _FAILED_LOGINS: (
+        CounterMetricFamily,
+        "deploymetrics_failed_logins",
+        "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
+        ("status",),
+    ),
+    _ERRORS: (CounterMetricFamily, "deploymetrics_storage_errors", "Errors of the storage, by their code.", ("code",)),
+    _WRITES: (
+        HistogramMetricFamily,
+        "deploymetrics_storage_write_duration_seconds",
+        "Time of a write, its wait for a lock and its sync included, by collection.",
+        ("collection",),
+    ),
+}
 
 
 class Counting:
@@ -63,96 +97,53 @@ class Counting:
 
     def count_failed_login(self, status: int) -> None:
         """Count a wrong credential: 401, or 429 for one that was not even looked at."""
-        cells = self._counters.named(_joined(_FAILED_LOGINS, str(status)))
+        self._add_one(_FAILED_LOGINS, str(status))
+
+    def _add_one(self, *words: str) -> None:
+        cells = self._counters.named(_joined(*words))
         with self._lock:
             cells[0] += 1
 
     def watch(self, store: Storage) -> None:
-        """Count the errors of a storage, and how long its writes take."""
-        kind = type(store)
+        """Wrap the methods of a storage, so that its errors are counted, and the time of its writes."""
+        for name in ("read", "items", "version"):
+            setattr(store, name, self._counted(getattr(store, name)))
+        store.write = self._timed(self._counted(store.write))  # type: ignore[method-assign]
 
-        def timed_write(
-            collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
-        ) -> Item | None:
-            began = time.perf_counter()
+    def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
             try:
-                item = kind.write(store, collection, key, author, change, kept=kept)
+                return method(*args, **kwargs)
             except StorageError as error:
-                self._count_error(error)
+                self._add_one(_ERRORS, error.code)
                 raise
-            times, seconds = (
-                self._counters.named(_joined(_WRITES, collection.name), _TIMES),
-                time.perf_counter() - began,
-            )
+
+        return counted
+
+    def _timed(self, write: Callable[..., Item | None]) -> Callable[..., Item | None]:
+        def timed(collection: Collection, *args: Any, **kwargs: Any) -> Item | None:
+            began = time.perf_counter()
+            item = write(collection, *args, **kwargs)
+            seconds = time.perf_counter() - began
+            times = self._counters.named(_joined(_WRITES, collection.name), _TIMES)
             with self._lock:
                 times[bisect_left(BOUNDS, seconds)] += 1
                 times[-1] += seconds
             return item
 
-        store.write = timed_write  # type: ignore[method-assign]
-        store.read = self._watched(store.read)  # type: ignore[method-assign]
-        store.items = self._watched(store.items)  # type: ignore[method-assign]
-        store.version = self._watched(store.version)  # type: ignore[method-assign]
-
-    def _watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any) -> Any:
-            try:
-                return function(*args)
-            except StorageError as error:
-                self._count_error(error)
-                raise
-
-        return watched
-
-    def _count_error(self, error: StorageError) -> None:
-        cells = self._counters.named(_joined(_ERRORS, error.code))
-        with self._lock:
-            cells[0] += 1
+        return timed
 
     def families(self, worker: str = "") -> Iterator[Metric]:
         """Yield what all processes counted; ``worker`` labels what only this one counted, where they do not share."""
         names, values = (["worker"], [worker]) if worker else ([], [])
-        requests = CounterMetricFamily(
-            "deploymetrics_http_requests",
-            "Requests that were answered; route is empty where no route has the address.",
-            labels=["method", "route", "status", *names],
-        )
-        durations = HistogramMetricFamily(
-            "deploymetrics_http_request_duration_seconds",
-            "Time from the beginning of a request to the beginning of its answer.",
-            labels=["method", "route", *names],
-        )
-        errors = CounterMetricFamily(
-            "deploymetrics_storage_errors", "Errors of the storage, by their code.", labels=["code", *names]
-        )
-        failed = CounterMetricFamily(
-            "deploymetrics_failed_logins",
-            "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
-            labels=["status", *names],
-        )
-        writes = HistogramMetricFamily(
-            "deploymetrics_storage_write_duration_seconds",
-            "Time of a write, its wait for a lock and its sync included, by collection.",
-            labels=["collection", *names],
-        )
-        in_progress = GaugeMetricFamily(
-            "deploymetrics_http_requests_in_progress", "Requests that are being answered now.", labels=names
-        )
+        families = {
+            word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
+        }
         for name, cells in self.memory.totals().items():
-            what, *labels = name.split("\n")
-            labels += values
-            if what == _REQUESTS:
-                requests.add_metric(labels, cells[0])
-            elif what == _ERRORS:
-                errors.add_metric(labels, cells[0])
-            elif what == _FAILED_LOGINS:
-                failed.add_metric(labels, cells[0])
-            elif what == IN_PROGRESS:
-                in_progress.add_metric(labels, cells[0])
-            else:
-                family = durations if what == _DURATIONS else writes
-                family.add_metric(labels, *_histogram(cells))
-        return iter((requests, durations, in_progress, failed, errors, writes))
+            word, *labels = name.split("\n")
+            numbers = _histogram(cells) if _FAMILIES[word][0] is HistogramMetricFamily else (cells[0],)
+            families[word].add_metric([*labels, *values], *numbers)
+        return iter(families.values())
 
 
 def _joined(*words: str) -> str:
