@@ -15,6 +15,7 @@ from ..http.requests import current_request
 from ..http.responses import Response, check_value, json_response
 from ..schemas import load
 from ..services import services
+from ..telemetry.auditing import noted_by_name
 from .operations import TEXT, TOKEN, TOKENS, answers
 from .views import bp
 
@@ -69,6 +70,7 @@ def show_token(id: str) -> Response:
 @bp.post("/token")
 @require_role(*Role)
 @needs_proof
+@noted_by_name
 @answers(TOKEN, 404, 406, 409, 507, xml=True, query=_NEW)
 def add_token() -> Response:
     """Make a token of the account that asks; this answer alone has its secret, as ``Token``.

@@ -28,6 +28,7 @@ from ..http.responses import (
 from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
+from ..telemetry.auditing import always_noted
 from . import openapi
 from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, answers, list_of
 
@@ -183,6 +184,7 @@ def check_expectation(tag: str, seconds: int | None) -> None:
 
 @bp.get("/login")
 @require_role(*Role)
+@always_noted
 @answers(TEXT, headers=("SessionToken",))
 def login() -> Response:
     """Log in: the text ``ok``, and a token for the SessionToken header."""

@@ -158,7 +158,8 @@ class Request(flask.Request):
 def check_output() -> None:
     """Refuse another ``output`` than json and xml, also where an answer has no format."""
     request = current_request()
-    if request.environ.get("QUERY_STRING") and request.endpoint != "api.show_series":  # which has CSV as well
+    view: Any = request.app.view_functions[request.endpoint or ""]
+    if request.environ.get("QUERY_STRING") and not view.operation.csv:
         request.output  # noqa: B018
 
 

@@ -1,43 +1,62 @@
 """What of a request the audit log notes: changes, logins, and whoever was refused."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import flask
 from werkzeug.exceptions import HTTPException
 
+from ..accounts.service import Accounts
 from ..errors import DeploymetricsError
 from ..http.access import has_header_credential
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
 from .audit import AuditLog
 
+View = TypeVar("View", bound=Callable[..., Any])
+AnyView = Callable[..., Any] | None
+
 _REFUSED = frozenset({401, 403, 429})
-_LOGINS = frozenset({"api.login", "web.log_in"})
 #: What of an address or a form says what is meant; nothing else of either is noted.
 _OF_ADDRESS = ("tag", "version", "name", "id")
 _OF_FORM = ("account", "tag", "token")
-#: They make what their form or arguments name.
-_MAKING = frozenset({"web.add_account", "web.add_token", "api.add_token"})
 
 
-def is_failed_login(request: flask.Request, status: int) -> bool:
+def always_noted(view: View) -> View:
+    """Mark a view whose requests are all noted: a login or a logout."""
+    view.is_always_noted = True  # type: ignore[attr-defined]
+    return view
+
+
+def noted_login(view: View) -> View:
+    """Mark the view of the login form: all its requests are noted, with the account that ``name`` says."""
+    view.is_login_form = True  # type: ignore[attr-defined]
+    return always_noted(view)
+
+
+def noted_by_name(view: View) -> View:
+    """Mark a view that makes what ``name`` in its form, or in the arguments of the API, says."""
+    view.is_noted_by_name = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_failed_login(request: flask.Request, view: AnyView, status: int) -> bool:
     """Return True for a credential that was wrong, or was sent too often."""
-    return status in (401, 429) and (request.endpoint == "web.log_in" or has_header_credential(request.environ))
+    return status in (401, 429) and (hasattr(view, "is_login_form") or has_header_credential(request.environ))
 
 
-def note(log: AuditLog, request: flask.Request, status: int, accounts: Any) -> None:
-    """Note a request that was answered, if it is of a kind that is noted."""
-    environ, endpoint = request.environ, request.endpoint or ""
+def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, accounts: Accounts) -> None:
+    """Note a request that a view answered, or none, if it is of a kind that is noted."""
+    environ = request.environ
     who: str = environ.get("REMOTE_USER", "")
     is_change = request.method not in SAFE_METHODS and bool(who)
-    is_refused = status in _REFUSED and (bool(who) or has_header_credential(request.environ))
-    if not (is_change or is_refused or endpoint in _LOGINS or endpoint == "web.log_out"):
+    is_refused = status in _REFUSED and (bool(who) or has_header_credential(environ))
+    if not (is_change or is_refused or hasattr(view, "is_always_noted")):
         return
     log.note(
-        who or _named(request, accounts),
-        endpoint.rpartition(".")[2] or request.method,
-        what=_what(request, status) if endpoint else request.path[:200],
+        who or _named(request, view, accounts),
+        (request.endpoint or "").rpartition(".")[2] or request.method,
+        what=_what(request, view, status) if view else request.path[:200],
         status=status,
         code=environ.get(CODE, ""),
         address=request.remote_addr or "",
@@ -45,18 +64,15 @@ def note(log: AuditLog, request: flask.Request, status: int, accounts: Any) -> N
     )
 
 
-def _named(request: flask.Request, accounts: Any) -> str:
+def _named(request: flask.Request, view: AnyView, accounts: Accounts) -> str:
     """Return the account that a wrong credential names, if there is such an account: else it may be a password."""
-    if request.endpoint == "web.log_in":
-        name = _form(request).get("name", "")
-    else:
-        try:
-            name = (request.authorization and request.authorization.username) or ""
-        except ValueError:
-            name = ""
     try:
+        if hasattr(view, "is_login_form"):
+            name = _form(request).get("name")
+        else:
+            name = request.authorization.username if request.authorization else None
         return name if name and accounts.find(name) else ""
-    except DeploymetricsError:
+    except (ValueError, DeploymetricsError):
         return ""
 
 
@@ -68,11 +84,12 @@ def _form(request: flask.Request) -> Mapping[str, str]:
         return {}
 
 
-def _what(request: flask.Request, status: int) -> str:
-    found = [str((request.view_args or {}).get(name, "")) for name in _OF_ADDRESS]
-    if request.blueprint == "web" and status not in _REFUSED:
-        found += [_form(request).get(name, "")[:200] for name in _OF_FORM]
-    if request.endpoint in _MAKING and status not in _REFUSED:
-        said = _form(request) if request.blueprint == "web" else request.args
-        found.append(said.get("name", "")[:200])
-    return " ".join(filter(None, found))
+def _what(request: flask.Request, view: AnyView, status: int) -> str:
+    words = [str((request.view_args or {}).get(name, "")) for name in _OF_ADDRESS]
+    if status not in _REFUSED:
+        is_page = request.blueprint == "web"
+        if is_page:
+            words += [_form(request).get(name, "")[:200] for name in _OF_FORM]
+        if hasattr(view, "is_noted_by_name"):
+            words.append((_form(request) if is_page else request.args).get("name", "")[:200])
+    return " ".join(filter(None, words))

@@ -56,8 +56,9 @@ def audit_log_of(app: Flask) -> AuditLog:
 
 def note_request(app: Flask, request: flask.Request, status: int) -> None:
     """Have the audit log note a request that was answered, and count a failed login."""
-    auditing.note(audit_log_of(app), request, status, app.extensions[NAME].accounts)
-    if auditing.is_failed_login(request, status):
+    view = app.view_functions.get(request.endpoint or "")
+    auditing.note(audit_log_of(app), request, view, status, app.extensions[NAME].accounts)
+    if auditing.is_failed_login(request, view, status):
         app.counting.count_failed_login(status)  # type: ignore[attr-defined]
 
 

@@ -13,6 +13,7 @@ from ..errors import AccountError, Forbidden, InvalidFieldsError, TooManyAttempt
 from ..http.access import MASTER_OPERATOR_NEEDED, needs_proof, require_role
 from ..schemas import load
 from ..services import services
+from ..telemetry.auditing import noted_by_name
 from . import bp
 from .accounts import sentence
 from .filters import visible
@@ -67,6 +68,7 @@ def chosen_password() -> str:
 @bp.post("/account/tokens")
 @require_role(*Role)
 @needs_proof
+@noted_by_name
 def add_token() -> ResponseReturnValue:
     """Make a token of one's own or, for master operators, of a program; this answer shows its secret once."""
     owner, form = the_account(), request.form

@@ -13,6 +13,7 @@ from ..errors import AccountError, DeploymetricsError, InvalidFieldsError, NotFo
 from ..http.access import needs_proof, require_role
 from ..schemas import load
 from ..services import services
+from ..telemetry.auditing import noted_by_name
 from . import bp
 from .filters import visible
 
@@ -27,6 +28,7 @@ def accounts() -> ResponseReturnValue:
 @bp.post("/accounts")
 @require_role(Role.MASTER_OPERATOR)
 @needs_proof
+@noted_by_name
 def add_account() -> ResponseReturnValue:
     """Add an account with a generated password or secret, which this answer shows once."""
     typed = {"name": normalized(request.form.get("name", "").strip()), "role": request.form.get("role", "")}

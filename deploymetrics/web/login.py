@@ -16,6 +16,7 @@ from ..http.requests import current_request
 from ..http.security_headers import forget_all
 from ..http.urls import in_api
 from ..services import services
+from ..telemetry.auditing import always_noted, noted_login
 from . import bp
 
 KEPT = "kept."
@@ -39,6 +40,7 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/login")
 @public
+@noted_login
 def log_in() -> ResponseReturnValue:
     """Begin a session, set its cookie, and go where the person was going."""
     check_same_site()
@@ -57,6 +59,7 @@ def log_in() -> ResponseReturnValue:
 
 @bp.post("/logout")
 @public
+@always_noted
 def log_out() -> ResponseReturnValue:
     """End the session on every worker and drop the cookie."""
     check_same_site()
