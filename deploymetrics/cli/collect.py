@@ -18,9 +18,9 @@ from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
 from ..formats.logs import formatter
-from ..formats.printable import plural
+from ..formats.printable import on_one_line, plural
 from ..services import services
-from ..sources import Rendered, printable
+from ..sources import Rendered
 
 FAILED = 1
 BUSY = 3
@@ -163,7 +163,7 @@ def _seconds(count: int) -> str:
 
 def _print_values(state: SourceState) -> None:
     for metric, value in state.values.items():
-        click.echo(f"  {metric} = {printable(_text(value))}")
+        click.echo(f"  {metric} = {on_one_line(_text(value))}")
 
 
 def _text(value: Rendered) -> str:

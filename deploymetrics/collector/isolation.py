@@ -18,7 +18,9 @@ from contextlib import redirect_stdout
 
 import msgspec
 
-from ..sources import Findings, Rendered, Round, Source, SourceError, metric_name, one_line, place_of, rendered
+from ..formats.logs import place_of
+from ..sources import Findings, Rendered, Round, Source, SourceError, shortened
+from ..sources.values import metric_name, rendered
 from .signals import Stop
 
 MAX_ANSWER = 2**20
@@ -68,7 +70,7 @@ def _outcome(source: Source, current: Round) -> Outcome:
 def _checked(findings: Findings) -> Outcome:
     """Return the Outcome in which a metric whose value is nonsense, or too large, has failed."""
     values, failed = rendered(findings.values)
-    failed |= {metric_name(metric): one_line(reason) for metric, reason in findings.failed.items()}
+    failed |= {metric_name(metric): shortened(reason) for metric, reason in findings.failed.items()}
     asked = {metric_name(metric): float(when) for metric, when in findings.asked.items()}
     sizes = {metric: len(msgspec.json.encode(value)) for metric, value in values.items()}
     total = sum(sizes.values())
@@ -78,4 +80,4 @@ def _checked(findings: Findings) -> Outcome:
         failed[metric] = f"The values of the source take more than {MAX_ANSWER} bytes, this one {sizes[metric]}."
         total -= sizes[metric]
         del values[metric]
-    return Outcome(values, failed, one_line(findings.warning), asked)
+    return Outcome(values, failed, shortened(findings.warning), asked)

@@ -19,7 +19,8 @@ from ..accounts.service import Accounts
 from ..clock import Clock, as_precise
 from ..documents.service import Documents
 from ..errors import DamagedItemError, StorageError
-from ..sources import Context, Round, Source, load_sources
+from ..sources import Context, Round, Source
+from ..sources.loading import load_sources
 from ..storage import Item, Storage
 from .document import AUTHOR, ordered, write_platform
 from .isolation import Outcome, ask

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import traceback
 from typing import Any
 
 import msgspec
@@ -43,3 +45,12 @@ def json_line(record: dict[str, Any]) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
     return json.dumps(json.loads(text)).replace("\x7f", r"\u007f")
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an exception came from, innermost first, as ``file:line < file:line``.
+
+    For the log in place of a traceback, which has the message: that of an unforeseen error may hold a secret.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))

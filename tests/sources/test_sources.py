@@ -16,8 +16,10 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.collector.isolation import MAX_ANSWER, Outcome
 from deploymetrics.collector.signals import Stop
 from deploymetrics.errors import SettingError
-from deploymetrics.sources import Context, Findings, Round, Source, SourceError, load_sources, rendered
+from deploymetrics.sources import Context, Findings, Round, Source, SourceError
+from deploymetrics.sources.loading import load_sources
 from deploymetrics.sources.server import ServerSource
+from deploymetrics.sources.values import rendered
 from deploymetrics.starts import record_start
 from deploymetrics.version import VERSION
 

@@ -14,7 +14,8 @@ import stat
 from importlib.util import find_spec
 from typing import Any
 
-from .. import Findings, Round, Source, SourceError, place_of
+from ...formats.logs import place_of
+from .. import Findings, Round, Source, SourceError
 from .endpoint import Endpoint, read_endpoint
 from .metrics import Metric, RelevanceError, metrics_of, shaped
 

@@ -1,0 +1,60 @@
+"""Which sources there are: our own, and those of other packages, as far as the settings ask for them."""
+
+import logging
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ..errors import SettingError
+from ..formats.logs import place_of
+from . import Context, Source, SourceError, Value
+
+GROUP = "deploymetrics.sources"
+BUILT_IN = (
+    ("server", "deploymetrics.sources.server:ServerSource"),
+    ("bigfix", "deploymetrics.sources.bigfix:BigFixSource"),
+)
+log = logging.getLogger(__name__)
+
+
+class Unloadable(Source):
+    """Stands for a source that cannot be loaded, so that this is seen wherever a failure is."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def collect(self) -> dict[str, Value]:
+        raise SourceError(self._reason, permanent=True)
+
+    def configuration(self) -> Any:
+        return {"unloadable": self._reason}
+
+
+def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -> list[tuple[str, Source]]:
+    """Return (name, source) of every source that the settings ask for: our own first, then third parties' by name.
+
+    One that cannot be loaded is among them, and fails. ``others`` are the entry points of third parties, those that are
+    installed if None. Raises SettingError for two of one name.
+    """
+    points = entry_points(group=GROUP) if others is None else others
+    rows = [*BUILT_IN, *sorted((point.name, point.value) for point in points)]
+    sources: dict[str, Source] = {}
+    for name, where in rows:
+        if name in sources:
+            raise SettingError(f"There are two sources named {name}.")
+        source = _load(name, where, context)
+        if source is not None:
+            sources[name] = source
+    return list(sources.items())
+
+
+def _load(name: str, where: str, context: Context) -> Source | None:
+    """Return the source, or None if the settings do not ask for it."""
+    module, _, attribute = where.partition(":")
+    try:
+        source: type[Source] = getattr(import_module(module), attribute)
+        return source(context) if source.is_wanted(context.settings) else None
+    except (Exception, SystemExit) as error:
+        log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
+        return Unloadable(f"The source cannot be loaded from {where}: {type(error).__name__}.")

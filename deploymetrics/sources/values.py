@@ -1,0 +1,52 @@
+"""The values that a source gives, checked, and as text."""
+
+import math
+from typing import Any
+
+from . import Rendered, SourceError, shortened
+
+MAX_NAME = 200
+
+
+def rendered(values: Any) -> tuple[dict[str, Rendered], dict[str, str]]:
+    """Return the values with every scalar as text, as BigFix has them, and metric → why its value is nonsense.
+
+    Raises SourceError if they are no dict, or if a name is none.
+    """
+    if not isinstance(values, dict):
+        raise SourceError(f"The source gave {type(values).__name__} and not names with values.")
+    good: dict[str, Rendered] = {}
+    bad: dict[str, str] = {}
+    for name, value in values.items():
+        metric_name(name)
+        try:
+            good[name] = _value(value)
+        except ValueError as error:
+            bad[name] = shortened(str(error))
+    return good, bad
+
+
+def metric_name(name: Any) -> str:
+    """Return the name. Raises SourceError unless it is one."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise SourceError(f"A metric's name is not a text of 1 to {MAX_NAME} printable characters.")
+    return name
+
+
+def _value(value: Any) -> Rendered:
+    if isinstance(value, dict):
+        return {_scalar(key): _scalar(count) for key, count in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scalar(part) for part in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    """Return the value as text. Raises ValueError if it is none, or a number of very many digits."""
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("A text holds half of a surrogate pair.")
+        return value
+    if isinstance(value, int) or isinstance(value, float) and math.isfinite(value):
+        return str(value)
+    raise ValueError("The value is neither text nor a number.")
