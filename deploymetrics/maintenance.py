@@ -1,7 +1,7 @@
 """What ``deploymetrics storage`` does, for either storage: make it, bring it over, say how it is, copy it."""
 
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any
 
 from marshmallow import ValidationError
@@ -85,19 +85,13 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
     """
     for collection in COPIED:
         for key in source.keys(collection):
-            problem, count = "", 0
-
-            def versions(collection: Collection = collection, key: str = key) -> Iterator[Item]:
-                nonlocal count
-                for item in source.history(collection, key, oldest_first=True):
-                    count += 1
-                    yield item
-
+            problem, numbers = "", count()
+            versions = zip(source.history(collection, key, oldest_first=True), numbers)
             try:
-                target.restore(collection, key, versions())
+                target.restore(collection, key, (item for item, _ in versions))
             except (ConflictError, DamagedItemError) as error:
                 problem = error.detail
-            yield collection, key, count, problem
+            yield collection, key, next(numbers), problem
 
 
 def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, str]]:
