@@ -126,53 +126,59 @@ class OldFiles:
 
     def value(self, name: str, key: str) -> bytes | None:
         """Return the value of the current item of a key as JSON, or None."""
-        found = self._read(name, key)
-        return found and found[0]
+        fields = self._fields(name, key)
+        return None if fields is None else _value(fields)
 
-    def _read(self, name: str, key: str) -> tuple[bytes, dict[str, bytes]] | None:
-        """Return the value of the current item of a key, and what the storage said of it; None without one."""
-        path = f"{self.root}/{name}/{lines.name_of(key)}{copies.SUFFIX}"
+    def versions(self, collection: Collection, key: str) -> list[Item]:
+        """Return every version of a key, oldest first, the current one last."""
+        versions = list(self._history(collection, key))
+        newest = versions[-1].version if versions else 0
+        current = self._current(collection, key)
+        if current is None:
+            if self._import_ends_at(collection, key) > newest:
+                return []
+            if versions and not versions[-1].deleted:  # somebody removed the file, so it was served no more
+                changed_at = versions[-1].changed_at
+                versions.append(Item(key, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))
+            return versions
+        # What follows the current one in its history was acknowledged. If it is not there, it was about to be added, or
+        # somebody wrote the file.
+        if not any(one.value == current.value and one.version == (current.version or newest) for one in versions):
+            versions.append(current._replace(version=max(current.version, newest + 1)))
+        return versions
+
+    def _path(self, name: str, key: str) -> str:
+        return f"{self.root}/{name}/{lines.name_of(key)}{copies.SUFFIX}"
+
+    def _fields(self, name: str, key: str) -> dict[str, msgspec.Raw] | None:
+        """Return the members of the file of a key, those of _HEAD among them; None where there is no file."""
+        path = self._path(name, key)
         try:
-            fields = _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
+            return _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
         except FileNotFoundError:
             return None
         except (ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
             raise ValueError(f"{path}: {error}") from error
-        head = {name: bytes(fields.pop(name)) for name in _HEAD if name in fields}
-        return msgspec.json.encode(fields), head
 
-    def versions(self, collection: Collection, key: str) -> list[Item]:
-        """Return every version of a key, oldest first, the current one last."""
-        past = list(self._history(collection, key))
-        newest = past[-1].version if past else 0
-        found = self._read(collection.name, key)
-        if found is None and self._import_ends_at(collection, key) > newest:
-            return []
-        if found is None:
-            if past and not past[-1].deleted:  # somebody removed the file, so it was served no more
-                past.append(Item(key, None, None, newest + 1, past[-1].changed_at, _AUTHOR, "", deleted=True))
-            return past
-        item = self._current(collection, key, *found)
-        if any(one.value == item.value and one.version == (item.version or newest) for one in past):
-            return past  # and what follows it there was acknowledged
-        # The one that is not in its history yet, or one that somebody put there.
-        return [*past, item._replace(version=max(item.version, newest + 1))]
-
-    def _current(self, collection: Collection, key: str, value: bytes, head: dict[str, bytes]) -> Item:
-        path = f"{self.root}/{collection.name}/{lines.name_of(key)}{copies.SUFFIX}"
-        modified_at = as_precise(datetime.fromtimestamp(os.stat(path).st_mtime, UTC))
-        told = {name: msgspec.json.decode(text) for name, text in head.items()}
-        at = as_precise(from_precise(told.get("changedAt", modified_at)))
+    def _current(self, collection: Collection, key: str) -> Item | None:
+        """Return the current Item of a key; its version is 0 where the file does not say it."""
+        fields, path = self._fields(collection.name, key), self._path(collection.name, key)
+        if fields is None:
+            return None
+        value = _value(fields)
         record = collection.decode(value)
         if record.key() != key:
             raise ValueError(f"{path} says {record.key()!r}")
-        return Item(key, value, record, told.get("version", 0), at, told.get("changedBy", ""), "")
+        head = {name: msgspec.json.decode(fields[name]) for name in _HEAD if name in fields}
+        modified_at = as_precise(datetime.fromtimestamp(os.stat(path).st_mtime, UTC))
+        at = as_precise(from_precise(head.get("changedAt", modified_at)))
+        return Item(key, value, record, head.get("version", 0), at, head.get("changedBy", ""), "")
 
     def _history(self, collection: Collection, key: str) -> Iterator[Item]:
         folder = f"{self.root}/history/{collection.name}/{lines.name_of(key)}"
-        starts = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
+        files = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
         newest, torn = 0, None
-        for _, name in starts:
+        for _, name in files:
             for line in filter(None, disk.read_file(f"{folder}/{name}").split(b"\n")):
                 try:
                     item = lines.decode(collection, key, line)
@@ -197,3 +203,7 @@ def _names(folder: str) -> list[str]:
     with suppress(FileNotFoundError):
         return os.listdir(folder)
     return []
+
+
+def _value(fields: dict[str, msgspec.Raw]) -> bytes:
+    return msgspec.json.encode({name: text for name, text in fields.items() if name not in _HEAD})
