@@ -4,27 +4,17 @@ from typing import Any
 
 from flask import Blueprint, current_app
 from flask_login import current_user
-from werkzeug.exceptions import NotFound
 
-from .. import errors
 from ..accounts.service import Account, Role
 from ..documents.expectations import ExpectationBody, status
 from ..documents.service import page_of
 from ..documents.versions import as_of
+from ..errors import NotFound
 from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
+from ..http.document_responses import document_response, history_response, list_response, saved_response
 from ..http.requests import Request, check_output, current_request
-from ..http.responses import (
-    Response,
-    check_value,
-    document_response,
-    empty_response,
-    history_response,
-    json_response,
-    list_response,
-    saved_response,
-    text_response,
-)
+from ..http.responses import Response, check_value, empty_response, json_response, text_response
 from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
@@ -173,7 +163,7 @@ def delete_expectation(tag: str) -> Response:
 def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
     """Return what is expected of a tag, as the API says it; raises NotFound for None seconds."""
     if seconds is None:
-        raise errors.NotFound("No expectation is set for this tag.", code="no-expectation")
+        raise NotFound("No expectation is set for this tag.", code="no-expectation")
     return status(tag, seconds, services().documents.find(tag), services().clock.now())._asdict()
 
 

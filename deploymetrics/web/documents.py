@@ -18,7 +18,7 @@ from ..documents.values.measures import measures
 from ..errors import NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
-from ..http.responses import entry_of, resource_url
+from ..http.document_responses import entry_of, resource_url
 from ..services import services
 from . import bp
 from .document_plots import read_plots

@@ -1,0 +1,159 @@
+"""Answers that are documents, in both formats: one, the list, the history.
+
+Those for reading evaluate the precondition of the request first.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from urllib.parse import quote, urlencode
+
+from ..clock import as_http_date, from_precise, timestamp_of
+from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, Page, version_json
+from ..formats import besxml
+from .negotiation import JSON, XML
+from .preconditions import etag_of
+from .requests import Request, current_request
+from .responses import PRIVATE, Response, client_has, described, whole_response
+
+#: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
+_MAX_DAMAGED_BYTES = 1000
+_PAGING = ("output", "limit", "since", "until")
+_PIECE_BYTES = 2**16
+
+
+def document_response(item: Item, before: Callable[[], str], request: Request) -> Response:
+    """Return one document, or 304 where the client has it; ``before`` returns when the version before it was written.
+
+    Raises PreconditionFailed.
+    """
+    headers = _headers(request, item.revision, item.changed_at)
+    if client_has(request, item.revision, item.changed_at, before):
+        return Response([], headers, 304)
+    return _whole_document(request, item, headers)
+
+
+def saved_response(item: Item, request: Request) -> Response:
+    """Return a document that was just stored; its precondition was that of the write."""
+    return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
+
+
+def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Response:
+    if request.format == JSON and item.value is not None:
+        return whole_response(item.value, "application/json", headers)
+    body = besxml.render_document(entry_of(item, request.root))
+    return described(request, whole_response(body, "application/xml", headers))
+
+
+def list_response(request: Request, listing: Listing, following: str | None = None) -> Response:
+    """Return the documents of a Listing; 304 where the client has it. Raises PreconditionFailed.
+
+    ``following`` is the tag after which the next page begins, if this is one.
+    """
+    headers = _headers(request, listing.revision, listing.changed_at)
+    if listing.damaged:
+        headers |= _damaged(listing.damaged)
+    if following is not None:
+        headers["Link"] = _next_page(request, after=following)
+    if client_has(request, listing.revision, listing.changed_at):
+        return Response([], headers, 304)
+    if request.format == XML:
+        root = request.root  # the body is made after the request's context is gone
+        pairs = zip(listing.items, listing.values())
+        return _xml_list(request, headers, (_entry(item, DOCUMENTS.decode(value), root) for item, value in pairs))
+    return _json_list(headers, listing.array(), listing.array_size)
+
+
+def history_response(page: Page) -> Response:
+    """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
+    request = current_request()
+    changed_at = page.items[0].changed_at if page.items else ""
+    headers = _headers(request, page.revision, changed_at)
+    if page.next is not None:
+        headers["Link"] = _next_page(request, before=page.next)
+    if client_has(request, page.revision, changed_at):
+        return Response([], headers, 304)
+    if request.format == XML:
+        root = request.root
+        return _xml_list(request, headers, (_version_entry(item, root) for item in page.items))
+    versions = [b",%b" % version_json(item) for item in page.items]
+    pieces = chain([b"[" + b"".join(versions[:1])[1:]], versions[1:], [b"]"])
+    return _json_list(headers, in_pieces(pieces), sum(map(len, versions)) + (1 if versions else 2))
+
+
+def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
+    form = request.format
+    headers = {"ETag": etag_of(revision, form), **PRIVATE}
+    if changed_at:
+        # Never later than Date, also where the clock was ahead at that write (RFC 9110, 8.8.2.1).
+        headers["Last-Modified"] = as_http_date(int(min(timestamp_of(changed_at), time.time())))
+    return headers
+
+
+def _next_page(request: Request, **where: object) -> str:
+    """Return the Link to the next page: this URL, with another place to go on from."""
+    arguments = {name: value for name, value in request.args.items() if name in _PAGING} | where
+    path = quote(request.path.strip("/"), safe="/")
+    return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
+
+
+def _damaged(tags: Sequence[str]) -> dict[str, str]:
+    """Return headers that name documents which cannot be read: how many there are, and the first of them."""
+    shown = ""
+    for tag in map(_path, tags):
+        if len(shown) + len(tag) > _MAX_DAMAGED_BYTES:
+            break
+        shown += f", {tag}" if shown else tag
+    return {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(tags))}
+
+
+def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> Response:
+    return Response(pieces, {"Content-Type": "application/json", "Content-Length": str(size), **headers})
+
+
+def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
+    pieces = in_pieces(besxml.render_documents(entries))
+    return described(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts joined into pieces of some size, because sending each one by itself costs more than it does."""
+    piece, size = [], 0
+    for part in parts:
+        piece.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+    yield b"".join(piece)
+
+
+def entry_of(item: Item, root: str) -> besxml.Entry:
+    """Return an Item as besxml shows it; ``root`` is the URL of the server."""
+    return _entry(item, item.record or DOCUMENTS.decode(item.value or b""), root)
+
+
+def _entry(item: Item | Entry, document: Document, root: str) -> besxml.Entry:
+    return besxml.Entry(
+        tag=document.tag,
+        resource=resource_url(document.tag, root),
+        modified=from_precise(item.changed_at),
+        metrics=bytes(document.metrics),
+        last_changed=document.lastChanged,
+    )
+
+
+def _version_entry(item: Item, root: str) -> besxml.Entry:
+    entry = besxml.Entry(tag=item.key, resource=resource_url(item.key, root)) if item.deleted else entry_of(item, root)
+    entry.version, entry.changed_at, entry.changed_by = item.version, item.changed_at, item.changed_by
+    entry.deleted = item.deleted
+    return entry
+
+
+def resource_url(tag: str, root: str) -> str:
+    """Return the address of a document in the API; ``root`` is the URL of the server."""
+    return f"{root}api/deploymentmetrics/{_path(tag)}"
+
+
+def _path(tag: str) -> str:
+    return quote(tag, safe="")
