@@ -12,26 +12,25 @@ from werkzeug.routing import Map, Rule
 from ..http.access import MASTER_OPERATORS
 from ..http.request_ids import HEADER
 from ..schemas import MAX_BYTES
-from .operations import ANY_VALUE, EVERY_SECONDS, Json, Operation
+from .operations import Operation
+from .schemas import COMPONENTS, NUMBER, TEXT, Json
 
 #: The address of the page that shows the document to people, which is not itself a part of it.
 PAGE = "/api/docs"
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _EVERYWHERE = (400, 401, 403, 405, 412, 429, 500, 503)
-_STRING = {"type": "string"}
-_NUMBER = {"type": "integer"}
 _PATH_PARAMETERS = {
-    "tag": ({**_STRING, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
-    "resource": (_STRING, "The first part of a path after /api, such as deploymentmetrics."),
-    "version": ({**_NUMBER, "minimum": 1}, "A version, from the history."),
-    "id": ({**_NUMBER, "minimum": 0}, "The number of a token."),
-    "name": (_STRING, "The name of a token."),
-    "user": (_STRING, "The name or the number of an account."),
+    "tag": ({**TEXT, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
+    "resource": (TEXT, "The first part of a path after /api, such as deploymentmetrics."),
+    "version": ({**NUMBER, "minimum": 1}, "A version, from the history."),
+    "id": ({**NUMBER, "minimum": 0}, "The number of a token."),
+    "name": (TEXT, "The name of a token."),
+    "user": (TEXT, "The name or the number of an account."),
 }
-_OUTPUT = ("output", {**_STRING, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
-_OUTPUT_CSV = ("output", {**_STRING, "enum": ["json", "csv"]}, "The format; it goes before the Accept header.")
-_ETAGS = {**_STRING, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
-_DATE = {**_STRING, "examples": ["Fri, 12 Jan 2018 12:00:00 GMT"]}
+_OUTPUT = ("output", {**TEXT, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
+_OUTPUT_CSV = ("output", {**TEXT, "enum": ["json", "csv"]}, "The format; it goes before the Accept header.")
+_ETAGS = {**TEXT, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
+_DATE = {**TEXT, "examples": ["Fri, 12 Jan 2018 12:00:00 GMT"]}
 _PRECONDITIONS = {
     "If-Match": (_ETAGS, "ETags, or *; 412 unless one is the current one."),
     "If-None-Match": (_ETAGS, "ETags, or *; where one is the current one the answer to a GET is 304, to all else 412."),
@@ -39,16 +38,16 @@ _PRECONDITIONS = {
     "If-Modified-Since": (_DATE, "A date; 304 where a document was not changed after it."),
 }
 _HEADERS = {
-    "ETag": (_STRING, "The revision, for If-Match and If-None-Match."),
-    "Last-Modified": (_STRING, "When it was changed."),
-    "Link": (_STRING, 'The next page, as rel="next"; the schema of XML, as rel="describedby".'),
-    "Deploymetrics-Damaged": (_STRING, "The first tags whose documents cannot be read, percent-encoded."),
-    "Deploymetrics-Damaged-Count": (_NUMBER, "How many documents cannot be read."),
-    "SessionToken": (_STRING, "For the header of that name."),
-    "WWW-Authenticate": (_STRING, "How to authenticate."),
-    "Allow": (_STRING, "The methods that the address has."),
-    "Retry-After": (_NUMBER, "Seconds after which to try again."),
-    HEADER: (_STRING, "The id of the request, as in the logs."),
+    "ETag": (TEXT, "The revision, for If-Match and If-None-Match."),
+    "Last-Modified": (TEXT, "When it was changed."),
+    "Link": (TEXT, 'The next page, as rel="next"; the schema of XML, as rel="describedby".'),
+    "Deploymetrics-Damaged": (TEXT, "The first tags whose documents cannot be read, percent-encoded."),
+    "Deploymetrics-Damaged-Count": (NUMBER, "How many documents cannot be read."),
+    "SessionToken": (TEXT, "For the header of that name."),
+    "WWW-Authenticate": (TEXT, "How to authenticate."),
+    "Allow": (TEXT, "The methods that the address has."),
+    "Retry-After": (NUMBER, "Seconds after which to try again."),
+    HEADER: (TEXT, "The id of the request, as in the logs."),
 }
 _ERROR_HEADERS = {
     401: ("WWW-Authenticate",),
@@ -103,55 +102,48 @@ def document(app: Flask, version: str, root: str) -> Json:
         "tags": [{"name": name} for name in dict.fromkeys(path.split("/")[2] for path in paths)],
         "security": [{"basic": []}, {"bearer": []}, {"sessionToken": []}],
         "paths": paths,
-        "components": {"schemas": _SCHEMAS, "securitySchemes": _SECURITY},
+        "components": {"schemas": COMPONENTS, "securitySchemes": _SECURITY},
     }
 
 
 def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
-    said: Operation = view.operation
+    operation: Operation = view.operation
     summary, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-    statuses = sorted({204 if said.schema is None else 200, *said.statuses, *_EVERYWHERE})
-    query = (*said.query, _OUTPUT_CSV if said.csv else _OUTPUT)
+    statuses = sorted({204 if operation.schema is None else 200, *operation.statuses, *_EVERYWHERE})
+    query = (*operation.query, _OUTPUT_CSV if operation.csv else _OUTPUT)
     conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
-    operation: Json = {
+    entry: Json = {
         "operationId": f"{view.__name__}_{method.lower()}",
         "tags": [path.split("/")[2]],
         "summary": " ".join(summary.split()),
         "description": " ".join([f"For {', '.join(sorted(getattr(view, 'roles', MASTER_OPERATORS)))}.", *more.split()]),
         "parameters": [
-            *(
-                {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
-                for name in sorted(rule.arguments)
-                for schema, description in [_PATH_PARAMETERS[name]]
-            ),
-            *(
-                {"name": name, "in": "query", "schema": schema, "description": description}
-                for name, schema, description in query
-            ),
-            *(
-                {"name": name, "in": "header", "schema": schema, "description": description}
-                for name in conditions
-                for schema, description in [_PRECONDITIONS[name]]
-            ),
+            *(_parameter("path", name, *_PATH_PARAMETERS[name], required=True) for name in sorted(rule.arguments)),
+            *(_parameter("query", *argument) for argument in query),
+            *(_parameter("header", name, *_PRECONDITIONS[name]) for name in conditions),
         ],
-        "responses": {str(status): _response(status, said) for status in statuses},
+        "responses": {str(status): _response(status, operation) for status in statuses},
     }
-    if said.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(said.body, said.xml)}
-    return operation
+    if operation.body is not None:
+        entry["requestBody"] = {"required": True, "content": _content(operation.body, operation.xml)}
+    return entry
+
+
+def _parameter(where: str, name: str, schema: Json, description: str, **more: bool) -> Json:
+    return {"name": name, "in": where, "schema": schema, "description": description, **more}
 
 
 def _content(schema: Json, xml: bool) -> Json:
     content: Json = {"application/json": {"schema": schema}}
     if xml:
-        envelope = {**_STRING, "description": "The BESAPI envelope; its schema is /xmlschema/BESAPI.xsd."}
+        envelope = {**TEXT, "description": "The BESAPI envelope; its schema is /xmlschema/BESAPI.xsd."}
         content["application/xml"] = {"schema": envelope}
     return content
 
 
-def _response(status: int, said: Operation) -> Json:
+def _response(status: int, operation: Operation) -> Json:
     response: Json = {"description": HTTPStatus(status).phrase}
-    names = _ERROR_HEADERS.get(status, ()) if status >= 400 else said.headers
+    names = _ERROR_HEADERS.get(status, ()) if status >= 400 else operation.headers
     response["headers"] = {
         name: {"schema": schema, "description": description}
         for name in (*names, HEADER)
@@ -160,13 +152,13 @@ def _response(status: int, said: Operation) -> Json:
     if status >= 400:
         response["content"] = {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
-            "application/problem+xml": {"schema": _STRING},
+            "application/problem+xml": {"schema": TEXT},
         }
-    elif status == 200 and said.schema is not None:
-        is_text = said.schema == _STRING
-        response["content"] = {"text/plain": {"schema": _STRING}} if is_text else _content(said.schema, said.xml)
-        if said.csv:
-            response["content"]["text/csv"] = {"schema": _STRING}
+    elif status == 200 and operation.schema is not None:
+        is_text = operation.schema == TEXT
+        response["content"] = {"text/plain": {"schema": TEXT}} if is_text else _content(operation.schema, operation.xml)
+        if operation.csv:
+            response["content"]["text/csv"] = {"schema": TEXT}
     return response
 
 
@@ -174,105 +166,4 @@ _SECURITY = {
     "basic": {"type": "http", "scheme": "basic"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of a token."},
     "sessionToken": {"type": "apiKey", "in": "header", "name": "SessionToken", "description": "From /api/login."},
-}
-_SCHEMAS: Json = {
-    "Series": {
-        "type": "object",
-        "description": "Numbers over time; complete is false where some versions or numbers were left out.",
-        "required": ["tag", "complete", "series"],
-        "properties": {
-            "tag": _STRING,
-            "complete": {"type": "boolean"},
-            "series": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name", "points"],
-                    "properties": {
-                        "name": _STRING,
-                        "points": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["time", "version", "value"],
-                                "properties": {
-                                    "time": {**_STRING, "format": "date-time"},
-                                    "version": _NUMBER,
-                                    "value": {"type": "number"},
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
-    },
-    "Expectation": {
-        "type": "object",
-        "description": "How often a tag is expected to be posted; state and due are null while there is no document.",
-        "required": ["tag", "everySeconds", "state", "due"],
-        "properties": {
-            "tag": _STRING,
-            "everySeconds": EVERY_SECONDS,
-            "state": {"type": ["string", "null"], "description": "fresh or stale."},
-            "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
-        },
-    },
-    "Document": {
-        "type": "object",
-        "required": ["tag", "metrics", "lastChanged"],
-        "properties": {
-            "tag": _STRING,
-            "metrics": ANY_VALUE,
-            "lastChanged": {**_STRING, "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
-        },
-    },
-    "Version": {
-        "type": "object",
-        "description": "A version of a document; a deletion has neither metrics nor lastChanged.",
-        "required": ["version", "changedAt", "changedBy", "tag"],
-        "properties": {
-            "version": {**_NUMBER, "minimum": 1},
-            "changedAt": {**_STRING, "format": "date-time"},
-            "changedBy": _STRING,
-            "tag": _STRING,
-            "metrics": ANY_VALUE,
-            "lastChanged": _STRING,
-            "deleted": {"type": "boolean", "description": "Only in a deletion, where it is true."},
-        },
-    },
-    "Token": {
-        "type": "object",
-        "description": "A token; Token is its secret, in the answer that made it.",
-        "required": ["Id", "Name", "Expiration", "User", "UserName", "Access", "Tags", "LastUsed"],
-        "properties": {
-            "Token": _STRING,
-            "Id": _NUMBER,
-            "Name": _STRING,
-            "Expiration": {**_NUMBER, "description": "Microseconds since 1970; 0 is never."},
-            "User": {**_NUMBER, "description": "The number of the account."},
-            "UserName": _STRING,
-            "Access": {**_STRING, "enum": ["full", "read-only", "scrape"]},
-            "Tags": {"type": "array", "items": _STRING},
-            "LastUsed": {**_NUMBER, "description": "Microseconds since 1970, to the minute; 0 is never."},
-        },
-    },
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457.",
-        "required": ["type", "title", "status", "detail", "code", "error"],
-        "properties": {
-            "type": _STRING,
-            "title": _STRING,
-            "status": _NUMBER,
-            "detail": _STRING,
-            "code": {**_STRING, "description": "Stable, for programs."},
-            "error": {**_STRING, "description": "The same as detail."},
-            "line": _NUMBER,
-            "column": _NUMBER,
-            "limit": _NUMBER,
-            "errors": {"type": "object"},
-            "requestId": _STRING,
-        },
-    },
 }

@@ -16,7 +16,8 @@ from ..http.responses import Response, check_value, json_response
 from ..schemas import load
 from ..services import services
 from ..telemetry.auditing import noted_by_name
-from .operations import TEXT, TOKEN, TOKENS, answers
+from .operations import answers
+from .schemas import TEXT, TOKEN, TOKENS, list_of
 from .views import bp
 
 _DURATION = ("duration", {"type": "integer", "minimum": 0, "default": 30}, "For how many days; 0 is for ever.")
@@ -24,7 +25,7 @@ _NEW = (
     ("name", TEXT, "Its name."),
     _DURATION,
     ("access", {**TEXT, "enum": ["full", "read-only", "scrape"]}, "What it may do of what the account may."),
-    ("tags", {"type": "array", "items": TEXT}, "Patterns of the tags that it may read and write, with * and ?."),
+    ("tags", list_of(TEXT), "Patterns of the tags that it may read and write, with * and ?."),
     ("user", TEXT, "The program that it is for; for master operators."),
 )
 

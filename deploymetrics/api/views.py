@@ -20,7 +20,8 @@ from ..schemas import load
 from ..services import services
 from ..telemetry.auditing import always_noted
 from . import openapi
-from .operations import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, answers, list_of
+from .operations import answers
+from .schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, list_of
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 

@@ -1,0 +1,134 @@
+"""The schemas of the OpenAPI document: what requests and answers of the API hold."""
+
+from typing import Any
+
+from ..documents.expectations import MAX_SECONDS, MIN_SECONDS
+
+Json = dict[str, Any]
+
+
+def list_of(schema: Json) -> Json:
+    """Return the schema of an array."""
+    return {"type": "array", "items": schema}
+
+
+TEXT: Json = {"type": "string"}
+NUMBER: Json = {"type": "integer"}
+ANY_VALUE: Json = {"description": "Any JSON value, digit for digit as it was posted."}
+DOCUMENT: Json = {"$ref": "#/components/schemas/Document"}
+VERSION: Json = {"$ref": "#/components/schemas/Version"}
+EXPECTATION: Json = {"$ref": "#/components/schemas/Expectation"}
+TOKEN: Json = {"$ref": "#/components/schemas/Token"}
+TOKENS: Json = {
+    "type": "object",
+    "description": "All of an account's: as tokens, one's own; as Tokens, those of a user that was named.",
+    "properties": {name: list_of(TOKEN) for name in ("tokens", "Tokens")},
+}
+EVERY_SECONDS: Json = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS}
+INTERVAL: Json = {"type": "object", "required": ["everySeconds"], "properties": {"everySeconds": EVERY_SECONDS}}
+MOMENT: Json = {**TEXT, "examples": ["2018-01-12T12:00:00Z", "1515758400"]}
+SERIES: Json = {"$ref": "#/components/schemas/Series"}
+
+
+#: By name, what the OpenAPI document has under components.
+COMPONENTS: Json = {
+    "Series": {
+        "type": "object",
+        "description": "Numbers over time; complete is false where some versions or numbers were left out.",
+        "required": ["tag", "complete", "series"],
+        "properties": {
+            "tag": TEXT,
+            "complete": {"type": "boolean"},
+            "series": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "points"],
+                    "properties": {
+                        "name": TEXT,
+                        "points": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["time", "version", "value"],
+                                "properties": {
+                                    "time": {**TEXT, "format": "date-time"},
+                                    "version": NUMBER,
+                                    "value": {"type": "number"},
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+    "Expectation": {
+        "type": "object",
+        "description": "How often a tag is expected to be posted; state and due are null while there is no document.",
+        "required": ["tag", "everySeconds", "state", "due"],
+        "properties": {
+            "tag": TEXT,
+            "everySeconds": EVERY_SECONDS,
+            "state": {"type": ["string", "null"], "description": "fresh or stale."},
+            "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
+        },
+    },
+    "Document": {
+        "type": "object",
+        "required": ["tag", "metrics", "lastChanged"],
+        "properties": {
+            "tag": TEXT,
+            "metrics": ANY_VALUE,
+            "lastChanged": {**TEXT, "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
+        },
+    },
+    "Version": {
+        "type": "object",
+        "description": "A version of a document; a deletion has neither metrics nor lastChanged.",
+        "required": ["version", "changedAt", "changedBy", "tag"],
+        "properties": {
+            "version": {**NUMBER, "minimum": 1},
+            "changedAt": {**TEXT, "format": "date-time"},
+            "changedBy": TEXT,
+            "tag": TEXT,
+            "metrics": ANY_VALUE,
+            "lastChanged": TEXT,
+            "deleted": {"type": "boolean", "description": "Only in a deletion, where it is true."},
+        },
+    },
+    "Token": {
+        "type": "object",
+        "description": "A token; Token is its secret, in the answer that made it.",
+        "required": ["Id", "Name", "Expiration", "User", "UserName", "Access", "Tags", "LastUsed"],
+        "properties": {
+            "Token": TEXT,
+            "Id": NUMBER,
+            "Name": TEXT,
+            "Expiration": {**NUMBER, "description": "Microseconds since 1970; 0 is never."},
+            "User": {**NUMBER, "description": "The number of the account."},
+            "UserName": TEXT,
+            "Access": {**TEXT, "enum": ["full", "read-only", "scrape"]},
+            "Tags": list_of(TEXT),
+            "LastUsed": {**NUMBER, "description": "Microseconds since 1970, to the minute; 0 is never."},
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457.",
+        "required": ["type", "title", "status", "detail", "code", "error"],
+        "properties": {
+            "type": TEXT,
+            "title": TEXT,
+            "status": NUMBER,
+            "detail": TEXT,
+            "code": {**TEXT, "description": "Stable, for programs."},
+            "error": {**TEXT, "description": "The same as detail."},
+            "line": NUMBER,
+            "column": NUMBER,
+            "limit": NUMBER,
+            "errors": {"type": "object"},
+            "requestId": TEXT,
+        },
+    },
+}
