@@ -1,13 +1,12 @@
 """When ``deploymetrics serve`` last started: noted by the command, read by the source ``server``."""
 
 import logging
-from typing import Any
 
 import msgspec
 
-from .clock import as_precise
+from .clock import Clock, as_precise
 from .errors import StorageError
-from .storage import Collection
+from .storage import Collection, Storage
 
 _log = logging.getLogger(__name__)
 _KEY = "server"
@@ -27,8 +26,8 @@ class StartRecord(msgspec.Struct, frozen=True):
 STARTS = Collection("starts", StartRecord)
 
 
-def record_start(store: Any, clock: Any) -> None:
-    """Note that the server starts now, if that can be stored: a server on a read-only or full disk is read from."""
+def record_start(store: Storage, clock: Clock) -> None:
+    """Note that the server starts now; only log it where that cannot be stored, since the server can still be read."""
     record = StartRecord(_KEY, as_precise(clock.now()))
     try:
         store.write(STARTS, _KEY, "server", lambda current, now: msgspec.json.encode(record))
@@ -36,7 +35,7 @@ def record_start(store: Any, clock: Any) -> None:
         _log.warning("it was not stored when the server started: %s", error.log)
 
 
-def last_start(store: Any) -> str:
+def last_start(store: Storage) -> str:
     """Return when the server last started, as a precise text; empty if it never did."""
     item = store.read(STARTS, _KEY)
     return item.record.startedAt if item else ""

@@ -6,8 +6,9 @@ from flask import Blueprint, current_app
 from flask_login import current_user
 
 from ..accounts.service import Account, Role
-from ..documents.expectations import ExpectationBody, status
-from ..documents.service import page_of
+from ..clock import as_precise
+from ..documents.expectations import ExpectationBody, state
+from ..documents.service import Entry, Item, page_of
 from ..documents.versions import as_of
 from ..errors import NotFound
 from ..http.access import require_role
@@ -122,9 +123,9 @@ def show_version(tag: str, version: str) -> Response:
 @answers(list_of(EXPECTATION), 304, 406, headers=("ETag",))
 def list_expectations() -> Response:
     """List how often tags are expected to be posted, and which are late. An extension, in JSON only."""
-    listing, now = services().documents.list(), services().clock.now()
+    listing = services().documents.list()
     expected = sorted(services().expectations.all().items())
-    return json_response([status(tag, seconds, listing.find(tag), now)._asdict() for tag, seconds in expected])
+    return json_response([expectation_json(tag, seconds, listing.find(tag)) for tag, seconds in expected])
 
 
 @bp.get("/expectations/<tag>")
@@ -162,10 +163,16 @@ def delete_expectation(tag: str) -> Response:
 
 
 def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
-    """Return what is expected of a tag, as the API says it; raises NotFound for None seconds."""
+    """Return what is expected of a tag, as the API shows it; raises NotFound for None seconds."""
     if seconds is None:
         raise NotFound("No expectation is set for this tag.", code="no-expectation")
-    return status(tag, seconds, services().documents.find(tag), services().clock.now())._asdict()
+    return expectation_json(tag, seconds, services().documents.find(tag))
+
+
+def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[str, Any]:
+    """Return an expectation as the API shows it; ``state`` and ``due`` are None while there is no document."""
+    name, due = state(item.changed_at, seconds, services().clock.now()) if item else (None, None)
+    return {"tag": tag, "everySeconds": seconds, "state": name, "due": due and as_precise(due)}
 
 
 def check_expectation(tag: str, seconds: int | None) -> None:

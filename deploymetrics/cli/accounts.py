@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import AppGroup
 
 from ..accounts.passwords import generate_password, generate_secret, normalized
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
@@ -14,7 +14,7 @@ from ..schemas import load
 from ..services import services
 
 
-@click.group()
+@click.group(cls=AppGroup)
 def account() -> None:
     """Accounts: who may read and post."""
 
@@ -35,7 +35,6 @@ _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the pass
 @_name
 @_role
 @_from_stdin
-@with_appcontext
 def add_account(name: str, role: str, password_stdin: bool) -> None:
     """Add an account. Its password is generated and printed, or comes from standard input; a program gets a token."""
     loaded = load(NewAccount(), {"name": name, "role": role})
@@ -45,7 +44,6 @@ def add_account(name: str, role: str, password_stdin: bool) -> None:
 @account.command("set-password")
 @_name
 @_from_stdin
-@with_appcontext
 def set_password(name: str, password_stdin: bool) -> None:
     """Give an account another password; its sessions end.
 
@@ -59,7 +57,6 @@ def set_password(name: str, password_stdin: bool) -> None:
 @account.command("set-role")
 @_name
 @_role
-@with_appcontext
 def set_role(name: str, role: str) -> None:
     """Give an account another role; its sessions end. A program has no password, so it keeps its role."""
     services().accounts.set_role(name, Role(role))
@@ -82,7 +79,6 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
 
 
 @account.command("list")
-@with_appcontext
 def list_accounts() -> None:
     """List the accounts.
 
@@ -94,7 +90,6 @@ def list_accounts() -> None:
 
 @account.command("disable")
 @_name
-@with_appcontext
 def disable_account(name: str) -> None:
     """Disable an account; its sessions end at once."""
     services().accounts.disable(name)
@@ -102,7 +97,6 @@ def disable_account(name: str) -> None:
 
 @account.command("enable")
 @_name
-@with_appcontext
 def enable_account(name: str) -> None:
     """Enable an account again."""
     services().accounts.enable(name)
@@ -110,7 +104,6 @@ def enable_account(name: str) -> None:
 
 @account.command("remove")
 @_name
-@with_appcontext
 def remove_account(name: str) -> None:
     """Remove an account; its sessions end at once."""
     services().accounts.remove(name)
@@ -122,7 +115,6 @@ def remove_account(name: str) -> None:
 @click.option("--documents", default=0, type=click.IntRange(0), help="How many documents may be of its making.")
 @click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How long these may be together, in bytes.")
 @click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post.")
-@with_appcontext
 def limit_account(name: str, tags: tuple[str, ...], documents: int, size: int, posts_a_minute: int) -> None:
     """Limit what an account may post. What is not given is not limited any more; 0 is no limit."""
     limits = load(Limits(), {"tags": list(tags), "documents": documents, "bytes": size, "posts": posts_a_minute})

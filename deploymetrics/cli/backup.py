@@ -13,7 +13,7 @@ from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..documents.service import DOCUMENTS, Documents
 from ..errors import DamagedItemError, SettingError, StorageError
-from ..formats.printable import escaped, plural
+from ..formats.printable import counted, escaped
 from ..services import NAME, Services, services
 from .verify import COLLECTIONS
 
@@ -99,7 +99,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
         wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
     documents, accounts = len(copied.documents.list().items), len(copied.accounts.list())
     click.echo(
-        f"{documents} {plural(documents, 'document')} and {accounts} {plural(accounts, 'account')}"
+        f"{counted(documents, 'document')} and {counted(accounts, 'account')}"
         f" {'is' if documents + accounts == 1 else 'are'} in {escaped(str(folder))}."
     )
     if wrong:

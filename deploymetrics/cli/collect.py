@@ -18,7 +18,7 @@ from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
 from ..formats.logs import formatter
-from ..formats.printable import on_one_line, plural
+from ..formats.printable import counted, on_one_line
 from ..services import services
 from ..sources import Rendered
 
@@ -158,7 +158,7 @@ def _ago(text: str, now: datetime) -> str:
 
 
 def _seconds(count: int) -> str:
-    return f"{count} {plural(count, 'second')}"
+    return counted(count, "second")
 
 
 def _print_values(state: SourceState) -> None:

@@ -11,7 +11,7 @@ from ..documents.precondition import Precondition
 from ..documents.service import DOCUMENTS
 from ..errors import BodyTooLargeError
 from ..formats import rawjson
-from ..formats.printable import escaped, plural
+from ..formats.printable import counted, escaped
 from ..services import services
 from .audit import AUTHOR, person
 
@@ -64,7 +64,7 @@ def purge(tag: str, version: int | None) -> None:
     is deleted. Backups and exports have it still.
     """
     number = services().documents.purge(tag, person(), version)
-    click.echo(f"{number} {plural(number, 'version')} removed")
+    click.echo(f"{counted(number, 'version')} removed")
 
 
 @click.command()
@@ -75,5 +75,5 @@ def trim() -> None:
     These are HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS. Writes do the same a little at a time, and the
     collector once a day; this is for lowered limits, and where there is no collector.
     """
-    files = services().documents.tidy(lambda: False)
-    click.echo(f"{files} {plural(files, 'file')} of old versions removed or shortened")
+    files = services().documents.trim(lambda: False)
+    click.echo(f"{counted(files, 'file')} of old versions removed or shortened")

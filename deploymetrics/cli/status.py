@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
-from ..formats.printable import escaped, plural
+from ..formats.printable import counted, escaped
 from ..services import services
 from ..starts import last_start
 from ..telemetry.health import Health
@@ -46,7 +46,7 @@ def _print_storage() -> bool:
     try:
         found = health.details()
         click.echo(f"serve last started: {last_start(app.documents.store) or 'never'}")
-        counts = f"{found['documents']} {plural(found['documents'], 'document')}, {len(found['damaged'])} damaged"
+        counts = f"{counted(found['documents'], 'document')}, {len(found['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in found["damaged"]:
             click.echo(f"  damaged: {escaped(tag)}")

@@ -4,7 +4,7 @@ import click
 
 from ..config import read_settings
 from ..config.instance import become_owner, existing_instance, find_instance
-from ..formats.printable import escaped, plural
+from ..formats.printable import counted, escaped
 
 
 @click.group()
@@ -74,12 +74,12 @@ def copy(source: str, target: str) -> None:
         versions += count
         if problem:
             click.echo(f"{collection.name}\t{escaped(key)}\t{escaped(problem)}", err=True)
-    click.echo(f"{items} {plural(items, 'item')} with {versions} {plural(versions, 'version')} read.")
+    click.echo(f"{counted(items, 'item')} with {counted(versions, 'version')} read.")
     different = list(maintenance.differences(before, after))
     for collection, key in different:
         click.echo(f"{collection.name}\t{escaped(key)}\tis not the same in both", err=True)
     if different:
-        number = f"{len(different)} {plural(len(different), 'item')} not the same"
+        number = f"{counted(len(different), 'item')} not the same"
         click.echo(f"{number}. Is FROM still written? Set READ_ONLY there.", err=True)
         raise SystemExit(1)
     click.echo("Both are the same.")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import AppGroup
 
 from ..accounts.records import Access
 from ..accounts.schemas import MAX_DAYS, NewToken
@@ -18,7 +18,7 @@ from .audit import AUTHOR
 _account = click.argument("account", callback=check_name)
 
 
-@click.group()
+@click.group(cls=AppGroup)
 def token() -> None:
     """Tokens: credentials of an account for programs."""
 
@@ -29,7 +29,6 @@ def token() -> None:
 @click.option("--days", default=30, type=click.IntRange(0, MAX_DAYS), help="For how many days; 0 is for ever.")
 @click.option("--access", default=Access.FULL.value, type=click.Choice([each.value for each in Access]))
 @click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
-@with_appcontext
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
     """Give an account a token, whose secret is the only output. It never may more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
@@ -39,7 +38,6 @@ def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, 
 
 @token.command("list")
 @click.argument("account", required=False)
-@with_appcontext
 def list_tokens(account: str | None) -> None:
     """List the tokens of an account, or of all.
 
@@ -56,7 +54,6 @@ def list_tokens(account: str | None) -> None:
 @token.command("revoke")
 @_account
 @click.argument("name")
-@with_appcontext
 def revoke_token(account: str, name: str) -> None:
     """Revoke the token of that name.
 
@@ -69,14 +66,13 @@ def revoke_token(account: str, name: str) -> None:
     raise no_such_token()
 
 
-@click.group()
+@click.group(cls=AppGroup)
 def session() -> None:
     """Sessions: where an account is logged in."""
 
 
 @session.command("list")
 @_account
-@with_appcontext
 def list_sessions(account: str) -> None:
     """List the sessions of an account.
 
@@ -90,7 +86,6 @@ def list_sessions(account: str) -> None:
 @_account
 @click.argument("id", required=False)
 @click.option("--all", "every", is_flag=True, help="All sessions of the account.")
-@with_appcontext
 def end_session(account: str, id: str | None, every: bool) -> None:
     """End a session of an account, or all of them, on every worker."""
     if every == (id is not None):

@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from ..documents import transfer
 from ..documents.service import DOCUMENTS
 from ..errors import BadRequest, StorageError
-from ..formats.printable import escaped, plural
+from ..formats.printable import counted, escaped
 from ..services import services
 
 #: A line of an import is as long as this, or so many times MAX_BODY_BYTES; what is longer is no export.
@@ -92,10 +92,10 @@ def export_documents(file: BinaryIO) -> None:
                 click.echo(escaped(f"{tag}: {error.detail}"), err=True)
         expectations = transfer.export_expectations(store)
         draft.writelines(expectations)
-    left_out = f"{damaged} damaged {plural(damaged, 'document')}, " if damaged else ""
+    left_out = f"{counted(damaged, 'damaged document')}, " if damaged else ""
     click.echo(
-        f"{documents} {plural(documents, 'document')} with {versions} {plural(versions, 'version')} and"
-        f" {len(expectations)} {plural(len(expectations), 'expectation')} exported;"
+        f"{counted(documents, 'document')} with {counted(versions, 'version')} and"
+        f" {counted(len(expectations), 'expectation')} exported;"
         f" {left_out}accounts, sessions and settings are left out.",
         err=True,
     )

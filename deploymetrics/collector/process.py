@@ -19,7 +19,7 @@ STOP_SECONDS = 1
 LEASE = "collector"
 STANDBY_SECONDS = 1
 #: The one process of a deployment that is no worker also looks after old versions, so often.
-TIDY_SECONDS = 86400.0
+TRIM_SECONDS = 86400.0
 LONGEST_PAUSE = 60
 #: The folder with this package, and a program that runs it from there.
 _HOME = str(Path(__file__).parents[2])
@@ -100,12 +100,12 @@ def collect_forever(
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
-        first, tidied_at = True, time.monotonic() - TIDY_SECONDS
+        first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
         while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
             first = False
-            if time.monotonic() - tidied_at > TIDY_SECONDS:
-                tidied_at = time.monotonic()
-                task.documents.tidy(lambda: stop.wait(0))
+            if time.monotonic() - trimmed_at > TRIM_SECONDS:
+                trimmed_at = time.monotonic()
+                task.documents.trim(lambda: stop.wait(0))
     lease.release()
 
 

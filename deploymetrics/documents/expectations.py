@@ -7,9 +7,9 @@ from typing import NamedTuple
 import msgspec
 from marshmallow import Schema, fields
 
-from ..clock import as_precise, from_precise
+from ..clock import from_precise
 from ..errors import BadRequest
-from ..storage import Collection, Entry, Item
+from ..storage import Collection, Item
 from .per_tag import PerTag
 from .schemas import check_tag
 
@@ -68,23 +68,6 @@ class Expectations(PerTag[int]):
                 f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.", code="invalid-expectation"
             )
         self._write(tag, None if seconds is None else ExpectationRecord(tag, seconds), author, check)
-
-
-class Status(NamedTuple):
-    """What is expected of a tag, as the API says it; ``state`` and ``due`` are None while there is no document."""
-
-    tag: str
-    everySeconds: int
-    state: str | None
-    due: str | None
-
-
-def status(tag: str, seconds: int, item: Item | Entry | None, now: datetime) -> Status:
-    """Return the Status of a tag that is expected so often and whose document is the Item, or None."""
-    if item is None:
-        return Status(tag, seconds, None, None)
-    found = state(item.changed_at, seconds, now)
-    return Status(tag, seconds, found.name, as_precise(found.due) if found.due else None)
 
 
 def state(changed_at: str, seconds: int | None, now: datetime) -> State:

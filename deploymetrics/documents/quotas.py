@@ -14,7 +14,7 @@ import msgspec
 from ..accounts.records import AccountRecord
 from ..clock import Clock
 from ..errors import QuotaExceededError, TooManyPostsError
-from ..formats.printable import plural
+from ..formats.printable import counted
 from ..storage import Collection, Item, Storage
 from .service import Documents, stored_size
 
@@ -71,7 +71,7 @@ class Quotas:
             known: QuotaRecord | None = current.record if current else None
             posts = known.posts if known and known.minute == minute else 0
             if account.posts_a_minute and posts >= account.posts_a_minute:
-                often = f"{account.posts_a_minute} {plural(account.posts_a_minute, 'time')} a minute"
+                often = f"{counted(account.posts_a_minute, 'time')} a minute"
                 raise TooManyPostsError(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
             if stored is None and known is None:
                 raise _CountNeededError
@@ -93,5 +93,5 @@ class Quotas:
 
 def _sentence(account: AccountRecord, documents: int) -> str:
     if account.max_documents and documents > account.max_documents:
-        return f"This account may store {account.max_documents} {plural(account.max_documents, 'document')}."
+        return f"This account may store {counted(account.max_documents, 'document')}."
     return f"The documents of this account may have {account.max_bytes} bytes together."

@@ -10,22 +10,17 @@ from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
 from ..storage import VERSION_LIMIT
 
 
-def validate_tag(tag: str) -> None:
-    """Raise ValidationError unless the text can be a tag (the rules are in docs/api.rst)."""
-    from_1_to_64_bytes(tag)
-    no_control_characters(tag)
-    no_outer_space(tag)
-    if "/" in tag:
-        raise ValidationError("It has a slash.")
-    if tag in (".", ".."):
-        raise ValidationError("It is . or ..")
-
-
 @lru_cache(maxsize=4096)
 def check_tag(tag: str) -> str:
-    """Return the tag if it can be one; raises BadRequest with the code ``invalid-tag``."""
+    """Return the tag if it can be one (docs/api.rst); raises BadRequest with the code ``invalid-tag``."""
     try:
-        validate_tag(tag)
+        from_1_to_64_bytes(tag)
+        no_control_characters(tag)
+        no_outer_space(tag)
+        if "/" in tag:
+            raise ValidationError("It has a slash.")
+        if tag in (".", ".."):
+            raise ValidationError("It is . or ..")
     except ValidationError as error:
         message = error.messages[0]
         raise BadRequest(f"The tag is not valid. {message}", code="invalid-tag", errors={"tag": [message]}) from None

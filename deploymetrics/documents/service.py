@@ -189,10 +189,10 @@ class Documents:
             raise NotFound(f"There is no {what}.", code="no-such-tag" if version is None else "no-such-version")
         return number
 
-    def tidy(self, is_stopped: Callable[[], bool]) -> int:
+    def trim(self, is_stopped: Callable[[], bool]) -> int:
         """Thin out every history, and put copies right that a crash left behind; return how many files were removed.
 
-        It ends early when ``is_stopped`` says so. A document that cannot be tidied is logged.
+        It ends early when ``is_stopped`` says so. A document that cannot be trimmed is logged.
         """
         files = 0
         for tag in self.store.keys(DOCUMENTS):

@@ -18,6 +18,6 @@ def spreadsheet_cell(text: str) -> str:
     return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
-def plural(count: int, noun: str) -> str:
-    """Return the noun as it stands after a count: ``document`` after 1, else ``documents``."""
-    return noun if count == 1 else f"{noun}s"
+def counted(count: int, noun: str, form: str = "") -> str:
+    """Return how many of something there are: ``12 documents``. ``form`` says how the number is written."""
+    return f"{count:{form}} {noun}{'' if count == 1 else 's'}"

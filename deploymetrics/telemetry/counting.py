@@ -107,18 +107,18 @@ class Counting:
     def watch(self, store: Storage) -> None:
         """Wrap the methods of a storage, so that its errors are counted, and the time of its writes."""
         for name in ("read", "items", "version"):
-            setattr(store, name, self._counted(getattr(store, name)))
-        store.write = self._timed(self._counted(store.write))  # type: ignore[method-assign]
+            setattr(store, name, self._watched(getattr(store, name)))
+        store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]
 
-    def _counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any, **kwargs: Any) -> Any:
+    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
             try:
                 return method(*args, **kwargs)
             except StorageError as error:
                 self._add_one(_ERRORS, error.code)
                 raise
 
-        return counted
+        return watched
 
     def _timed(self, write: Callable[..., Item | None]) -> Callable[..., Item | None]:
         def timed(collection: Collection, *args: Any, **kwargs: Any) -> Item | None:

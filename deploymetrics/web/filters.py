@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from ..clock import as_last_changed, from_precise
 from ..documents.values import numbers
-from ..formats.printable import plural
+from ..formats import printable
 from ..services import services
 from . import bp
 from .preferences import preferences
@@ -59,7 +59,7 @@ def page_number(name: str) -> int:
 @bp.app_template_filter()
 def counted(count: int, noun: str) -> str:
     """Return how many of something there are: ``1 tag``, ``1,500 tags``."""
-    return f"{count:,} {plural(count, noun)}"
+    return printable.counted(count, noun, ",")
 
 
 @bp.app_template_filter()

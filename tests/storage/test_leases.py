@@ -139,7 +139,7 @@ class Task:
     def note_crash(self, name):
         pass
 
-    def tidy(self, is_stopped):
+    def trim(self, is_stopped):
         pass
 
     def due(self, first):

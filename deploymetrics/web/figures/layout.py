@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...documents.values.flattening import shorten, shown
 from ...documents.values.numbers import as_float, is_number, rounded
 from ...formats import rawjson
-from ...formats.printable import plural
+from ...formats.printable import counted
 
 MAX_ROWS = 100
 MAX_FACTS = 300
@@ -207,4 +207,4 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
 
 
 def _note(value: Any) -> str:
-    return f"{len(value):,} {plural(len(value), 'member' if type(value) is rawjson.Pairs else 'item')}"
+    return counted(len(value), "member" if type(value) is rawjson.Pairs else "item", ",")

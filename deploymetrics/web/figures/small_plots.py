@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from ...clock import as_last_changed, from_precise
 from ...documents.values.numbers import rounded
 from ...documents.values.series import Point, Series
-from ...formats.printable import plural
+from ...formats.printable import counted
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
 from .points import segments, thin
 
@@ -60,7 +60,7 @@ def summary(name: str, points: list[Point]) -> str:
     """Return the plot in one sentence, for those who do not see it."""
     low = min(points, key=lambda point: point.value)
     high = max(points, key=lambda point: point.value)
-    count = f"{len(points):,} {plural(len(points), 'value')}"
+    count = counted(len(points), "value", ",")
     return f"{name}: {count}, lowest {rounded(low.text)}, highest {rounded(high.text)}, last {rounded(points[-1].text)}"
 
 

@@ -19,10 +19,10 @@ def test_lowered_limits_hold_for_what_nobody_writes(folder, clock):
     for number in range(100):
         service.save("custom", b"%d" % number, "app")
     lower = Documents(open_files(folder, clock, versions=8))
-    assert lower.tidy(never) > 0
+    assert lower.trim(never) > 0
     assert versions(lower.store, "custom")[:8] == list(range(100, 92, -1))
     assert len(versions(lower.store, "custom")) < 8 + 64 + 1
-    assert lower.tidy(never) == 0
+    assert lower.trim(never) == 0
 
 
 def test_a_copy_that_a_crash_left_behind_is_made_right(folder, clock):
@@ -30,7 +30,7 @@ def test_a_copy_that_a_crash_left_behind_is_made_right(folder, clock):
     item = service.save("custom", b"1", "app")
     copy = folder / "deploymentmetrics" / "custom.json"
     copy.write_bytes(b"half of")
-    service.tidy(never)
+    service.trim(never)
     assert copy.read_bytes() == item.value
 
 
@@ -38,11 +38,11 @@ def test_it_stops_when_it_is_told(folder, clock):
     service = Documents(open_files(folder, clock))
     service.save("custom", b"1", "app")
     (folder / "deploymentmetrics" / "custom.json").unlink()
-    service.tidy(lambda: True)
+    service.trim(lambda: True)
     assert not (folder / "deploymentmetrics" / "custom.json").exists()
 
 
-def test_one_document_that_cannot_be_tidied_keeps_no_other_from_it(folder, clock, monkeypatch, caplog):
+def test_one_document_that_cannot_be_trimmed_keeps_no_other_from_it(folder, clock, monkeypatch, caplog):
     service = Documents(open_files(folder, clock))
     for tag in ("bad", "good"):
         service.save(tag, b"1", "app")
@@ -55,6 +55,6 @@ def test_one_document_that_cannot_be_tidied_keeps_no_other_from_it(folder, clock
         return trim(collection, key)
 
     monkeypatch.setattr(service.store, "trim", failing)
-    service.tidy(never)
+    service.trim(never)
     assert (folder / "deploymentmetrics" / "good.json").exists()
     assert "no" in caplog.text
