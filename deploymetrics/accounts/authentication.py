@@ -159,14 +159,14 @@ class Authenticator:
         account = self._of_token(None, secret)
         if account is None:
             self.throttle.failed_secret(secret, address)
-            raise Unauthorized("The bearer token is not one of an enabled account, or it is over.")
+            raise Unauthorized("The bearer token is unknown or has expired, or its account is disabled.")
         return account
 
     def _from_session_token(self, token: str) -> Account:
         account = self.sessions.resume(token)
         if account is None:
             # Not counted: nobody guesses 160 random bits, and clients often send an expired token.
-            raise Unauthorized("The session is over or was never begun; log in again.")
+            raise Unauthorized("The session has ended or is unknown; log in again.")
         return account
 
     def _digest(self, text: str) -> bytes:

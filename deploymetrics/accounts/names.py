@@ -28,7 +28,7 @@ def as_read(name: str) -> str:
 def nothing_invisible(name: str) -> None:
     """Raise ValidationError if the name has characters that are not shown, or spaces that are not the usual one."""
     if any(char != " " and (unicodedata.category(char)[0] in "ZC" or ord(char) in _BLANK) for char in name):
-        raise ValidationError("It has a character that is not shown.")
+        raise ValidationError("It has an invisible character.")
 
 
 def one_alphabet(name: str) -> None:
@@ -41,4 +41,4 @@ def one_alphabet(name: str) -> None:
 def not_reserved(name: str) -> None:
     """Raise ValidationError if the name reads as one of RESERVED."""
     if name in RESERVED or bare_letters(as_read(name)) in RESERVED:
-        raise ValidationError("It is the name of something that writes here without being an account.")
+        raise ValidationError("The server itself writes under this name.")

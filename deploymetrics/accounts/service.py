@@ -79,7 +79,7 @@ class Accounts:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
             if like := next((other for other in accounts if as_read(other) == as_read(name)), None):
-                raise AccountError(f"That name looks like the one of the account {like}.")
+                raise AccountError(f"That name looks like that of the account {like}.")
             accounts[name] = record
 
         self._write(author, change)
@@ -108,7 +108,7 @@ class Accounts:
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             if record.role is not Role.WEBUI_APP:
-                raise AccountError(f"{name} is no WebUI application; only those have limits.")
+                raise AccountError(f"{name} is not a WebUI application; only those have limits.")
             return {"tags": tuple(tags), "max_documents": documents, "max_bytes": bytes, "posts_a_minute": posts}
 
         return self.change(name, author, fields)

@@ -157,7 +157,7 @@ class Sessions:
 
         def end(sessions: dict[str, Session]) -> None:
             if sessions.pop(id, None) is None:
-                raise NotFound("There is no such session, or it is over.", code="no-such-session")
+                raise NotFound("There is no such session, or it has ended.", code="no-such-session")
 
         self._write(_key_of(account), account, end)
 

@@ -67,14 +67,16 @@ class Tokens:
         Return whose it is, the Token and its secret; raises as ``add`` does.
         """
         if account.token is not None and account.token.is_limited:
-            raise Forbidden("A token that may less than its account makes no others.", code="token-limited")
+            raise Forbidden("A limited token cannot make other tokens.", code="token-limited")
         record = account.record
         if user and user != account.name:
             if account.role is not Role.MASTER_OPERATOR:
-                raise Forbidden("A token is made by the account itself, and one of a program by a master operator.")
+                raise Forbidden(
+                    "Only an account itself can make tokens for it; for a program, master operators can too."
+                )
             record = self.accounts.get(user)
             if not record.role.is_program:
-                raise Forbidden("A token of a person is made by that person.")
+                raise Forbidden("Only that person can make a token for this account.")
         token, secret = self.add(
             record.name, name, account.name, duration=duration, access=access, tags=tags, maker=account.token
         )

@@ -130,7 +130,7 @@ def _lines_of(file: BinaryIO) -> Iterator[bytes]:
     limit = max(MAX_LINE, MAX_BODIES * current_app.config["MAX_BODY_BYTES"])
     while line := file.readline(limit + 1):
         if len(line) > limit:
-            raise BadRequest(f"This is no export: it has a line of more than {limit} bytes.")
+            raise BadRequest(f"This is not an export: it has a line of more than {limit} bytes.")
         yield line
 
 

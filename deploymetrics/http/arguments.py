@@ -45,7 +45,9 @@ class Moment(fields.String):
             else:
                 moment = from_precise(_LOST_PLUS.sub("+", text) if "T" in text else text)
         except (ValueError, OverflowError):
-            raise ValidationError("It is no time such as 2018-01-12T12:00:00Z, nor seconds since 1970.") from None
+            raise ValidationError(
+                "It is not a time such as 2018-01-12T12:00:00Z, nor a number of seconds since 1970."
+            ) from None
         return as_precise(moment)
 
 
@@ -55,7 +57,7 @@ class Step(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         match = _STEP.fullmatch(str(super()._deserialize(value, attr, data, **kwargs)))
         if match is None:
-            raise ValidationError("It is no number of seconds, nor one such as 5m, 1h or 1d.")
+            raise ValidationError("It is not a number of seconds, nor a time such as 5m, 1h or 1d.")
         return int(match[1]) * _UNITS[match[2]]
 
 

@@ -62,7 +62,7 @@ def check_same_site(request: Request | None = None) -> None:
     is_read_by_script = in_api(request) and site == "cross-site" and not _is_followed_link(request)
     if request.method not in SAFE_METHODS or is_read_by_script:
         raise Forbidden(
-            "A request from another site cannot rest on what the browser sends by itself.", code="cross-site"
+            "A request from another site is refused where the browser adds the credential by itself.", code="cross-site"
         )
 
 

@@ -31,6 +31,6 @@ class SignOn:
         record = self.accounts.find(normalized(name))
         if record is None or not record.enabled or record.role.is_program:
             raise Forbidden(
-                "The reverse proxy says who you are, and no enabled account here has that name.", code="no-account"
+                "The reverse proxy logged you in, but no enabled account here has that name.", code="no-account"
             )
         return Account(record, proved_at=math.inf)

@@ -103,7 +103,7 @@ def _notes(found: Versions, known: Measures, shown: list[Series]) -> Iterator[st
     if found.sampled:
         yield SAMPLED.format(len(found.items))
     if known.cut:
-        yield "There are more numbers than a page can read; not all of them are found here."
+        yield "There are more numbers than a page can read; not all of them are listed here."
     if any(len(series.points) > MAX_POINTS for series in shown):
         yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
     if shown and len(found.items) > MAX_FIGURES:

@@ -137,7 +137,7 @@ def read_query() -> PlotQuery:
 def draw(query: PlotQuery) -> Drawing:
     """Return the lines of a plot in the order in which they are asked for."""
     found: dict[tuple[str, str], Series] = {}
-    notes = [f"“{query.span.wrong}” is no date such as 2026-03-31."] if query.span.wrong else []
+    notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
         try:

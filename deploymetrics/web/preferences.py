@@ -65,7 +65,7 @@ def save_preferences() -> ResponseReturnValue:
     density, zone = request.form.get("density", now.density), request.form.get("zone", now.zone).strip() or GMT
     target = landing(request.form.get("next"))
     if density not in DENSITIES or find_zone(zone) is None:
-        wrong = f"There is no zone “{zone[:60]}”. Names are like Europe/Berlin."
+        wrong = f"There is no time zone “{zone[:60]}”. Use a name such as Europe/Berlin."
         return render_template("web/preferences.html", wrong=wrong, next=target), 400
     answer = redirect(target)
     answer.set_cookie(

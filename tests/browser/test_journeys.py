@@ -127,7 +127,7 @@ def test_what_people_come_for(open_page, post, services, clock):
     assert "by bob (2), carol (1)." in page.locator("main").inner_text()
     page.get_by_role("link", name="Values", exact=True).click()
     page.get_by_role("link", name="endpoints", exact=True).click()
-    page.get_by_label("Number of platform-copy").select_option(label="open_actions")
+    page.get_by_label("Number in platform-copy").select_option(label="open_actions")
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_role("link", name="Week", exact=True).click()
     address = page.locator("#address").inner_text()

@@ -237,7 +237,7 @@ def test_a_program_keeps_its_role(run):
         (("backup", "x" * 5000), "too long"),
         (("export", "/dev/full"), "No space left"),
         (("put", "custom", "/dev/full"), "larger than the limit of 1048576 bytes"),
-        (("import", "/dev/full"), "This is no export: it has a line of more than 67108864 bytes"),
+        (("import", "/dev/full"), "This is not an export: it has a line of more than 67108864 bytes"),
         (("token", "add", "app", "a token", "--tag", "a/b"), "It has a slash"),
         (("account", "limit", "app", "--tag", "a/b"), "tags: It has a slash"),
     ],
