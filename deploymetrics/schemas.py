@@ -29,9 +29,9 @@ def bare_letters(text: str) -> str:
 def _bare(char: str) -> str:
     if char.isascii():
         return char
-    found = _WITH_MORE.fullmatch(unicodedata.name(char, ""))
-    if found:
-        return (found[1] or found[2]).lower()
+    match = _WITH_MORE.fullmatch(unicodedata.name(char, ""))
+    if match:
+        return (match[1] or match[2]).lower()
     return "" if unicodedata.category(char)[0] == "M" else char
 
 

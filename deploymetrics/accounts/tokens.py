@@ -71,9 +71,7 @@ class Tokens:
         record = account.record
         if user and user != account.name:
             if account.role is not Role.MASTER_OPERATOR:
-                raise Forbidden(
-                    "Only an account itself can make tokens for it; for a program, master operators can too."
-                )
+                raise Forbidden("Only an account itself makes its tokens; those of a program, master operators too.")
             record = self.accounts.get(user)
             if not record.role.is_program:
                 raise Forbidden("Only that person can make a token for this account.")

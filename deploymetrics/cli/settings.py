@@ -24,10 +24,10 @@ def settings(table: bool, example: bool) -> None:
 def print_in_force() -> None:
     """Print them; raises SettingError."""
     folder = existing_instance()
-    found = read_settings(folder)
+    in_force = read_settings(folder)
     click.echo(f"# The instance folder is {folder}.")
     for row in SETTINGS:
-        value, origin = found[row.name], found.origins.get(row.name, "default")
-        if row.name == "SECRET_KEY" and not value and found["STORAGE"] == FILES:
+        value, origin = in_force[row.name], in_force.origins.get(row.name, "default")
+        if row.name == "SECRET_KEY" and not value and in_force["STORAGE"] == FILES:
             value, origin = "generated", "file secret_key"
         click.echo(f"{row.name} = {shown(row.name, value)}  # {origin}")

@@ -44,11 +44,11 @@ def _print_storage() -> bool:
     app, settings = services(), current_app.config
     health = Health(app.documents, app.clock, is_read_only=settings["READ_ONLY"])
     try:
-        found = health.details()
+        details = health.details()
         click.echo(f"serve last started: {last_start(app.documents.store) or 'never'}")
-        counts = f"{counted(found['documents'], 'document')}, {len(found['damaged'])} damaged"
+        counts = f"{counted(details['documents'], 'document')}, {len(details['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
-        for tag in found["damaged"]:
+        for tag in details["damaged"]:
             click.echo(f"  damaged: {escaped(tag)}")
         health.check()
     except DeploymetricsError as error:
@@ -57,4 +57,4 @@ def _print_storage() -> bool:
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
     size, free = disk_space(current_app.instance_path)
     click.echo(f"  {free / _GB:.1f} GB of {size / _GB:.1f} GB are free")
-    return not found["damaged"]
+    return not details["damaged"]

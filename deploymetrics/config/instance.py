@@ -96,16 +96,16 @@ def become_owner(folder: Path) -> None:
 
     So new files belong to that account, and its ``config.py`` gets no more rights than it has. Raises SettingError.
     """
-    there = next(path for path in (folder, *folder.parents) if os.path.exists(path)).stat()
-    if os.geteuid() != 0 or there.st_uid == 0:
+    owner = next(path for path in (folder, *folder.parents) if os.path.exists(path)).stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
         return
     try:
-        os.setgroups([there.st_gid])
-        os.setresgid(there.st_gid, there.st_gid, there.st_gid)
-        os.setresuid(there.st_uid, there.st_uid, there.st_uid)
+        os.setgroups([owner.st_gid])
+        os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
+        os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
     except OSError as error:
         raise SettingError(
-            f"root cannot act as {account_name(there.st_uid)}, who has {folder}: {error.strerror}."
+            f"root cannot act as {account_name(owner.st_uid)}, who has {folder}: {error.strerror}."
         ) from error
 
 

@@ -48,7 +48,7 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
     """Return every setting as it is set, and make nothing. Raises SettingError."""
     values = {row.name: row.default for row in SETTINGS}
     origins: dict[str, str] = {}
-    for name, value, origin in _found(instance, overrides or {}):
+    for name, (value, origin) in _set_values(instance, overrides or {}).items():
         values[name] = _checked(name, value, origin)
         origins[name] = origin
     if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
@@ -58,13 +58,13 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
     return Settings(values, origins)
 
 
-def _found(instance: Path, overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Yield (name, value, where from), what goes first last."""
-    found = {name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()}
-    found |= {name: (value, f"environment, {variable}") for variable, name, value in _from_environment()}
-    found |= {name: (value, "command line") for name, value in overrides.items()}
-    for name, (value, origin) in found.items():
-        yield name, value, origin
+def _set_values(instance: Path, overrides: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """Return (value, origin) by name of what is set; of a setting that is set twice, what goes first."""
+    return {
+        **{name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()},
+        **{name: (value, f"environment, {variable}") for variable, name, value in _from_environment()},
+        **{name: (value, "command line") for name, value in overrides.items()},
+    }
 
 
 def _checked(name: str, value: Any, origin: str) -> Any:
@@ -112,8 +112,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     for name in names:
         if not name.isupper() and name.upper() in BY_NAME:
             raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
-    found = {name: value for name, value in names.items() if name.isupper()}
-    for name, value in found.items():
+    values = {name: value for name, value in names.items() if name.isupper()}
+    for name, value in values.items():
         if shown(name, value) != repr(value) and stat.st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
-    return found
+    return values

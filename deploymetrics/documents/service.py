@@ -97,11 +97,11 @@ class Documents:
 
     def deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
         """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
-        there = {*(item.key for item in listing.items), *listing.damaged}
+        listed = {*(item.key for item in listing.items), *listing.damaged}
         deletions: list[Item] = []
         damaged: list[str] = []
         for tag in self.store.keys(DOCUMENTS):
-            if tag not in there:
+            if tag not in listed:
                 try:
                     deletions += islice(self.store.history(DOCUMENTS, tag), 1)
                 except DamagedItemError:

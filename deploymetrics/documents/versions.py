@@ -70,13 +70,13 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
     below = low.version
     while high.version - below > 1:
         middle = (below + high.version) // 2
-        found = documents.history(tag, middle + 1, 1).items[0]
-        if found.version <= below:  # those between were thinned out
+        between = documents.history(tag, middle + 1, 1).items[0]
+        if between.version <= below:  # those between were thinned out
             below = middle
-        elif found.changed_at <= moment:
-            low, below = found, middle
+        elif between.changed_at <= moment:
+            low, below = between, middle
         else:
-            high = found
+            high = between
     return low
 
 
@@ -102,11 +102,11 @@ def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[
     add(low, high)
     while gaps:
         *_, left, right = heappop(gaps)
-        found = documents.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
-        if found.version > left.version:
-            yield found
-            add(left, found)
-            add(found, right)
+        between = documents.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
+        if between.version > left.version:
+            yield between
+            add(left, between)
+            add(between, right)
 
 
 def _time(item: Item) -> datetime:

@@ -45,9 +45,7 @@ class Moment(fields.String):
             else:
                 moment = from_precise(_LOST_PLUS.sub("+", text) if "T" in text else text)
         except (ValueError, OverflowError):
-            raise ValidationError(
-                "It is not a time such as 2018-01-12T12:00:00Z, nor a number of seconds since 1970."
-            ) from None
+            raise ValidationError("It is not a time such as 2018-01-12T12:00:00Z, nor seconds since 1970.") from None
         return as_precise(moment)
 
 

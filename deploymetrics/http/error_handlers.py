@@ -96,6 +96,6 @@ def _drain(environ: dict[str, Any]) -> None:
     the client, or a proxy, may never see the answer."""
     if environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
         with suppress(Exception):
-            left = _DRAINED
-            while left > 0 and (data := environ["wsgi.input"].read(min(left, 2**16))):
-                left -= len(data)
+            rest = _DRAINED
+            while rest > 0 and (data := environ["wsgi.input"].read(min(rest, 2**16))):
+                rest -= len(data)

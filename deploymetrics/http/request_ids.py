@@ -25,12 +25,12 @@ class RequestIds:
 
     def begin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Callable[..., Any]:
         """Note the id of a request, and return the ``start_response`` that adds it to the answer."""
-        found = environ.get("HTTP_X_REQUEST_ID") if self.are_taken else None
-        if found is None or not _FORM.fullmatch(found):
-            found = f"{self._process}{next(self._numbers):08x}"
-        environ[REQUEST_ID] = found
+        id = environ.get("HTTP_X_REQUEST_ID") if self.are_taken else None
+        if id is None or not _FORM.fullmatch(id):
+            id = f"{self._process}{next(self._numbers):08x}"
+        environ[REQUEST_ID] = id
 
-        return partial(_start, start_response, found)
+        return partial(_start, start_response, id)
 
 
 def _start(
@@ -42,5 +42,5 @@ def _start(
 
 def request_id_of(environ: dict[str, Any]) -> str:
     """Return the id of a request that has begun."""
-    found: str = environ.get(REQUEST_ID, "-")
-    return found
+    id: str = environ.get(REQUEST_ID, "-")
+    return id

@@ -63,10 +63,10 @@ class Request(flask.Request):
     def authority(self) -> str:
         """The host as the client names it, with its port where that is not the scheme's own; empty for what is none."""
         server = f"{self.environ['SERVER_NAME']}:{self.environ['SERVER_PORT']}"
-        found = _AUTHORITY.fullmatch(self.environ.get("HTTP_HOST", server).lower())
-        if found is None:
+        match = _AUTHORITY.fullmatch(self.environ.get("HTTP_HOST", server).lower())
+        if match is None:
             return ""
-        host, port = found.groups()
+        host, port = match.groups()
         if not port or port == _DEFAULT_PORTS.get(self.scheme):
             return cast(str, host)
         return f"{host}:{port}" if 1 <= int(port) <= 65535 else ""

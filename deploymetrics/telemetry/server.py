@@ -29,8 +29,8 @@ def families(store: Storage, instance: str) -> Iterator[Metric]:
 
 def disk_space(instance: str) -> tuple[int, int]:
     """Return the size of the disk with the instance folder, and what is free there for this account, in bytes."""
-    found = os.statvfs(instance)
-    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+    disk = os.statvfs(instance)
+    return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
 
 def _disk(instance: str) -> Iterator[Metric]:

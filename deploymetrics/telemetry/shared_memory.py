@@ -48,8 +48,8 @@ class Memory:
 
     def clear(self, number: int, name: str) -> None:
         """Set the cells of a name to 0 in the region of a process that has ended."""
-        for found, cells in _entries(self.region(number)):
-            if found == name:
+        for other, cells in _entries(self.region(number)):
+            if other == name:
                 cells[:] = _zeros(cells.nbytes)
 
 

@@ -91,17 +91,17 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
         before = newest.version + 1 if newest else 1
     if not query.by:
         return documents.history(tag, before, PER_PAGE)
-    found: list[Item] = []
+    items: list[Item] = []
     word = folded(query.by)
     for _ in range(MAX_PAGES):
         page = documents.history(tag, before, 256)
-        found += [item for item in page.items if word in folded(item.changed_by)]
+        items += [item for item in page.items if word in folded(item.changed_by)]
         before = page.next
-        if len(found) > PER_PAGE:
-            return Page(found[:PER_PAGE], found[PER_PAGE - 1].version)
+        if len(items) > PER_PAGE:
+            return Page(items[:PER_PAGE], items[PER_PAGE - 1].version)
         if before is None:
             break
-    return Page(found, before)
+    return Page(items, before)
 
 
 @bp.get("/tags/<tag>/versions/<version>")
@@ -190,8 +190,8 @@ def version_page(item: Item, moved: bool = False) -> str:
 
 def any_version(tag: str, version: int) -> Item:
     """Return the Item of a version, which may be a deletion; raises NotFound."""
-    found = services().documents.history(tag, version + 1, 1).items
-    return found[0] if found and found[0].version == version else services().documents.version(tag, version)
+    items = services().documents.history(tag, version + 1, 1).items
+    return items[0] if items and items[0].version == version else services().documents.version(tag, version)
 
 
 def metrics_of(item: Item) -> bytes | None:

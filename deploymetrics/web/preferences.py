@@ -32,12 +32,12 @@ class Preferences(NamedTuple):
 @bp.app_template_global()
 def preferences() -> Preferences:
     """Return the Preferences in the current request's cookie; what makes no sense there is as if it were not there."""
-    found: Preferences | None = g.get("preferences")
-    if found is None:
+    current: Preferences | None = g.get("preferences")
+    if current is None:
         density, _, zone = request.cookies.get(COOKIE, "").partition(":")
-        found = Preferences(density if density in DENSITIES else DENSITIES[0], zone if find_zone(zone) else GMT)
-        g.preferences = found
-    return found
+        current = Preferences(density if density in DENSITIES else DENSITIES[0], zone if find_zone(zone) else GMT)
+        g.preferences = current
+    return current
 
 
 def find_zone(name: str) -> tzinfo | None:

@@ -102,9 +102,9 @@ def delete_all(tags: list[str]) -> ResponseReturnValue:
             services().documents.delete(tag, current_user.name, precondition_of(etag))
         except DeploymetricsError as error:
             moved.append(Kept(tag, error.detail))
-    gone = len(tags) - len(moved)
-    number = f"{counted(gone, 'document')} {'is' if gone == 1 else 'are'}"
-    flash(f"{number} deleted. See the filter “deleted” to bring one back.")
+    number = len(tags) - len(moved)
+    are = "is" if number == 1 else "are"
+    flash(f"{counted(number, 'document')} {are} deleted. See the filter “deleted” to bring one back.")
     for kept in moved[:10]:
         flash(f"{visible(kept.tag)} is not deleted: {kept.reason}")
     return redirect(url_for("web.index"))

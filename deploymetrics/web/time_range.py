@@ -63,7 +63,7 @@ class TimeRange(NamedTuple):
         if turns > 0 and end >= self.now:
             return {}
         if end + turns * length > self.now - _MINUTE:  # a URL has no seconds
-            name = next((name for name, (_, known) in RANGES.items() if known == length), "")
+            name = next((name for name, (_, other) in RANGES.items() if other == length), "")
             return {"range": name} if name else TimeRange("", self.now - length, self.now, self.now).arguments
         try:
             return TimeRange("", self.start + turns * length, end + turns * length, self.now).arguments

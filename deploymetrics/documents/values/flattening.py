@@ -36,10 +36,10 @@ class Place:
 
     def at(self, step: tuple[str | Identity, int]) -> "Place":
         """Return the Place that is one step below this one."""
-        found = self.below.get(step)
-        if found is None:
-            found = self.below[step] = Place(self, step)
-        return found
+        below = self.below.get(step)
+        if below is None:
+            below = self.below[step] = Place(self, step)
+        return below
 
     def path(self) -> "list[Place]":
         """Return the Places from below the whole down to this one."""

@@ -42,10 +42,10 @@ class Shape:
 
     def at(self, key: str | None) -> "Shape":
         """Return the Shape of the member with that key, or of an array's elements."""
-        found = self.below.get(key)
-        if found is None:
-            found = self.below[key] = Shape()
-        return found
+        below = self.below.get(key)
+        if below is None:
+            below = self.below[key] = Shape()
+        return below
 
     def see(self, array: list[object]) -> None:
         """Take note of one array at this place."""
@@ -79,11 +79,11 @@ def survey(values: Iterable[object]) -> Shape:
     for value in values:
         opened = [(root, value)]
         while opened:
-            shape, found = opened.pop()
-            if type(found) is list:
-                shape.see(found)
-            for child in found if isinstance(found, list) else ():
-                key, value = child if type(found) is rawjson.Pairs else (None, child)
+            shape, inner = opened.pop()
+            if type(inner) is list:
+                shape.see(inner)
+            for child in inner if isinstance(inner, list) else ():
+                key, value = child if type(inner) is rawjson.Pairs else (None, child)
                 if isinstance(value, list) and value:
                     opened.append((shape.at(key), value))
     return root
@@ -118,8 +118,8 @@ def _rank(name: str, value: object) -> int | None:
 
 def _tell_apart(names: tuple[str, ...], things: list[dict[str, object]]) -> bool:
     """Return True if no two things have the same values, and each has the first."""
-    found = {tuple(value if _is_text(value := thing.get(name)) else None for name in names) for thing in things}
-    return len(found) == len(things) and all(_is_text(thing.get(names[0])) for thing in things)
+    texts = {tuple(value if _is_text(value := thing.get(name)) else None for name in names) for thing in things}
+    return len(texts) == len(things) and all(_is_text(thing.get(names[0])) for thing in things)
 
 
 def _is_text(value: object) -> bool:

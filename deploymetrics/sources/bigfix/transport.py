@@ -71,9 +71,9 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
     class Pinned(ssl.SSLObject):
         def do_handshake(self) -> None:
             super().do_handshake()
-            found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
-            if found != fingerprint:
-                message = f"another certificate than BIGFIX_FINGERPRINT says, {_colons(found)}"
+            presented = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
+            if presented != fingerprint:
+                message = f"another certificate than BIGFIX_FINGERPRINT says, {_colons(presented)}"
                 raise ssl.SSLCertVerificationError(1, message)
 
     context = ssl.create_default_context()

@@ -93,24 +93,24 @@ def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[f
         return _month_ticks(across, months, zone)
     offset = datetime.fromtimestamp(across.low, zone).utcoffset() or timedelta()
     tick = _EPOCH + math.ceil((across.low + offset.total_seconds()) / step.total_seconds()) * step - offset
-    found = []
+    ticks = []
     while (seconds := tick.timestamp()) <= across.high:
-        found.append((seconds, _time_label(tick.astimezone(zone), step)))
+        ticks.append((seconds, _time_label(tick.astimezone(zone), step)))
         tick += step
-    return found
+    return ticks
 
 
 def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[tuple[float, str]]:
     first = datetime.fromtimestamp(across.low, zone)
     number = (first.year * 12 + first.month - 1) // months * months  # January is at a multiple of each of them
-    found = []
+    ticks = []
     while number // 12 < 9999:
         tick = datetime(number // 12, number % 12 + 1, 1, tzinfo=zone)
         if tick.timestamp() > across.high:
             break
-        found.append((tick.timestamp(), f"{MONTHS[tick.month - 1]} {tick.year}"))
+        ticks.append((tick.timestamp(), f"{MONTHS[tick.month - 1]} {tick.year}"))
         number += months
-    return [(seconds, label) for seconds, label in found if seconds >= across.low]
+    return [(seconds, label) for seconds, label in ticks if seconds >= across.low]
 
 
 def _time_label(moment: datetime, step: timedelta) -> str:

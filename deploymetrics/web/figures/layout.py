@@ -170,9 +170,9 @@ def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
         every = [row for row in every if any(word in shown(value).casefold() for value in row.values())]
     column = sort.removeprefix("-")
     if column in columns:
-        there = [row for row in every if column in row]
-        there.sort(key=lambda row: _sorting(row[column]), reverse=sort.startswith("-"))
-        every = there + [row for row in every if column not in row]
+        with_column = [row for row in every if column in row]
+        with_column.sort(key=lambda row: _sorting(row[column]), reverse=sort.startswith("-"))
+        every = with_column + [row for row in every if column not in row]
     pages = max(-(-len(every) // MAX_ROWS), 1)
     page = min(page, pages)
     part = every[(page - 1) * MAX_ROWS : page * MAX_ROWS]

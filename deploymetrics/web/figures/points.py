@@ -31,8 +31,8 @@ def thin(series: Series, most: int) -> list[Point]:
             lowest[stretch] = index
         if value > points[highest.setdefault(stretch, index)].value:
             highest[stretch] = index
-    kept = {0, len(points) - 1, *lowest.values(), *highest.values()}
-    return [points[index] for index in sorted(kept)]
+    indices = {0, len(points) - 1, *lowest.values(), *highest.values()}
+    return [points[index] for index in sorted(indices)]
 
 
 def segments(series: Series, drawn: Sequence[Point], places: Sequence[Place]) -> list[list[Place]]:
@@ -56,11 +56,11 @@ def gaps(series: Series) -> list[int]:
     """
     times = [from_precise(point.changed_at).timestamp() for point in series.points]
     lengths = [after - before for before, after in zip(times, times[1:])]
-    found = set(series.breaks)
+    indices = set(series.breaks)
     for index in range(1, len(lengths) - 1):
         if lengths[index] <= GAP * min(lengths[index - 1], lengths[index + 1]):
             continue
         around = lengths[max(index - _AROUND, 0) : index], lengths[index + 1 : index + 1 + _AROUND]
         if lengths[index] > GAP * max(map(median, around)):
-            found.add(index + 1)
-    return sorted(found)
+            indices.add(index + 1)
+    return sorted(indices)
