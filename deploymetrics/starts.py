@@ -6,21 +6,17 @@ import msgspec
 
 from .clock import Clock, as_precise
 from .errors import StorageError
-from .storage import Collection, Storage
+from .storage import Collection, Record, Storage
 
 _log = logging.getLogger(__name__)
 _KEY = "server"
 
 
-class StartRecord(msgspec.Struct, frozen=True):
+class StartRecord(Record, frozen=True):
     """When ``deploymetrics serve`` last started, as a precise text."""
 
     name: str
     startedAt: str
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.name
 
 
 STARTS = Collection("starts", StartRecord)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ..storage import Collection
+from ..storage import Collection, Record
 from .passwords import hash_secret, is_secret_hash
 
 
@@ -150,16 +150,12 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return now < self.expires <= now + self.lifetime
 
 
-class SessionsRecord(msgspec.Struct, frozen=True):
+class SessionsRecord(Record, frozen=True):
     """The sessions of an account, by the hash of their token."""
 
     id: str
     account: str
     sessions: dict[str, Session]
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.id
 
     @property
     def expires(self) -> float:

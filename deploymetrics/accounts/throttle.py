@@ -17,7 +17,7 @@ import msgspec
 
 from ..clock import Clock
 from ..errors import DamagedItemError, StorageError, TooManyAttemptsError
-from ..storage import Collection, Item, Storage
+from ..storage import Collection, Item, Record, Storage
 from .addresses import network_of
 from .expiry import Sweeper
 from .passwords import hash_secret
@@ -26,7 +26,7 @@ _UNSTORED = 10_000
 _LATELY_SECONDS = 30 * 86400
 
 
-class FailureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class FailureRecord(Record, frozen=True, omit_defaults=True):
     """The failures under one key. All times are seconds since 1970.
 
     ``failures`` in a row; no tries are taken before ``until``; they do not count any more from ``forgotten`` on. A
@@ -38,10 +38,6 @@ class FailureRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     until: float = 0.0
     forgotten: float = 0.0
     right: float = 0.0
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.id
 
     @property
     def expires(self) -> float:

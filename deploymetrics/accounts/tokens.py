@@ -13,7 +13,7 @@ import msgspec
 
 from ..clock import Clock
 from ..errors import AccountError, Forbidden, NotFound, StorageError
-from ..storage import Collection, Item, Storage
+from ..storage import Collection, Item, Record, Storage
 from .passwords import generate_secret, hash_secret
 from .records import Access, Account, AccountRecord, Role, Token
 from .service import Accounts
@@ -24,15 +24,11 @@ _NOTED = 4096
 _DAY = 86400
 
 
-class UsesRecord(msgspec.Struct, frozen=True):
+class UsesRecord(Record, frozen=True):
     """When the tokens of an account were last used, in seconds since 1970, by their hash."""
 
     account: str
     used: dict[str, float]
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.account
 
 
 USES = Collection("token-uses", UsesRecord, durable=False)

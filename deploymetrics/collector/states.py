@@ -4,10 +4,10 @@ import msgspec
 
 from ..errors import DamagedItemError
 from ..sources import Rendered
-from ..storage import Collection, Storage
+from ..storage import Collection, Record, Storage
 
 
-class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
+class SourceState(Record, frozen=True, omit_defaults=True):
     """What is known of a source. Times are precise texts, or empty if it never happened.
 
     ``configuration``: a keyed hash of what the answer depends on.
@@ -37,10 +37,6 @@ class SourceState(msgspec.Struct, frozen=True, omit_defaults=True):
     asked: dict[str, float] = {}
     values: dict[str, Rendered] = {}
     damaged: bool = False
-
-    def key(self) -> str:
-        """Return the key of the item, which is the name of the source."""
-        return self.name
 
     @property
     def is_fresh(self) -> bool:

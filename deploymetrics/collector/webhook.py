@@ -19,7 +19,7 @@ import msgspec
 from ..clock import Clock, as_precise
 from ..documents.expectations import Expectations, state
 from ..documents.service import Documents, Entry
-from ..storage import Collection, Item
+from ..storage import Collection, Item, Record
 from .document import AUTHOR
 from .signals import Stop
 
@@ -33,15 +33,11 @@ STALE, FRESH = "stale", "fresh"
 log = logging.getLogger(__name__)
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Notice(Record, frozen=True):
     """What was said of a tag last: that it is stale. There is none of a fresh one."""
 
     tag: str
     saidAt: str
-
-    def key(self) -> str:
-        """Return the key of the item, which is the tag."""
-        return self.tag
 
 
 NOTICES = Collection("notices", Notice)

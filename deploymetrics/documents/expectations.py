@@ -4,12 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import msgspec
 from marshmallow import Schema, fields
 
 from ..clock import from_precise
 from ..errors import BadRequest
-from ..storage import Collection, Item
+from ..storage import Collection, Item, Record
 from .per_tag import PerTag
 from .schemas import check_tag
 
@@ -19,15 +18,11 @@ MAX_SECONDS = 366 * 86400
 QUIET_SECONDS = 86400
 
 
-class ExpectationRecord(msgspec.Struct, frozen=True):
+class ExpectationRecord(Record, frozen=True):
     """The tag and the longest time, in seconds, that may pass from one post to the next."""
 
     tag: str
     everySeconds: int
-
-    def key(self) -> str:
-        """Return the key under which it is stored."""
-        return self.tag
 
 
 EXPECTATIONS = Collection("expectations", ExpectationRecord)

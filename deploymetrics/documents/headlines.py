@@ -2,10 +2,8 @@
 
 from itertools import islice
 
-import msgspec
-
 from ..errors import BadRequest, DamagedItemError
-from ..storage import Collection
+from ..storage import Collection, Record
 from .per_tag import PerTag
 from .service import Documents, Entry, Item
 from .values.flattening import MAX_NAME
@@ -21,16 +19,12 @@ MAX_CANDIDATES = 40
 MAX_NUMBER = MAX_NAME + 8
 
 
-class Headline(msgspec.Struct, frozen=True):
+class Headline(Record, frozen=True):
     """The name of a number of a tag, as plots have it, and its unit; an empty one is that of its name."""
 
     tag: str
     number: str
     unit: str = ""
-
-    def key(self) -> str:
-        """Return the key under which it is stored."""
-        return self.tag
 
 
 HEADLINES = Collection("headlines", Headline)

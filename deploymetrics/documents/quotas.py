@@ -15,11 +15,11 @@ from ..accounts.records import AccountRecord
 from ..clock import Clock
 from ..errors import QuotaExceededError, TooManyPostsError
 from ..formats.printable import counted
-from ..storage import Collection, Item, Storage
+from ..storage import Collection, Item, Record, Storage
 from .service import Documents, stored_size
 
 
-class QuotaRecord(msgspec.Struct, frozen=True):
+class QuotaRecord(Record, frozen=True):
     """What an account has stored, at the most, and how many posts it made in one minute since 1970."""
 
     account: str
@@ -27,10 +27,6 @@ class QuotaRecord(msgspec.Struct, frozen=True):
     bytes: int
     minute: int
     posts: int
-
-    def key(self) -> str:
-        """Return the key of the item."""
-        return self.account
 
 
 QUOTAS = Collection("quotas", QuotaRecord, durable=False)

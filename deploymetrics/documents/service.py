@@ -19,7 +19,7 @@ from ..clock import as_last_changed
 from ..errors import DamagedItemError, NotFound, ReservedTagError, StorageError
 from ..formats import rawjson
 from ..schemas import MAX_BYTES
-from ..storage import Collection, Storage
+from ..storage import Collection, Record, Storage
 from ..storage import Entry as Entry
 from ..storage import Item as Item
 from ..storage import Listing as Listing
@@ -30,16 +30,12 @@ from .schemas import check_tag
 _log = logging.getLogger(__name__)
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(Record, frozen=True):
     """A deployment metrics document; ``metrics`` is JSON text that is never parsed into floats."""
 
     tag: str
     metrics: msgspec.Raw
     lastChanged: str
-
-    def key(self) -> str:
-        """Return the key under which it is stored."""
-        return self.tag
 
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.

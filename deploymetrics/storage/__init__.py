@@ -56,12 +56,21 @@ if TYPE_CHECKING:
 VERSION_LIMIT = 10**17
 
 
+class Record(msgspec.Struct, frozen=True):
+    """What the value of an item must have: the fields of a subclass, of which the first is the key."""
+
+    def key(self) -> str:
+        """Return the key of the item."""
+        key: str = getattr(self, self.__struct_fields__[0])
+        return key
+
+
 class Collection:
     """Items of one sort.
 
-    ``record`` is a msgspec Struct with the fields that a value must have, and a method ``key()`` that gives the key of
-    the item. ``history`` keeps superseded versions. ``durable`` syncs each write. ``copies`` asks a backend that can to
-    keep, beside its own data, a file with the current value of each item for people and other programs.
+    ``record`` is a Record, or another Struct with a method ``key()``. ``history`` keeps superseded versions.
+    ``durable`` syncs each write. ``copies`` asks a backend that can to keep, beside its own data, a file with the
+    current value of each item for people and other programs.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from ..clock import Clock, as_precise
 from ..collector.states import read_states
 from ..documents.service import Documents
 from ..errors import StorageError
-from ..storage import Collection, Item
+from ..storage import Collection, Item, Record
 from ..version import VERSION
 
 #: A storage that was good is not asked again for so many seconds, so probes cost next to nothing.
@@ -20,15 +20,11 @@ GOOD_SECONDS = 5.0
 _WAIT_SECONDS = 2.0
 
 
-class Probe(msgspec.Struct, frozen=True):
+class Probe(Record, frozen=True):
     """When a machine last wrote something, to see whether that can be done."""
 
     machine: str
     writtenAt: str
-
-    def key(self) -> str:
-        """Return what it is stored under."""
-        return self.machine
 
 
 PROBES = Collection("probes", Probe)
