@@ -154,7 +154,7 @@ def drift(samples):
 
 def lost_writes(instance, writers):
     """Count the acknowledged writes that no version has."""
-    store = create_app(instance).extensions["deploymetrics"].documents.store
+    store = create_app(instance).extensions["deploymetrics"].store
     return sum(
         len(writer.acknowledged - {writer.number_of(item) for item in store.history(DOCUMENTS, writer.tag)})
         for writer in writers

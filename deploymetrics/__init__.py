@@ -185,4 +185,4 @@ def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened:
     authenticator = Authenticator(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
     documents, expectations, headlines = Documents(store), Expectations(store), Headlines(store)
     quotas = Quotas(store, clock, documents)
-    return Services(clock, documents, accounts, sessions, tokens, authenticator, expectations, headlines, quotas)
+    return Services(clock, store, documents, accounts, sessions, tokens, authenticator, expectations, headlines, quotas)

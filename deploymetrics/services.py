@@ -13,6 +13,7 @@ from .documents.expectations import Expectations
 from .documents.headlines import Headlines
 from .documents.quotas import Quotas
 from .documents.service import Documents
+from .storage import Storage
 
 NAME = "deploymetrics"
 
@@ -21,6 +22,7 @@ class Services(NamedTuple):
     """The services of one application, which keeps them as ``app.extensions[NAME]``."""
 
     clock: Clock
+    store: Storage
     documents: Documents
     accounts: Accounts
     sessions: Sessions

@@ -33,7 +33,7 @@ def folder(tmp_path, commit):
 
 
 def exported(services):
-    store = services.documents.store
+    store = services.store
     return {tag: [line.decode() for line in transfer.export_tag(store, tag)] for tag in store.keys(DOCUMENTS)}
 
 
@@ -86,7 +86,7 @@ def test_the_old_files_are_gone_and_copies_are_there(folder, clock):
             in (f"{item.key}.json".replace(" ", "%20"), "%c3%a4_b.json" if item.key == "ä_b" else "")
         )
         assert (folder / "deploymentmetrics" / name).read_bytes() == services.documents.get(item.key).value
-    assert list(services.documents.store.verify(DOCUMENTS)) == []
+    assert list(services.store.verify(DOCUMENTS)) == []
 
 
 def test_versions_go_on(folder, clock):
@@ -207,7 +207,7 @@ def test_a_file_that_was_removed_stays_removed(folder, clock):
     os.unlink(folder / "deploymentmetrics/custom.json")
     services = start(folder, clock)
     assert services.documents.find("custom") is None
-    assert next(services.documents.store.history(DOCUMENTS, "custom")).deleted
+    assert next(services.store.history(DOCUMENTS, "custom")).deleted
 
 
 def test_only_an_old_folder_is_brought_over(tmp_path, clock):

@@ -91,7 +91,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     from .. import create_app
 
     copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
-    store = copied.documents.store
+    store = copied.store
     wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.documents, tag) < before[tag]]
     for collection in COLLECTIONS:
         for _ in store.verify(collection, repair=True):

@@ -63,7 +63,7 @@ def _webhook() -> Webhook | None:
 def _task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
-    return create_task(settings, instance, app.documents.store, app.documents, app.accounts, app.clock)
+    return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
 
 
 def _log_to_stderr() -> None:

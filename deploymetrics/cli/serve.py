@@ -44,7 +44,7 @@ def serve(**flags: Any) -> None:
     first_start.check_first_start(accounts, load_settings(instance, flags)["BIND"])
 
     def when_ready(settings: Settings) -> None:
-        record_start(services().documents.store, services().clock)
+        record_start(services().store, services().clock)
         first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"]))
 
     server.run(instance, flags, when_ready)

@@ -45,7 +45,7 @@ def _print_storage() -> bool:
     health = Health(app.documents, app.clock, is_read_only=settings["READ_ONLY"])
     try:
         details = health.details()
-        click.echo(f"serve last started: {last_start(app.documents.store) or 'never'}")
+        click.echo(f"serve last started: {last_start(app.store) or 'never'}")
         counts = f"{counted(details['documents'], 'document')}, {len(details['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in details["damaged"]:

@@ -78,7 +78,7 @@ def export_documents(file: BinaryIO) -> None:
     FILE may be - for standard output; else only its owner may read it. It has a line of JSON for each version, what is
     expected of tags, and no accounts, sessions or settings.
     """
-    store = services().documents.store
+    store = services().store
     documents = versions = damaged = 0
     with _draft_of(file) as draft, _progress(store.keys(DOCUMENTS), "Exporting") as tags:
         for tag in tags:
@@ -113,7 +113,7 @@ def import_documents(file: BinaryIO, dry_run: bool) -> None:
     FILE may be - for standard input. Each document is imported wholly or not at all. One that has other versions here
     is left alone and named; then the exit status is 1. Expectations are imported as well.
     """
-    store = services().documents.store
+    store = services().store
     counts = dict.fromkeys((transfer.IMPORTED, transfer.THERE, transfer.REFUSED), 0)
     with _progress(_lines_of(file), "Importing") as lines:
         for _, outcome, sentence in transfer.import_lines(store, lines, services().clock, dry_run=dry_run):

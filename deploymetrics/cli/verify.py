@@ -32,7 +32,7 @@ def verify(repair: bool) -> None:
     """
     findings = 0
     for collection in COLLECTIONS:
-        for what, sentence in services().documents.store.verify(collection, repair=repair):
+        for what, sentence in services().store.verify(collection, repair=repair):
             findings += 1
             click.echo(f"{collection.name}\t{escaped(what)}\t{escaped(sentence)}")
     if findings:

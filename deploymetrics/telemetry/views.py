@@ -44,7 +44,7 @@ def init_app(app: Flask, memory: Memory) -> Counting:
         app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
     )
     counting = Counting(memory)
-    counting.watch(assembled.documents.store)
+    counting.watch(assembled.store)
     return counting
 
 
@@ -70,7 +70,7 @@ class _Server:
         counting: Counting = current_app.counting  # type: ignore[attr-defined]
         alone = not counting.memory.is_shared and current_request().environ.get("wsgi.multiprocess")
         yield from counting.families(str(os.getpid()) if alone else "")
-        yield from server.families(services().documents.store, current_app.instance_path)
+        yield from server.families(services().store, current_app.instance_path)
 
 
 @bp.get("/metrics")

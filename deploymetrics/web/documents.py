@@ -75,7 +75,7 @@ def read_query(tag: str, places: list[str]) -> TableQuery:
 def document(tag: str) -> ResponseReturnValue:
     """Show a document, or when it was deleted and by whom; of the server's own tag also what its collector says."""
     reserved = tag == RESERVED_TAG
-    sources = read_states(services().documents.store) if reserved else ()
+    sources = read_states(services().store) if reserved else ()
     item = services().documents.find(tag)
     if item is None:
         return deleted_page(tag, reserved, sources), 404

@@ -54,7 +54,7 @@ def selected() -> ResponseReturnValue:
 
 def export(tags: list[str]) -> Response:
     """Send the tags with their histories and expectations, as ``deploymetrics import`` takes them."""
-    store = services().documents.store
+    store = services().store
     # Read before the answer begins: what is damaged is an error then, and not a file that breaks off.
     first = [next(export_tag(store, tag), b"") for tag in tags]
 

@@ -153,7 +153,7 @@ def test_a_storage_that_takes_nothing_slows_guessing_all_the_same(app, master, m
     def full(*args):
         raise StorageFullError()
 
-    monkeypatch.setattr(app.extensions["deploymetrics"].documents.store, "write", full)
+    monkeypatch.setattr(app.extensions["deploymetrics"].store, "write", full)
     statuses = [master.get("/api/login", auth=("master-operator", f"wrong {n}")).status_code for n in range(7)]
     assert statuses[:5] == [401] * 5 and statuses[-1] == 429
 

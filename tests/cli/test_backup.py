@@ -38,7 +38,7 @@ def run(instance, *arguments):
 
 
 def contents(folder):
-    store = create_app(folder).extensions["deploymetrics"].documents.store
+    store = create_app(folder).extensions["deploymetrics"].store
     return {
         tag: [(item.version, item.value, item.deleted) for item in store.history(DOCUMENTS, tag)]
         for tag in store.keys(DOCUMENTS)

@@ -82,7 +82,7 @@ def test_a_dry_run_says_the_same_and_stores_nothing(service, invoke, elsewhere, 
     run = elsewhere.test_cli_runner().invoke
     dry = run(args=["import", "--dry-run", str(file)])
     assert dry.exit_code == 1 and dry.stdout == "5 imported, 0 already there, 1 refused (dry run)\n"
-    assert elsewhere.extensions["deploymetrics"].documents.store.keys(DOCUMENTS) == ["once"]
+    assert elsewhere.extensions["deploymetrics"].store.keys(DOCUMENTS) == ["once"]
 
 
 GOOD = (
@@ -135,7 +135,7 @@ def test_an_import_that_breaks_off_is_wholly_there_or_not(service, elsewhere, mo
     for number in range(versions):
         service.save("custom", b"%d" % number, "alice")
     lines = list(transfer.export_tag(service.store, "custom"))
-    store = elsewhere.extensions["deploymetrics"].documents.store
+    store = elsewhere.extensions["deploymetrics"].store
     assert store.keys(DOCUMENTS) == []
 
     class PulledPlug(BaseException):

@@ -40,7 +40,7 @@ class Deployment:
 
     def __init__(self, services, clock):
         self.documents = services.documents
-        self.store = services.documents.store
+        self.store = services.store
         self.clock = clock
         self.one = Switched({"number_of_endpoints": 5})
         self.two = Switched({"number_of_tags": 1})

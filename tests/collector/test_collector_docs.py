@@ -30,7 +30,7 @@ def test_the_inspectors_named_are_those_of_the_relevance():
 
 
 def test_the_metrics_of_the_server(app, services, clock):
-    store = services.documents.store
+    store = services.store
     services.documents.save("custom", b"1", "alice")
     record_start(store, clock)
     found = ServerSource(Context(app.config, app.instance_path, store, services.documents, services.accounts)).collect()

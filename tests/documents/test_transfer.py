@@ -33,7 +33,7 @@ def outcomes(store, lines):
 
 def test_the_deepest_metrics_come_back(services, folder, clock):
     services.documents.save("x", b"[" * 512 + b"]" * 512, "a")
-    lines = list(transfer.export_tag(services.documents.store, "x"))
+    lines = list(transfer.export_tag(services.store, "x"))
     there = open_files(folder / "elsewhere", clock)
     assert outcomes(there, lines) == [IMPORTED]
     assert list(transfer.export_tag(there, "x")) == lines

@@ -23,8 +23,8 @@ def restore(services, clock):
             Item("custom", value % version, None, version, as_precise(start + timedelta(minutes=minutes)), "bob", "")
             for version, minutes in versions
         ]
-        services.documents.store.restore(DOCUMENTS, "custom", items)
-        return list(services.documents.store.history(DOCUMENTS, "custom", oldest_first=True))
+        services.store.restore(DOCUMENTS, "custom", items)
+        return list(services.store.history(DOCUMENTS, "custom", oldest_first=True))
 
     return restored
 

@@ -79,7 +79,7 @@ def test_a_list_of_many_damaged_documents_has_short_headers(master, services, mo
     listing = services.documents.list()
     for number in (3, 5000):
         tags = tuple(f"{n:04}" + "é" * 28 for n in range(number))
-        monkeypatch.setattr(services.documents.store, "items", lambda kind, tags=tags: listing._replace(damaged=tags))
+        monkeypatch.setattr(services.store, "items", lambda kind, tags=tags: listing._replace(damaged=tags))
         headers = master.get(LIST).headers
         assert headers["Deploymetrics-Damaged-Count"] == str(number)
         assert len(headers["Deploymetrics-Damaged"]) <= 1000

@@ -205,5 +205,5 @@ def test_a_read_that_a_storage_refuses_to_begin_is_answered_by_flask(app, master
         raise StorageError()
 
     assert master.put(URL, data=BODY).status_code == 200
-    monkeypatch.setattr(services.documents.store, "reading", refuse)
+    monkeypatch.setattr(services.store, "reading", refuse)
     assert master.get(URL).data.startswith(b'{"tag":"custom"')

@@ -43,7 +43,7 @@ def raising(error):
 
 @pytest.fixture
 def context(app, services):
-    store = services.documents.store
+    store = services.store
     return Context(app.config, app.instance_path, store, services.documents, services.accounts)
 
 

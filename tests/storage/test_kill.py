@@ -185,7 +185,7 @@ def test_what_was_acknowledged_is_there_after_kills(on_disk, server, writers):
 
 def check(folder, acknowledged):
     """Each number was written once, and what was acknowledged is there under its number."""
-    store = create_app(folder, {"HISTORY_VERSIONS": 1_000_000}).extensions["deploymetrics"].documents.store
+    store = create_app(folder, {"HISTORY_VERSIONS": 1_000_000}).extensions["deploymetrics"].store
     listing = store.items(DOCUMENTS)
     assert listing.damaged == ()
     assert {item.key for item in listing.items} == set(TAGS)

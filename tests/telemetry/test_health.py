@@ -77,7 +77,7 @@ def test_probes_are_few_and_one_that_hangs_holds_no_other_thread(services, clock
         began.set()
         go_on.wait(20)
 
-    monkeypatch.setattr(services.documents.store, "write", hanging)
+    monkeypatch.setattr(services.store, "write", hanging)
     asked = Health(services.documents, clock, is_read_only=False)
     first = threading.Thread(target=asked.check)
     first.start()
@@ -101,5 +101,5 @@ def test_a_full_disk_is_told_apart(nobody, services, monkeypatch):
     def full(*args, **kwargs):
         raise StorageFullError(log="no space")
 
-    monkeypatch.setattr(services.documents.store, "write", full)
+    monkeypatch.setattr(services.store, "write", full)
     assert_problem(nobody.get("/readyz"), 507, "storage-full")

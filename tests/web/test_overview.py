@@ -149,7 +149,7 @@ def test_units_by_name(pages, save):
 def test_a_headline_comes_along_where_a_storage_is_copied(services, tmp_path, clock):
     services.headlines.set("custom", "queue", "items", "bob")
     target = open_files(tmp_path / "other", clock)
-    assert not any(problem for *_, problem in copy(services.documents.store, target))
+    assert not any(problem for *_, problem in copy(services.store, target))
     assert Headlines(target).all() == services.headlines.all() != {}
 
 

@@ -543,7 +543,7 @@ def test_what_changed_since_yesterday_and_who_wrote_it(master, save, clock):
 def test_the_collector_is_shown_before_it_found_anything(pages, services):
     """That is when somebody asks why."""
     state = SourceState(name="bigfix", failures=1, reason="The server did not answer.")
-    services.documents.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
+    services.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
     assert "The server did not answer." in text_of(pages.get("/tags/platform"), 404)
     assert "never was" in text_of(pages.get("/tags/other"), 404)
 
