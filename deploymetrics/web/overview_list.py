@@ -1,0 +1,189 @@
+"""Which tags the overview shows, in which order and groups; search, state, order and page are in its URL."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from flask import request
+
+from ..clock import as_precise, from_precise
+from ..documents.expectations import QUIET_SECONDS
+from ..documents.service import Entry, Item
+from .filters import folded, page_number
+from .overview_cache import overview_cache
+
+PER_PAGE = 100
+#: A document of the list, or the deletion of one.
+Listed = Entry | Item
+ORDERS: dict[str, Callable[[Listed], Any]] = {
+    "tag": attrgetter("key"),
+    "changed": attrgetter("changed_at"),
+    "by": lambda item: item.changed_by.casefold(),
+    "version": attrgetter("version"),
+    "size": attrgetter("size"),
+}
+#: The columns that a first click on their head sorts from the top down.
+LARGEST_FIRST = {"changed", "version", "size"}
+STATES = ("fresh", "quiet", "stale")
+DELETED = "deleted"
+#: So many tags with the same beginning make a group, and what such a beginning ends with.
+GROUP = 3
+_PREFIX = re.compile(r".*[-_.: ](?=[^-_.: ]+$)", re.DOTALL)
+
+
+class Group(NamedTuple):
+    """Documents whose tags begin alike: how many, how many of them are late, and the newest.
+
+    ``url`` unfolds them, or folds them where they are.
+    """
+
+    prefix: str
+    number: int
+    late: int
+    newest: Listed
+    is_open: bool
+    url: str
+
+
+class ListQuery(NamedTuple):
+    """What of the list the URL asks for; each member is in the URL where it is not as it is at first.
+
+    ``groups`` asks for tags that begin alike in one line, but for the group ``open``.
+    """
+
+    q: str = ""
+    state: str = ""
+    order: str = ""
+    page: int = 1
+    groups: str = ""
+    open: str = ""
+
+    def url(self, **changes: Any) -> str:
+        """Return the address of the overview with this query, changed."""
+        changed = self._replace(**changes)._asdict()
+        text = urlencode({name: value for name, value in changed.items() if value != getattr(_FIRST, name)})
+        return f"{request.script_root}/{text and '?'}{text}"
+
+    def turned(self, column: str) -> str:
+        """Return the order for a click on a column's head, which turns round at the second one."""
+        first, second = (f"-{column}", column) if column in LARGEST_FIRST else (column, f"-{column}")
+        return second if self.order == first else first
+
+
+_FIRST = ListQuery()
+
+
+def read_query() -> ListQuery:
+    """Return the ListQuery in the current request's URL; what makes no sense there is as if it were not there."""
+    args = request.args
+    order = args.get("order", "")
+    return ListQuery(
+        q=args.get("q", "").strip()[:200],
+        state=args.get("state", "") if args.get("state") in (*STATES, DELETED) else "",
+        order=order if order.removeprefix("-") in ORDERS else "",
+        page=page_number("page"),
+        groups="1" if args.get("groups") == "1" else "",
+        open=args.get("open", "")[:200],
+    )
+
+
+class ListPage(NamedTuple):
+    """The part of the list that is shown: ``items`` of the page, how many match, and how many there are.
+
+    ``counts`` has how many of those that match the search are in each state.
+    """
+
+    items: Sequence[Listed | Group]
+    found: int
+    total: int
+    pages: int
+    counts: dict[str, int]
+
+
+def select(
+    items: Sequence[Listed], deletions: Sequence[Listed], query: ListQuery, expected: dict[str, int], now: datetime
+) -> ListPage:
+    """Return what of a Listing's ``items``, or of the deletions ``deletions``, a ListQuery asks for."""
+    total = len(items)
+    if query.q:
+        items, deletions = _matching(items, query.q), _matching(deletions, query.q, in_names=False)
+    states = _states(items, expected, now)
+    counts = {name: states.count(name) for name in STATES}
+    late = {item.key for item, name in zip(items, states) if name == "stale"}
+    if query.state == DELETED:
+        items = deletions
+    elif query.state:
+        items = [item for item, name in zip(items, states) if name == query.state]
+    items = _ordered(items, query.order, late, expected)
+    lines = fold(items, query, late) if query.groups else items
+    pages = max(-(-len(lines) // PER_PAGE), 1)
+    start = (min(query.page, pages) - 1) * PER_PAGE
+    return ListPage(lines[start : start + PER_PAGE], len(items), total, pages, counts)
+
+
+def fold(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
+    """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
+    prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
+    counts = Counter(prefix for prefix in prefixes if prefix)
+    newest: dict[str, Listed] = {}
+    number_late: Counter[str] = Counter()
+    for prefix, item in zip(prefixes, items):
+        if prefix not in newest or newest[prefix].changed_at < item.changed_at:
+            newest[prefix] = item
+        number_late[prefix] += item.key in late
+    lines: list[Listed | Group] = []
+    seen: set[str] = set()
+    for prefix, item in zip(prefixes, items):
+        if counts[prefix] < GROUP or item.key in late and not query.order:
+            lines.append(item)
+            continue
+        is_open = prefix == query.open
+        if prefix not in seen:
+            seen.add(prefix)
+            url = query.url(open="" if is_open else prefix)
+            lines.append(Group(prefix, counts[prefix], number_late[prefix], newest[prefix], is_open, url))
+        if is_open:
+            lines.append(item)
+    return lines
+
+
+def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
+    """Return the items with the text in their tag, in the name of their author, or in that of a value."""
+    word, known = folded(q), overview_cache()
+    return [
+        item
+        for item in items
+        if word in folded(item.key)
+        or word in folded(item.changed_by)
+        or in_names
+        and isinstance(item, Entry)
+        and word in known.names(item)
+    ]
+
+
+def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Listed]:
+    """Return the items in an order of ORDERS; at first by tag, but what is late on top, the latest first."""
+    if order:
+        return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
+    on_top = [item for item in items if item.key in late]
+    on_top.sort(key=lambda item: from_precise(item.changed_at) + timedelta(seconds=expected[item.key]))
+    return [*on_top, *(item for item in items if item.key not in late)] if on_top else items
+
+
+def _states(items: Sequence[Listed], expected: dict[str, int], now: datetime) -> list[str]:
+    """Return the name of the state of each item; times are compared as text, which is quick."""
+    spans = {*expected.values(), QUIET_SECONDS}
+    limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
+    quiet = limits[QUIET_SECONDS]
+    return [
+        "fresh"
+        if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
+        else "stale"
+        if item.key in expected
+        else "quiet"
+        for item in items
+    ]
