@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from .accounts.service import ACCOUNTS
+from .accounts.records import ACCOUNTS
 from .clock import Clock
 from .collector.states import COLLECTOR
 from .config.storage_url import FILES, check_storage, without_password

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from .accounts.service import ACCOUNTS, AccountsRecord
+from .accounts.records import ACCOUNTS, ACCOUNTS_KEY
 from .clock import Clock, as_precise, from_precise
 from .collector.states import COLLECTOR
 from .documents.expectations import EXPECTATIONS
@@ -105,7 +105,7 @@ def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
             _store(storage, collection, key, old.value(collection.name, key))
     accounts = {name: msgspec.Raw(value) for name in old.keys("accounts") if (value := old.value("accounts", name))}
     if accounts:
-        _store(storage, ACCOUNTS, AccountsRecord({}).key(), msgspec.json.encode({"accounts": accounts}))
+        _store(storage, ACCOUNTS, ACCOUNTS_KEY, msgspec.json.encode({"accounts": accounts}))
 
 
 def _store(storage: FileStorage, collection: Collection, key: str, value: bytes | None) -> None:

@@ -15,9 +15,7 @@ from ..errors import AccountError, DamagedItemError, NotFound, StorageError
 from ..storage import Item, Storage
 from .names import as_read
 from .passwords import hash_password, hash_secret, is_hashed_by
-from .records import ACCOUNTS, ACCOUNTS_KEY, Account, AccountRecord, AccountsRecord, Role, Token
-
-__all__ = ["ACCOUNTS", "Account", "AccountRecord", "Accounts", "AccountsRecord", "Role"]
+from .records import ACCOUNTS, ACCOUNTS_KEY, AccountRecord, AccountsRecord, Role, Token
 
 _COMMAND_LINE = "command line"
 

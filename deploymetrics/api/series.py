@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import Measure, measures
 from ..documents.values.series import Point, Series, over_time

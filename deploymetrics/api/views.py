@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, current_app
 from flask_login import current_user
 
-from ..accounts.service import Account, Role
+from ..accounts.records import Account, Role
 from ..clock import as_precise
 from ..documents.expectations import ExpectationBody, state
 from ..documents.service import Entry, Item, page_of

@@ -7,8 +7,8 @@ import click
 from flask.cli import AppGroup
 
 from ..accounts.passwords import generate_password, generate_secret, normalized
+from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
-from ..accounts.service import Role
 from ..formats.printable import escaped
 from ..schemas import load
 from ..services import services

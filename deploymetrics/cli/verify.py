@@ -3,8 +3,7 @@
 import click
 from flask.cli import with_appcontext
 
-from ..accounts.records import SESSIONS
-from ..accounts.service import ACCOUNTS
+from ..accounts.records import ACCOUNTS, SESSIONS
 from ..accounts.throttle import FAILURES
 from ..accounts.tokens import USES
 from ..collector.states import COLLECTOR

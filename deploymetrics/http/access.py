@@ -20,7 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from ..accounts.authentication import Authenticator
 from ..accounts.permissions import check_limits
-from ..accounts.service import Account, Role
+from ..accounts.records import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeededError, ReadOnlyError, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself

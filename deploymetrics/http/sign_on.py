@@ -9,7 +9,8 @@ import math
 from flask import Flask
 
 from ..accounts.passwords import normalized
-from ..accounts.service import Account, Accounts
+from ..accounts.records import Account
+from ..accounts.service import Accounts
 from ..errors import Forbidden
 
 

@@ -8,7 +8,8 @@ import click
 from flask import Flask
 
 from ..accounts.passwords import generate_password
-from ..accounts.service import Accounts, Role
+from ..accounts.records import Role
+from ..accounts.service import Accounts
 from ..services import NAME
 from .checks import is_local
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..http.access import public, require_role
 from ..http.requests import current_request
 from ..http.responses import Response

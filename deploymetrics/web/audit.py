@@ -5,7 +5,7 @@ from itertools import islice
 from flask import current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..http.access import require_role
 from ..telemetry import audit_log_of
 from . import bp

@@ -7,7 +7,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..collector.states import read_states
 from ..documents.expectations import state
 from ..documents.headlines import SPARK_BYTES

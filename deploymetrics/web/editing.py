@@ -6,7 +6,7 @@ from flask import current_app, flash, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..documents.precondition import Precondition
 from ..documents.service import Item
 from ..errors import (

@@ -8,7 +8,7 @@ from flask import flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..clock import as_precise
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item, Page

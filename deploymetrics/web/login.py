@@ -7,7 +7,7 @@ from flask import current_app, flash, redirect, render_template, request, sessio
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from ..accounts.service import Account
+from ..accounts.records import Account
 from ..errors import DeploymetricsError, Forbidden, ProofNeededError, TooManyAttemptsError, Unauthorized
 from ..http import error_handlers
 from ..http.access import has_header_credential, public

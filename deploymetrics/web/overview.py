@@ -8,7 +8,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..documents.expectations import state
 from ..documents.headlines import Headline
 from ..http.access import require_role

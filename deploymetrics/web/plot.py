@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import Measures, measures
 from ..documents.values.series import Point, Series, over_time

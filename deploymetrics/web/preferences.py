@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from flask import flash, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..http.access import require_role
 from . import bp
 from .login import landing

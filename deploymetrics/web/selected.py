@@ -7,7 +7,7 @@ from flask import Response, flash, redirect, render_template, request, stream_wi
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.service import Role
+from ..accounts.records import Role
 from ..documents.schemas import check_tag
 from ..documents.service import Item
 from ..documents.transfer import export_expectations, export_tag
