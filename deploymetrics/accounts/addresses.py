@@ -1,4 +1,4 @@
-"""The address of a client in one form, for throttle, log and audit. No Flask in here."""
+"""The address of a client in one form, for throttle, log and audit."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 

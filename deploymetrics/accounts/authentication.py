@@ -1,6 +1,6 @@
 """From the credentials in a request's headers to the account, without hashing a password on every request.
 
-No Flask in here. A header that was found right is remembered for a short while after its last use, under a keyed hash
+A header that was found right is remembered for a short while after its last use, under a keyed hash
 and together with the account's record: once the account is changed, by any worker, the header is checked anew.
 """
 

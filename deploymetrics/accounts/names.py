@@ -1,4 +1,4 @@
-"""Names of accounts that a person would take for another one, or not see. No Flask in here."""
+"""Names of accounts that a person would take for another one, or not see."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""Password hashes and secrets. No Flask in here."""
+"""Password hashes and secrets."""
 
 import hashlib
 import secrets

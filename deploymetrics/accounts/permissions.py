@@ -1,4 +1,4 @@
-"""What an account's own limits, and those of its token, leave of what its role may do. No Flask in here."""
+"""What an account's own limits, and those of its token, leave of what its role may do."""
 
 from collections.abc import Set
 from fnmatch import fnmatchcase

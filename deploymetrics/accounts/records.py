@@ -1,4 +1,4 @@
-"""Accounts, their tokens and sessions as they are stored, and who is asking. No Flask in here."""
+"""Accounts, their tokens and sessions as they are stored, and who is asking."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""The accounts, their roles and passwords. No Flask in here.
+"""The accounts, their roles and passwords.
 
 All accounts are one item of the storage. So what holds for all of them together, such as that a master operator stays,
 is checked within the one write that could break it. There are some dozens, and each change writes all of them anew.

@@ -1,4 +1,4 @@
-"""Sessions: the tokens of ``/api/login`` and of the browser's login cookie. No Flask in here.
+"""Sessions: the tokens of ``/api/login`` and of the browser's login cookie.
 
 The sessions of an account are one item in the storage, so that all workers know them, they end everywhere at once, and
 there are never too many. The storage has only hashes of the tokens. A use renews a session, but is written down only

@@ -1,4 +1,4 @@
-"""Slowing down those who guess passwords, the same on every worker. No Flask in here.
+"""Slowing down those who guess passwords, the same on every worker.
 
 Failures are counted for an account from an address, for the address, and for the account wherever they come from. Past
 a limit the next try has to wait, one second and then twice as long with each further failure.

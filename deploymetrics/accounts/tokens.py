@@ -1,4 +1,4 @@
-"""Tokens: credentials of an account for programs, which may have an end and fewer rights. No Flask in here.
+"""Tokens: credentials of an account for programs, which may have an end and fewer rights.
 
 They are stored in the account's record, so that one write makes or revokes them on every worker, and none outlives its
 account. When a token was last used is another item, which is written at most once a minute and never synced.

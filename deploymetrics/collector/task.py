@@ -1,7 +1,7 @@
 """DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and has the document written.
 
 What a source found stays until it finds something else: a failure is noted beside it and changes nothing else. The
-document is composed of what the sources have, so no run can make it worse. No Flask in here.
+document is composed of what the sources have, so no run can make it worse.
 """
 
 import hashlib

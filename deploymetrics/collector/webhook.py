@@ -1,4 +1,4 @@
-"""The webhook: tells one URL when a tag gets stale, and when it is fresh again. No Flask in here.
+"""The webhook: tells one URL when a tag gets stale, and when it is fresh again.
 
 Nothing is queued. What was said of a tag last is stored; what is to be said is the difference to how the tag is. So the
 work stays bounded while nobody listens, a restart forgets nothing, and a tag that was late only meanwhile is not

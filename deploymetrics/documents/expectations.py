@@ -1,4 +1,4 @@
-"""How often a tag is expected to be posted, and whether it is late. Nothing is deleted for that. No Flask in here."""
+"""How often a tag is expected to be posted, and whether it is late. Nothing is deleted for that."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Which number of a document the overview shows: the one that was chosen, or the most telling. No Flask in here."""
+"""Which number of a document the overview shows: the one that was chosen, or the most telling."""
 
 from itertools import islice
 

@@ -1,4 +1,4 @@
-"""What is kept for a tag beside its document, and stays when that is deleted. No Flask in here."""
+"""What is kept for a tag beside its document, and stays when that is deleted."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a request asks of the current state before it is carried out (RFC 9110, section 13). No Flask in here."""
+"""What a request asks of the current state before it is carried out (RFC 9110, section 13)."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How much an account may store, and how often it may post. No Flask in here.
+"""How much an account may store, and how often it may post.
 
 What an account stores is counted as it is posted, so a post costs the same however many documents there are. What
 others delete or write, and posts that fail, are not counted back; instead all is counted anew from the list once the

@@ -1,4 +1,4 @@
-"""The rules: which documents there are, who wrote them when, and which tag nobody may write. No Flask in here.
+"""The rules: which documents there are, who wrote them when, and which tag nobody may write.
 
 The API, the pages and the collector read and write documents only through this; export, import and verify use its
 storage directly.

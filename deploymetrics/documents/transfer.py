@@ -1,4 +1,4 @@
-"""All documents with their histories as lines of JSON (NDJSON), out of a storage and into one. No Flask in here.
+"""All documents with their histories as lines of JSON (NDJSON), out of a storage and into one.
 
 A line is a version as the API's history shows it; the lines of a tag stand together, oldest first. After them comes a
 line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation.

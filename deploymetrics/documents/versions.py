@@ -1,4 +1,4 @@
-"""The versions of a tag over a stretch of time, however long it is, and the one of a moment. No Flask in here.
+"""The versions of a tag over a stretch of time, however long it is, and the one of a moment.
 
 Versions are read one after another while that is cheap. Of what is left then, some are sampled, spread over the time:
 between the two neighbours that are furthest apart the version in their middle is looked up, again and again.

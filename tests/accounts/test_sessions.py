@@ -8,8 +8,7 @@ from conftest import PASSWORD
 
 from deploymetrics.accounts import sessions as module
 from deploymetrics.accounts.expiry import Sweeper
-from deploymetrics.accounts.records import SESSIONS
-from deploymetrics.accounts.records import Account, Role
+from deploymetrics.accounts.records import SESSIONS, Account, Role
 from deploymetrics.accounts.sessions import MAX_SESSIONS
 from deploymetrics.accounts.throttle import FAILURES
 from deploymetrics.errors import StorageError, StorageFullError

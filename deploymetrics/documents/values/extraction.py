@@ -1,4 +1,4 @@
-"""Values out of documents by where they stand, without taking the rest of a document apart. No Flask in here.
+"""Values out of documents by where they stand, without taking the rest of a document apart.
 
 A history is thousands of versions, and an array has thousands of elements; a plot wants five numbers of each. So a
 document is opened level by level, as raw text, and only on the way to what is wanted.

@@ -1,4 +1,4 @@
-"""JSON values as their leaves, each at a Place that is the same one in every version of a document. No Flask in here.
+"""JSON values as their leaves, each at a Place that is the same one in every version of a document.
 
 Nothing here recurses, so no stored value can exhaust the stack.
 """

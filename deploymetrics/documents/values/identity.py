@@ -1,4 +1,4 @@
-"""Which members name the elements of an array, so that each stays itself whatever their order. No Flask in here.
+"""Which members name the elements of an array, so that each stays itself whatever their order.
 
 An array of objects is a list of things, such as hosts, and a client may send it in another order each time. What names
 a thing is looked for in all documents that are looked at together: a member that has another value in each element of

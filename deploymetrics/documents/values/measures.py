@@ -1,4 +1,4 @@
-"""What there is to plot in the versions of a document: measures, each with a name. No Flask in here."""
+"""What there is to plot in the versions of a document: measures, each with a name."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

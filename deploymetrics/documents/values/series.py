@@ -1,4 +1,4 @@
-"""The numbers in documents over the history, as series: the values that one measure had. No Flask in here."""
+"""The numbers in documents over the history, as series: the values that one measure had."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""The axes of plots: places of values and times, and round numbers and moments to mark. No Flask in here."""
+"""The axes of plots: places of values and times, and round numbers and moments to mark."""
 
 import math
 import sys

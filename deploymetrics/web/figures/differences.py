@@ -1,4 +1,4 @@
-"""What differs between two JSON values, leaf by leaf. No Flask in here."""
+"""What differs between two JSON values, leaf by leaf."""
 
 from itertools import islice
 from typing import NamedTuple

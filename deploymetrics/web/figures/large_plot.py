@@ -1,7 +1,7 @@
 """One large plot of several series, as SVG that a page holds: in two widths, of which the stylesheet shows one.
 
 No script is needed: a column shows its values under the pointer, and for the keyboard it holds a radio button, so that
-the arrow keys go from column to column. No Flask in here.
+the arrow keys go from column to column.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How a document is laid out for a person: as facts, as a table, or as a tree that folds. No Flask in here."""
+"""How a document is laid out for a person: as facts, as a table, or as a tree that folds."""
 
 from collections.abc import Iterator
 from itertools import islice

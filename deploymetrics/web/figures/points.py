@@ -1,4 +1,4 @@
-"""The points of a series that a plot draws, and where its line breaks off. No Flask in here."""
+"""The points of a series that a plot draws, and where its line breaks off."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

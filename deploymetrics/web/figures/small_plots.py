@@ -1,4 +1,4 @@
-"""Plots as SVG that a page holds: no script, no style of their own, values under the pointer. No Flask in here.
+"""Plots as SVG that a page holds: no script, no style of their own, values under the pointer.
 
 The page's stylesheet gives the colours, so a plot follows light and dark. What a plot holds is escaped here.
 """
