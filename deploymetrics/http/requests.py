@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from ..accounts.sessions import Client
 from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAcceptable
-from ..formats import besxml, rawjson
+from ..formats import rawjson, xmlbody
 from ..schemas import load
 from .arguments import OutputArguments
 from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader, prefers_csv
@@ -136,7 +136,7 @@ class Request(flask.Request):
         if reader is None:
             reader = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON
         if reader == XML:
-            return besxml.read_document(body, tag)
+            return xmlbody.read_document(body, tag)
         metrics = rawjson.compact(body)
         if _is_whole_document(metrics, tag):
             raise BadRequest(

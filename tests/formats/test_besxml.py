@@ -11,7 +11,7 @@ from lxml import etree
 from xmlkit import SCHEMA
 
 from deploymetrics.errors import BadRequest, DeploymetricsError, MalformedBodyError
-from deploymetrics.formats import besxml, jsonxml, rawjson
+from deploymetrics.formats import besxml, jsonxml, rawjson, xmlbody
 
 NS = 'xmlns="http://www.w3.org/2005/xpath-functions"'
 MIB = 1 << 20
@@ -39,13 +39,13 @@ def envelope(value, root="BESAPI", before="", after="", inside=""):
 
 def read(value):
     """The JSON of an XPath element sent in a body."""
-    return besxml.read_document(envelope(value), "custom")
+    return xmlbody.read_document(envelope(value), "custom")
 
 
 def refusal(body, code="malformed-xml"):
     """The error that ``read_document`` raises for a body; its code is checked, and that it says where."""
     with pytest.raises(MalformedBodyError) as caught:
-        besxml.read_document(body, "custom")
+        xmlbody.read_document(body, "custom")
     assert caught.value.code == code
     assert caught.value.extra["line"] >= 1 <= caught.value.extra["column"]
     return caught.value
@@ -98,7 +98,7 @@ def test_json_to_xml(text, fragment):
 def test_the_text_survives_xml(text):
     answer = besxml.render_document(entry(text.encode()))
     assert_valid(answer)
-    assert besxml.read_document(answer, "custom") == text.encode()
+    assert xmlbody.read_document(answer, "custom") == text.encode()
 
 
 NUMBERS = st.integers().map(str) | st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.just("-0E+400")
@@ -124,7 +124,7 @@ def test_every_value_survives_and_is_valid(text):
     metrics = rawjson.compact(text.encode())
     answer = besxml.render_document(entry(metrics))
     assert_valid(answer)
-    assert besxml.read_document(answer, "custom") == metrics
+    assert xmlbody.read_document(answer, "custom") == metrics
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_depth_is_exact(start, end, leaf):
     metrics = f"{start * levels}{leaf}{end * levels}".encode()
     answer = besxml.render_document(entry(metrics))
     assert_valid(answer)
-    assert besxml.read_document(answer, "custom") == metrics
+    assert xmlbody.read_document(answer, "custom") == metrics
     deeper = answer.replace(b"<Metrics>", f"<Metrics><array {NS}>".encode())
     deeper = deeper.replace(b"</Metrics>", b"</array></Metrics>")
     assert refusal(deeper, "too-deep").extra["line"] == 6
@@ -210,7 +210,7 @@ def test_the_full_depth_under_a_deep_stack():
     metrics = b"[" * rawjson.MAX_DEPTH + b"]" * rawjson.MAX_DEPTH
 
     def deep(frames):
-        return deep(frames - 1) if frames else besxml.read_document(besxml.render_document(entry(metrics)), "custom")
+        return deep(frames - 1) if frames else xmlbody.read_document(besxml.render_document(entry(metrics)), "custom")
 
     assert deep(150) == metrics
 
@@ -238,7 +238,7 @@ NULL = f"<null {NS}/>"
     ],
 )
 def test_envelopes_that_are_read(body):
-    assert besxml.read_document(body, "custom") == b"null"
+    assert xmlbody.read_document(body, "custom") == b"null"
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_envelopes_that_are_refused(body):
 def test_another_tag(tag):
     """White space at its ends makes it another one too: no tag has that."""
     with pytest.raises(BadRequest) as caught:
-        besxml.read_document(envelope(NULL, before=tag), "custom")
+        xmlbody.read_document(envelope(NULL, before=tag), "custom")
     assert caught.value.code == "tag-mismatch"
 
 
@@ -393,7 +393,7 @@ PIECES = st.sampled_from(
 def test_any_bytes_give_json_or_our_error(body):
     for sent in (body, envelope("@").replace(b"@", body)):
         try:
-            rawjson.parse(besxml.read_document(sent, "custom"))
+            rawjson.parse(xmlbody.read_document(sent, "custom"))
         except DeploymetricsError as error:
             assert error.code in ("malformed-xml", "forbidden-xml")
             assert error.extra["line"] >= 1
@@ -462,7 +462,7 @@ def test_odd_names_keep_the_xml_well_formed(text):
 def test_every_tag_comes_back(tag):
     answer = besxml.render_document(entry(tag=tag))
     assert_valid(answer)
-    assert besxml.read_document(answer, tag) == b"[]"
+    assert xmlbody.read_document(answer, tag) == b"[]"
     assert (b'<Tag escaped="true">' in answer) == bool({"\ufffe", "\uffff"} & set(tag))
 
 

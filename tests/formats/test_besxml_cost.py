@@ -9,7 +9,7 @@ MIB = 1 << 20
 COST = """
 import resource, sys, time
 from deploymetrics.errors import BadRequest
-from deploymetrics.formats import besxml
+from deploymetrics.formats import xmlbody
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -17,7 +17,7 @@ def peak():
 body = sys.stdin.buffer.read()
 before, start = peak(), time.process_time()
 try:
-    besxml.read_document(body, "custom")
+    xmlbody.read_document(body, "custom")
 except BadRequest:
     pass
 print(time.process_time() - start, (peak() - before) / 1024)
