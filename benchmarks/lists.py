@@ -15,7 +15,8 @@ from pathlib import Path
 
 from deploymetrics import create_app
 from deploymetrics.clock import Clock
-from deploymetrics.documents.service import DOCUMENTS, page_of
+from deploymetrics.documents.pages import page_of
+from deploymetrics.documents.service import DOCUMENTS
 from deploymetrics.storage import Retention, Storage, open_storage
 
 from . import load, servers

@@ -8,7 +8,8 @@ from flask_login import current_user
 from ..accounts.records import Account, Role
 from ..clock import as_precise
 from ..documents.expectations import ExpectationBody, state
-from ..documents.service import Entry, Item, page_of
+from ..documents.pages import page_of
+from ..documents.service import Entry, Item
 from ..documents.versions import as_of
 from ..errors import NotFound
 from ..http.access import require_role

@@ -9,7 +9,8 @@ from itertools import chain
 from urllib.parse import quote, urlencode
 
 from ..clock import as_http_date, from_precise, timestamp_of
-from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, Page, version_json
+from ..documents.pages import Page
+from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, version_json
 from ..formats import besxml
 from .negotiation import JSON, XML
 from .preconditions import etag_of

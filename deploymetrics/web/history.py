@@ -10,8 +10,9 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..clock import as_precise
+from ..documents.pages import Page
 from ..documents.reserved import RESERVED_TAG
-from ..documents.service import Item, Page
+from ..documents.service import Item
 from ..documents.values.flattening import shorten
 from ..documents.versions import as_of, oldest
 from ..errors import BadRequest, PreconditionFailed

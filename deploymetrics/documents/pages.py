@@ -1,0 +1,46 @@
+"""Parts of a history and of the list, each with a revision of its own."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from operator import attrgetter
+from typing import NamedTuple
+
+from ..storage import Entry, Item, Listing
+
+
+class Page(NamedTuple):
+    """Some versions of a document, and the one below which the next page begins; None on the last one."""
+
+    items: Sequence[Item]
+    next: int | None
+
+    @property
+    def revision(self) -> str:
+        """The revision of the page: it differs where one of its versions does."""
+        return _revision_of(self.items)
+
+
+def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> tuple[Listing, str | None]:
+    """Return the part of a Listing with at most ``limit`` documents, those after the tag ``after``.
+
+    The second is the tag after which the next part begins, or None for the last one. The revision is that of the part:
+    it does not change with other documents.
+    """
+    items = listing.items
+    first = 0 if after is None else bisect_right(items, after, key=attrgetter("key"))
+    last = len(items) if limit is None else min(first + limit, len(items))
+
+    def read(start: int, stop: int) -> Iterator[bytes]:
+        return listing.read(first + start, first + stop)
+
+    items = items[first:last]
+    latest = max((item.changed_at for item in items), default="")
+    following = items[-1].key if last < len(listing.items) else None
+    # That another part follows is in a header of the answer, so it has a revision of its own.
+    return Listing(_revision_of(items, f"{following is None}"), latest, items, listing.damaged, read), following
+
+
+def _revision_of(items: Iterable[Entry | Item], *more: str) -> str:
+    text = "\n".join([*(item.revision for item in items), *more])
+    return blake2b(text.encode(), digest_size=12).hexdigest()
