@@ -151,7 +151,7 @@ def test_the_page(app, pages, master, operator):
     second = pages.get("/audit?page=2").text
     assert "tag-000" in second and "log in" in second
     assert "tag-" not in pages.get("/audit?who=master-operator").text
-    assert "Nothing is written down" in pages.get("/audit?who=x").text
+    assert "There are no entries for this account" in pages.get("/audit?who=x").text
 
 
 def test_it_stays_small_and_forgets_what_is_old(tmp_path, clock, monkeypatch):
