@@ -211,7 +211,7 @@ def test_a_storage_that_fails_when_it_asks_who_is_there(logged_in, services, mon
     monkeypatch.setattr(services.sessions.store, "read", fail)
     for url in ("/", "/login"):
         answer = logged_in.get(url)
-        assert_page(answer, 503, "Documents Unavailable", "Request id:")
+        assert_page(answer, 503, "Service Unavailable", "Request id:")
         assert answer.headers["Retry-After"] == "5"
     assert_problem(logged_in.get(LIST), 503, "storage-unavailable")
     assert_page(logged_in.post("/login", data=LOGIN), 503)
