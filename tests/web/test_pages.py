@@ -520,7 +520,7 @@ def test_the_history_by_author_and_date(master, save, clock):
     assert "No version is by" in text_of(master.get(f"{history}?by=carol"))
     assert versions_of(text_of(master.get(f"{history}?at=2018-01-13T12:00")))[0] == 24
     assert "There was no version then" in text_of(master.get(f"{history}?at=2017-01-01"))
-    assert "is no date" in text_of(master.get(f"{history}?at=yesterday%3Cb%3E"))
+    assert "is not a date" in text_of(master.get(f"{history}?at=yesterday%3Cb%3E"))
 
 
 def test_what_changed_since_yesterday_and_who_wrote_it(master, save, clock):

@@ -45,7 +45,7 @@ def test_what_is_not_there_is_said(master, posted):
     assert lines_of(page) == 1
     assert "There are no values in this time" in text_of(master.get("/plot?series=endpoints/count&to=2010-01-01"))
     assert "Choose a number to plot" in text_of(master.get("/plot"))
-    assert "is no date" in text_of(master.get("/plot?series=endpoints/count&from=%3Cb%3E"))
+    assert "is not a date" in text_of(master.get("/plot?series=endpoints/count&from=%3Cb%3E"))
 
 
 def test_a_line_is_added(master, posted):
