@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Flask, make_response, render_template
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
@@ -60,8 +60,6 @@ _KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405:
 
 def _problem_of_http(error: HTTPException, request: Request) -> errors.DeploymetricsError:
     """Return an error of Flask or werkzeug as one of the project's own."""
-    if isinstance(error, RequestEntityTooLarge):
-        return errors.BodyTooLargeError(request.app.config["MAX_BODY_BYTES"])
     status = error.code or 500
     known = _KNOWN.get(status)
     ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{status}")

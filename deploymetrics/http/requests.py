@@ -96,19 +96,19 @@ class Request(flask.Request):
     @cached_property
     def body(self) -> bytes:
         """The whole body; raises BodyTooLargeError, or BadRequest for one that breaks off."""
-        limit = self.app.config["MAX_BODY_BYTES"]
-        # One more than is taken: werkzeug cuts a chunked body off at its limit, and says so only by the length.
-        self.max_content_length = limit + 1
+        environ, length, limit = self.environ, self.content_length, self.app.config["MAX_BODY_BYTES"]
+        if length is not None and length > limit:
+            raise BodyTooLargeError(limit)
+        # Else what follows the body is the client's next request.
+        is_ended = environ.get("wsgi.input_terminated")
         try:
-            body = self.get_data(cache=False, parse_form_data=False)
-        except RequestEntityTooLarge:
-            raise
+            body: bytes = environ["wsgi.input"].read(limit + 1 if is_ended else length or 0)
         except Exception as error:
             # Each WSGI server has errors of its own for a chunk that breaks HTTP, and nothing else fails in here.
             raise BadRequest("The body breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
         if len(body) > limit:
             raise BodyTooLargeError(limit)
-        if len(body) < (self.content_length or 0):
+        if len(body) < (length or 0):
             # What a client sent before its connection broke can be good JSON: 12 of 1234.
             raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
         return body

@@ -27,9 +27,9 @@ class _Seen(NamedTuple):
 
 def add(folder: str, version: int) -> None:
     """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
-    path, name = f"{os.path.dirname(folder)}/.changes", os.path.basename(folder)
+    parent, _, name = folder.rpartition("/")
     entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
-    while not _add(path, entry):
+    while not _add(f"{parent}/.changes", entry):
         pass
 
 

@@ -32,14 +32,13 @@ def update(root: str, collection: Collection, key: str, value: bytes | None, *, 
     What cannot be done is logged, since the version itself is stored; with ``durable`` it raises OSError.
     """
     path = path_of(root, collection, key)
-    folder = os.path.dirname(path)
     try:
         if value is None:
             with suppress(FileNotFoundError):
                 os.unlink(path)
         else:
             _write(path, value, durable=durable)
-        if durable and os.path.isdir(folder):
+        if durable and os.path.isdir(folder := os.path.dirname(path)):
             disk.sync_folder(folder)
     except OSError as error:
         if durable:

@@ -83,8 +83,10 @@ def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
 
 def close(fd: int) -> None:
     """Close an open file; what has to be durable was synced before."""
-    with suppress(OSError):
+    try:
         os.close(fd)
+    except OSError:
+        pass
 
 
 def list_folder(path: str) -> list[str]:
