@@ -72,6 +72,7 @@ class Cluster:
             "shared_buffers": "32MB",
             "max_wal_size": "256MB",
             "wal_level": "replica",
+            "max_prepared_transactions": 2,
             "autovacuum_naptime": "1h",
             "jit": "off",
             **settings,

@@ -7,9 +7,8 @@ after the database has said, in the same statement, that it is still so.
 
 import logging
 import secrets
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -24,9 +23,8 @@ from .address import Address
 from .connections import Connection, Connections
 from .lease import SqlLease
 from .listing import ShardListing
-from .remembered import Remembered
+from .reading import Reader, Wanted
 from .schema import check_schema
-from .together import Together
 
 _log = logging.getLogger(__name__)
 #: Old versions are thinned out at each write whose version is a multiple of this.
@@ -35,19 +33,6 @@ THIN_EACH = 64
 _BATCH_BYTES = 2**21
 _FIRST_BATCH = 4
 _MOST = 500
-
-
-#: What is read of a collection: the item of a key, or the list of all where that is None.
-Wanted = tuple[Collection, str | None]
-#: What was known of it before the database was asked, and the row that it gave.
-Ahead = tuple[Item | None, Any]
-
-
-class _ReadAhead(threading.local):
-    """What a thread has read ahead, by the name of the collection and the key."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str | None], Ahead] = {}
 
 
 class SqlStorage(Storage):
@@ -63,67 +48,26 @@ class SqlStorage(Storage):
         self.limits = limits
         self.address = Address(url)
         self._connections = Connections(self.address, seconds, prepare=prepare, check=check_schema)
-        self._remembered = Remembered()
+        self._reader = Reader(self._connections, prepare=prepare)
         self._listings: dict[str, ShardListing] = {}
-        self._lists_with: dict[tuple[Wanted, ...], Together[dict[tuple[str, str | None], Ahead]]] = {}
         self._lease: SqlLease | None = None
-        self._read_ahead = _ReadAhead()
 
     # Reading
 
     def check(self) -> None:
-        self._connections.rows("SELECT FROM items LIMIT 0")
+        self._connections.rows("SELECT FROM items, versions, shards, leases LIMIT 0")
 
     def read(self, collection: Collection, key: str) -> Item | None:
-        wanted = collection.name, key
-        ahead = self._read_ahead.rows.pop(wanted, None) or self._ask(((collection, key),))[wanted]
-        return self._taken(collection, key, *ahead)
+        return self._reader.item(collection, key)
 
-    def _taken(self, collection: Collection, key: str, known: Item | None, row: Any) -> Item | None:
-        """Return the Item of a row that READ found, or None; ``known`` is the one whose revision it was told."""
-        if row is None or row[-1]:
-            return None
-        if row[-2] is None:
-            return known
-        item = rows.item(collection, key, row[:-1])
-        self._remembered.put(collection.name, item)
-        return item
-
-    @contextmanager
-    def reading(self, *wanted: Wanted) -> Iterator[None]:
-        if any(key is None for _, key in wanted):
-            together = self._lists_with.get(wanted)
-            if together is None:
-                together = self._lists_with.setdefault(wanted, Together(partial(self._ask, wanted)))
-            self._read_ahead.rows = dict(together())
-        else:
-            self._read_ahead.rows = self._ask(wanted)
-        try:
-            yield
-        finally:
-            self._read_ahead.rows = {}
-
-    def _ask(self, wanted: tuple[Wanted, ...]) -> dict[tuple[str, str | None], Ahead]:
-        """Return what one statement says of all that is wanted."""
-        known: list[Item | None] = []
-        parameters: list[str] = []
-        for collection, key in wanted:
-            item = None if key is None else self._remembered.get(collection.name, key)
-            known.append(item)
-            parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
-        statement = statements.read_all(*(key is None for _, key in wanted))
-        found = {row[0]: row[1:] for row in self._connections.find(statement, parameters)}
-        return {
-            (collection.name, key): (known[number], found.get(number))
-            for number, (collection, key) in enumerate(wanted)
-        }
+    def reading(self, *wanted: Wanted) -> AbstractContextManager[None]:
+        return self._reader.reading(*wanted)
 
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)
         if listing is None:
             listing = self._listings.setdefault(collection.name, ShardListing(collection, self._connections.rows))
-        _, row = self._read_ahead.rows.pop((collection.name, None), (None, None))
-        return row and listing.at(row[0]) or listing.current()
+        return listing.at(self._reader.marks(collection)) or listing.current()
 
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
@@ -161,6 +105,7 @@ class SqlStorage(Storage):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
+        self._reader.expect_change()
         work = partial(self._write, collection, key, author, change, kept)
         return self._connections.transact(work, durable=collection.durable)
 
@@ -221,7 +166,7 @@ class SqlStorage(Storage):
             return gone
 
         gone = self._connections.transact(work)
-        self._remembered.forget(collection.name, key)
+        self._reader.remembered.forget((collection.name, key))
         if gone:
             _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, gone)
         return gone

@@ -48,6 +48,11 @@ class Connection(psycopg.Connection[TupleRow]):
     #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
     waits_for = "on"
 
+    @property
+    def lock_timeout(self) -> int:
+        """For how many milliseconds the server waits for a lock: it gives up before we do."""
+        return int(self.deadline * 800)
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait as psycopg does, and never tell the server to cancel what it is doing."""
         try:
@@ -88,8 +93,8 @@ class Connection(psycopg.Connection[TupleRow]):
         """Begin a transaction, in which a wait for another writer ends before the deadline does."""
         # Where the administrator has standbys apply it first, that stays: others may read from those.
         level = self.waits_for if durable and self.waits_for == "remote_apply" else "on" if durable else "off"
-        limits = f"SET LOCAL lock_timeout = {int(self.deadline * 800)}; SET LOCAL synchronous_commit = {level}"
-        self.execute(f"BEGIN; {limits}", prepare=False)
+        limits = f"SET LOCAL lock_timeout = {self.lock_timeout}; SET LOCAL synchronous_commit = {level}"
+        self.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {limits}", prepare=False)
 
     def commit_surely(self) -> None:
         """Commit; raises MaybeStored unless the server confirms it, or says that it did not."""
@@ -126,6 +131,7 @@ class Connections:
         self._prepare = prepare
         self._check = check
         self._pid = os.getpid()
+        self._opened = 0
         self._server: Host | None = None
         self._lock = threading.Lock()
         self._trying = threading.Lock()
@@ -140,9 +146,9 @@ class Connections:
         """Return what a statement finds that changes nothing; it is tried again once where the connection was lost."""
         return self._read(lambda connection: connection.execute(statement, parameters, binary=True).fetchall())
 
-    def find(self, statement: str, parameters: Sequence[str]) -> list[TupleRow]:
-        """Return the same of a statement that comes often; see Connection."""
-        return self._read(lambda connection: connection.find(statement, parameters))
+    def find(self, statement: str, parameters: Sequence[str]) -> tuple[int, list[TupleRow]]:
+        """Return the same of a statement that comes often, and how many connections were opened before it was asked."""
+        return self._read(lambda connection: (self._opened, connection.find(statement, parameters)))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         for tried in 1, 2:
@@ -221,6 +227,7 @@ class Connections:
             connection.close()
             raise
         with self._lock:
+            self._opened += 1
             if connection.server != self._server:  # those that wait for the one before are not waited for
                 self._server = connection.server
                 self._address.prefer(self._server, before_others=True)

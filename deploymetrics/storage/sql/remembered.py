@@ -1,4 +1,6 @@
-"""The newest versions that this process read last. The database says with each read whether they still are."""
+"""What the database said last of the newest versions and lists that this process reads; it may be old."""
+
+from typing import Any, NamedTuple
 
 from .. import Item
 
@@ -7,34 +9,47 @@ ITEM_BYTES = 2**16
 ALL_BYTES = 2**24
 _OVERHEAD = 2**10
 
+#: What a statement saw, see reading.py: how many connections were open before, and what the server says.
+Snapshot = tuple[int, str]
+#: A collection's name and a key; None for the list of the collection.
+Name = tuple[str, str | None]
+
+
+class Answer(NamedTuple):
+    """A row of the statement that reads, None where it found none, and the Item whose revision the statement knew."""
+
+    row: Any
+    known: Item | None
+    snapshot: Snapshot
+
 
 class Remembered:
-    """Keeps Items by collection and key; the threads of a process share it."""
+    """Keeps Answers; the threads of a process share it."""
 
     def __init__(self) -> None:
-        self._items: dict[tuple[str, str], Item] = {}
+        self._answers: dict[Name, Answer] = {}
         self._bytes = 0
 
-    def get(self, collection: str, key: str) -> Item | None:
-        """Return what was read last, which may be old."""
-        return self._items.get((collection, key))
+    def get(self, name: Name) -> Answer | None:
+        """Return what was kept last."""
+        return self._answers.get(name)
 
-    def put(self, collection: str, item: Item) -> None:
-        """Keep an Item, unless it is too large; where there are too many, begin anew."""
-        self.forget(collection, item.key)
-        size = _size(item)
+    def put(self, name: Name, answer: Answer) -> None:
+        """Keep an Answer, unless its Item is too large; where there are too many, begin anew."""
+        self.forget(name)
+        size = _size(answer)
         if size > ITEM_BYTES + _OVERHEAD:
             return
         if self._bytes + size > ALL_BYTES:
-            self._items, self._bytes = {}, 0
-        self._items[collection, item.key] = item
+            self._answers, self._bytes = {}, 0
+        self._answers[name] = answer
         self._bytes += size
 
-    def forget(self, collection: str, key: str) -> None:
-        """Drop what was read of a key."""
-        if before := self._items.pop((collection, key), None):
+    def forget(self, name: Name) -> None:
+        """Drop what was kept of a name."""
+        if before := self._answers.pop(name, None):
             self._bytes -= _size(before)
 
 
-def _size(item: Item) -> int:
-    return len(item.value or b"") + _OVERHEAD
+def _size(answer: Answer) -> int:
+    return (answer.known.size if answer.known else 0) + _OVERHEAD

@@ -7,6 +7,11 @@ from .rows import COLUMNS
 _THE_KEY = "collection = %(collection)s AND key = %(key)s"
 _VALUES = "%(version)s, %(changed_at)s, %(changed_by)s, %(revision)s, %(kept)s, %(value)b"
 
+#: What a statement sees, on which server since when; see reading.py.
+SNAPSHOT = "SELECT concat(pg_current_snapshot(), ' ', pg_postmaster_start_time())"
+#: The number of its row, among those of ``read_all``.
+OF_SNAPSHOT = -1
+_SNAPSHOT = f"SELECT {OF_SNAPSHOT}, 0, ({SNAPSHOT}), '', '', false, NULL::bytea, false"
 #: The newest version; without its value where that is known by its revision.
 _READ = """
 SELECT {number}, version, changed_at, changed_by, revision, kept,
@@ -20,11 +25,11 @@ FROM shards WHERE collection = ${first}"""
 
 @cache
 def read_all(*are_lists: bool) -> str:
-    """Return one statement for so many items and lists, whose rows begin with the number of each.
+    """Return one statement for so many items and lists, whose rows begin with the number of each, and its snapshot.
 
     An item has three parameters, collection, key and the revision that is known; a list has one, its collection.
     """
-    parts, first = [], 1
+    parts, first = [_SNAPSHOT], 1
     for number, is_list in enumerate(are_lists):
         parts.append(
             (_MARKS if is_list else _READ).format(number=number, first=first, second=first + 1, third=first + 2)

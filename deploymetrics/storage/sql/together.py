@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,7 +18,8 @@ class Together(Generic[T]):
         self._ask = ask
         self._lock = threading.Lock()
         self._asked = 0
-        self._answer = Future[T]()
+        self._answers: list[T] = []
+        self._error: BaseException | None = None
 
     def __call__(self) -> T:
         """Return what ``ask`` returned to this thread or to another one; raises as it does."""
@@ -27,10 +27,11 @@ class Together(Generic[T]):
         with self._lock:
             if self._asked == asked:  # no other one has begun to ask since this one came
                 self._asked += 1
-                self._answer = Future()
                 try:
-                    self._answer.set_result(self._ask())
+                    self._answers, self._error = [self._ask()], None
                 except BaseException as error:
-                    self._answer.set_exception(error)
-            answer = self._answer
-        return answer.result()
+                    self._answers, self._error = [], error
+            answers, error = self._answers, self._error
+        if error:
+            raise error
+        return answers[0]

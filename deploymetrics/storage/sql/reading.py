@@ -1,0 +1,143 @@
+"""The newest versions, and the marks of lists: what a process remembers of them counts once the database confirms it.
+
+**A snapshot says which transactions a statement sees**: PostgreSQL writes the number from which on it sees none, and
+those below that are still open. Numbers only grow, and a transaction leaves the snapshot before its client is told that
+it ended. So where two statements have the same snapshot none ended between them, be it one that was open before, a
+prepared or a nested one, and both see the same rows. That holds for one server while it runs, so two things are part of
+a snapshot here:
+
+- When the server started. Another one gives numbers of its own, and after a restart those that had not reached the disk
+  are given again.
+- How many connections this process has opened. A server whose process crashes ends all connections and begins anew, as
+  of the same start; while none was opened here, the one that answers was there all the time.
+
+Behind a pool that shares its connections this says nothing, and nothing counts as confirmed (``prepare`` is off). The
+snapshot of a standby does not say what is open, but no standby is ever asked.
+
+While nothing changes, all threads share a statement that asks for the snapshot alone. Once it is another one,
+statements bring what is wanted too, until two of them have had the same.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from .. import Collection, Item
+from . import rows, statements
+from .connections import Connections
+from .remembered import Answer, Name, Remembered, Snapshot
+from .together import Together
+
+#: What is read of a collection: the item of a key, or the marks of its list where that is None.
+Wanted = tuple[Collection, str | None]
+#: The end of a row in the place of a value that is known.
+_KNOWN = (None, False)
+
+
+class _Ahead(threading.local):
+    """The answers that a thread has got, and has not used yet."""
+
+    def __init__(self) -> None:
+        self.answers: dict[Name, Answer] = {}
+
+
+class Reader:
+    """Reads for all threads of a process. ``prepare`` is as SqlStorage has it."""
+
+    def __init__(self, connections: Connections, *, prepare: bool) -> None:
+        self.remembered = Remembered()
+        self._connections = connections
+        self._prepare = prepare
+        self._ahead = _Ahead()
+        self._latest: Snapshot = 0, ""
+        self._is_calm = False
+        self._snapshot = Together(self._ask_for_snapshot)
+        self._with_lists: dict[tuple[Wanted, ...], Together[dict[Name, Answer]]] = {}
+
+    @contextmanager
+    def reading(self, *wanted: Wanted) -> Iterator[None]:
+        """Return a context in which the thread is about to read these; each counts once."""
+        self._ahead.answers = self._answers(wanted).copy()
+        try:
+            yield
+        finally:
+            self._ahead.answers = {}
+
+    def item(self, collection: Collection, key: str) -> Item | None:
+        """Return the newest version of a key, or None if that is a deletion; raises DamagedItem."""
+        row, known, snapshot = self._answer(collection, key)
+        if row is None or row[-1]:
+            return None
+        if row[-2] is None:
+            return known
+        item = rows.item(collection, key, row[:-1])
+        self.remembered.put((collection.name, key), Answer(_KNOWN, item, snapshot))
+        return item
+
+    def marks(self, collection: Collection) -> int | None:
+        """Return the marks of a collection as one number; None if it has none."""
+        marks: int | None = self._answer(collection, None).row[0]
+        return marks
+
+    def expect_change(self) -> None:
+        """Have the next statement bring what it is asked for: this process is about to write."""
+        self._is_calm = False
+
+    def _answer(self, collection: Collection, key: str | None) -> Answer:
+        name = collection.name, key
+        return self._ahead.answers.pop(name, None) or self._answers(((collection, key),))[name]
+
+    def _answers(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
+        """Return what the database says of these, or said of them while it was as it is now."""
+        if self._is_calm and (answers := self._confirmed(wanted)):
+            return answers
+        if all(key is not None for _, key in wanted):
+            return self._ask(wanted)
+        together = self._with_lists.get(wanted)
+        if together is None:
+            together = self._with_lists.setdefault(wanted, Together(partial(self._ask, wanted)))
+        return together()
+
+    def _confirmed(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
+        """Return what is remembered of these if the database is as it was then; empty if anything may be different."""
+        answers, latest = {}, self._latest
+        for collection, key in wanted:
+            name = collection.name, key
+            answer = self.remembered.get(name)
+            if answer is None or answer.snapshot != latest:
+                return {}
+            answers[name] = answer
+        return answers if self._snapshot() == latest else {}
+
+    def _ask_for_snapshot(self) -> Snapshot:
+        opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())
+        return self._noted(opened, text)
+
+    def _ask(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
+        """Return what one statement says of all that is wanted."""
+        known: list[Item | None] = []
+        parameters: list[str] = []
+        for collection, key in wanted:
+            answer = self.remembered.get((collection.name, key))
+            item = answer.known if answer else None
+            known.append(item)
+            parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
+        statement = statements.read_all(*(key is None for _, key in wanted))
+        opened, found = self._connections.find(statement, parameters)
+        by_number: dict[int, Any] = {row[0]: row[1:] for row in found}
+        snapshot = self._noted(opened, by_number[statements.OF_SNAPSHOT][1])
+        answers = {}
+        for number, (collection, key) in enumerate(wanted):
+            name, row = (collection.name, key), by_number.get(number)
+            answers[name] = answer = Answer(row, known[number], snapshot)
+            if row and row[-2] is None:  # there is nothing to decode
+                self.remembered.put(name, answer)
+        return answers
+
+    def _noted(self, opened: int, text: str) -> Snapshot:
+        snapshot = opened, text
+        self._is_calm = self._prepare and snapshot == self._latest
+        self._latest = snapshot
+        return snapshot
