@@ -3,6 +3,9 @@
 ``postgresql+psycopg://deploymetrics@/deploymetrics?host=db1:5432&host=db2:5432`` names two servers, of which one is
 the primary at a time. What else stands in the query is libpq's: ``sslmode``, ``passfile``, ``connect_timeout``, … A
 password may also come from ``PGPASSWORD``, ``PGPASSFILE`` or ``~/.pgpass``.
+
+A standby may be behind, so ``target_session_attrs`` can only ask for a primary. Text is UTF-8, whatever the account,
+the database or ``PGCLIENTENCODING`` has.
 """
 
 from typing import Any
@@ -13,11 +16,12 @@ from sqlalchemy.exc import ArgumentError
 from ...config.storage_url import without_password
 from ...errors import SettingError
 
+_PRIMARY = ("read-write", "primary")
 #: What libpq is told unless the URL says otherwise. A server that is gone without a word is noticed while it is idle.
 _DEFAULTS = {
     "application_name": "deploymetrics",
     "connect_timeout": "2",
-    "target_session_attrs": "read-write",
+    "target_session_attrs": _PRIMARY[0],
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -34,9 +38,12 @@ class Address:
             _, found = parsed.get_dialect()().create_connect_args(parsed)
         except (ArgumentError, ValueError) as error:
             raise SettingError(
-                "STORAGE is not a URL of the form postgresql+psycopg://USER@HOST:PORT/DATABASE."
+                "STORAGE is not a URL of the form postgresql+psycopg://USER@HOST:PORT/DATABASE, or for several servers"
+                " postgresql+psycopg://USER@/DATABASE?host=HOST:PORT&host=HOST:PORT."
             ) from error
-        self.parameters: dict[str, Any] = {**_DEFAULTS, **found}
+        self.parameters: dict[str, Any] = {**_DEFAULTS, **found, "client_encoding": "utf8"}
+        if self.parameters["target_session_attrs"] not in _PRIMARY:
+            raise SettingError(f"STORAGE can have target_session_attrs {' or '.join(_PRIMARY)} only.")
         hosts = str(self.parameters.pop("host", "")).split(",")
         ports = str(self.parameters.pop("port", "")).split(",")
         ports += ports[-1:] * (len(hosts) - len(ports))

@@ -6,8 +6,8 @@ from ...errors import StorageError, StorageFullError
 
 #: The transaction met another one; nothing of it was stored, and the same again may succeed.
 _CONFLICTS = {"40001", "40P01"}
-#: The server ends the connection, or is another one than it was: a standby takes no writes.
-_GONE = {"25006", "57P01", "57P02", "57P03", "57P05"}
+#: The server ends the connection, takes no writes since it is a standby now, or cannot use what it had prepared.
+_GONE = {"0A000", "25006", "25P03", "25P04", "26000", "57P01", "57P02", "57P03", "57P05"}
 _BUSY = {"55P03"}
 _FULL = {"53100"}
 

@@ -32,7 +32,9 @@ def check_schema(connection: Connection) -> None:
     """Raise StorageError for a new connection whose database has no tables, or those of another release."""
     row = None
     with suppress(psycopg.errors.UndefinedTable):
-        statement = f"SELECT version_num, current_setting('synchronous_commit') FROM {VERSION_TABLE}"
+        # Readers wait for a table that is locked no longer than for anything else, nor leave a process there that does.
+        limit = f"set_config('lock_timeout', '{connection.lock_timeout}', false)"
+        statement = f"SELECT version_num, current_setting('synchronous_commit'), {limit} FROM {VERSION_TABLE}"
         row = connection.execute(statement).fetchone()
     if problem := _problem(row[0] if row else None):
         raise StorageError(log=problem)
