@@ -29,8 +29,8 @@ class Together(Generic[T]):
                 self._asked += 1
                 try:
                     self._answers, self._error = [self._ask()], None
-                except BaseException as error:
-                    self._answers, self._error = [], error
+                except BaseException as raised:
+                    self._answers, self._error = [], raised
             answers, error = self._answers, self._error
         if error:
             raise error
