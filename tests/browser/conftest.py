@@ -109,7 +109,6 @@ def open_page(chromium, site, look):
         context = chromium.new_context(base_url=site, **(LOOKS[look] | more))
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
@@ -134,5 +133,15 @@ def log_in(page, name="alice", password=PASSWORD):
     """Fill in the login form and send it."""
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
+    press(page, "Log in")
+
+
+def press(page, name, role="button", **more):
+    """Press a button that leads to another page, and wait until that is there: a click alone waits for nothing."""
     with page.expect_navigation():
-        page.get_by_role("button", name="Log in").click()
+        page.get_by_role(role, name=name, **more).click()
+
+
+def follow(page, name, **more):
+    """Follow a link to another page, and wait until that is there."""
+    press(page, name, "link", **more)

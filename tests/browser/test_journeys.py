@@ -8,7 +8,7 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.collector.document import AUTHOR
 from deploymetrics.collector.states import COLLECTOR, SourceState
 
-from .conftest import log_in
+from .conftest import follow, log_in, press
 
 pytestmark = pytest.mark.parametrize("look", ["desk", "phone"])
 
@@ -38,7 +38,7 @@ def test_in_and_out(open_page, post):
     assert "wrong" in page.get_by_role("alert").inner_text()
     log_in(page)
     assert page.url.endswith("/tags/custom/history")
-    page.get_by_role("button", name="Log out", exact=True).click()
+    press(page, "Log out", exact=True)
     assert "logged out" in page.get_by_role("status").inner_text()
     page.go_back()
     assert heading(page) == "Log in"
@@ -50,19 +50,19 @@ def test_find_a_tag_and_look_at_it(page, post, clock):
     for number in range(5):
         post("tag-007", f'[{{"endpoints":"{number}","note":"x"}}]')
     page.goto("/")
-    page.get_by_role("link", name="Next").click()
+    follow(page, "Next")
     assert "Page 2 of 2" in page.locator(".pager").inner_text()
     page.get_by_label("Tag, author or value").fill("TAG-00")
-    page.get_by_role("button", name="Search").click()
+    press(page, "Search")
     assert page.locator("tbody tr").count() == 10
     page.goto(f"{page.url}&order=-changed")
     assert page.locator("tbody th").first.inner_text() == "tag-007"
-    page.get_by_role("link", name="tag-007").click()
+    follow(page, "tag-007")
     assert heading(page) == "tag-007"
     assert page.get_by_role("img", name="endpoints: 6 values, lowest 0, highest 7, last 4").is_visible()
     page.get_by_text("The same numbers as a table").click()
     assert [row.split() for row in page.locator("#figures tbody td").all_inner_texts()[:2]] == [["4"], ["3"]]
-    page.get_by_role("link", name="Day", exact=True).click()
+    follow(page, "Day", exact=True)
     assert "range=day" in page.url and page.locator("figure").count() == 1
 
 
@@ -74,7 +74,7 @@ def test_values_under_the_pointer(page, post):
     assert point.locator("title").text_content() == "3 · 12 Jan 2018 12:04"
     point.scroll_into_view_if_needed()
     point.locator("rect").hover()
-    page.wait_for_timeout(50)
+    page.locator(".plot g:hover").wait_for()
     assert point.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
 
 
@@ -82,12 +82,11 @@ def test_a_plot_by_pointer_and_by_keyboard(page, post):
     for number in range(5):
         post("custom", f'{{"a":{number}}}')
     page.goto("/tags/custom?range=day")
-    page.get_by_role("link", name="a", exact=True).click()
+    follow(page, "a", exact=True)
     assert heading(page) == "a" and page.url.endswith("/plot?series=custom/a&range=day")
     page.get_by_label("From").fill("2018-01-12T12:00")
     page.get_by_label("to", exact=True).fill("2018-01-12T12:10")
-    page.get_by_role("button", name="Show", exact=True).click()
-    page.wait_for_load_state("load")  # before its style sheet is there, both charts show
+    press(page, "Show", exact=True)
     plot = page.locator("svg.chart:visible")
     plot.locator("rect").nth(1).hover()
     shown = "() => [...document.querySelectorAll('.tip')].filter(tip => getComputedStyle(tip).opacity == 1)"
@@ -116,48 +115,48 @@ def test_what_people_come_for(open_page, post, services, clock):
     page = open_page()
     page.goto("/")
     log_in(page)
-    page.get_by_role("link", name="1 tag is late").click()
+    follow(page, "1 tag is late")
     assert page.locator("tbody th").all_inner_texts() == ["jobs"]
     assert "1 hour late" in page.locator("tbody").inner_text()
     page.goto("/?q=endpoints")
-    page.get_by_role("link", name="platform-copy").click()
-    page.get_by_role("link", name="yesterday").click()
+    follow(page, "platform-copy")
+    follow(page, "yesterday")
     assert [row.split()[0] for row in page.locator(".differences tbody tr").all_inner_texts()] == []
-    page.get_by_role("link", name="last week").click()
+    follow(page, "last week")
     assert "by bob (2), carol (1)." in page.locator("main").inner_text()
-    page.get_by_role("link", name="Values", exact=True).click()
-    page.get_by_role("link", name="endpoints", exact=True).click()
+    follow(page, "Values", exact=True)
+    follow(page, "endpoints", exact=True)
     page.get_by_label("Number in platform-copy").select_option(label="open_actions")
-    page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_role("link", name="Week", exact=True).click()
+    press(page, "Add", exact=True)
+    follow(page, "Week", exact=True)
     address = page.locator("#address").inner_text()
     assert address.endswith("/plot?series=platform-copy/endpoints&series=platform-copy/open_actions&range=week")
     page.get_by_label("From").fill("2018-01-13T00:00")
     page.get_by_label("to", exact=True).fill("2018-01-14T00:00")
-    page.get_by_role("button", name="Show", exact=True).click()
+    press(page, "Show", exact=True)
     assert page.locator(".values tbody td").all_inner_texts() == ["20001", "29"]
     page.goto("/tags/hosts")
-    page.get_by_role("link", name="load", exact=True).click()
+    follow(page, "load", exact=True)
     assert page.locator(".values tbody tr").first.inner_text().split() == ["b", "12"]
 
 
 def test_create_change_and_delete(page, services):
-    page.get_by_role("link", name="New", exact=True).click()
+    follow(page, "New", exact=True)
     page.get_by_label("Tag").fill("custom")
     page.get_by_label("Metrics, as JSON").fill('[{\n  "a": 1,\n}]')
-    page.get_by_role("button", name="Create").click()
+    press(page, "Create")
     assert "line 3, column 1" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Tag").input_value() == "custom"
     page.get_by_label("Metrics, as JSON").fill('[{"a": 1.10}]')
-    page.get_by_role("button", name="Create").click()
+    press(page, "Create")
     assert "Saved as version 1" in page.get_by_role("status").inner_text()
-    page.get_by_role("link", name="Edit").click()
+    follow(page, "Edit")
     page.get_by_label("Metrics, as JSON").fill('[{"a": 1.20}]')
-    page.get_by_role("button", name="Save").click()
+    press(page, "Save")
     item = services.documents.get("custom")
     assert (item.version, item.changed_by, bytes(item.record.metrics)) == (2, "alice", b'[{"a":1.20}]')
-    page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Delete").click()
+    follow(page, "Delete")
+    press(page, "Delete")
     assert "is deleted" in page.get_by_role("status").inner_text()
 
 
@@ -166,12 +165,12 @@ def test_somebody_else_was_faster(page, post, services):
     page.goto("/tags/custom/edit")
     page.get_by_label("Metrics, as JSON").fill('{"a": 2}')
     post("custom", '{"a":3}')
-    page.get_by_role("button", name="Save").click()
+    press(page, "Save")
     assert "bob saved version 2" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Theirs").input_value() == '{\n  "a": 3\n}'
     assert page.get_by_label("Yours").input_value() == '{"a": 2}'
     assert bytes(services.documents.get("custom").record.metrics) == b'{"a":3}'
-    page.get_by_role("button", name="Save yours over version 2").click()
+    press(page, "Save yours over version 2")
     assert bytes(services.documents.get("custom").record.metrics) == b'{"a":2}'
 
 
@@ -180,11 +179,11 @@ def test_a_session_that_ends_in_the_middle_of_an_edit(page, post, services):
     page.goto("/tags/custom/edit")
     page.get_by_label("Metrics, as JSON").fill('["<b>typed</b>",\n 2]')
     services.accounts.set_password("alice", PASSWORD)
-    page.get_by_role("button", name="Save").click()
+    press(page, "Save")
     assert "What you typed is not lost" in page.get_by_role("alert").inner_text()
     log_in(page, password="wrong")
     log_in(page)
-    page.get_by_role("button", name="Continue").click()
+    press(page, "Continue")
     assert "Saved as version 2" in page.get_by_role("status").inner_text()
     assert bytes(services.documents.get("custom").record.metrics) == b'["<b>typed</b>",2]'
 
@@ -194,41 +193,40 @@ def test_compare_and_bring_back(page, post, services):
         post("custom", metrics)
     page.goto("/tags/custom/history")
     page.get_by_label("Compare from version 1").check()
-    page.get_by_role("button", name="Compare").click()
-    page.locator(".differences").wait_for()
+    press(page, "Compare")
     rows = [row.split() for row in page.locator(".differences tbody tr").all_inner_texts()]
     assert [[row[0], row[1]] for row in rows] == [["a", "changed"], ["c", "added"], ["b", "removed"]]
-    page.get_by_role("button", name="Bring version 1 back").click()
+    press(page, "Bring version 1 back")
     assert "Version 1 is back, as version 4" in page.get_by_role("status").inner_text()
     assert bytes(services.documents.get("custom").record.metrics) == b'{"a":1,"b":"x"}'
 
 
 def test_accounts(page, open_page, services):
-    page.get_by_role("link", name="Accounts").click()
+    follow(page, "Accounts")
     page.get_by_label("Name").fill("webui")
     page.get_by_label("Role").select_option("webui-app")
-    page.get_by_role("button", name="Add").click()
+    press(page, "Add")
     secret = page.locator("#secret").inner_text()
     assert services.accounts.find_by_secret(secret)[0].name == "webui"
     page.goto("/accounts")
     assert secret not in page.content()
-    page.get_by_role("link", name="Disable bob").click()
+    follow(page, "Disable bob")
     assert services.accounts.find("bob").enabled
-    page.get_by_role("button", name="Disable").click()
+    press(page, "Disable")
     assert not services.accounts.find("bob").enabled
-    page.get_by_role("button", name="Enable bob").click()
+    press(page, "Enable bob")
     assert services.accounts.find("bob").enabled
-    page.get_by_role("link", name="New secret for webui").click()
+    follow(page, "New secret for webui")
     assert services.accounts.find_by_secret(secret)[0].name == "webui"
-    page.get_by_role("button", name="Make a new secret").click()
+    press(page, "Make a new secret")
     assert services.accounts.find_by_secret(secret) is None
     secret = page.locator("#secret").inner_text()
     for name in ("bob", "alice"):
-        page.get_by_role("link", name=f"Disable {name}").click()
-        page.get_by_role("button", name="Disable").click()
+        follow(page, f"Disable {name}")
+        press(page, "Disable")
     assert "alice is the last enabled master operator" in page.get_by_role("alert").inner_text()
-    page.get_by_role("link", name="Remove bob").click()
-    page.get_by_role("button", name="Remove").click()
+    follow(page, "Remove bob")
+    press(page, "Remove")
     assert services.accounts.find("bob") is None
     other = open_page()
     other.goto("/")
@@ -242,20 +240,20 @@ def test_a_token_and_logging_out_everywhere(page, open_page, services, clock):
     log_in(other)
     other.get_by_label("Name").fill("ci")
     other.get_by_label("It may").select_option("read-only")
-    other.get_by_role("button", name="Make").click()
+    press(other, "Make")
     secret = other.locator("#secret").inner_text()
     assert services.accounts.find_by_secret(secret)[1].name == "ci"
     clock.forward(minutes=11)
     other.goto("/account")
     other.get_by_label("Name").fill("later")
-    other.get_by_role("button", name="Make").click()
+    press(other, "Make")
     other.get_by_label("Password").fill(PASSWORD)
-    other.get_by_role("button", name="Log in").click()
-    other.get_by_role("button", name="Continue").click()
+    press(other, "Log in")
+    press(other, "Continue")
     assert other.locator("#secret").inner_text() != secret
-    other.get_by_role("button", name="Revoke ci").click()
+    press(other, "Revoke ci")
     assert services.accounts.find_by_secret(secret) is None
-    other.get_by_role("button", name="Log out everywhere").click()
+    press(other, "Log out everywhere")
     page.goto("/account")
     assert heading(page) == heading(other) == "Log in"
 
@@ -270,9 +268,9 @@ def test_another_password(page, open_page, services):
         other.get_by_label("Current password").fill(current)
         other.get_by_label("New password", exact=True).fill("another password")
         other.get_by_label("Repeat the new password").fill(again)
-        other.get_by_role("button", name="Change password").click()
+        press(other, "Change password")
     assert "Your password is changed" in other.get_by_role("status").inner_text()
-    other.get_by_role("button", name="Log out", exact=True).click()
+    press(other, "Log out", exact=True)
     log_in(other, "olga", "another password")
     assert heading(other) == "Welcome, olga"
 
@@ -281,7 +279,7 @@ def test_stale(page, post, clock):
     post("custom", "[1]")
     page.goto("/tags/custom")
     page.get_by_label("Expect a post").select_option("3600")
-    page.get_by_role("button", name="Save").click()
+    press(page, "Save")
     assert "due in" in page.locator(".summary").inner_text()
     clock.forward(hours=2)
     page.goto("/?state=stale")
@@ -321,8 +319,8 @@ def test_what_the_collector_says(page, services):
         nextAttempt=1515759000.0,
     )
     services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
-    page.get_by_role("link", name="Metrics", exact=True).click()
-    page.get_by_role("link", name="platform").click()
+    follow(page, "Metrics", exact=True)
+    follow(page, "platform")
     source = page.get_by_role("article").inner_text()
     for words in ("bigfix", "failing", "1 hour ago", "just now", "in 10 minutes", "did not answer. (2 times in a row)"):
         assert words in source, words

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from .conftest import follow, press
+
 TEXT = "Metrics, as JSON"
 
 
@@ -47,7 +49,7 @@ def test_a_text_that_the_server_would_not_read_is_not_sent(page, services):
     assert message == "This is far larger than a document may be."
     assert page.get_by_label(TEXT).input_value() == typed
     page.get_by_label(TEXT).fill("1")
-    page.get_by_role("button", name="Create").click()
+    press(page, "Create")
     assert bytes(services.documents.get("custom").record.metrics) == b"1"
 
 
@@ -56,8 +58,7 @@ def test_a_page_with_an_unsaved_text_asks_before_it_is_left(page):
     page.get_by_label(TEXT).press_sequentially("1")
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
-    page.get_by_role("link", name="Cancel").click()
-    page.wait_for_url("**/")
+    follow(page, "Cancel")
     assert asked == ["beforeunload"]
 
 
@@ -67,7 +68,7 @@ def test_all_on_a_page_are_selected(page, services):
     page.goto("/")
     page.get_by_label("Select all on this page").check()
     page.get_by_label("Select tag-1").uncheck()
-    page.get_by_role("button", name="Delete").click()
+    press(page, "Delete")
     assert page.locator("tbody th").all_inner_texts() == ["tag-0", "tag-2"]
 
 
@@ -87,8 +88,7 @@ def test_an_open_page_offers_what_is_new(page, services, path):
         page.clock.run_for(31_000)
     page.locator(".new").wait_for()
     assert "2" not in page.locator("b, td .number").all_inner_texts()
-    with page.expect_navigation():
-        page.get_by_role("link", name="Show it").click()
+    follow(page, "Show it")
     assert "2" in page.locator("b, td .number").all_inner_texts()
 
 
