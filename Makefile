@@ -25,11 +25,11 @@ test-fast: $(TEST)  ## Pass the tests that start no processes and take no second
 	$(PYTEST) -n 2 -m 'not slow'
 
 fuzz: $(TEST)  ## Look for inputs that are answered wrongly, for some minutes; tests/corpus keeps those that were found.
-	FUZZ=5000 $(PYTEST) tests/formats tests/http/test_fuzzed_headers.py
-	FUZZ=100 $(PYTEST) tests/api/test_schemathesis.py
+	FUZZ=5000 $(PYTEST) --timeout 0 tests/formats tests/http/test_fuzzed_headers.py
+	FUZZ=100 $(PYTEST) --timeout 0 tests/api/test_schemathesis.py
 
 kill: $(TEST)  ## Kill servers for longer, on each file system; as root also on xfs and btrfs.
-	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
+	KILLS=300 OPERATIONS=20000 $(BIN)/python -m pytest --timeout 0 -rP tests/storage/test_kill.py tests/storage/test_linearizability.py
 
 soak: $(TEST)  ## Let a server live through reloads, kills and broken disks for MINUTES=5; as root on a small disk of its own.
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),5)

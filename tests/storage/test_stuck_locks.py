@@ -26,8 +26,9 @@ from deploymetrics.errors import StorageError
 from deploymetrics.storage.files import queues
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_limits(monkeypatch):
+    """Let writers give up soon; only for tests in which others have a lock, since a busy machine takes long as well."""
     monkeypatch.setattr(queues, "LOCK_SECONDS", 0.3)
     monkeypatch.setattr(queues, "STUCK_SECONDS", 0.05)
 
@@ -44,7 +45,7 @@ def hold_key(folder, pipe):
 
 
 @pytest.fixture
-def stopped(folder):
+def stopped(folder, short_limits):
     """A process that was stopped with the lock of a; it is told to go on with ``SIGCONT``."""
     put(open_files(folder), "a", "1")
     ours, theirs = SPAWN.Pipe()
@@ -60,7 +61,7 @@ def stopped(folder):
 
 
 @pytest.fixture
-def locked_log(folder):
+def locked_log(folder, short_limits):
     """The log of a, locked by somebody who does not go on."""
     put(open_files(folder), "a", "1")
     with open(next((folder / "data/things/a").iterdir())) as file:
@@ -129,13 +130,15 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
 
 
 def test_nobody_gives_up_because_a_disk_is_slow(folder, monkeypatch):
-    """Not after the time in which a lock of another process counts as stuck."""
+    """Not after the time in which a lock of another process counts as stuck, which is none at all here."""
     monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
-    monkeypatch.setattr(queues, "STUCK_SECONDS", 0)
+    monkeypatch.setattr(queues, "STUCK_SECONDS", 10**6)
     store, sync = open_files(folder), os.fdatasync
 
     def sync_slowly(fd):
-        time.sleep(0.15)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(queues, "STUCK_SECONDS", 0)
+            time.sleep(0.15)  # those that wait look every 0.1 seconds
         sync(fd)
 
     put(store, "a")
