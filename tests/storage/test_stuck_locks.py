@@ -18,7 +18,9 @@ from storekit import (
     open_files,
     past,
     put,
+    put_together,
     remove,
+    until_it_waits,
     value,
 )
 
@@ -129,22 +131,58 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
     assert metrics(store.read(THINGS, "a")) == "1"
 
 
-def test_nobody_gives_up_because_a_disk_is_slow(folder, monkeypatch):
+@pytest.fixture
+def write_during_sync(folder, monkeypatch):
+    """Write a, and let others write it while that is synced, for so many seconds; return what became of those."""
+    store, outcomes, sync = open_files(folder), [], os.fdatasync
+    put(store, "a", "1")
+
+    def write():
+        try:
+            outcomes.append(put(store, "a", "3").version)
+        except StorageError as error:
+            outcomes.append(error.status)
+
+    def run(number, seconds):
+        threads = [threading.Thread(target=write, daemon=True) for _ in range(number)]
+
+        def sync_slowly(fd):
+            monkeypatch.setattr(os, "fdatasync", sync)
+            for thread in threads:
+                thread.start()
+                until_it_waits(thread)
+            with monkeypatch.context() as meanwhile:
+                meanwhile.setattr(queues, "STUCK_SECONDS", 0)
+                for thread in threads:
+                    thread.join(seconds / number)
+            sync(fd)
+
+        monkeypatch.setattr(os, "fdatasync", sync_slowly)
+        put(store, "a", "2")
+        for thread in threads:
+            thread.join()
+        return sorted(outcomes)
+
+    return run
+
+
+def test_nobody_gives_up_because_a_disk_is_slow(write_during_sync, monkeypatch):
     """Not after the time in which a lock of another process counts as stuck, which is none at all here."""
     monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
     monkeypatch.setattr(queues, "STUCK_SECONDS", 10**6)
+    assert write_during_sync(3, 0.3) == [3, 4, 5]
+
+
+def test_a_disk_that_is_too_slow_is_given_up(write_during_sync, folder):
+    assert write_during_sync(2, 10) == [503, 503]
+    assert past(open_files(folder), "a") == [(2, "2"), (1, "1")]
+
+
+def test_nobody_gives_up_who_is_being_stored(folder, monkeypatch):
     store, sync = open_files(folder), os.fdatasync
-
-    def sync_slowly(fd):
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(queues, "STUCK_SECONDS", 0)
-            time.sleep(0.15)  # those that wait look every 0.1 seconds
-        sync(fd)
-
-    put(store, "a")
-    monkeypatch.setattr(os, "fdatasync", sync_slowly)
-    in_threads(4, lambda: put(store, "a"))
-    assert store.read(THINGS, "a").version == 5
+    put(store, "a", "1")
+    monkeypatch.setattr(os, "fdatasync", lambda fd: time.sleep(0.5) or sync(fd))
+    assert [item.version for item in put_together(store, "a", ["2", "3", "4"])] == [2, 3, 4]
 
 
 # --- What is locked is another file once it is
