@@ -1,13 +1,16 @@
 """The ``deploymetrics`` command."""
 
+import json
 import os
+import sys
 from typing import Any
 
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from ..config.instance import account_name, become_owner, existing_instance, find_instance
+from ..config import Settings
+from ..config.instance import account_name, become_owner, check_exists, existing_instance, find_instance
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer, verify
@@ -62,6 +65,10 @@ def _create_app() -> Flask:
     from ..upgrade import check_format
 
     ctx = click.get_current_context()
+    if ctx.params.get("of_serve"):  # its collector, which gets the settings that serve has checked
+        folder = find_instance()
+        check_exists(folder)
+        return create_app(folder, Settings(json.loads(sys.stdin.buffer.readline()), {}))
     if ctx.command in MAKE_INSTANCE:
         folder = find_instance()
         become_owner(folder)

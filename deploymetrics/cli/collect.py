@@ -30,10 +30,10 @@ BUSY = 3
 @click.option("--forever", is_flag=True, help="Collect at every interval until a signal ends it.")
 @click.option("--status", "show_status", is_flag=True, help="Collect nothing; say what is known of each source.")
 @click.option("--retry", is_flag=True, help="Ask also the sources that are waiting after a failure, and every metric.")
-@click.option("--until-stdin-ends", is_flag=True, hidden=True)
+@click.option("--of-serve", is_flag=True, hidden=True)
 @with_appcontext
 @click.pass_context
-def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, until_stdin_ends: bool) -> None:
+def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, of_serve: bool) -> None:
     """Collect the document platform once, and print its metrics.
 
     Exits with 0 when every source answered in full, with 1 when one did not, and with 3 when the collector of another
@@ -45,7 +45,7 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, u
     lease = task.store.lease(LEASE)
     if forever:
         _log_to_stderr()
-        stop = Stop().install(sys.stdin.fileno() if until_stdin_ends else None)
+        stop = Stop().install(sys.stdin.fileno() if of_serve else None)
         collect_forever(task, lease, stop, _webhook())
     elif show_status:
         ctx.exit(_status(task, lease))

@@ -1,11 +1,15 @@
 """What makes the collector one process per deployment: its loop under a lease, and the child of ``serve``."""
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..config import INSTANCE
 from ..errors import DeploymetricsError
@@ -34,7 +38,8 @@ class CollectorProcess:
     """The collector as a child process, started again when it ends.
 
     It holds the end of a pipe and stops when the pipe's other end, which only this process has, is gone: so it ends
-    with its parent, however that ended. It is a program of its own and shares no state with the workers.
+    with its parent, however that ended. It is a program of its own and shares no state with the workers. Through the
+    pipe come its settings, which were checked: whatever config.py has by then, it is started with those in force.
     """
 
     def __init__(self, instance: str | os.PathLike[str]) -> None:
@@ -43,8 +48,8 @@ class CollectorProcess:
         self._not_before = 0.0
         self._pause = 1
 
-    def ensure(self) -> None:
-        """Start it unless it runs, or ended so shortly after its start that a pause is due."""
+    def ensure(self, settings: Mapping[str, Any]) -> None:
+        """Start it with these settings unless it runs, or ended so shortly after its start that a pause is due."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is None or now < self._not_before:
             return
@@ -53,14 +58,18 @@ class CollectorProcess:
         self._pause = 1 if lasted else min(2 * self._pause, LONGEST_PAUSE)
         self._not_before = now + self._pause
         # Not with -m, which would take a package of our name in the current folder, such as an older checkout.
-        command = [sys.executable, "-P", "-c", _MAIN, _HOME, "collect", "--forever", "--until-stdin-ends"]
+        command = [sys.executable, "-P", "-c", _MAIN, _HOME, "collect", "--forever", "--of-serve"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(settings).encode() + b"\n")
+            self._process.stdin.flush()
 
-    def restart(self) -> None:
-        """Stop it and start it with the settings of now."""
+    def restart(self, settings: Mapping[str, Any]) -> None:
+        """Stop it and start it with other settings."""
         self.stop()
         self._not_before = 0.0
-        self.ensure()
+        self.ensure(settings)
 
     def stop(self) -> None:
         """End it, within a second or by force."""
@@ -85,7 +94,8 @@ class CollectorProcess:
 
 def _close_stdin(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended before it read its settings
+            process.stdin.close()
 
 
 def collect_forever(

@@ -76,15 +76,15 @@ class Server(BaseApplication):
         settings = load_settings(self.instance, self.flags)
         if settings["STORAGE"] != self.settings.get("STORAGE", settings["STORAGE"]):
             raise SettingError("STORAGE is read at the start only; restart the server to change it.")
-        certfile, keyfile = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
+        tls = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
         if settings["SERVER"] == "granian":
             granian = granian_module()
-            if certfile and keyfile:
-                granian.check_certificate(certfile, keyfile)
-        self.settings, self.tls_files = settings, (certfile, keyfile)
+            if tls:
+                granian.check_certificate(settings["CERTFILE"], *(copy.path for copy in tls))
+        self.settings, self.tls_files = settings, tls
 
     def load_config(self) -> None:
-        certfile, keyfile = self.tls_files
+        certfile, keyfile = (copy.path for copy in self.tls_files) if self.tls_files else (None, None)
         options = {
             "bind": self.bind,
             "workers": self.settings["WORKERS"],
@@ -150,7 +150,7 @@ class Master(Arbiter):
     def manage_workers(self) -> None:
         super().manage_workers()
         if self.is_to_collect():
-            self.collector.ensure()
+            self.collector.ensure(self.app.settings)
 
     def spawn_worker(self) -> Any:
         """Start a worker; a signal that comes before it can take it waits until then, else it would be lost."""
@@ -171,7 +171,7 @@ class Master(Arbiter):
         if self.app.settings["BIND"] != self.app.bind:
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
         super().reload()
-        self.collector.restart() if self.is_to_collect() else self.collector.stop()
+        self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
         """Have one worker less at SIGTTOU, unless each serves connections that no other one takes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
-from .tls import tls_context
+from .tls import Copy, tls_context
 
 # Workers whose master was killed listen on for about a second.
 _LEAVING_SECONDS = 3.0
@@ -96,23 +96,24 @@ def _check_socket_path(path: str) -> None:
             raise OSError(errno.EADDRINUSE, "")
 
 
-def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[str | None, str | None]:
-    """Return the paths of certificate and key, or None twice; raises SettingError where they do not go together."""
+def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
+    """Return copies of certificate and key, or none without TLS; raises SettingError where they do not go together."""
     if bool(certfile) != bool(keyfile):
         raise SettingError("CERTFILE and KEYFILE go together; one of them is not set.")
     if not certfile:
-        return None, None
-    paths = str(instance / certfile), str(instance / keyfile)
-    for name, path in zip(("CERTFILE", "KEYFILE"), paths, strict=True):
+        return ()
+    cert, key = instance / certfile, instance / keyfile
+    copies = []
+    for name, path in (("CERTFILE", cert), ("KEYFILE", key)):
         try:
-            Path(path).read_bytes()
+            copies.append(Copy(path))
         except OSError as error:
             raise SettingError(f"{name} {path} cannot be read: {error.strerror}.") from error
     try:
-        tls_context(*paths)
+        tls_context(*(copy.path for copy in copies))
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise SettingError(f"The key {paths[1]} is not that of the certificate {paths[0]}.") from error
-        detail = f"CERTFILE {paths[0]} and KEYFILE {paths[1]} are not a certificate and its key in PEM"
-        raise SettingError(f"{detail}, without a password.") from error
-    return paths
+            raise SettingError(f"The key {key} is not that of the certificate {cert}.") from error
+        detail = f"CERTFILE {cert} and KEYFILE {key} are not a certificate and its key in PEM, without a password."
+        raise SettingError(detail) from error
+    return tuple(copies)

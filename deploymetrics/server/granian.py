@@ -5,6 +5,7 @@ with gunicorn, and nothing here repeats them. How a request gets to the applicat
 """
 
 import asyncio
+import atexit
 import logging
 import os
 import signal
@@ -98,7 +99,7 @@ def serve(
     (worker.serve_mtr_uds if is_unix else worker.serve_mtr)(scheduler, loop, ended)
 
 
-def check_certificate(certfile: str, keyfile: str) -> None:
+def check_certificate(name: str, certfile: str, keyfile: str) -> None:
     """Raise SettingError unless granian can use a certificate and its key, of which it knows fewer kinds than OpenSSL.
 
     It is tried in a copy of this process: granian's way to say no is to end.
@@ -113,13 +114,11 @@ def check_certificate(certfile: str, keyfile: str) -> None:
         finally:
             os._exit(1)
     if os.waitpid(copy, 0)[1]:
-        raise SettingError(
-            f"granian cannot use the certificate {certfile}: its key is to be RSA, P-256, P-384 or Ed25519."
-        )
+        raise SettingError(f"granian cannot use the certificate {name}: its key is to be RSA, P-256, P-384 or Ed25519.")
 
 
 class GranianWorker(Worker):
-    """See the module."""
+    """Answers requests with granian, on its share of the listeners."""
 
     share, shares = 0, 1
 
@@ -143,6 +142,7 @@ class GranianWorker(Worker):
         if not self.alive:  # a signal came before it could be heeded
             self.handle_exit(signal.SIGTERM, None)
         self.loop.run_forever()
+        atexit.register(os._exit, 0)  # while the interpreter is taken down, a thread of granian's may abort the process
 
     def _serve(self, listener: Any) -> Any:
         """Have granian serve a listener; returns what ends that."""

@@ -3,7 +3,9 @@
 https://wiki.mozilla.org/Security/Server_Side_TLS
 """
 
+import os
 import ssl
+from pathlib import Path
 
 #: Of TLS 1.2; those of TLS 1.3 are all good. Without DHE, which needs parameters of its own and serves no client alone.
 CIPHERS = (
@@ -14,6 +16,18 @@ CIPHERS = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
+
+
+class Copy:
+    """A file as it is now, copied to memory. ``path`` leads there for this process, and for workers that it starts.
+
+    So a worker that starts later loads the certificate and the key that were checked, whatever the files hold by then.
+    """
+
+    def __init__(self, original: Path) -> None:
+        self._file = open(os.memfd_create("deploymetrics"), "wb", buffering=0)
+        self._file.write(original.read_bytes())
+        self.path = f"/proc/self/fd/{self._file.fileno()}"
 
 
 def tls_context(certfile: str, keyfile: str) -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """The collector as processes: one per deployment, whoever dies, and the command ``collect``."""
 
+import io
 import json
 import os
 import re
@@ -264,6 +265,7 @@ def test_serve_has_one_collector_which_outlives_a_worker_and_is_started_again_af
     seen = len(deployment.asked())
     wait_for(lambda: len(deployment.asked()) > seen)
     assert set(deployment.asked()) == {collector}
+    (deployment.instance / "config.py").write_text("1 / 0\n")  # not in force
     os.kill(collector, signal.SIGKILL)
     other = deployment.collector(collector)
     assert deployment.lock.holder() == str(other)
@@ -329,7 +331,7 @@ def test_a_collector_that_cannot_start_is_not_started_all_the_time(tmp_path, mon
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     process = CollectorProcess(tmp_path)
     for _ in range(300):
-        process.ensure()
+        process.ensure({})
         now[0] += 1
     assert 5 < len(started) < 15
 
@@ -338,7 +340,7 @@ def test_the_collector_is_of_this_package_whatever_the_current_folder_has(tmp_pa
     commands = []
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "Popen", lambda command, **kwargs: commands.append(command) or Dead())
-        CollectorProcess(tmp_path).ensure()
+        CollectorProcess(tmp_path).ensure({})
     (tmp_path / "deploymetrics").mkdir()
     for name in ("__init__.py", "__main__.py"):
         (tmp_path / "deploymetrics" / name).write_text("raise SystemExit('another deploymetrics')\n")
@@ -350,8 +352,10 @@ def test_the_collector_is_of_this_package_whatever_the_current_folder_has(tmp_pa
 class Dead:
     """A process that ended at once."""
 
-    stdin = open(os.devnull)
     returncode = 1
+
+    def __init__(self):
+        self.stdin = io.BytesIO()
 
     def poll(self):
         return 1

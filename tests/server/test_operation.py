@@ -117,18 +117,36 @@ def test_a_folder_that_is_gone_leaves_the_running_server_as_it_is(serve, instanc
 
 
 @by_both
-def test_a_reload_takes_another_certificate_if_it_is_one(serve, tmp_path):
+def test_workers_have_the_certificate_that_was_checked_whatever_the_files_hold_by_then(serve, tmp_path):
     cert, key = make_certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    other_cert, other_key = make_certificate(tmp_path / "other")
     server = serve("--certfile", cert, "--keyfile", key)
-    for _ in range(12):  # so many reach both workers, which have read it then
-        before = ssl.get_server_certificate(("127.0.0.1", server.port))
+
+    def shown():
+        return ssl.get_server_certificate(("127.0.0.1", server.port), timeout=20)
+
+    def shown_by_other_workers():
+        before = server.workers()
+        for worker in before:
+            os.kill(int(worker), signal.SIGKILL)
+        wait_for(lambda: not set(before) & set(server.workers()), "other workers")
+        return shown()
+
+    before = shown()
     Path(cert).write_text("nonsense")
+    assert shown_by_other_workers() == before
+    for number, text in enumerate(("nonsense", Path(other_cert).read_text()), 1):  # then of another key
+        Path(cert).write_text(text)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: server.count("Not reloaded, the settings in force stay: ") == number, "the refusal")
+    assert shown_by_other_workers() == before
+    Path(key).write_text(Path(other_key).read_text())
     server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: server.count("Not reloaded, the settings in force stay: "), "the refusal")
-    assert ssl.get_server_certificate(("127.0.0.1", server.port)) == before
-    make_certificate(tmp_path)
-    server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: ssl.get_server_certificate(("127.0.0.1", server.port)) != before, "the other certificate")
+    wait_for(lambda: shown() != before, "the other certificate")
+    Path(key).unlink()
+    assert shown_by_other_workers() == Path(other_cert).read_text()
+    assert server.stop() == 0 and "panicked" not in server.log
 
 
 @by_both
