@@ -111,7 +111,10 @@ class Outgoing:
 
 
 class Connection:
-    """See the module. ``deadline`` is when its phase is over in any case, ``since`` when it last began to wait."""
+    """A client's connection, which the worker's poller moves on.
+
+    ``deadline`` is when its phase is over in any case, ``since`` when it last began to wait.
+    """
 
     initialized = data_ready = True
     is_http2 = False

@@ -6,7 +6,8 @@ not HTTP is refused in the form of all other errors.
 
 All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
 alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
-worker that has more connections than another one steps back for a moment, so that the other takes the new one.
+worker that has more connections than another one leaves a new one to that for a while: the further it is ahead, the
+longer. So it gets far ahead only of a worker that does not run at all.
 """
 
 import mmap
@@ -26,16 +27,17 @@ from .tls import tls_context
 
 SLOTS = 512  # as many workers as there can be, and those that a reload replaces them by
 GONE = -1
-# Half a millisecond is enough for an idle worker to wake up; a busy or stuck one is waited for no longer than two.
-STEP_BACK_SECONDS = 0.0005
-STEPS = 4
+STEP_SECONDS = 0.0005  # enough for an idle worker to wake up
+MOST_STEPS = 1000  # then a worker is stuck, and no longer waited for
 SWEEP_SECONDS = 0.5
 #: What a worker does something about. Whoever starts it may hold them off until it can.
 SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal.SIGUSR1}
 
-# How many connections each worker has; in memory that the master makes and all workers share.
-_counts = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
-_counts[:] = array("i", [GONE] * SLOTS)
+# In memory that the master makes and all workers share: how many connections each has, GONE for one that takes none,
+# and how often it has looked for a new one.
+_memory = memoryview(mmap.mmap(-1, 2 * SLOTS * 8)).cast("q")
+_counts, _looks = _memory[:SLOTS], _memory[SLOTS:]
+_counts[:] = array("q", [GONE] * SLOTS)
 
 
 def forget(worker: ThreadWorker) -> None:
@@ -50,14 +52,14 @@ class FairThreadWorker(ThreadWorker):
         # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
         self.slot: int = getattr(self, "slot", self.age % SLOTS)
         sys.setswitchinterval(limits.SWITCH_SECONDS)
-        self.stepped_back = 0
+        self.awaited = (0, 0)  # the worker that connections are left to, and how often it had looked for one then
+        self.steps = 0
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
         self.held = 0
         self.next_sweep = 0.0
         self.tls = tls_context(self.cfg.certfile, self.cfg.keyfile) if self.cfg.is_ssl else None
         self.capacity = min(limits.connections(), self.cfg.worker_connections)
         self.worker_connections = self.capacity + 1  # where it stops taking connections: when all are being answered
-        self._publish_count()
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -74,13 +76,9 @@ class FairThreadWorker(ThreadWorker):
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, unless another worker has fewer and may take it."""
-        self._publish_count()
-        fewest = min(count for count in _counts if count != GONE)
-        if self.nr_conns > fewest and self.stepped_back < STEPS:
-            self.stepped_back += 1
-            time.sleep(STEP_BACK_SECONDS)
+        if self._is_ahead():
+            time.sleep(STEP_SECONDS)
             return  # the socket stays readable: asked again, if nobody took it
-        self.stepped_back = 0
         if self.nr_conns >= self.capacity:
             self._end_one()
         try:
@@ -99,7 +97,29 @@ class FairThreadWorker(ThreadWorker):
             client.close()
             return
         self._go_on(conn)
-        self._publish_count()
+        self._publish()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections or not, and let the others know."""
+        super().set_accept_enabled(enabled)
+        self._publish()
+
+    def _publish(self) -> None:
+        _counts[self.slot] = self.nr_conns if self._accepting else GONE
+
+    def _is_ahead(self) -> bool:
+        """Return True if the worker with the fewest connections is to be waited for.
+
+        That is n² times in all for one that is n behind, and at most MOST_STEPS times, until it looks for one again.
+        """
+        self._publish()
+        _looks[self.slot] += 1
+        count, slot = min((count, slot) for slot, count in enumerate(_counts) if count != GONE)
+        if self.awaited != (slot, _looks[slot]):
+            self.awaited, self.steps = (slot, _looks[slot]), 0
+        self.steps += 1
+        ahead: int = self.nr_conns - count
+        return self.steps <= min(ahead * ahead, MOST_STEPS)
 
     # --- Connections that the poller looks after
 
@@ -141,6 +161,7 @@ class FairThreadWorker(ThreadWorker):
 
     def _close(self, conn: Connection) -> None:
         self.nr_conns -= 1
+        self._publish()
         self.held -= conn.counted
         with suppress(OSError):
             conn.wire.close()
@@ -190,6 +211,3 @@ class FairThreadWorker(ThreadWorker):
         self._go_on(conn)
         if not self.alive:
             self._cap_keepalive(time.monotonic() + limits.STOP_SECONDS)
-
-    def _publish_count(self) -> None:
-        _counts[self.slot] = self.nr_conns

@@ -451,20 +451,53 @@ def test_a_start_that_fails_makes_no_account(tmp_path):
     assert create_app(tmp_path).extensions["deploymetrics"].accounts.list() == []
 
 
-def test_kept_connections_are_shared_between_the_workers(kind, serve):
+@pytest.fixture
+def clients():
+    """Connections that are kept; all end with the test."""
+    kept = []
+    yield kept
+    for client in kept:
+        client.close()
+
+
+def kept(server):
+    """A connection that was answered and is kept."""
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.recv(12) == b"HTTP/1.1 200"
+    return client
+
+
+def both_workers(server, clients):
+    """The process ids of the two workers, once both of them take connections."""
+
+    def take():
+        clients.append(kept(server))
+        return min(map(sockets_of, server.workers())) > 1  # beside the listener
+
+    wait_for(take, "both workers")
+    return [int(worker) for worker in server.workers()]
+
+
+def test_kept_connections_are_shared_between_the_workers(kind, serve, clients):
     server = serve(*SERVE, kind)
-    wait_for(lambda: server.count("Booting worker") == 2 and requests.get(f"{server.url}/openapi.json").ok, "workers")
-    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
-    try:
-        for client in clients:
-            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert client.recv(12) == b"HTTP/1.1 200"
-        counts = [sockets_of(worker) for worker in server.workers()]
-        # Else one has all of them; a busy machine may wake the other too late now and then.
-        assert sum(counts) >= 40 and abs(counts[0] - counts[1]) <= 20
-    finally:
-        for client in clients:
-            client.close()
+    workers = both_workers(server, clients)
+    clients += [kept(server) for _ in range(40)]
+    counts = [sockets_of(worker) for worker in workers]
+    # Else one has all of them; a busy machine may wake the other too late now and then.
+    assert sum(counts) >= len(clients) and abs(counts[0] - counts[1]) <= 20
+
+
+@by_gunicorn
+def test_a_worker_that_does_not_run_holds_up_nobody_and_gets_its_share_afterwards(kind, serve, clients):
+    server = serve(*SERVE, kind)
+    workers = both_workers(server, clients)
+    os.kill(workers[0], signal.SIGSTOP)
+    clients += [kept(server) for _ in range(60)]
+    assert sockets_of(workers[1]) > 60
+    os.kill(workers[0], signal.SIGCONT)
+    clients += [kept(server) for _ in range(60)]
+    assert sockets_of(workers[0]) > 40
 
 
 def sockets_of(pid):
