@@ -21,15 +21,19 @@ def account(services, master):
 
 
 @pytest.fixture(params=[StorageFullError, StorageError])
-def disk(request, services, monkeypatch):
-    """Let the storage of this process take nothing, or everything again."""
-    storage = type(services.accounts.store)
-    write = storage.write
+def disk(request, services, workers, monkeypatch):
+    """Let the storage take nothing, or everything again, on every worker."""
+    stores = [services.store, *(worker.application.extensions["deploymetrics"].store for worker in workers)]
+    writes = [store.write for store in stores]
 
     def fail(*args, **kwargs):
         raise request.param()
 
-    return lambda *, full: monkeypatch.setattr(storage, "write", fail if full else write)
+    def switch(*, full):
+        for store, write in zip(stores, writes):
+            monkeypatch.setattr(store, "write", fail if full else write)
+
+    return switch
 
 
 def statuses(workers, headers):
