@@ -1,11 +1,10 @@
 """What a view says about itself for the OpenAPI document, in a decorator beside it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
+from ..http.marks import View, marked
 from .schemas import Json
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Operation(NamedTuple):
@@ -34,9 +33,4 @@ def answers(
     csv: bool = False,
 ) -> Callable[[View], View]:
     """Mark a view with its Operation: ``query`` are arguments as (name, schema, description)."""
-
-    def mark(view: View) -> View:
-        view.operation = Operation(schema, statuses, xml, body, query, headers, csv)  # type: ignore[attr-defined]
-        return view
-
-    return mark
+    return marked(operation=Operation(schema, statuses, xml, body, query, headers, csv))

@@ -12,7 +12,15 @@ def list_of(schema: Json) -> Json:
     return {"type": "array", "items": schema}
 
 
+def object_of(properties: Json, *, optional: tuple[str, ...] = (), description: str = "") -> Json:
+    """Return the schema of an object that has all these properties, but for those that are optional."""
+    about = {"description": description} if description else {}
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", **about, "required": required, "properties": properties}
+
+
 TEXT: Json = {"type": "string"}
+TIME: Json = {**TEXT, "format": "date-time"}
 NUMBER: Json = {"type": "integer"}
 ANY_VALUE: Json = {"description": "Any JSON value, digit for digit as it was posted."}
 DOCUMENT: Json = {"$ref": "#/components/schemas/Document"}
@@ -25,83 +33,61 @@ TOKENS: Json = {
     "properties": {name: list_of(TOKEN) for name in ("tokens", "Tokens")},
 }
 EVERY_SECONDS: Json = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS}
-INTERVAL: Json = {"type": "object", "required": ["everySeconds"], "properties": {"everySeconds": EVERY_SECONDS}}
+INTERVAL: Json = object_of({"everySeconds": EVERY_SECONDS})
 MOMENT: Json = {**TEXT, "examples": ["2018-01-12T12:00:00Z", "1515758400"]}
 SERIES: Json = {"$ref": "#/components/schemas/Series"}
 
 
 #: By name, what the OpenAPI document has under components.
 COMPONENTS: Json = {
-    "Series": {
-        "type": "object",
-        "description": "Numbers over time; complete is false where some versions or numbers were left out.",
-        "required": ["tag", "complete", "series"],
-        "properties": {
+    "Series": object_of(
+        {
             "tag": TEXT,
             "complete": {"type": "boolean"},
-            "series": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["name", "points"],
-                    "properties": {
+            "series": list_of(
+                object_of(
+                    {
                         "name": TEXT,
-                        "points": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["time", "version", "value"],
-                                "properties": {
-                                    "time": {**TEXT, "format": "date-time"},
-                                    "version": NUMBER,
-                                    "value": {"type": "number"},
-                                },
-                            },
-                        },
-                    },
-                },
-            },
+                        "points": list_of(
+                            object_of({"time": TIME, "version": NUMBER, "value": {"type": "number"}}),
+                        ),
+                    }
+                )
+            ),
         },
-    },
-    "Expectation": {
-        "type": "object",
-        "description": "How often a tag is expected to be posted; state and due are null while there is no document.",
-        "required": ["tag", "everySeconds", "state", "due"],
-        "properties": {
+        description="Numbers over time; complete is false where some versions or numbers were left out.",
+    ),
+    "Expectation": object_of(
+        {
             "tag": TEXT,
             "everySeconds": EVERY_SECONDS,
             "state": {"type": ["string", "null"], "description": "fresh or stale."},
             "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
         },
-    },
-    "Document": {
-        "type": "object",
-        "required": ["tag", "metrics", "lastChanged"],
-        "properties": {
+        description="How often a tag is expected to be posted; state and due are null while there is no document.",
+    ),
+    "Document": object_of(
+        {
             "tag": TEXT,
             "metrics": ANY_VALUE,
             "lastChanged": {**TEXT, "examples": ["12 Jan 2018 12:00"], "description": "GMT."},
-        },
-    },
-    "Version": {
-        "type": "object",
-        "description": "A version of a document; a deletion has neither metrics nor lastChanged.",
-        "required": ["version", "changedAt", "changedBy", "tag"],
-        "properties": {
+        }
+    ),
+    "Version": object_of(
+        {
             "version": {**NUMBER, "minimum": 1},
-            "changedAt": {**TEXT, "format": "date-time"},
+            "changedAt": TIME,
             "changedBy": TEXT,
             "tag": TEXT,
             "metrics": ANY_VALUE,
             "lastChanged": TEXT,
             "deleted": {"type": "boolean", "description": "Only in a deletion, where it is true."},
         },
-    },
-    "Token": {
-        "type": "object",
-        "description": "A token; Token is its secret, in the answer that made it.",
-        "required": ["Id", "Name", "Expiration", "User", "UserName", "Access", "Tags", "LastUsed"],
-        "properties": {
+        optional=("metrics", "lastChanged", "deleted"),
+        description="A version of a document; a deletion has neither metrics nor lastChanged.",
+    ),
+    "Token": object_of(
+        {
             "Token": TEXT,
             "Id": NUMBER,
             "Name": TEXT,
@@ -112,12 +98,11 @@ COMPONENTS: Json = {
             "Tags": list_of(TEXT),
             "LastUsed": {**NUMBER, "description": "Microseconds since 1970, to the minute; 0 is never."},
         },
-    },
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457.",
-        "required": ["type", "title", "status", "detail", "code", "error"],
-        "properties": {
+        optional=("Token",),
+        description="A token; Token is its secret, in the answer that made it.",
+    ),
+    "Problem": object_of(
+        {
             "type": TEXT,
             "title": TEXT,
             "status": NUMBER,
@@ -130,5 +115,7 @@ COMPONENTS: Json = {
             "errors": {"type": "object"},
             "requestId": TEXT,
         },
-    },
+        optional=("line", "column", "limit", "errors", "requestId"),
+        description="RFC 9457.",
+    ),
 }

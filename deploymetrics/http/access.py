@@ -10,7 +10,7 @@ The rule is applied before any view, to routes that say nothing as well: those a
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import flask
 from flask import current_app
@@ -24,11 +24,11 @@ from ..accounts.records import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeededError, ReadOnlyError, Unauthorized
 from .cross_site import check_same_site, is_sent_by_itself
+from .marks import View, marked
 from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
 from .urls import in_api
 
-View = TypeVar("View", bound=Callable[..., Any])
 Roles = frozenset[Role]
 
 ANYONE: Roles = frozenset()
@@ -63,24 +63,13 @@ def has_header_credential(environ: dict[str, Any]) -> bool:
 
 def require_role(*roles: Role) -> Callable[[View], View]:
     """Mark a view as open to accounts with one of the roles."""
-
-    def mark(view: View) -> View:
-        view.roles = frozenset(roles)  # type: ignore[attr-defined]
-        return view
-
-    return mark
+    return marked(roles=frozenset(roles))
 
 
-def needs_proof(view: View) -> View:
-    """Mark a view as open only where the account's password was checked not long ago (``PROOF_SECONDS``)."""
-    view.needs_proof = True  # type: ignore[attr-defined]
-    return view
-
-
-def public(view: View) -> View:
-    """Mark a view as open to everyone, with an account or without."""
-    view.roles = ANYONE  # type: ignore[attr-defined]
-    return view
+#: Marks a view as open only where the account's password was checked not long ago (``PROOF_SECONDS``).
+needs_proof = marked(needs_proof=True)
+#: Marks a view as open to everyone, with an account or without.
+public = marked(roles=ANYONE)
 
 
 def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:

@@ -1,7 +1,7 @@
 """What of a request the audit log notes: changes, logins, and whoever was refused."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import flask
 from werkzeug.exceptions import HTTPException
@@ -9,11 +9,11 @@ from werkzeug.exceptions import HTTPException
 from ..accounts.service import Accounts
 from ..errors import DeploymetricsError
 from ..http.access import has_header_credential
+from ..http.marks import marked
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
 from .audit import AuditLog
 
-View = TypeVar("View", bound=Callable[..., Any])
 AnyView = Callable[..., Any] | None
 
 _REFUSED = frozenset({401, 403, 429})
@@ -22,22 +22,12 @@ _OF_ADDRESS = ("tag", "version", "name", "id")
 _OF_FORM = ("account", "tag", "token")
 
 
-def always_noted(view: View) -> View:
-    """Mark a view whose requests are all noted: a login or a logout."""
-    view.is_always_noted = True  # type: ignore[attr-defined]
-    return view
-
-
-def noted_login(view: View) -> View:
-    """Mark the view of the login form: all its requests are noted, with the account that ``name`` says."""
-    view.is_login_form = True  # type: ignore[attr-defined]
-    return always_noted(view)
-
-
-def noted_by_name(view: View) -> View:
-    """Mark a view that makes what ``name`` in its form, or in the arguments of the API, says."""
-    view.is_noted_by_name = True  # type: ignore[attr-defined]
-    return view
+#: Marks a view whose requests are all noted: a login or a logout.
+always_noted = marked(is_always_noted=True)
+#: Marks the view of the login form: all its requests are noted, with the account that ``name`` says.
+noted_login = marked(is_always_noted=True, is_login_form=True)
+#: Marks a view that makes what ``name`` in its form, or in the arguments of the API, says.
+noted_by_name = marked(is_noted_by_name=True)
 
 
 def is_failed_login(request: flask.Request, view: AnyView, status: int) -> bool:
