@@ -30,7 +30,7 @@ from .writer import Batch, Writer, writer_of
 
 _log = logging.getLogger(__name__)
 QUEUES = 256
-#: The most writes, about, that are stored together.
+#: The most writes that are stored together.
 TOGETHER = 64
 
 
@@ -130,14 +130,15 @@ class FileStorage(Storage):
 
     def _store(self, writer: Writer, write: Write, queue: Queue) -> None:
         """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
-        batch, writes, next_writes = Batch(writer.log, writer.newest.item), list[Write](), [write]
+        batch, writes = Batch(writer.log, writer.newest.item), list[Write]()
+        next_write: Write | None = write
         try:
-            while next_writes:
-                writes += next_writes
-                for write in next_writes:
-                    batch.add(write, self.clock.now())
+            while next_write:
+                writes.append(next_write)
+                batch.add(next_write, self.clock.now())
+                # One at a time: so what is stored together is larger by one document at the most.
                 has_room = len(writes) < TOGETHER and sum(map(len, batch.lines)) < FILE_BYTES
-                next_writes = queue.take(writer.log.folder) if has_room else []
+                next_write = queue.take(writer.log.folder) if has_room else None
             if batch.items:
                 with disk.storage_errors("write"):
                     self._commit(writer, batch)

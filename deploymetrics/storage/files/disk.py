@@ -26,8 +26,9 @@ UNREADABLE = {
 }
 #: Errors that say that nothing can be written, and that much may be read nevertheless.
 READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, *FULL}
-#: No file of ours is as large; one that is, by mistake or a hole in it, is not read into memory.
-FILE_LIMIT = 2**30
+#: More than the largest document and what may be beside it in a file. A file that is larger is so by mistake, or has a
+#: hole, and is not read into memory.
+FILE_LIMIT = 2**30 + 2**20
 # A pipe is not waited for, and a link is not followed: root may run this in a folder that belongs to another account.
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -81,9 +81,10 @@ class Queue:
         """Note that nobody waits for another process any more: a slow disk is no reason to give up."""
         self._since = math.inf
 
-    def take(self, folder: str) -> list[Write]:
-        """Return the writes of the key in ``folder`` that wait; whoever takes them lets them end."""
-        return [write for write in list(self._waiting) if write.folder == folder and self._withdraw(write)]
+    def take(self, folder: str) -> Write | None:
+        """Return a write of the key in ``folder`` that waits, or None; whoever takes it lets it end."""
+        waiting = (write for write in list(self._waiting) if write.folder == folder)
+        return next((write for write in waiting if self._withdraw(write)), None)
 
     def _withdraw(self, write: Write) -> bool:
         """Take a write out of the queue; False where another thread did."""
