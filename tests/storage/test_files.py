@@ -5,6 +5,8 @@ import json
 import os
 import re
 import stat
+import threading
+import time
 
 import pytest
 from storekit import (
@@ -15,17 +17,20 @@ from storekit import (
     files_below,
     in_processes,
     listed,
+    metrics,
     open_files,
     past,
     put,
     remove,
+    until_it_waits,
     value,
     versions,
 )
 
+from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, copies, listing, log, remembered
+from deploymetrics.storage.files import changes, copies, disk, listing, log, remembered
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -197,6 +202,87 @@ def test_a_purge_fails_where_the_copy_cannot_be_removed(store, folder, monkeypat
         store.purge(THINGS, "a", "admin")
     store.purge(THINGS, "a", "admin")
     assert not (folder / "things/a.json").exists()
+
+
+@pytest.fixture
+def beside(other, monkeypatch):
+    """Give a function that has another storage write "9" the first time when a function of a module is called.
+
+    The write goes on, in the thread that is returned, until it is done or has to wait; then the function does, or it is
+    called before.
+    """
+
+    def beside(module, name, *, after=False):
+        thread, real = threading.Thread(target=lambda: put(other, "a", "9")), getattr(module, name)
+
+        def call(*args, **options):
+            monkeypatch.setattr(module, name, real)
+            result = real(*args, **options) if after else None
+            thread.start()
+            until_it_waits(thread)
+            return result if after else real(*args, **options)
+
+        monkeypatch.setattr(module, name, call)
+        return thread
+
+    return beside
+
+
+@pytest.mark.parametrize("version, left", [(2, [(3, "3"), (1, "1")]), (None, [(4, None)])])
+def test_nobody_writes_before_a_purge_is_done(store, beside, version, left):
+    """Else the copy would be that of the version before, and thinning might save what was to go."""
+    for text in "123":
+        put(store, "a", text)
+    writing = beside(os, "rename", after=True)
+    store.purge(THINGS, "a", "admin", version)
+    writing.join()
+    assert past(store, "a") == [(left[0][0] + 1, "9"), *left]
+    assert findings(store) == []
+
+
+@pytest.fixture
+def exported(store):
+    """Two versions of "a", to be restored."""
+    items = [put(store, "b", text) for text in "123456"]
+    return [item._replace(key="a", value=value("a", metrics(item))) for item in items[-2:]]
+
+
+def test_a_copy_is_right_where_others_write_what_was_just_restored(store, exported, beside):
+    writing = beside(copies, "update")
+    assert store.restore(THINGS, "a", exported)
+    writing.join()
+    assert past(store, "a") == [(7, "9"), (6, "6"), (5, "5")]
+    assert findings(store) == []
+
+
+def test_nobody_begins_a_log_where_one_is_about_to_be_restored(store, other, exported, monkeypatch):
+    """What was written there would count for nothing."""
+    writing, is_about_to_begin = threading.Thread(target=lambda: put(other, "a", "9")), threading.Event()
+    rename, open_file = os.rename, os.open
+
+    def rename_meanwhile(old, new):
+        writing.start()
+        is_about_to_begin.wait(0.1)
+        rename(old, new)
+        is_about_to_begin.clear()
+
+    def open_later(path, *args, **options):
+        if threading.current_thread() is writing and os.fspath(path).endswith("/a/00000000000000001.jsonl"):
+            is_about_to_begin.set()
+            while is_about_to_begin.is_set():
+                time.sleep(0.001)
+        return open_file(path, *args, **options)
+
+    monkeypatch.setattr(os, "rename", rename_meanwhile)
+    monkeypatch.setattr(os, "open", open_later)
+    assert store.restore(THINGS, "a", exported)
+    writing.join()
+    assert past(store, "a") == [(7, "9"), (6, "6"), (5, "5")]
+
+
+def test_a_file_with_the_largest_document_can_be_read():
+    """Beside what may stand before it in the same file, in the same line, or in the file that it is thinned out to."""
+    assert BY_NAME["MAX_BODY_BYTES"].field.validate.max + 3 * log.FILE_BYTES < disk.FILE_LIMIT
 
 
 def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):

@@ -117,6 +117,10 @@ class Writer:
         self._files.append(fd)
         return fd
 
+    def _lock_file(self, path: str) -> None:
+        """Lock a file, which is made where it is missing."""
+        queues.wait_for_lock(self._open(path, os.O_RDWR | os.O_CREAT), self.log.folder)
+
     # Adding
 
     def append(self, batch: Batch) -> Newest:
@@ -125,7 +129,7 @@ class Writer:
         line = lines.TOGETHER.join(batch.lines) if log.collection.history else batch.lines[-1]
         start, end = self._file_for(batch.items[0].version), newest.end
         if is_new := newest.item is None or start != newest.start:
-            queues.wait_for_lock(self._open(log.path(start), os.O_RDWR | os.O_CREAT), log.folder)
+            self._lock_file(log.path(start))
             end = 0
         fd = self._files[-1]
         size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
@@ -168,9 +172,12 @@ class Writer:
         """Let these Items be the versions, oldest first, wholly or not at all, where there is none yet."""
         log, draft, start, version, added = self.log, disk.draft_of(self.log.folder), 0, 0, list[bytes]()
 
-        def save() -> None:
+        def save(*, is_newest: bool = False) -> None:
             if added:
-                disk.write_file(f"{draft}/{os.path.basename(log.path(start))}", lines.join(added))
+                path = f"{draft}/{os.path.basename(log.path(start))}"
+                if is_newest:
+                    self._lock_file(path)
+                disk.write_file(path, lines.join(added))
 
         shutil.rmtree(draft, ignore_errors=True)
         try:
@@ -181,9 +188,11 @@ class Writer:
                     save()
                     start, added = version, []
                 added.append(lines.encode(item))
-            save()
+            save(is_newest=True)
             disk.sync_folder(draft)
-            shutil.rmtree(log.folder, ignore_errors=True)  # what a creation left that broke off
+            for name in os.listdir(log.folder):  # what a creation left that broke off
+                os.unlink(f"{log.folder}/{name}")
+            # Over the folder that is locked, and its newest file is: nobody writes in between, or before this is done.
             self._rename(draft, log.folder, version)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -221,15 +230,17 @@ class Writer:
             os.unlink(self.log.path(start, tier))
 
     def remove_versions(self, is_unwanted: Callable[[int], bool]) -> int:
-        """Remove versions from every file, from the newest one last; return how many files were changed."""
+        """Remove versions from every file; return how many files were changed."""
         changed, files = 0, self.log.files()
-        for start, tier in [(start, tier) for tier, starts in files.items() for start in starts][::-1]:
-            found = self.log.lines(start, tier, self.newest)
+        for start, tier in [(start, tier) for tier, starts in files.items() for start in starts]:
+            path, found = self.log.path(start, tier), self.log.lines(start, tier, self.newest)
             wanted = [line for line in found if not is_unwanted(self.log.version_of(line))]
             if found and not wanted:
                 self.remove_file(start, tier)
             elif len(wanted) < len(found):
-                disk.replace_file(self.log.path(start, tier), lines.join(wanted))
+                # Others wait for the lock of the newest file; the one in its place has it from the beginning.
+                self._lock_file(disk.draft_of(path))
+                disk.replace_file(path, lines.join(wanted))
             changed += len(wanted) < len(found)
         return changed
 
