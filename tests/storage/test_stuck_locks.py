@@ -133,7 +133,10 @@ def test_unlocking_that_fails_takes_nothing_back(folder, monkeypatch):
 
 @pytest.fixture
 def write_during_sync(folder, monkeypatch):
-    """Write a, and let others write it while that is synced, for so many seconds; return what became of those."""
+    """Write a, and let others write it while that is synced, for so many seconds; return what became of those.
+
+    Meanwhile a writer waits no longer than a ``limit``, and no time at all for a lock of another process.
+    """
     store, outcomes, sync = open_files(folder), [], os.fdatasync
     put(store, "a", "1")
 
@@ -143,16 +146,17 @@ def write_during_sync(folder, monkeypatch):
         except StorageError as error:
             outcomes.append(error.status)
 
-    def run(number, seconds):
+    def run(number, seconds, limit=10**6):
         threads = [threading.Thread(target=write, daemon=True) for _ in range(number)]
 
         def sync_slowly(fd):
             monkeypatch.setattr(os, "fdatasync", sync)
-            for thread in threads:
-                thread.start()
-                until_it_waits(thread)
             with monkeypatch.context() as meanwhile:
+                meanwhile.setattr(queues, "LOCK_SECONDS", limit)
                 meanwhile.setattr(queues, "STUCK_SECONDS", 0)
+                for thread in threads:
+                    thread.start()
+                    until_it_waits(thread)
                 for thread in threads:
                     thread.join(seconds / number)
             sync(fd)
@@ -166,22 +170,20 @@ def write_during_sync(folder, monkeypatch):
     return run
 
 
-def test_nobody_gives_up_because_a_disk_is_slow(write_during_sync, monkeypatch):
-    """Not after the time in which a lock of another process counts as stuck, which is none at all here."""
-    monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
-    monkeypatch.setattr(queues, "STUCK_SECONDS", 10**6)
+def test_nobody_gives_up_because_a_disk_is_slow(write_during_sync):
     assert write_during_sync(3, 0.3) == [3, 4, 5]
 
 
 def test_a_disk_that_is_too_slow_is_given_up(write_during_sync, folder):
-    assert write_during_sync(2, 10) == [503, 503]
+    assert write_during_sync(2, 10, limit=0.3) == [503, 503]
     assert past(open_files(folder), "a") == [(2, "2"), (1, "1")]
 
 
 def test_nobody_gives_up_who_is_being_stored(folder, monkeypatch):
+    monkeypatch.setattr(queues, "LOCK_SECONDS", 1)
     store, sync = open_files(folder), os.fdatasync
     put(store, "a", "1")
-    monkeypatch.setattr(os, "fdatasync", lambda fd: time.sleep(0.5) or sync(fd))
+    monkeypatch.setattr(os, "fdatasync", lambda fd: time.sleep(1.3) or sync(fd))
     assert [item.version for item in put_together(store, "a", ["2", "3", "4"])] == [2, 3, 4]
 
 
