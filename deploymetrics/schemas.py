@@ -61,13 +61,21 @@ def from_1_to_64_bytes(text: str) -> None:
         raise ValidationError(f"It is longer than {MAX_BYTES} bytes of UTF-8.")
 
 
+def whole_number(text: str, digits: int = 18) -> int | None:
+    """Return the number that a text of at most so many ASCII digits is, else None.
+
+    ``int()`` alone also takes ``1_000``, ``+1`` and all scripts' digits.
+    """
+    return int(text) if len(text) <= digits and text.isascii() and text.isdecimal() else None
+
+
 class WholeNumber(fields.Integer):
-    """Take an int or its ASCII digits; Integer alone also takes ``1.9``, ``1_000``, ``+1`` and all scripts' digits."""
+    """Take an int or its ASCII digits; Integer alone also takes ``1.9`` and what ``int()`` does."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if isinstance(value, str):
-            digits = value.removeprefix("-")
-            value = int(value) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
+            number = whole_number(value.removeprefix("-"), 19)
+            value = -number if number and value.startswith("-") else number
         if type(value) is not int:
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)

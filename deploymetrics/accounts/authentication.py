@@ -93,7 +93,7 @@ class Authenticator:
             self.throttle.check(name, address)
         if self.accounts.find(name) != record:  # it was changed while the password was checked
             return self.check_password(name, password, address)
-        record = self.accounts.rehashed(record, password)
+        record = self.accounts.rehash(record, password)
         _remember(self._right, digest, record)
         self.throttle.succeeded(name, address)
         return Account(record, proved_at=math.inf)

@@ -141,7 +141,7 @@ class Accounts:
 
         self._write(author, change)
 
-    def rehashed(self, record: AccountRecord, password: str) -> AccountRecord:
+    def rehash(self, record: AccountRecord, password: str) -> AccountRecord:
         """Return the record of a person whose password was right, hashed by the method of now; sessions go on."""
         if is_hashed_by(record.password, self.password_hash):
             return record

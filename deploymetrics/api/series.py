@@ -57,7 +57,7 @@ def show_series(tag: str) -> Response:
         {
             "tag": tag,
             "complete": not line.sampled and (bool(names) or len(wanted) < MAX_SERIES),
-            "series": [_shown(name, by_name.get(name, [])) for name in names or by_name],
+            "series": [_series_json(name, by_name.get(name, [])) for name in names or by_name],
         }
     )
 
@@ -73,7 +73,7 @@ def _last_of_each(points: Sequence[Point], step: int) -> list[Point]:
     return list(last.values())
 
 
-def _shown(name: str, points: Sequence[Point]) -> dict[str, Any]:
+def _series_json(name: str, points: Sequence[Point]) -> dict[str, Any]:
     return {
         "name": name,
         "points": [

@@ -13,7 +13,7 @@ from ..formats import besxml
 from ..http.access import needs_proof, require_role
 from ..http.requests import current_request
 from ..http.responses import Response, check_value, json_response
-from ..schemas import load
+from ..schemas import load, whole_number
 from ..services import services
 from ..telemetry.auditing import noted_by_name
 from .operations import answers
@@ -56,7 +56,7 @@ def show_token_by_name(name: str) -> Response:
     """Show a token of the account that asks."""
     for token in current_user.record.tokens:
         if token.name == name:
-            return token_response(shown(current_user.record, token))
+            return token_response(token_json(current_user.record, token))
     raise no_such_token()
 
 
@@ -65,7 +65,7 @@ def show_token_by_name(name: str) -> Response:
 @answers(TOKEN, 304, 404, 406, xml=True, headers=("ETag",))
 def show_token(id: str) -> Response:
     """Show a token; master operators see those of every account."""
-    return token_response(shown(*find(id)))
+    return token_response(token_json(*find(id)))
 
 
 @bp.post("/token")
@@ -84,7 +84,7 @@ def add_token() -> Response:
     request.check_answerable()
     check_value(None)
     owner, token, secret = services().tokens.make(current_user, arguments.pop("user"), **arguments)
-    return token_response(shown(owner, token), secret)
+    return token_response(token_json(owner, token), secret)
 
 
 @bp.put("/token/<id>")
@@ -102,7 +102,7 @@ def change_token(id: str) -> Response:
         raise ProofNeededError("A token cannot move the end of tokens.")
     current_request().check_answerable()
     changed = services().tokens.change(record.name, token.id, current_user.name, check_of(record), **arguments)
-    return token_response(shown(record, changed))
+    return token_response(token_json(record, changed))
 
 
 @bp.delete("/token/<id>")
@@ -112,18 +112,18 @@ def revoke_token(id: str) -> Response:
     """Revoke a token: it works nowhere any more, nor do the sessions that began with it."""
     record, token = find(id)
     current_request().check_answerable()
-    answer = shown(record, token)
+    answer = token_json(record, token)
     services().tokens.revoke(record.name, token.id, current_user.name, check_of(record))
     return token_response(answer)
 
 
 def find(id: str) -> tuple[AccountRecord, Token]:
     """Return the token that a URL names, and whose it is; raises NotFound."""
-    number = int(id) if id.isascii() and id.isdecimal() and len(id) < 19 else -1
-    return services().tokens.find_for(current_user, number)
+    number = whole_number(id)
+    return services().tokens.find_for(current_user, -1 if number is None else number)
 
 
-def shown(record: AccountRecord, token: Token) -> dict[str, Any]:
+def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
     """Return a token as the API shows it. Times are microseconds since 1970, as BigFix has them; 0 is never."""
     used = services().tokens.uses(record.name).get(token.hash, 0.0)
     return {
@@ -151,13 +151,13 @@ def token_response(token: Mapping[str, Any], secret: str | None = None) -> Respo
 
 def tokens_response(name: str, record: AccountRecord) -> Response:
     """Return the answer with all tokens of an account, in JSON as the member ``name``."""
-    tokens = [shown(record, token) for token in record.tokens]
+    tokens = [token_json(record, token) for token in record.tokens]
     return json_response({name: tokens}, lambda root: _xml(tokens, root))
 
 
 def check_of(record: AccountRecord) -> Callable[[Token], None]:
     """Return what raises PreconditionFailed unless the token is in the state that the request asks for."""
-    return lambda token: check_value(shown(record, token))
+    return lambda token: check_value(token_json(record, token))
 
 
 def _xml(tokens: list[Mapping[str, Any]] | list[dict[str, Any]], root: str) -> bytes:

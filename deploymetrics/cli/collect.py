@@ -20,7 +20,7 @@ from ..errors import DeploymetricsError
 from ..formats.logs import formatter
 from ..formats.printable import counted, on_one_line
 from ..services import services
-from ..sources import Rendered
+from ..sources import TextValue
 
 FAILED = 1
 BUSY = 3
@@ -166,7 +166,7 @@ def _print_values(state: SourceState) -> None:
         click.echo(f"  {metric} = {on_one_line(_text(value))}")
 
 
-def _text(value: Rendered) -> str:
+def _text(value: TextValue) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {count}" for name, count in value.items())
     return ", ".join(value) if isinstance(value, list) else value

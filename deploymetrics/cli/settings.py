@@ -2,7 +2,7 @@
 
 import click
 
-from ..config import SETTINGS, documentation, read_settings, shown
+from ..config import SETTINGS, display_value, documentation, read_settings
 from ..config.instance import existing_instance
 from ..config.storage_url import FILES
 
@@ -30,4 +30,4 @@ def print_in_force() -> None:
         value, origin = in_force[row.name], in_force.origins.get(row.name, "default")
         if row.name == "SECRET_KEY" and not value and in_force["STORAGE"] == FILES:
             value, origin = "generated", "file secret_key"
-        click.echo(f"{row.name} = {shown(row.name, value)}  # {origin}")
+        click.echo(f"{row.name} = {display_value(row.name, value)}  # {origin}")

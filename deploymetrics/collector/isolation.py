@@ -19,8 +19,8 @@ from contextlib import redirect_stdout
 import msgspec
 
 from ..formats.logs import place_of
-from ..sources import Findings, Rendered, Round, Source, SourceError, shortened
-from ..sources.values import metric_name, rendered
+from ..sources import Findings, Round, Source, SourceError, TextValue, as_reason
+from ..sources.values import check_name, values_as_text
 from .signals import Stop
 
 MAX_ANSWER = 2**20
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class Outcome(msgspec.Struct):
     """What a source answered. ``error`` is empty after a success; after a failure the rest is what was found before."""
 
-    values: dict[str, Rendered] = {}
+    values: dict[str, TextValue] = {}
     failed: dict[str, str] = {}
     warning: str = ""
     asked: dict[str, float] = {}
@@ -69,9 +69,9 @@ def _outcome(source: Source, current: Round) -> Outcome:
 
 def _checked(findings: Findings) -> Outcome:
     """Return the Outcome in which a metric whose value is nonsense, or too large, has failed."""
-    values, failed = rendered(findings.values)
-    failed |= {metric_name(metric): shortened(reason) for metric, reason in findings.failed.items()}
-    asked = {metric_name(metric): float(when) for metric, when in findings.asked.items()}
+    values, failed = values_as_text(findings.values)
+    failed |= {check_name(metric): as_reason(reason) for metric, reason in findings.failed.items()}
+    asked = {check_name(metric): float(when) for metric, when in findings.asked.items()}
     sizes = {metric: len(msgspec.json.encode(value)) for metric, value in values.items()}
     total = sum(sizes.values())
     for metric in sorted(sizes, key=sizes.__getitem__, reverse=True):
@@ -80,4 +80,4 @@ def _checked(findings: Findings) -> Outcome:
         failed[metric] = f"The values of the source take more than {MAX_ANSWER} bytes, this one {sizes[metric]}."
         total -= sizes[metric]
         del values[metric]
-    return Outcome(values, failed, shortened(findings.warning), asked)
+    return Outcome(values, failed, as_reason(findings.warning), asked)

@@ -3,7 +3,7 @@
 import msgspec
 
 from ..errors import DamagedItemError
-from ..sources import Rendered
+from ..sources import TextValue
 from ..storage import Collection, Record, Storage
 
 
@@ -35,7 +35,7 @@ class SourceState(Record, frozen=True, omit_defaults=True):
     warning: str = ""
     failed: dict[str, str] = {}
     asked: dict[str, float] = {}
-    values: dict[str, Rendered] = {}
+    values: dict[str, TextValue] = {}
     damaged: bool = False
 
     @property

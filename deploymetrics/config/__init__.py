@@ -11,7 +11,7 @@ storage_url.py    what STORAGE can be
 
 from .instance import INSTANCE
 from .loading import Settings, load_settings, read_settings
-from .settings import BY_NAME, PREFIX, SECRETS, SETTINGS, shown
+from .settings import BY_NAME, PREFIX, SECRETS, SETTINGS, display_value
 
 __all__ = [
     "BY_NAME",
@@ -22,5 +22,5 @@ __all__ = [
     "Settings",
     "load_settings",
     "read_settings",
-    "shown",
+    "display_value",
 ]

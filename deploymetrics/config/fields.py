@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from ..schemas import WholeNumber
+from ..schemas import WholeNumber, whole_number
 
 _HOST = r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]+\])"
 _ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
@@ -52,8 +52,9 @@ def check_bind(text: str) -> None:
         if len(text) == len("unix:"):
             raise ValidationError("It is not unix:PATH.")
         return
-    _, colon, port = text.rpartition(":")
-    if not (colon and port.isascii() and port.isdecimal() and int(port) < 2**16):
+    _, colon, digits = text.rpartition(":")
+    port = whole_number(digits)
+    if not colon or port is None or port >= 2**16:
         raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
 
 

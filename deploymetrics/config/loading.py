@@ -16,7 +16,7 @@ from marshmallow import ValidationError
 from ..errors import SettingError
 from .instance import INSTANCE
 from .secret_key import generated_secret_key
-from .settings import BY_NAME, PREFIX, SETTINGS, shown
+from .settings import BY_NAME, PREFIX, SETTINGS, display_value
 from .storage_url import FILES
 
 # What Kubernetes sets in every container for a Service whose name begins with "deploymetrics".
@@ -114,6 +114,6 @@ def _from_file(path: Path) -> dict[str, Any]:
             raise SettingError(f"config.py has {name}; settings are in upper case: {name.upper()}.")
     values = {name: value for name, value in names.items() if name.isupper()}
     for name, value in values.items():
-        if shown(name, value) != repr(value) and stat.st_mode & 0o077:
+        if display_value(name, value) != repr(value) and stat.st_mode & 0o077:
             raise SettingError(f"config.py holds {name} and others may read it; make its mode 0600.")
     return values

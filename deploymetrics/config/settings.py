@@ -145,7 +145,7 @@ SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "BIGFIX_PASSWORD", "BIGFIX_TOKE
 BY_NAME = {row.name: row for row in SETTINGS}
 
 
-def shown(name: str, value: Any) -> str:
+def display_value(name: str, value: Any) -> str:
     """Return the value of a setting as it may be shown: dots for a secret."""
     if name in SECRETS and value:
         return "..."

@@ -53,7 +53,7 @@ def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
 
 
 def _as_is(string: str, attribute: str = "") -> tuple[str, str]:
-    """Do what ``escape_string`` does, for strings known to need nothing."""
+    """Return what ``escape_string`` does, for a string that is known to need nothing."""
     return string, ""
 
 

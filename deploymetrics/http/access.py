@@ -23,7 +23,7 @@ from ..accounts.permissions import check_limits
 from ..accounts.records import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeededError, ReadOnlyError, Unauthorized
-from .cross_site import check_same_site, is_sent_by_itself
+from .cross_site import check_same_site, has_ambient_credential
 from .marks import View, marked
 from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
@@ -129,7 +129,7 @@ def check_account(account: Account, roles: Roles, req: Request) -> None:
         raise Forbidden(_needed(roles), code="role-required")
     if account.token is not None or account.record.tags:
         check_limits(account, roles, is_read=is_read, tag=(req.view_args or {}).get("tag"))
-    if is_sent_by_itself(req.environ):
+    if has_ambient_credential(req.environ):
         check_same_site(req)
     if is_read:
         return

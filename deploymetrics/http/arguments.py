@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
-from ..schemas import WholeNumber
+from ..schemas import WholeNumber, whole_number
 
 _EPOCH = re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,9})?", re.ASCII)
 #: A larger number of the kind is of milliseconds, which is what Grafana has.
@@ -99,6 +99,7 @@ class HistoryArguments(_Known):
 
 def parse_version(text: str) -> int:
     """Return a version from a URL as a number from 1; raises BadRequest."""
-    if not (text.isascii() and text.isdecimal() and text[0] != "0" and len(text) < 19):
+    version = whole_number(text)
+    if not version or text.startswith("0"):
         raise BadRequest("A version is a whole number from 1.", code="invalid-version")
-    return int(text)
+    return version

@@ -34,8 +34,8 @@ def init_app(app: Flask) -> None:
         app.after_request(allow_origin)
 
 
-def is_sent_by_itself(environ: dict[str, Any]) -> bool:
-    """Return True unless the credential of a request is one that no browser adds by itself."""
+def has_ambient_credential(environ: dict[str, Any]) -> bool:
+    """Return True if the credential of a request may be one that a browser adds by itself, whoever made the request."""
     authorization: str = environ.get("HTTP_AUTHORIZATION", "")
     return "HTTP_SESSIONTOKEN" not in environ and not authorization[:7].lower() == "bearer "
 

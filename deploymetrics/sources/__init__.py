@@ -19,7 +19,7 @@ MAX_REASON = 400
 #: What a source may give for a metric, and the form in which it is stored and published.
 Scalar: TypeAlias = str | int | float
 Value: TypeAlias = Scalar | Sequence[Scalar] | dict[Any, Any]
-Rendered: TypeAlias = str | list[str] | dict[str, str]
+TextValue: TypeAlias = str | list[str] | dict[str, str]
 
 
 class Findings(NamedTuple):
@@ -49,7 +49,7 @@ class SourceError(DeploymetricsError):
     code = "source-failed"
 
     def __init__(self, detail: str, *, permanent: bool = False, findings: Findings | None = None) -> None:
-        super().__init__(shortened(detail))
+        super().__init__(as_reason(detail))
         self.permanent = permanent
         self.findings = findings
 
@@ -112,7 +112,7 @@ class Source:
         raise NotImplementedError
 
     def collect_round(self, current: Round) -> dict[str, Value] | Findings:
-        """Do the same with a look at the time and at what was asked before. This is what the collector calls."""
+        """Return what ``collect`` does, in view of the time and of what was asked before; the collector calls this."""
         return self.collect()
 
     def configuration(self) -> Any:
@@ -120,6 +120,6 @@ class Source:
         return {}
 
 
-def shortened(reason: str) -> str:
+def as_reason(reason: str) -> str:
     """Return a sentence on one line, cut to what fits a report."""
     return on_one_line(reason)[:MAX_REASON]

@@ -3,37 +3,37 @@
 import math
 from typing import Any
 
-from . import Rendered, SourceError, shortened
+from . import SourceError, TextValue, as_reason
 
 MAX_NAME = 200
 
 
-def rendered(values: Any) -> tuple[dict[str, Rendered], dict[str, str]]:
+def values_as_text(values: Any) -> tuple[dict[str, TextValue], dict[str, str]]:
     """Return the values with every scalar as text, as BigFix has them, and metric → why its value is nonsense.
 
     Raises SourceError if they are no dict, or if a name is none.
     """
     if not isinstance(values, dict):
         raise SourceError(f"The source gave {type(values).__name__} and not names with values.")
-    good: dict[str, Rendered] = {}
+    good: dict[str, TextValue] = {}
     bad: dict[str, str] = {}
     for name, value in values.items():
-        metric_name(name)
+        check_name(name)
         try:
             good[name] = _value(value)
         except ValueError as error:
-            bad[name] = shortened(str(error))
+            bad[name] = as_reason(str(error))
     return good, bad
 
 
-def metric_name(name: Any) -> str:
-    """Return the name. Raises SourceError unless it is one."""
+def check_name(name: Any) -> str:
+    """Return the name if it can be that of a metric; raises SourceError."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise SourceError(f"A metric's name is not a text of 1 to {MAX_NAME} printable characters.")
     return name
 
 
-def _value(value: Any) -> Rendered:
+def _value(value: Any) -> TextValue:
     if isinstance(value, dict):
         return {_scalar(key): _scalar(count) for key, count in value.items()}
     if isinstance(value, list | tuple):

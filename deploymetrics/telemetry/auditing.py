@@ -44,7 +44,7 @@ def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, acco
     if not (is_change or is_refused or hasattr(view, "is_always_noted")):
         return
     log.note(
-        who or _named(request, view, accounts),
+        who or _account_named(request, view, accounts),
         (request.endpoint or "").rpartition(".")[2] or request.method,
         what=_what(request, view, status) if view else request.path[:200],
         status=status,
@@ -54,7 +54,7 @@ def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, acco
     )
 
 
-def _named(request: flask.Request, view: AnyView, accounts: Accounts) -> str:
+def _account_named(request: flask.Request, view: AnyView, accounts: Accounts) -> str:
     """Return the account that a wrong credential names, if there is such an account: else it may be a password."""
     try:
         if hasattr(view, "is_login_form"):

@@ -62,7 +62,7 @@ class Counting:
         self.memory = memory
         self._counters = memory.counters()
         self._lock = self._counters.lock
-        self._in_progress = self._counters.named(IN_PROGRESS)
+        self._in_progress = self._counters.cells_of(IN_PROGRESS)
         self._in_progress[0] = 0
         self._of_requests: dict[tuple[str, str, int], tuple[Floats, Floats]] = {}
 
@@ -89,8 +89,8 @@ class Counting:
 
     def _request_cells(self, method: str, route: str, status: int) -> tuple[Floats, Floats]:
         name = method if method in _METHODS else "other"
-        number = self._counters.named(_joined(_REQUESTS, name, route, str(status)))
-        cells = number, self._counters.named(_joined(_DURATIONS, name, route), _TIMES)
+        number = self._counters.cells_of(_joined(_REQUESTS, name, route, str(status)))
+        cells = number, self._counters.cells_of(_joined(_DURATIONS, name, route), _TIMES)
         if name == method:
             self._of_requests[method, route, status] = cells
         return cells
@@ -100,7 +100,7 @@ class Counting:
         self._add_one(_FAILED_LOGINS, str(status))
 
     def _add_one(self, *words: str) -> None:
-        cells = self._counters.named(_joined(*words))
+        cells = self._counters.cells_of(_joined(*words))
         with self._lock:
             cells[0] += 1
 
@@ -125,7 +125,7 @@ class Counting:
             began = time.perf_counter()
             item = write(collection, *args, **kwargs)
             seconds = time.perf_counter() - began
-            times = self._counters.named(_joined(_WRITES, collection.name), _TIMES)
+            times = self._counters.cells_of(_joined(_WRITES, collection.name), _TIMES)
             with self._lock:
                 times[bisect_left(BOUNDS, seconds)] += 1
                 times[-1] += seconds

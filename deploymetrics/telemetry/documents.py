@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..clock import Clock, from_precise
 from ..documents.expectations import Expectations, state
 from ..documents.service import DOCUMENTS, Documents, Entry, Listing
-from ..documents.values.flattening import MAX_KEY, Place, leaves, named
+from ..documents.values.flattening import MAX_KEY, Place, leaves, places_by_name
 from ..documents.values.identity import survey
 from ..documents.values.numbers import is_number
 from ..formats import rawjson
@@ -170,7 +170,7 @@ def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int
                 found[place] = str(value)
             else:
                 more += 1
-    return [(name, found[place]) for name, place in named(found).items()], more
+    return [(name, found[place]) for name, place in places_by_name(found).items()], more
 
 
 def _flat(metrics: Any) -> list[tuple[str, str]] | None:

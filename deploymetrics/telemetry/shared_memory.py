@@ -61,7 +61,7 @@ class Counters:
         self._region = region
         self._known = dict(_entries(region))
 
-    def named(self, name: str, count: int = 1) -> Floats:
+    def cells_of(self, name: str, count: int = 1) -> Floats:
         """Return the ``count`` cells of a name; where the region is full, cells that nobody else sees."""
         with self.lock:
             cells = self._known.get(name)

@@ -71,7 +71,7 @@ def chosen_password() -> str:
 @noted_by_name
 def add_token() -> ResponseReturnValue:
     """Make a token of one's own or, for master operators, of a program; this answer shows its secret once."""
-    owner, form = the_account(), request.form
+    owner, form = account_of_form(), request.form
     typed = {"name": form.get("name", "").strip(), "duration": form.get("duration", ""), "access": form.get("access")}
     try:
         loaded = load(NewToken(), {**typed, "tags": form.get("tags", "").split(), "user": owner.name})
@@ -94,7 +94,7 @@ def revoke_token() -> ResponseReturnValue:
 @require_role(*Role)
 def end_sessions() -> ResponseReturnValue:
     """End a session or, where none is named, all of one's own account or, for master operators, of anybody's."""
-    owner, id = the_account(), request.form.get("session", "")
+    owner, id = account_of_form(), request.form.get("session", "")
     is_own = owner.name == current_user.name
     if not id:
         services().accounts.end_sessions(owner.name, current_user.name)
@@ -110,7 +110,7 @@ def end_sessions() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def limit_account() -> ResponseReturnValue:
     """Limit what a program may post."""
-    owner, form = the_account(), request.form
+    owner, form = account_of_form(), request.form
     typed = {name: form.get(name) or "0" for name in ("documents", "bytes", "posts")}
     try:
         limits = load(Limits(), {**typed, "tags": form.get("tags", "").split()})
@@ -120,7 +120,7 @@ def limit_account() -> ResponseReturnValue:
     return back_to(owner.name, f"The limits of {visible(owner.name)} are set.")
 
 
-def the_account() -> AccountRecord:
+def account_of_form() -> AccountRecord:
     """Return the account that the form names, one's own where it names none; raises Forbidden and NotFound."""
     name = request.form.get("account") or current_user.name
     if name != current_user.name and (current_user.role is not Role.MASTER_OPERATOR or current_user.token is not None):

@@ -66,14 +66,14 @@ def new_secret_for(role: Role) -> str:
 @require_role(Role.MASTER_OPERATOR)
 def enable_account() -> ResponseReturnValue:
     """Enable an account."""
-    return changed(lambda name: services().accounts.enable(name, current_user.name), "is enabled")
+    return apply_change(lambda name: services().accounts.enable(name, current_user.name), "is enabled")
 
 
 @bp.post("/accounts/disable")
 @require_role(Role.MASTER_OPERATOR)
 def disable_account() -> ResponseReturnValue:
     """Disable an account; its sessions end."""
-    return changed(lambda name: services().accounts.disable(name, current_user.name), "is disabled")
+    return apply_change(lambda name: services().accounts.disable(name, current_user.name), "is disabled")
 
 
 @bp.get("/accounts/secret", defaults={"change": "secret"})
@@ -93,10 +93,10 @@ def ask_to_change(change: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def remove_account() -> ResponseReturnValue:
     """Remove an account; its sessions end."""
-    return changed(lambda name: services().accounts.remove(name, current_user.name), "is removed")
+    return apply_change(lambda name: services().accounts.remove(name, current_user.name), "is removed")
 
 
-def changed(change: Callable[[str], object], done: str) -> ResponseReturnValue:
+def apply_change(change: Callable[[str], object], done: str) -> ResponseReturnValue:
     """Call ``change`` with the account that the form names, and show the list, or why it could not be changed."""
     name = request.form.get("account", "")
     try:

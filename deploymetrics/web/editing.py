@@ -22,6 +22,7 @@ from ..formats import rawjson
 from ..http import error_handlers
 from ..http.access import require_role
 from ..http.requests import current_request
+from ..schemas import whole_number
 from ..services import services
 from . import bp
 from .figures.differences import compare
@@ -112,10 +113,10 @@ def choose_headline(tag: str) -> ResponseReturnValue:
 
 def read_seconds() -> int | None:
     """Return the seconds that the current request's form says, None for 0; raises BadRequest."""
-    text = request.form.get("every", "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+    seconds = whole_number(request.form.get("every", ""), 9)
+    if seconds is None:
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
-    return int(text) or None
+    return seconds or None
 
 
 def store(tag: str, new: bool = False) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from ..clock import as_last_changed, from_precise
 from ..documents.values import numbers
 from ..formats import printable
+from ..schemas import whole_number
 from ..services import services
 from . import bp
 from .preferences import preferences
@@ -52,8 +53,7 @@ EVERY = (
 
 def page_number(name: str) -> int:
     """Return the page, from 1, that an argument of the URL names; 1 where it makes no sense."""
-    text = request.args.get(name, "1")
-    return max(int(text[:9]), 1) if text.isascii() and text.isdecimal() else 1
+    return max(whole_number(request.args.get(name, "")[:9]) or 1, 1)
 
 
 @bp.app_template_filter()

@@ -49,4 +49,4 @@ def test_a_password_is_only_taken_from_a_private_file(tmp_path, url, is_private)
 )
 def test_a_url_is_shown_without_its_password(url, shown):
     assert without_password(url) == shown
-    assert config.shown("STORAGE", url) == repr(shown)
+    assert config.display_value("STORAGE", url) == repr(shown)

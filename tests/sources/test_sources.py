@@ -19,7 +19,7 @@ from deploymetrics.errors import SettingError
 from deploymetrics.sources import Context, Findings, Round, Source, SourceError
 from deploymetrics.sources.loading import load_sources
 from deploymetrics.sources.server import ServerSource
-from deploymetrics.sources.values import rendered
+from deploymetrics.sources.values import values_as_text
 from deploymetrics.starts import record_start
 from deploymetrics.version import VERSION
 
@@ -49,7 +49,7 @@ def context(app, services):
 
 def test_scalars_become_text():
     values = {"a": 5, "b": "x", "c": True, "d": 1.5, "e": {"k": 1, 2: "v"}, "f": ["x", 3], "g": {}}
-    assert rendered(values) == (
+    assert values_as_text(values) == (
         {"a": "5", "b": "x", "c": "True", "d": "1.5", "e": {"k": "1", "2": "v"}, "f": ["x", "3"], "g": {}},
         {},
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.clock import Clock
-from deploymetrics.documents.values.flattening import Place, leaves, named
+from deploymetrics.documents.values.flattening import Place, leaves, places_by_name
 from deploymetrics.documents.values.identity import survey
 from deploymetrics.documents.values.numbers import is_number
 from deploymetrics.formats import rawjson
@@ -78,7 +78,7 @@ def test_any_document_has_the_names_of_the_plots(value, wrap):
     text = made_of(Shelf({"custom": document("custom", metrics)}), Clock()).text().decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert {one.labels["name"]: one.value for one in samples if "name" in one.labels} == {
-        name: places[place] for name, place in named(places).items()
+        name: places[place] for name, place in places_by_name(places).items()
     }
 
 

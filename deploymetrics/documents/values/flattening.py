@@ -134,7 +134,7 @@ def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, ob
             opened.pop()
 
 
-def named(places: Iterable[Place]) -> dict[str, Place]:
+def places_by_name(places: Iterable[Place]) -> dict[str, Place]:
     """Return the Places by names of which no two are the same, in their order."""
     known: dict[Place, str] = {}
     exactly: dict[Place, str] = {}
@@ -156,7 +156,7 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def shown(value: object) -> str:
+def leaf_text(value: object) -> str:
     """Return a leaf as a person reads it: text as it is, and all else as JSON writes it."""
     if isinstance(value, str):
         return str(value)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...formats import rawjson
 from ..service import Item
 from .extraction import Steps
-from .flattening import Place, leaves, named
+from .flattening import Place, leaves, places_by_name
 from .identity import is_naming, survey
 from .numbers import is_number
 
@@ -64,7 +64,7 @@ def measures(items: Sequence[Item]) -> Measures:
     columns: dict[Steps, Place] = {}
     seen: set[tuple[Place | None, Any]] = set()
     repeated = False
-    for name, place in named(found).items():
+    for name, place in places_by_name(found).items():
         key, path = place.step[0], place.path()
         repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
         naming = isinstance(key, str) and is_naming(key)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from .. import Rendered
+from .. import TextValue
 
 NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
 
@@ -47,7 +47,7 @@ def metrics_of(settings: dict[str, Any]) -> list[Metric]:
     return list(rows.values())
 
 
-def shaped(metric: Metric, result: Any) -> Rendered:
+def shaped(metric: Metric, result: Any) -> TextValue:
     """Return the answers of a SessionRelevanceResult as the metric's value.
 
     Raises RelevanceError if they are not of the kind that the Metric names.
@@ -75,13 +75,13 @@ def _counts(result: Any) -> dict[str, str]:
     return _object(result.answers)
 
 
-def _any(result: Any) -> Rendered:
+def _any(result: Any) -> TextValue:
     if result.answers and all(map(_is_pair, result.answers)):
         return _object(result.answers)
     return [_text(answer) for answer in result.answers] if result.plural else _text(_single(result))
 
 
-_SHAPES: dict[str, Callable[[Any], Rendered]] = {NUMBER: _number, TEXT: _single_text, COUNTS: _counts, ANY: _any}
+_SHAPES: dict[str, Callable[[Any], TextValue]] = {NUMBER: _number, TEXT: _single_text, COUNTS: _counts, ANY: _any}
 
 
 def _single(result: Any) -> Any:

@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import NamedTuple
 
-from ...documents.values.flattening import Place, leaves, named, shorten, shown
+from ...documents.values.flattening import Place, leaf_text, leaves, places_by_name, shorten
 from ...documents.values.identity import Shape, survey
 from ...formats import rawjson
 
@@ -44,7 +44,7 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
     root, shape = Place(), survey(reversed(values))
     old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
     new, new_cut = _leaves(values[-1], root, shape) if after is not None else ({}, False)
-    places = named({**new, **old})
+    places = places_by_name({**new, **old})
     rows = [_difference(name, old.get(place, _NONE), new.get(place, _NONE)) for name, place in places.items()]
     changed = [row for row in rows if row.kind != "same"]
     more = max(len(changed) - MAX_DIFFERENCES, 0)
@@ -75,4 +75,4 @@ def _alike(old: object, new: object) -> bool:
 def _text(found: object) -> str | None:
     if found is _NONE:
         return None
-    return shorten(rawjson.quote(found) if type(found) is str else shown(found), MAX_TEXT)
+    return shorten(rawjson.quote(found) if type(found) is str else leaf_text(found), MAX_TEXT)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...documents.values.flattening import shorten, shown
+from ...documents.values.flattening import leaf_text, shorten
 from ...documents.values.numbers import as_float, is_number, rounded
 from ...formats import rawjson
 from ...formats.printable import counted
@@ -116,7 +116,7 @@ def _is_table(rows: list[Any]) -> bool:
 
 def cell(value: object) -> Cell:
     """Return the Cell of a leaf; a text that could pass for something else is in quotes: ``"3"``, ``"null"``."""
-    text = shown(value)
+    text = leaf_text(value)
     if type(value) is not str:
         short = rounded(text) if is_number(value) else text
         return Cell(short, "number" if is_number(value) else "none", _whole(text, short))
@@ -167,7 +167,7 @@ def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
     every = [dict(row) for row in rows]
     if find:
         word = find.casefold()
-        every = [row for row in every if any(word in shown(value).casefold() for value in row.values())]
+        every = [row for row in every if any(word in leaf_text(value).casefold() for value in row.values())]
     column = sort.removeprefix("-")
     if column in columns:
         with_column = [row for row in every if column in row]
@@ -182,7 +182,7 @@ def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
 
 def _sorting(value: object) -> tuple[int, float, str]:
     """Return what a value is sorted by: numbers by their size, after all other values."""
-    return (1, as_float(str(value)), "") if is_number(value) else (0, 0, shown(value).casefold())
+    return (1, as_float(str(value)), "") if is_number(value) else (0, 0, leaf_text(value).casefold())
 
 
 def _walk(value: Any) -> tuple[list[Node], bool]:
