@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -83,6 +84,8 @@ class Answering:
         try:
             if int(environ.get("CONTENT_LENGTH", "0")) > self.largest_body:
                 environ["wsgi.input"] = BrokenBody()  # it is refused by its head, whatever it is
+                if "HTTP_EXPECT" not in environ:
+                    await self._drop(exchange.request.proto)
             elif not await self._has_room():
                 self._refuse(exchange, 503)
                 return
@@ -115,10 +118,20 @@ class Answering:
                     return False
                 body += message["body"]
                 self.held += len(message["body"])
-                if not message["more_body"] or len(body) > self.largest_body:
+                if not message["more_body"]:
+                    return True
+                if len(body) > self.largest_body:
+                    await self._drop(proto)
                     return True
         except TimeoutError:
             return False
+
+    async def _drop(self, proto: Any) -> None:
+        """Drop what comes of a body: granian reads nothing after the answer, and who still sends would be reset."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.RECEIVE_SECONDS):
+                while (await proto.receive()).get("more_body"):
+                    pass
 
     # --- Answers
 

@@ -224,6 +224,8 @@ def is_reset(client):
 
 # --- A refusal is read by who is still sending
 
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n" + (b"100000\r\n" + b"1" * 2**20 + b"\r\n") * 16 + b"0\r\n\r\n"
+
 
 @pytest.mark.parametrize(
     ("head", "status"),
@@ -244,6 +246,15 @@ def test_who_sends_two_mebibytes_reads_the_refusal(one, head, status):
         assert_problem(answer_on(client), status)
         client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert answer_on(client).status_code == 200  # the connection still stands where the next request begins
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Length: %d\r\n\r\n%b" % (2**24, b"1" * 2**24), CHUNKS], ids=["length", "chunks"]
+)
+def test_who_sends_sixteen_mebibytes_reads_the_refusal(one, head):
+    with connected(one) as client:
+        client.sendall(AUTHORIZED + head)
+        assert_problem(answer_on(client), 413)
 
 
 def test_a_body_that_is_far_too_large_is_refused_at_its_head(one, kind):
