@@ -14,7 +14,7 @@ from .documents.expectations import EXPECTATIONS
 from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
 from .errors import ConflictError, DamagedItemError, SettingError, StorageError
-from .storage import Collection, Item, Retention, Storage, open_storage
+from .storage import Collection, Retention, Storage, open_storage
 from .upgrade import upgrade as upgrade_folder
 
 
@@ -100,11 +100,7 @@ def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, 
         for key in sorted({*source.keys(collection), *target.keys(collection)}):
             pairs = zip_longest(*(store.history(collection, key) for store in (source, target)))
             try:
-                if any(one is None or two is None or not _is_same(one, two) for one, two in pairs):
+                if any(not (one and two and one._replace(record=two.record) == two) for one, two in pairs):
                     yield collection, key
             except DamagedItemError:
                 yield collection, key
-
-
-def _is_same(one: Item, two: Item) -> bool:
-    return one._replace(record=None) == two._replace(record=None)

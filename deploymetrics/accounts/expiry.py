@@ -2,10 +2,11 @@
 
 import threading
 from contextlib import suppress
+from datetime import datetime
 
 from ..clock import Clock
 from ..errors import DamagedItemError, StorageError
-from ..storage import Change, Collection, Storage
+from ..storage import Collection, Item, Storage
 
 _AT_ONCE = 24
 _ROUND_SECONDS = 300
@@ -37,19 +38,15 @@ class Sweeper:
             self._lock.release()
 
     def _look_at_some(self, now: float) -> None:
+        def unless_renewed(current: Item | None, at: datetime) -> bytes | None:
+            return current.value if current and current.record.expires > now else None
+
         # A round that is farther away than a round takes was set under a clock that was ahead.
         if not self._keys and not 0 < self._next_round - now <= _ROUND_SECONDS:
             self._next_round = now + _ROUND_SECONDS
             self._keys = self.store.keys(self.collection)[::-1]
         for _ in range(min(_AT_ONCE, len(self._keys))):
             with suppress(DamagedItemError):
-                self._remove_if_expired(self._keys.pop(), now)
-
-    def _remove_if_expired(self, key: str, now: float) -> None:
-        item = self.store.read(self.collection, key)
-        if item is not None and item.record.expires <= now:
-            self.store.write(self.collection, key, "server", _unless_renewed(now))
-
-
-def _unless_renewed(now: float) -> Change:
-    return lambda current, at: current.value if current and current.record.expires > now else None
+                key = self._keys.pop()
+                if (item := self.store.read(self.collection, key)) and item.record.expires <= now:
+                    self.store.write(self.collection, key, "server", unless_renewed)

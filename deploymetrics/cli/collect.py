@@ -88,7 +88,7 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
 def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if retry:
         task.retry_soon()
-        click.echo(f"Process {lease.holder()} asks them again within {_seconds(task.timing.interval)}.")
+        click.echo(f"Process {lease.holder()} asks them again within {counted(task.timing.interval, 'second')}.")
         return 0
     click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
     return BUSY
@@ -122,8 +122,8 @@ def _print_sources(task: DeploymentMetricsCollectorTask, with_values: bool = Fal
     now = task.clock.now()
     for state in states:
         click.echo("\n".join(_lines(state, now, task.is_overdue(state))))
-        if with_values:
-            _print_values(state)
+        for metric, value in state.values.items() if with_values else ():
+            click.echo(f"  {metric} = {on_one_line(_text(value))}")
     return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
 
 
@@ -132,7 +132,7 @@ def _lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
     yield f"  last success  {_ago(state.lastSuccess, now)}"
     yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
     if state.failures and not state.damaged:
-        yield f"  next attempt  in {_seconds(max(0, round(state.nextAttempt - now.timestamp())))}"
+        yield f"  next attempt  in {counted(max(0, round(state.nextAttempt - now.timestamp())), 'second')}"
     if state.warning:
         yield f"  warning       {state.warning}"
     for metric, reason in state.failed.items():
@@ -154,16 +154,7 @@ def _verdict(state: SourceState) -> str:
 def _ago(text: str, now: datetime) -> str:
     if not text:
         return "never"
-    return f"{text} ({_seconds(round((now - from_precise(text)).total_seconds()))} ago)"
-
-
-def _seconds(count: int) -> str:
-    return counted(count, "second")
-
-
-def _print_values(state: SourceState) -> None:
-    for metric, value in state.values.items():
-        click.echo(f"  {metric} = {on_one_line(_text(value))}")
+    return f"{text} ({counted(round((now - from_precise(text)).total_seconds()), 'second')} ago)"
 
 
 def _text(value: TextValue) -> str:

@@ -83,13 +83,9 @@ def _from_environment() -> Iterator[tuple[str, str, str]]:
     for variable, value in os.environ.items():
         if variable.upper().startswith(PREFIX) and variable != INSTANCE:
             name = variable.removeprefix(PREFIX)
-            if not _is_service_link(name, value):
+            # What only looks like one of Kubernetes is taken for a misspelt setting.
+            if not (_SERVICE_LINK.fullmatch(name) or _SERVICE_PORT.fullmatch(f"{name}={value}")):
                 yield variable, name, value
-
-
-def _is_service_link(name: str, value: str) -> bool:
-    """Return True for a variable that Kubernetes set; one that only looks like it is taken for a misspelt setting."""
-    return bool(_SERVICE_LINK.fullmatch(name) or _SERVICE_PORT.fullmatch(f"{name}={value}"))
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -31,16 +31,15 @@ def formatter(form: str) -> logging.Formatter:
     """Return what writes the lines of a log in a form, TEXT or JSON."""
     if form == JSON:
         names = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"
-        return JsonFormatter(names, datefmt="%Y-%m-%dT%H:%M:%S%z", rename_fields=_NAMES, json_serializer=_dumped)
+        return JsonFormatter(names, datefmt="%Y-%m-%dT%H:%M:%S%z", rename_fields=_NAMES, json_serializer=json_line)
     return EscapingFormatter("%(asctime)s [%(process)d] [%(levelname)s] %(message)s", _DATE_FORM)
 
 
-def _dumped(record: dict[str, Any], *args: Any, **options: Any) -> str:
-    return json_line(record)
+def json_line(record: dict[str, Any], **options: Any) -> str:
+    """Return a record as one line of JSON, with everything escaped that could steer a terminal.
 
-
-def json_line(record: dict[str, Any]) -> str:
-    """Return a record as one line of JSON, with everything escaped that could steer a terminal."""
+    ``options`` are those that JsonFormatter gives a serializer.
+    """
     text = msgspec.json.encode(record, enc_hook=str).decode()
     if text.isascii() and "\x7f" not in text:
         return text

@@ -135,12 +135,8 @@ def check_account(account: Account, roles: Roles, req: Request) -> None:
         return
     if req.app.config["READ_ONLY"]:
         raise ReadOnlyError()
-    if not account.is_proved and _needs_proof(req):
+    if not account.is_proved and hasattr(req.app.view_functions.get(req.endpoint or ""), "needs_proof"):
         raise ProofNeededError()
-
-
-def _needs_proof(req: Request) -> bool:
-    return req.url_rule is not None and hasattr(req.app.view_functions[req.url_rule.endpoint], "needs_proof")
 
 
 def _roles_of_request(req: flask.Request) -> Roles:

@@ -100,7 +100,7 @@ def document(tag: str) -> ResponseReturnValue:
         headline=services().headlines.of(tag),
         numbers=list(measures([item]).by_name)[:MAX_CHOICES] if item.size <= SPARK_BYTES else [],
         raws=raw_forms(item),
-        curl=curl_line(tag),
+        curl=f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag, request.url_root))}",
         reserved=reserved,
         sources=sources,
     )
@@ -137,8 +137,3 @@ def raw_forms(item: Item) -> list[Raw]:
     xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
     texts = ("json", rawjson.indented(value)), ("xml", xml)
     return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]
-
-
-def curl_line(tag: str) -> str:
-    """Return the command that fetches the document."""
-    return f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag, request.url_root))}"

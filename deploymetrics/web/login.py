@@ -22,7 +22,6 @@ from . import bp
 KEPT = "kept."
 # What works with a password that is for the first login.
 _WITH_FIRST = ("web.own_account", "web.change_own_password", "web.login", "web.log_in", "web.log_out")
-_NEVER_KEPT = ("password",)
 _SMALL_FORM = 2**16
 _KNOWN = "known"
 # Not Basic: a browser would put its own window for a name and password in front of the page.
@@ -142,7 +141,7 @@ def typed_fields() -> list[tuple[str, str]]:
         check_same_site()
     except Forbidden:
         return []
-    return [(name, value) for name, value in request.form.items(multi=True) if not _is_secret(name)]
+    return [(name, value) for name, value in request.form.items(multi=True) if not name.endswith("password")]
 
 
 def kept_fields() -> list[tuple[str, str]]:
@@ -164,10 +163,6 @@ def limit_form() -> None:
 def form_limit() -> int:
     """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
     return 8 * int(current_app.config["MAX_BODY_BYTES"]) + _SMALL_FORM
-
-
-def _is_secret(name: str) -> bool:
-    return any(name.endswith(word) for word in _NEVER_KEPT)
 
 
 def _no_basic(headers: Mapping[str, str]) -> dict[str, str]:

@@ -61,15 +61,10 @@ def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, objec
 
 
 def _difference(name: str, old: object, new: object) -> Difference:
-    kind = "added" if old is _NONE else "removed" if new is _NONE else "same" if _alike(old, new) else "changed"
-    if kind == "same":
-        return Difference(name, None, None, kind)
+    if type(old) is type(new) and old == new:  # the number 3 is not the text "3"
+        return Difference(name, None, None, "same")
+    kind = "added" if old is _NONE else "removed" if new is _NONE else "changed"
     return Difference(name, _text(old), _text(new), kind)
-
-
-def _alike(old: object, new: object) -> bool:
-    """Return True if two leaves are the same, with their types: ``3`` is not ``"3"``."""
-    return type(old) is type(new) and old == new
 
 
 def _text(found: object) -> str | None:
