@@ -14,19 +14,10 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from . import api, cli, telemetry, web
-from .accounts.authentication import Authenticator
-from .accounts.service import Accounts
-from .accounts.sessions import Sessions
-from .accounts.throttle import Throttle
-from .accounts.tokens import Tokens
 from .clock import Clock
 from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
 from .config.storage_url import FILES
-from .documents.expectations import Expectations
-from .documents.headlines import Headlines
-from .documents.quotas import Quotas
-from .documents.service import Documents
 from .errors import SettingError
 from .http import access, cross_site, error_handlers, public_address, security_headers, urls
 from .http.request_ids import ROUTE, RequestIds
@@ -35,8 +26,7 @@ from .http.responses import FlaskResponse, Response
 from .http.session_cookie import LoginCookie
 from .http.short_way import ONLY_SHORT_WAY, ShortWay
 from .http.sign_on import SignOn
-from .services import NAME, Services
-from .storage import Retention, open_storage
+from .services import NAME, assemble
 from .storage.files.disk import make_folder
 from .telemetry.counting import Counting
 from .telemetry.shared_memory import Memory
@@ -125,7 +115,11 @@ def create_app(
     mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    app.extensions[NAME] = services = _assemble(app.instance_path, app.config, clock or Clock(), is_opened)
+    clock = clock or Clock()
+    if not is_opened and app.config["STORAGE"] == FILES:
+        upgrade(app.instance_path, clock)
+    services = assemble(app.instance_path, app.config, clock, make=not is_opened)
+    app.extensions[NAME] = services
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.counting = telemetry.init_app(app, memory or Memory())
     security_headers.init_app(app)
@@ -151,38 +145,3 @@ def _make_instance(folder: Path) -> None:
     except OSError as error:
         raise SettingError(f"The instance folder {str(folder)!r} cannot be used: {error}") from error
     check_folder(folder)
-
-
-def _assemble(folder: str, settings: Mapping[str, Any], clock: Clock, is_opened: bool) -> Services:
-    if not is_opened and settings["STORAGE"] == FILES:
-        upgrade(folder, clock)
-    store = open_storage(
-        settings["STORAGE"],
-        folder,
-        clock,
-        Retention(settings["HISTORY_VERSIONS"], settings["HISTORY_HOURLY_DAYS"], settings["HISTORY_DAYS"]),
-        make=not is_opened,
-        seconds=settings["DATABASE_SECONDS"],
-        prepare=settings["DATABASE_PREPARE"],
-    )
-    accounts = Accounts(store, settings["PASSWORD_HASH"])
-    sessions = Sessions(
-        store,
-        clock,
-        accounts,
-        secret_keys=[*settings["SECRET_KEY_FALLBACKS"], settings["SECRET_KEY"]],
-        limit=settings["SESSION_LIMIT_SECONDS"],
-        proof_seconds=settings["PROOF_SECONDS"],
-    )
-    tokens = Tokens(store, clock, accounts)
-    throttle = Throttle(
-        store,
-        clock,
-        per_account=settings["GUESSES"],
-        per_address=settings["GUESSES_PER_ADDRESS"],
-        longest=settings["GUESS_DELAY_SECONDS"],
-    )
-    authenticator = Authenticator(accounts, sessions, tokens, throttle, settings["CREDENTIAL_CACHE_SECONDS"])
-    documents, expectations, headlines = Documents(store), Expectations(store), Headlines(store)
-    quotas = Quotas(store, clock, documents)
-    return Services(clock, store, documents, accounts, sessions, tokens, authenticator, expectations, headlines, quotas)
