@@ -8,11 +8,11 @@ import pytest
 from both_ways import BothWays
 from compiled import compile_once
 from filesystems import FILE_SYSTEMS, folder_on
+from hashing import hash_quickly
 from storekit import BACKENDS, THINGS, open_files
-from werkzeug.security import generate_password_hash
 
 from deploymetrics import create_app
-from deploymetrics.accounts import passwords, service
+from deploymetrics.accounts import passwords
 from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 
@@ -86,12 +86,7 @@ def bare_environment(monkeypatch):
 @pytest.fixture(autouse=True)
 def fast_password_hashes(monkeypatch):
     """The hash is the same kind of thing, with one round: its slowness is not what most tests are about."""
-
-    def quick(password, method=None):
-        return generate_password_hash(password, "pbkdf2:sha256:1")
-
-    monkeypatch.setattr(passwords, "generate_password_hash", quick)
-    monkeypatch.setattr(service, "is_hashed_by", lambda stored, method: True)
+    hash_quickly(monkeypatch.setattr)
 
 
 @pytest.fixture

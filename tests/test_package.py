@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from serving import ROOT, wait_for
+from serving import ROOT
+from waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

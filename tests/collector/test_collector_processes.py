@@ -7,14 +7,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from launching import Launched
+from serving import ROOT
 from storekit import newest_file
+from waiting import is_running
 
 from deploymetrics.collector.process import CollectorProcess
 from deploymetrics.collector.signals import Stop
@@ -44,21 +46,13 @@ class Probe(Source):
 '''
 
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=60):
     """What ``what()`` gives, once that is true."""
     limit = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < limit, f"{what} stays {found!r}"
         time.sleep(0.02)
     return found
-
-
-def runs(pid):
-    """Whether a process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Deployment:
@@ -82,21 +76,17 @@ class Deployment:
         self.lock = FileLease(str(self.instance), "collector")
         self.started = []
 
-    def command(self, *arguments):
-        return [sys.executable, "-m", "deploymetrics", *arguments]
-
     def run(self, *arguments):
         """A finished command."""
-        command = self.command(*arguments)
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        with open(self.instance / "stdout", "w+") as out, open(self.instance / "stderr", "w+") as errors:
+            process = Launched(arguments, cwd=ROOT, env=self.environment, stdout=out, stderr=errors)
+            return SimpleNamespace(returncode=process.wait(60), stdout=out.read(), stderr=errors.read())
 
     def start(self, *arguments):
         """A running command, in a group of its own so that nothing of it outlives the test."""
-        log = open(self.instance / "log", "a")
-        with log:
-            process = subprocess.Popen(
-                self.command(*arguments), env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+        with open(self.instance / "log", "a") as log:
+            options = {"cwd": ROOT, "env": self.environment, "stdout": log, "stderr": log}
+            process = Launched(arguments, **options, start_new_session=True)
         self.started.append(process)
         return process
 
@@ -117,7 +107,7 @@ class Deployment:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            process.wait(10)
+            process.wait(60)
 
     def log(self):
         return (self.instance / "log").read_text()
@@ -276,10 +266,10 @@ def test_a_reload_reads_the_settings_and_leaves_one_collector(deployment):
     collector = deployment.collector()
     master.send_signal(signal.SIGHUP)
     other = deployment.collector(collector)
-    wait_for(lambda: not runs(collector))
+    wait_for(lambda: not is_running(collector))
     (deployment.instance / "config.py").write_text("COLLECT = False\n")
     master.send_signal(signal.SIGHUP)
-    wait_for(lambda: not runs(other))
+    wait_for(lambda: not is_running(other))
     assert wait_for(lambda: len(deployment.workers()) >= 6)
     assert deployment.lock.holder() == ""
 
@@ -293,7 +283,7 @@ def test_the_collector_ends_with_its_master(deployment, number):
             os.kill(worker, signal.SIGSTOP)  # a worker that lives on must not keep the collector alive
     master.send_signal(number)
     master.wait(60)  # a worker that is still booting can miss the signal, and is killed after 30 s
-    wait_for(lambda: not runs(collector))
+    wait_for(lambda: not is_running(collector))
     assert deployment.lock.holder() == ""
 
 
@@ -302,7 +292,7 @@ def test_the_collector_ends_at_once_while_a_slow_worker_is_waited_for(deployment
     collector = deployment.collector()
     os.kill(deployment.workers()[0], signal.SIGSTOP)
     master.terminate()
-    wait_for(lambda: not runs(collector))
+    wait_for(lambda: not is_running(collector))
     assert master.poll() is None
 
 
@@ -312,7 +302,7 @@ def test_a_collector_that_is_stuck_keeps_neither_requests_nor_the_end_waiting(de
     os.kill(collector, signal.SIGSTOP)
     deployment.answers()
     master.terminate()
-    wait_for(lambda: not runs(collector))
+    wait_for(lambda: not is_running(collector))
 
 
 def test_serve_does_not_collect_where_that_is_switched_off(deployment):
@@ -386,13 +376,13 @@ def test_a_source_that_ends_its_process_is_named_and_keeps_the_others_from_nothi
     (deployment.instance / file).touch()
     deployment.serve()
     first = deployment.collector()
-    wait_for(lambda: not runs(first))
+    wait_for(lambda: not is_running(first))
     wait_for(lambda: "server_started" in platform(deployment))
     assert platform(deployment)["probe"] == "1"
     status = deployment.run("collect", "--status").stdout
     assert "The collector ended while it asked this source." in status and "server: good\n" in status
     (deployment.instance / file).unlink()
-    wait_for(lambda: "probe: good\n" in deployment.run("collect", "--status").stdout, 60)
+    wait_for(lambda: "probe: good\n" in deployment.run("collect", "--status").stdout)
 
 
 def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):

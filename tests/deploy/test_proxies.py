@@ -8,7 +8,8 @@ import pytest
 import requests
 from conftest import PASSWORD
 from proxies import caddy, free_port, nginx
-from serving import ROOT, Served, make_certificate, wait_for
+from serving import ROOT, Served, make_certificate
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from serving import Served, wait_for
+from serving import Served
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import PASSWORD
-from serving import BIN, ROOT, Served, make_certificate, wait_for
+from serving import BIN, ROOT, Served, make_certificate
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

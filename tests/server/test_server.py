@@ -12,8 +12,9 @@ import threading
 import pytest
 import requests
 from besapi.besapi import BESConnection
-from serving import Served, make_certificate, wait_for
+from serving import Served, make_certificate
 from storekit import newest_file
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

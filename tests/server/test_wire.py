@@ -11,7 +11,8 @@ import pytest
 import requests
 from conftest import PASSWORD
 from problems import assert_problem
-from serving import BIN, Served, make_certificate, wait_for
+from serving import BIN, Served, make_certificate
+from waiting import wait_for
 
 from deploymetrics import create_app, server
 from deploymetrics.accounts.service import Role

@@ -11,8 +11,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +18,8 @@ from pathlib import Path
 import pytest
 from conftest import PASSWORD
 from filesystems import FILE_SYSTEMS
+from launching import Launched
+from serving import ROOT
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
@@ -52,19 +52,13 @@ class Server:
             "DEPLOYMETRICS_INSTANCE": str(folder),
             "DEPLOYMETRICS_COLLECT": "0",
             "DEPLOYMETRICS_HISTORY_VERSIONS": "1000000",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         self.process = None
 
     def start(self):
-        command = [sys.executable, "-c", "from deploymetrics.cli import main; main()", "serve", "--workers", "2"]
-        self.process = subprocess.Popen(
-            [*command, "--bind", f"127.0.0.1:{self.port}"],
-            env=self.environment,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
+        arguments = ["serve", "--workers", "2", "--bind", f"127.0.0.1:{self.port}"]
+        options = {"cwd": ROOT, "env": self.environment, "stdout": self.log, "stderr": self.log}
+        self.process = Launched(arguments, **options, start_new_session=True)
 
     def kill_worker(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()

@@ -2,10 +2,13 @@
 
 import os
 import signal
+from multiprocessing import Pipe
 
 import pytest
-from postgres import schema_of, wait_for
-from storekit import BACKENDS, SPAWN, past, put
+from launching import forked
+from postgres import schema_of
+from storekit import BACKENDS, past, put
+from waiting import wait_for
 
 from deploymetrics.collector.process import collect_forever
 from deploymetrics.collector.signals import Stop
@@ -89,8 +92,8 @@ def hold(backend, folder, pipe):
 @pytest.fixture
 def holder(backend, folder):
     """A process that has the lease, and the pipe to it."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=hold, args=(backend, folder, theirs))
+    ours, theirs = Pipe()
+    process = forked(hold, backend, folder, theirs)
     process.start()
     assert ours.recv()
     yield process, ours

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy
 from conftest import missing
 from failover import AUTH, DOCS
-from postgres import wait_for
 from storekit import PLAIN, THINGS, VOLATILE, in_threads, increment, metrics, past, put
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

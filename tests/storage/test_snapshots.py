@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 import psycopg
 import pytest
 import sqlalchemy
-from postgres import wait_for
 from storekit import THINGS, VOLATILE, listed, metrics, put, remove, value
+from waiting import wait_for
 
 from deploymetrics.clock import Clock
 from deploymetrics.storage import Retention, open_storage

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy
-from postgres import free_port, url_of, wait_for
+from postgres import free_port, url_of
 from storekit import PLAIN, THINGS, VOLATILE, in_threads, increment, metrics, past, put, value
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

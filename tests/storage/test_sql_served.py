@@ -6,7 +6,8 @@ import signal
 import pytest
 import requests
 import sqlalchemy
-from serving import Served, wait_for
+from serving import Served
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import Pipe
 
 import pytest
+from launching import forked
 from storekit import (
     PLAIN,
-    SPAWN,
     THINGS,
     VOLATILE,
     in_threads,
@@ -23,6 +24,7 @@ from storekit import (
     until_it_waits,
     value,
 )
+from waiting import state_of, wait_for
 
 from deploymetrics.errors import StorageError
 from deploymetrics.storage.files import queues
@@ -50,11 +52,11 @@ def hold_key(folder, pipe):
 def stopped(folder, short_limits):
     """A process that was stopped with the lock of a; it is told to go on with ``SIGCONT``."""
     put(open_files(folder), "a", "1")
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=hold_key, args=(folder, theirs))
+    ours, theirs = Pipe()
+    process = forked(hold_key, folder, theirs)
     process.start()
     assert ours.recv() == "held"
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    wait_for(lambda: state_of(process.pid) == "T", "it to stop")
     yield process
     if process.is_alive():
         os.kill(process.pid, signal.SIGCONT)

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from postgres import wait_for
+from waiting import wait_for
 
 from deploymetrics.errors import StorageError
 from deploymetrics.storage.sql.together import Together

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import psycopg
 import requests
 from linearizability import Seen, violations
-from postgres import Cluster, url_of, wait_for
+from postgres import Cluster, url_of
 from serving import Served
+from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -19,12 +18,12 @@ import psycopg
 import sqlalchemy
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+from waiting import SECONDS, is_running, wait_for
 
 from deploymetrics.storage.sql.schema import VERSION, VERSION_TABLE
 from deploymetrics.storage.sql.tables import metadata
 
 SERVER = "TEST_POSTGRESQL"
-SECONDS = 30
 #: What is left out where a test is not about what a power loss does.
 QUICK = {"fsync": "off", "full_page_writes": "off"}
 
@@ -156,7 +155,7 @@ class Cluster:
     def kill(self):
         """End all of it at once."""
         self.signal(signal.SIGKILL)
-        wait_for(lambda: not is_alive(self.pid), "the server to end")
+        wait_for(lambda: not is_running(self.pid), "the server to end")
 
     def promote(self):
         """Make a standby the primary, which waits for no standby of its own."""
@@ -166,7 +165,7 @@ class Cluster:
     def stop(self):
         """End it, whatever it is doing."""
         if hasattr(self, "pid"):
-            if is_alive(self.pid):
+            if is_running(self.pid):
                 self.thaw()
                 self.process.send_signal(signal.SIGQUIT)
             self.process.wait(SECONDS)
@@ -180,21 +179,6 @@ def run(program, *arguments, check=True, text=""):
         done = subprocess.run(command, cwd="/", input=text.encode(), stdout=said, stderr=said, **who)
         said.seek(0)
         assert not check or done.returncode == 0, said.read().decode()
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition, what, seconds=SECONDS):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited too long for {what}"
-        time.sleep(0.01)
-    return result
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from serving import wait_for
+from waiting import wait_for
 
 
 def program(name, package):

@@ -5,21 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from launching import Launched
+from waiting import SECONDS, wait_for
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 30
-
-
-def wait_for(condition, what):
-    """What ``condition()`` gives once that is true; fails after a while."""
-    deadline = time.monotonic() + SECONDS
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited too long for {what}"
-        time.sleep(0.01)
-    return result
 
 
 def make_certificate(folder):
@@ -53,7 +45,10 @@ def make_certificate(folder):
 
 
 class Served:
-    """A server process: its address, its output, and signals to it."""
+    """A server process: its address, its output, and signals to it.
+
+    ``deploymetrics`` as the command is forked from a process that has imported it; others start as they do.
+    """
 
     def __init__(self, command, folder, instance, **environment):
         self.paths = folder / "stdout", folder / "stderr"
@@ -65,14 +60,12 @@ class Served:
             **environment,
         }
         with open(self.paths[0], "w") as out, open(self.paths[1], "w") as log:
-            self.process = subprocess.Popen(
-                [str(BIN / command[0]), *command[1:]],
-                cwd=ROOT,
-                env=environment,
-                stdout=out,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            options = {"cwd": ROOT, "env": environment, "stdout": out, "stderr": log}
+            if command[0] == "deploymetrics":
+                self.process = Launched(command[1:], **options)
+            else:
+                command = [str(BIN / command[0]), *command[1:]]
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
 
     @property
     def out(self):

@@ -1,20 +1,19 @@
 """What the storage tests share: two kinds of items, stores on a folder, and work for other processes to do."""
 
 import itertools
-import multiprocessing
 import os
 import sys
 import threading
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 
 import msgspec
+from launching import forked
 
 from deploymetrics.clock import Clock
 from deploymetrics.storage import Collection, Retention, open_storage
 from deploymetrics.storage.files import queues
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 class Thing(msgspec.Struct):
@@ -164,7 +163,7 @@ def in_threads(number, work):
 
 def in_processes(number, target, *args):
     """Run ``target`` in so many processes, which all have to end well."""
-    processes = [SPAWN.Process(target=target, args=args) for _ in range(number)]
+    processes = [forked(target, *args) for _ in range(number)]
     for process in processes:
         process.start()
     for process in processes:
@@ -186,8 +185,8 @@ class OtherProcess:
     """A writer in another process, as a context manager."""
 
     def __init__(self, backend, folder, collection=THINGS):
-        self.pipe, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=write_on_demand, args=(backend, folder, collection.name, theirs))
+        self.pipe, theirs = Pipe()
+        self.process = forked(write_on_demand, backend, folder, collection.name, theirs)
 
     def __enter__(self):
         self.process.start()
