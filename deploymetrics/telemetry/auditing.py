@@ -12,7 +12,7 @@ from ..http.access import has_header_credential
 from ..http.marks import marked
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
-from .audit import AuditLog
+from .audit_log import AuditLog
 
 AnyView = Callable[..., Any] | None
 

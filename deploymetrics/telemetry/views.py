@@ -18,7 +18,7 @@ from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
 from . import auditing, server
-from .audit import AuditLog
+from .audit_log import AuditLog
 from .counting import Counting
 from .documents import DocumentMetrics
 from .health import Health

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploymetrics.accounts.service import Role
 from deploymetrics.cli import main
 from deploymetrics.telemetry import audit_log_of
-from deploymetrics.telemetry.audit import AuditLog
+from deploymetrics.telemetry.audit_log import AuditLog
 
 PASSWORD = "correct horse battery"
 
