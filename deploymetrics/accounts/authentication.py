@@ -87,7 +87,7 @@ class Authenticator:
             self.throttle.check(name, address)
         is_right = password_matches(record.password if record else "", password, self.accounts.password_hash)
         if record is None or not record.enabled or not is_right:
-            self.throttle.failed(name, address)
+            self.throttle.count_failure(name, address)
             raise Unauthorized("The name or the password is wrong, or the account is disabled.")
         if not was_right:
             self.throttle.check(name, address)
@@ -95,7 +95,7 @@ class Authenticator:
             return self.check_password(name, password, address)
         record = self.accounts.rehash(record, password)
         _remember(self._right, digest, record)
-        self.throttle.succeeded(name, address)
+        self.throttle.count_success(name, address)
         return Account(record, proved_at=math.inf)
 
     def log_in(self, name: str, secret: str, address: str) -> Account:
@@ -158,7 +158,7 @@ class Authenticator:
     def _from_bearer(self, secret: str, address: str) -> Account:
         account = self._of_token(None, secret)
         if account is None:
-            self.throttle.failed_secret(secret, address)
+            self.throttle.count_wrong_secret(secret, address)
             raise Unauthorized("The bearer token is unknown or has expired, or its account is disabled.")
         return account
 

@@ -81,7 +81,7 @@ class Throttle:
         shared = [] if own.was_right_lately(now) else [self._read(key) for key, _ in self._shared(name, address)]
         _refuse(max(record.wait(now, self.longest) for record in (own, *shared)))
 
-    def failed(self, name: str, address: str) -> None:
+    def count_failure(self, name: str, address: str) -> None:
         """Count a failure.
 
         Raises TooManyAttemptsError, and does not count it, where others have used up the limit since ``check``.
@@ -91,7 +91,7 @@ class Throttle:
             for key, limit in self._shared(name, address):
                 self._count(key, limit)
 
-    def failed_secret(self, secret: str, address: str) -> None:
+    def count_wrong_secret(self, secret: str, address: str) -> None:
         """Count a wrong secret; raises TooManyAttemptsError after too many.
 
         It is held against the secret, and nobody else at the address has to wait: nobody guesses 256 random bits, so
@@ -99,7 +99,7 @@ class Throttle:
         """
         self._count(_key(f":{hash_secret(secret)[-2:]}", address), self.per_account)
 
-    def succeeded(self, name: str, address: str) -> None:
+    def count_success(self, name: str, address: str) -> None:
         """Forget the failures of this account from this address, and remember that it was right there."""
         key, now = _key(name, address), self.clock.timestamp()
         own = self._read(key)

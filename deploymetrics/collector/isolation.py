@@ -42,7 +42,7 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     """Return the Outcome of the source, whatever it does; None if ``stop`` came first."""
     try:
         with redirect_stdout(sys.stderr):  # what a source prints is no part of what ``collect`` prints
-            outcome = stop.limited(current.left(), lambda: _outcome(source, current))
+            outcome = stop.run_limited(current.left(), lambda: _outcome(source, current))
     except SourceError as error:
         return Outcome(error=error.detail, permanent=error.permanent)
     except KeyboardInterrupt:

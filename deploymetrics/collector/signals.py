@@ -57,7 +57,7 @@ class Stop:
                 self._interruptibly(partial(time.sleep, min(left, _NAP)))
         return self.is_set
 
-    def limited(self, seconds: float, function: Callable[[], T]) -> T:
+    def run_limited(self, seconds: float, function: Callable[[], T]) -> T:
         """Return ``function()``. Raises Interrupted after so many seconds, or when this becomes true.
 
         A function that does not end within GRACE_SECONDS more ends the process.

@@ -95,7 +95,7 @@ class Webhook:
         """Return True if the URL took a message; else it gets a pause."""
         body = msgspec.json.encode(message)
         try:
-            stop.limited(ANSWER_SECONDS, lambda: self._post(body))
+            stop.run_limited(ANSWER_SECONDS, lambda: self._post(body))
         except KeyboardInterrupt:
             reason = "no answer in time"
         except (OSError, ValueError) as error:

@@ -51,7 +51,7 @@ class Documents:
         """Return the Listing of all documents, ordered by tag."""
         return self.store.items(DOCUMENTS)
 
-    def deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
+    def list_deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
         """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
         listed = {*(item.key for item in listing.items), *listing.damaged}
         deletions: list[Item] = []

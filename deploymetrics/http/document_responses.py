@@ -15,7 +15,7 @@ from ..formats import besxml
 from .negotiation import JSON, XML
 from .preconditions import etag_of
 from .requests import Request, current_request
-from .responses import PRIVATE, Response, client_has, described, whole_response
+from .responses import PRIVATE, Response, client_has, whole_response, with_schema_link
 
 #: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
 _MAX_DAMAGED_BYTES = 1000
@@ -43,7 +43,7 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
     if request.format == JSON and item.value is not None:
         return whole_response(item.value, "application/json", headers)
     body = besxml.render_document(entry_of(item, request.root))
-    return described(request, whole_response(body, "application/xml", headers))
+    return with_schema_link(request, whole_response(body, "application/xml", headers))
 
 
 def list_response(request: Request, listing: Listing, following: str | None = None) -> Response:
@@ -53,7 +53,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     """
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
-        headers |= _damaged(listing.damaged)
+        headers |= _damaged_headers(listing.damaged)
     if following is not None:
         headers["Link"] = _next_page(request, after=following)
     if client_has(request, listing.revision, listing.changed_at):
@@ -98,7 +98,7 @@ def _next_page(request: Request, **where: object) -> str:
     return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
 
 
-def _damaged(tags: Sequence[str]) -> dict[str, str]:
+def _damaged_headers(tags: Sequence[str]) -> dict[str, str]:
     """Return headers that name documents which cannot be read: how many there are, and the first of them."""
     shown = ""
     for tag in map(_path, tags):
@@ -114,7 +114,7 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
 
 def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
     pieces = in_pieces(besxml.render_documents(entries))
-    return described(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
+    return with_schema_link(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
 
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -89,7 +89,7 @@ def json_response(
         return Response([], own, 304)
     own |= headers or {}
     if xml is not None and request.format == XML:
-        return described(request, whole_response(xml(request.root), "application/xml", own))
+        return with_schema_link(request, whole_response(xml(request.root), "application/xml", own))
     return whole_response(msgspec.json.encode(value), "application/json", own)
 
 
@@ -156,7 +156,7 @@ def client_has(request: Request, revision: str, changed_at: str = "", before: Ca
     return date is not None and before is not None and is_unmodified(date, changed_at, before)
 
 
-def described(request: Request, response: Response) -> Response:
+def with_schema_link(request: Request, response: Response) -> Response:
     """Return the response with a Link to the schema: the name that stands in the XML leads nowhere by itself."""
     response.links = (f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"',)
     return response

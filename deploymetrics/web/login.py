@@ -89,7 +89,7 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
 
 
 @bp.before_request
-def have_first_password_changed() -> ResponseReturnValue | None:
+def require_new_password() -> ResponseReturnValue | None:
     """Lead whoever has a password for the first login to the form for another one."""
     if not current_user.is_authenticated or not current_user.record.must_change or request.endpoint in _WITH_FIRST:
         return None

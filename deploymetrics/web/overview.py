@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
         return render_template("web/welcome.html")
     listing, expected = services().documents.list(), services().expectations.all()
     query, now = read_query(), services().clock.now()
-    deletions, damaged = services().documents.deleted(listing) if query.state == DELETED else ([], [])
+    deletions, damaged = services().documents.list_deleted(listing) if query.state == DELETED else ([], [])
     shown = select(listing.items, deletions, query, expected, now)
     headlines = services().headlines.all()
     rows = [

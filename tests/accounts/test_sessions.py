@@ -151,7 +151,7 @@ def test_a_session_that_ends_while_it_is_used_stays_so(services, account, clock,
 def test_each_call_looks_at_a_few_expired_items(services, clock, monkeypatch):
     throttle = services.authenticator.throttle
     for number in range(100):
-        throttle.failed_secret("wrong", f"192.0.2.{number}")
+        throttle.count_wrong_secret("wrong", f"192.0.2.{number}")
     store, looked = throttle.store, []
     clock.forward(days=1)
     read = store.read

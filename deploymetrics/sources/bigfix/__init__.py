@@ -17,7 +17,7 @@ from typing import Any
 from ...formats.logs import place_of
 from .. import Findings, Round, Source, SourceError
 from .endpoint import Endpoint, read_endpoint
-from .metrics import Metric, RelevanceError, metrics_of, shaped
+from .metrics import Metric, RelevanceError, metrics_of, value_of
 
 #: A server that gave no usable answer so many times in a row is left alone until the next round.
 FAILURES_IN_A_ROW = 3
@@ -92,7 +92,7 @@ class BigFixSource(Source):
             try:
                 evaluation = self._evaluate(backend, endpoint, metric.relevance)
                 result = await asyncio.wait_for(evaluation, max(seconds, reserve))
-                findings.values[metric.name] = shaped(metric, result)
+                findings.values[metric.name] = value_of(metric, result)
                 in_a_row = 0
             except RelevanceError as error:
                 findings.failed[metric.name] = endpoint.redacted(str(error))

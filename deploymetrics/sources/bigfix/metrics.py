@@ -47,7 +47,7 @@ def metrics_of(settings: dict[str, Any]) -> list[Metric]:
     return list(rows.values())
 
 
-def shaped(metric: Metric, result: Any) -> TextValue:
+def value_of(metric: Metric, result: Any) -> TextValue:
     """Return the answers of a SessionRelevanceResult as the metric's value.
 
     Raises RelevanceError if they are not of the kind that the Metric names.
