@@ -111,7 +111,7 @@ class Connection(psycopg.Connection[TupleRow]):
 
     def is_idle(self) -> bool:
         """Return True where the server is not in a transaction, or in the middle of an answer."""
-        return not self.is_lost and self.info.transaction_status == pq.TransactionStatus.IDLE
+        return not self.is_lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
     def has_answered(self) -> bool:
         """Return True if something came from the server, or it closed the connection."""
