@@ -20,7 +20,8 @@ from . import limits
 from .checks import check_address, risks, tls_files
 from .gunicorn import Arbiter, BaseApplication
 from .log import Log
-from .worker import SIGNALS, SLOTS, forget
+from .turns import SLOTS, forget
+from .worker import SIGNALS
 
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
@@ -144,7 +145,7 @@ class Master(Arbiter):
 
     def clean_up_after(self, worker: Any) -> None:
         """Clear what all workers share of one that has ended, in whatever way."""
-        forget(worker)
+        forget(worker.slot)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
 
     def manage_workers(self) -> None:

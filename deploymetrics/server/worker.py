@@ -3,18 +3,11 @@
 Its poller reads and sends for all connections (``connection.py``); a thread gets what was sent only when it is whole,
 and answers it. So a client that is slow or silent costs memory for a while, which is bounded, and no thread. What is
 not HTTP is refused in the form of all other errors.
-
-All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
-alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
-worker that has more connections than another one leaves a new one to that for a while: the further it is ahead, the
-longer. So it gets far ahead only of a worker that does not run at all.
 """
 
-import mmap
 import signal
 import sys
 import time
-from array import array
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,25 +17,11 @@ from .connection import OVER, READY, Connection
 from .gunicorn import ThreadWorker
 from .protocol_errors import StatusReader, refusal
 from .tls import tls_context
+from .turns import GONE, SLOTS, STEP_SECONDS, Turn
 
-SLOTS = 512  # as many workers as there can be, and those that a reload replaces them by
-GONE = -1
-STEP_SECONDS = 0.0005  # enough for an idle worker to wake up
-MOST_STEPS = 1000  # then a worker is stuck, and no longer waited for
 SWEEP_SECONDS = 0.5
 #: What a worker does something about. Whoever starts it may hold them off until it can.
 SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal.SIGUSR1}
-
-# In memory that the master makes and all workers share: how many connections each has, GONE for one that takes none,
-# and how often it has looked for a new one.
-_memory = memoryview(mmap.mmap(-1, 2 * SLOTS * 8)).cast("q")
-_counts, _looks = _memory[:SLOTS], _memory[SLOTS:]
-_counts[:] = array("q", [GONE] * SLOTS)
-
-
-def forget(worker: ThreadWorker) -> None:
-    """Compare with this worker no longer, since it is gone; for gunicorn's ``child_exit``."""
-    _counts[worker.slot] = GONE
 
 
 class FairThreadWorker(ThreadWorker):
@@ -50,10 +29,8 @@ class FairThreadWorker(ThreadWorker):
 
     def init_process(self) -> None:
         # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
-        self.slot: int = getattr(self, "slot", self.age % SLOTS)
+        self.turn = Turn(getattr(self, "slot", self.age % SLOTS))
         sys.setswitchinterval(limits.SWITCH_SECONDS)
-        self.awaited = (0, 0)  # the worker that connections are left to, and how often it had looked for one then
-        self.steps = 0
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
         self.held = 0
         self.next_sweep = 0.0
@@ -75,8 +52,8 @@ class FairThreadWorker(ThreadWorker):
     # --- New connections
 
     def accept(self, listener: Any) -> None:
-        """Take a new connection, unless another worker has fewer and may take it."""
-        if self._is_ahead():
+        """Take a new connection, unless it is the turn of another worker."""
+        if not self.turn.has_come():
             time.sleep(STEP_SECONDS)
             return  # the socket stays readable: asked again, if nobody took it
         if self.nr_conns >= self.capacity:
@@ -105,21 +82,7 @@ class FairThreadWorker(ThreadWorker):
         self._publish()
 
     def _publish(self) -> None:
-        _counts[self.slot] = self.nr_conns if self._accepting else GONE
-
-    def _is_ahead(self) -> bool:
-        """Return True if the worker with the fewest connections is to be waited for.
-
-        That is n² times in all for one that is n behind, and at most MOST_STEPS times, until it looks for one again.
-        """
-        self._publish()
-        _looks[self.slot] += 1
-        count, slot = min((count, slot) for slot, count in enumerate(_counts) if count != GONE)
-        if self.awaited != (slot, _looks[slot]):
-            self.awaited, self.steps = (slot, _looks[slot]), 0
-        self.steps += 1
-        ahead: int = self.nr_conns - count
-        return self.steps <= min(ahead * ahead, MOST_STEPS)
+        self.turn.publish(self.nr_conns if self._accepting else GONE)
 
     # --- Connections that the poller looks after
 

@@ -14,7 +14,7 @@ from waiting import wait_for
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.server import Master
-from deploymetrics.server.worker import SLOTS
+from deploymetrics.server.turns import SLOTS
 
 MASTER = ("master", "correct horse battery")
 DOCUMENT = "/api/deploymentmetrics/custom"

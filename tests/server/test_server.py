@@ -489,18 +489,6 @@ def test_kept_connections_are_shared_between_the_workers(kind, serve, clients):
     assert sum(counts) >= len(clients) and abs(counts[0] - counts[1]) <= 20
 
 
-@by_gunicorn
-def test_a_worker_that_does_not_run_holds_up_nobody_and_gets_its_share_afterwards(kind, serve, clients):
-    server = serve(*SERVE, kind)
-    workers = both_workers(server, clients)
-    os.kill(workers[0], signal.SIGSTOP)
-    clients += [kept(server) for _ in range(60)]
-    assert sockets_of(workers[1]) > 60
-    os.kill(workers[0], signal.SIGCONT)
-    clients += [kept(server) for _ in range(60)]
-    assert sockets_of(workers[0]) > 40
-
-
 def sockets_of(pid):
     """How many sockets a process has open."""
     links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
