@@ -117,7 +117,7 @@ def test_a_url_that_does_not_take_it_is_asked_again_later_and_later(
 ):
     now = [1000.0]
     monkeypatch.setattr(webhook.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(Stop, "limited", lambda self, seconds, function: function())
+    monkeypatch.setattr(Stop, "run_limited", lambda self, seconds, function: function())
     hook = made()
     listener.status = status
     asked = []
