@@ -45,9 +45,10 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
     if settings["STORAGE"] == FILES:
         yield "storage", f"files in {folder}"
     else:
-        from .storage.sql import address, state
+        from .storage.sql.address import Address
+        from .storage.sql.status import status as database_status
 
-        yield from state.state(address.Address(settings["STORAGE"]))
+        yield from database_status(Address(settings["STORAGE"]))
     store = open_storage(settings["STORAGE"], folder, Clock(), Retention(), make=False)
     store.check()
     yield "can be read", "yes"

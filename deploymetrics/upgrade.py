@@ -24,9 +24,9 @@ from .documents.expectations import EXPECTATIONS
 from .documents.service import DOCUMENTS
 from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
-from .starts import STARTS
+from .start_record import STARTS
 from .storage import Collection, Item, Retention
-from .storage.files import FileStorage, copies, disk, lines, queues
+from .storage.files import FileStorage, disk, lines, queues, readable_copies
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
@@ -120,7 +120,7 @@ class OldFiles:
 
     def keys(self, name: str) -> list[str]:
         """Return the keys of a collection that have a current item or a history."""
-        keys = {copies.key_of(file) for file in _names(f"{self.root}/{name}")}
+        keys = {readable_copies.key_of(file) for file in _names(f"{self.root}/{name}")}
         keys |= {lines.key_of(folder) for folder in _names(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
@@ -148,7 +148,7 @@ class OldFiles:
         return versions
 
     def _path(self, name: str, key: str) -> str:
-        return f"{self.root}/{name}/{lines.name_of(key)}{copies.SUFFIX}"
+        return f"{self.root}/{name}/{lines.name_of(key)}{readable_copies.SUFFIX}"
 
     def _fields(self, name: str, key: str) -> dict[str, msgspec.Raw] | None:
         """Return the members of the file of a key, those of _HEAD among them; None where there is no file."""

@@ -17,7 +17,7 @@ LAYERS = [
     {"http"},
     {"collector"},
     {"sources"},
-    {"documents", "accounts", "starts"},
+    {"documents", "accounts", "start_record"},
     {"storage", "formats"},
     {"config", "errors", "clock", "schemas", "version"},
 ]

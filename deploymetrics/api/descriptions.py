@@ -8,7 +8,7 @@ from ..http.requests import current_request
 from ..http.security_headers import PAGE_HEADERS
 from ..version import VERSION
 from . import openapi
-from .schemas import Json
+from .openapi_schemas import Json
 
 bp = Blueprint("descriptions", __name__)
 

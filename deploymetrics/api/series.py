@@ -17,8 +17,8 @@ from ..http.requests import current_request
 from ..http.responses import Response, csv_response, json_response
 from ..schemas import load
 from ..services import services
-from .operations import answers
-from .schemas import MOMENT, SERIES, TEXT
+from .openapi_operations import answers
+from .openapi_schemas import MOMENT, SERIES, TEXT
 from .views import bp
 
 #: How many numbers are answered where none is named.

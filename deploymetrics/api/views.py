@@ -20,10 +20,10 @@ from ..http.responses import Response, check_value, empty_response, json_respons
 from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
-from ..telemetry.auditing import always_noted
+from ..telemetry.audited_requests import always_noted
 from . import openapi
-from .operations import answers
-from .schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, list_of
+from .openapi_operations import answers
+from .openapi_schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, list_of
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from ..config import BY_NAME, Settings, load_settings
 from ..services import services
-from ..starts import record_start
+from ..start_record import record_start
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

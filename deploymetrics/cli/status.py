@@ -11,7 +11,7 @@ from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
 from ..formats.printable import counted, escaped
 from ..services import services
-from ..starts import last_start
+from ..start_record import last_start
 from ..telemetry.health import Health
 from ..telemetry.server import disk_space
 from ..version import VERSION

@@ -14,7 +14,7 @@ from ..documents.quotas import QUOTAS
 from ..documents.service import DOCUMENTS
 from ..formats.printable import escaped
 from ..services import services
-from ..starts import STARTS
+from ..start_record import STARTS
 from ..telemetry.health import PROBES
 
 _OF_DOCUMENTS = (DOCUMENTS, EXPECTATIONS, HEADLINES, QUOTAS)

@@ -24,10 +24,10 @@ from ..accounts.records import Account, Role
 from ..accounts.sessions import Sessions
 from ..errors import REALM, Forbidden, ProofNeededError, ReadOnlyError, Unauthorized
 from .cross_site import check_same_site, has_ambient_credential
-from .marks import View, marked
 from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
 from .urls import in_api
+from .view_attributes import View, marked
 
 Roles = frozenset[Role]
 

@@ -13,7 +13,7 @@ from ..documents.pages import Page
 from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, version_json
 from ..formats import besxml
 from .negotiation import JSON, XML
-from .preconditions import etag_of
+from .precondition_headers import etag_of
 from .requests import Request, current_request
 from .responses import PRIVATE, Response, client_has, whole_response, with_schema_link
 

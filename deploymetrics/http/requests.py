@@ -18,7 +18,7 @@ from ..formats import rawjson, xmlbody
 from ..schemas import load
 from .arguments import OutputArguments
 from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader, prefers_csv
-from .preconditions import read_precondition
+from .precondition_headers import read_precondition
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHITE_SPACE = b" \t\r\n"

@@ -18,7 +18,7 @@ from ..documents.precondition import ANY, is_unmodified
 from ..errors import BadRequest, DeploymetricsError, PreconditionFailed
 from ..formats import besxml
 from .negotiation import JSON, XML, choose_format
-from .preconditions import etag_of
+from .precondition_headers import etag_of
 from .request_ids import request_id_of
 from .requests import SAFE_METHODS, Request, current_request
 from .security_headers import DATA_HEADERS

@@ -1,7 +1,7 @@
 """granian in the place of gunicorn's threads: a worker process in which granian reads, parses and sends, in Rust.
 
 The master is gunicorn's as ever. So settings, reloads, stops, the collector, sockets and the log are those of ``serve``
-with gunicorn, and nothing here repeats them. How a request gets to the application is in ``answering.py``.
+with gunicorn, and nothing here repeats them. How a request gets to the application is in ``granian_answering.py``.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from . import limits
-from .answering import Answering
+from .granian_answering import Answering
 from .gunicorn import Worker
 from .worker import SIGNALS
 

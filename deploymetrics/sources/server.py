@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Entry
-from ..starts import last_start
+from ..start_record import last_start
 from ..version import VERSION
 from . import Source, Value
 

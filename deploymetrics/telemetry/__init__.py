@@ -5,7 +5,7 @@
     server.py     what the storage and the machine know of the server and its collector
     health.py     whether the storage reads and writes
     counting.py   what a process counts: its requests and its calls of the storage
-    audit_log.py  who changed, logged in or was refused what; auditing.py what of a request is noted
+    audit_log.py  who changed, logged in or was refused what; audited_requests.py what of a request is noted
     shared_memory.py  the memory in which all processes of a server count
 
 A scrape is made from the storage, so it is the same on every worker.

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from ..clock import from_precise
 from ..collector.states import read_states
-from ..starts import last_start
+from ..start_record import last_start
 from ..storage import Storage
 from ..version import VERSION
 

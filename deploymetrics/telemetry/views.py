@@ -17,7 +17,7 @@ from ..http.requests import current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
-from . import auditing, server
+from . import audited_requests, server
 from .audit_log import AuditLog
 from .counting import Counting
 from .documents import DocumentMetrics
@@ -57,8 +57,8 @@ def audit_log_of(app: Flask) -> AuditLog:
 def note_request(app: Flask, request: flask.Request, status: int) -> None:
     """Have the audit log note a request that was answered, and count a failed login."""
     view = app.view_functions.get(request.endpoint or "")
-    auditing.note(audit_log_of(app), request, view, status, app.extensions[NAME].accounts)
-    if auditing.is_failed_login(request, view, status):
+    audited_requests.note(audit_log_of(app), request, view, status, app.extensions[NAME].accounts)
+    if audited_requests.is_failed_login(request, view, status):
         app.counting.count_failed_login(status)  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,7 @@ from ..errors import AccountError, DeploymetricsError, InvalidFieldsError, NotFo
 from ..http.access import needs_proof, require_role
 from ..schemas import load
 from ..services import services
-from ..telemetry.auditing import noted_by_name
+from ..telemetry.audited_requests import noted_by_name
 from . import bp
 from .filters import visible
 

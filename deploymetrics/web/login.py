@@ -16,7 +16,7 @@ from ..http.requests import current_request
 from ..http.security_headers import forget_all
 from ..http.urls import in_api
 from ..services import services
-from ..telemetry.auditing import always_noted, noted_login
+from ..telemetry.audited_requests import always_noted, noted_login
 from . import bp
 
 KEPT = "kept."

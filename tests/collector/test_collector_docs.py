@@ -10,7 +10,7 @@ from deploymetrics.config import SETTINGS
 from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix.metrics import default_metrics
 from deploymetrics.sources.server import ServerSource
-from deploymetrics.starts import record_start
+from deploymetrics.start_record import record_start
 
 TEXT = (Path(__file__).parents[2] / "docs" / "collector.rst").read_text(encoding="utf-8")
 ROW = re.compile(r"   \* - ``(\w+)``\n     - ``(.*)``\n     - (\w+)\n     - (.*)\n     - ``(.*)``\n")

@@ -37,7 +37,7 @@ PATTERNS = [
 COST = """
 import sys, time
 from deploymetrics.errors import DeploymetricsError
-from deploymetrics.http import negotiation, preconditions
+from deploymetrics.http import negotiation, precondition_headers
 patterns = eval(sys.stdin.read())
 for pattern in patterns:
     for read in (

@@ -12,8 +12,8 @@ from gunicorn.config import Config
 
 from deploymetrics.errors import SettingError
 from deploymetrics.server import Server, limits
-from deploymetrics.server.answering import Answering
 from deploymetrics.server.granian import share_listeners
+from deploymetrics.server.granian_answering import Answering
 from deploymetrics.server.log import Log
 
 

@@ -20,7 +20,7 @@ from deploymetrics.sources import Context, Findings, Round, Source, SourceError
 from deploymetrics.sources.loading import load_sources
 from deploymetrics.sources.server import ServerSource
 from deploymetrics.sources.values import values_as_text
-from deploymetrics.starts import record_start
+from deploymetrics.start_record import record_start
 from deploymetrics.version import VERSION
 
 

@@ -30,7 +30,7 @@ from storekit import (
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, copies, disk, listing, log, remembered
+from deploymetrics.storage.files import changes, disk, listing, log, readable_copies, remembered
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -91,7 +91,7 @@ def test_the_names_of_keys_differ_where_case_does_not(store, folder):
     assert len({name.lower() for name in names}) == len(keys)
     assert max(map(len, names)) < 255
     assert {name + ".json" for name in os.listdir(folder / "data/things")} - {".changes.json"} == set(names)
-    assert sorted(map(copies.key_of, names)) == store.keys(THINGS) == sorted(keys)
+    assert sorted(map(readable_copies.key_of, names)) == store.keys(THINGS) == sorted(keys)
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def exported(store):
 
 
 def test_a_copy_is_right_where_others_write_what_was_just_restored(store, exported, beside):
-    writing = beside(copies, "update")
+    writing = beside(readable_copies, "update")
     assert store.restore(THINGS, "a", exported)
     writing.join()
     assert past(store, "a") == [(7, "9"), (6, "6"), (5, "5")]
@@ -286,13 +286,13 @@ def test_a_file_with_the_largest_document_can_be_read():
 
 
 def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):
-    seen, update = [], copies.update
+    seen, update = [], readable_copies.update
 
     def look(*args):
         seen.append(other.read(THINGS, "a"))
         update(*args)
 
-    monkeypatch.setattr(copies, "update", look)
+    monkeypatch.setattr(readable_copies, "update", look)
     first = put(store, "a")
     remove(store, "a")
     assert seen == [first, None]

@@ -157,8 +157,8 @@ def test_the_page(app, pages, master, operator):
 def test_it_stays_small_and_forgets_what_is_old(tmp_path, clock, monkeypatch):
     log = AuditLog(str(tmp_path), clock, days=10, size=100_000)
     now = [10**18]
-    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time_ns", lambda: now[0])
-    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time", lambda: now[0] / 1e9)
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time_ns", lambda: now[0])
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time", lambda: now[0] / 1e9)
     for number in range(3000):
         log.note("alice", "save_document", what=str(number))
         now[0] += 10**6
@@ -186,8 +186,8 @@ def test_the_half_of_a_line_harms_no_other(tmp_path, clock):
 def test_a_clock_that_was_ahead_makes_no_file_a_line(tmp_path, clock, monkeypatch):
     log = AuditLog(str(tmp_path), clock, days=10, size=10_000)
     now = [10**18 + 365 * 86400 * 10**9]
-    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time_ns", lambda: now[0])
-    monkeypatch.setattr("deploymetrics.telemetry.audit.time.time", lambda: now[0] / 1e9)
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time_ns", lambda: now[0])
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time", lambda: now[0] / 1e9)
     for number in range(100):
         log.note("alice", "save_document", what=str(number))
         now[0] = 10**18 + number

@@ -20,7 +20,7 @@ from itertools import chain, zip_longest
 from ...clock import Clock, as_precise, from_precise
 from ...errors import ConflictError, StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage
-from . import copies, disk, format, lines, retention, verifying
+from . import disk, format, lines, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
@@ -155,7 +155,7 @@ class FileStorage(Storage):
         added = writer.append(batch)
         self._remembered.put(log, added)
         if log.collection.copies:
-            copies.update(self.root, log.collection, last.key, last.value)
+            readable_copies.update(self.root, log.collection, last.key, last.value)
         self._remove_old(writer, before)
 
     def _remove_old(self, writer: Writer, before: Newest) -> None:
@@ -188,7 +188,7 @@ class FileStorage(Storage):
                 return False
             writer.restore(items)
             if collection.copies and (item := self._newest(collection, key).item):
-                copies.update(self.root, collection, key, item.value)
+                readable_copies.update(self.root, collection, key, item.value)
             return True
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
@@ -213,7 +213,7 @@ class FileStorage(Storage):
                 writer.remove_versions(gone.__contains__)
             writer.remove_drafts()
             if collection.copies and newest.item:
-                copies.update(self.root, collection, key, newest.item.value, durable=True)
+                readable_copies.update(self.root, collection, key, newest.item.value, durable=True)
             if gone:
                 _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, len(gone))
             return len(gone)
@@ -243,13 +243,13 @@ class FileStorage(Storage):
     def has_right_copy(self, collection: Collection, key: str, *, repair: bool) -> bool:
         """Return True if the copy of a key is that of its current version; ``repair`` writes another one again."""
         item = self.read(collection, key)
-        if copies.is_right(self.root, collection, key, item and item.value):
+        if readable_copies.is_right(self.root, collection, key, item and item.value):
             return True
         with self._writing(self.log(collection, key)):  # a writer may be about to write it
             item = self.read(collection, key)
-            is_right = copies.is_right(self.root, collection, key, item and item.value)
+            is_right = readable_copies.is_right(self.root, collection, key, item and item.value)
             if repair and not is_right:
-                copies.update(self.root, collection, key, item and item.value)
+                readable_copies.update(self.root, collection, key, item and item.value)
             return is_right
 
     # Where things are

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DamagedItemError
 from .. import Collection
-from . import copies, lines
+from . import lines, readable_copies
 
 if TYPE_CHECKING:
     from . import FileStorage
@@ -28,12 +28,12 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
             yield key, error.log or error.detail
     if collection.copies:
         folder = f"{storage.root}/{name}"
-        yield from _strangers(folder, f"copies in {name}", copies.key_of)
-        for key in sorted({*keys, *filter(None, map(copies.key_of, _names(folder)))}):
+        yield from _strangers(folder, f"copies in {name}", readable_copies.key_of)
+        for key in sorted({*keys, *filter(None, map(readable_copies.key_of, _names(folder)))}):
             with suppress(DamagedItemError):  # told above
                 if not storage.has_right_copy(collection, key, repair=repair):
                     done = "was put right" if repair else "is not that of the current version"
-                    yield key, f"the copy {name}/{lines.name_of(key)}{copies.SUFFIX} {done}"
+                    yield key, f"the copy {name}/{lines.name_of(key)}{readable_copies.SUFFIX} {done}"
 
 
 def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:

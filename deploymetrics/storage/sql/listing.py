@@ -17,7 +17,7 @@ from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
 from ..files.blocks import Block, Blocks
 from . import rows, statements
-from .together import Together
+from .shared_answer import SharedAnswer
 
 #: The values of a list are kept in memory up to so many bytes, a block at a time.
 KEPT_BYTES = 2**24
@@ -47,7 +47,7 @@ class ShardListing:
         self._texts: dict[str, tuple[Part, bytes]] = {}  # by the first key of the block
         self._latest: tuple[int | None, Listing] = None, self._build()
         #: Returns the Listing; right at once after a write by any server.
-        self.current = Together(self._ask)
+        self.current = SharedAnswer(self._ask)
 
     def at(self, marks: int | None) -> Listing | None:
         """Return the Listing if it is the one of these marks, which the statement MARKS gives as one number."""

@@ -28,7 +28,7 @@ from .. import Collection, Item
 from . import rows, statements
 from .connections import Connections
 from .remembered import Answer, Name, Remembered, Snapshot
-from .together import Together
+from .shared_answer import SharedAnswer
 
 #: What is read of a collection: the item of a key, or the marks of its list where that is None.
 Wanted = tuple[Collection, str | None]
@@ -53,8 +53,8 @@ class Reader:
         self._ahead = _Ahead()
         self._latest: Snapshot = 0, ""
         self._is_calm = False
-        self._snapshot = Together(self._ask_for_snapshot)
-        self._with_lists: dict[tuple[Wanted, ...], Together[dict[Name, Answer]]] = {}
+        self._snapshot = SharedAnswer(self._ask_for_snapshot)
+        self._with_lists: dict[tuple[Wanted, ...], SharedAnswer[dict[Name, Answer]]] = {}
 
     @contextmanager
     def reading(self, *wanted: Wanted) -> Iterator[None]:
@@ -97,7 +97,7 @@ class Reader:
             return self._ask(wanted)
         together = self._with_lists.get(wanted)
         if together is None:
-            together = self._with_lists.setdefault(wanted, Together(partial(self._ask, wanted)))
+            together = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
         return together()
 
     def _confirmed(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
+class SharedAnswer(Generic[T]):
     """Calls ``ask`` in one thread at a time; those that come meanwhile share the next answer.
 
     A thread never gets an answer that was asked for before it came: that may lack a write which it has seen. A failure

@@ -13,7 +13,7 @@ SELECT current_setting('server_version'), current_setting('synchronous_commit'),
        (SELECT count(*) FROM pg_stat_replication), current_setting('max_connections')"""
 
 
-def state(address: Address) -> Iterator[tuple[str, str]]:
+def status(address: Address) -> Iterator[tuple[str, str]]:
     """Yield (name, text) for each fact; raises SettingError where the database cannot be used."""
     with connected(address) as connection:
         version, commit, names, fsync, full_page_writes, standbys, most = connection.execute(text(_SETTINGS)).one()

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..http.marks import View, marked
-from .schemas import Json
+from ..http.view_attributes import View, marked
+from .openapi_schemas import Json
 
 
 class Operation(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 from waiting import wait_for
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage.sql.together import Together
+from deploymetrics.storage.sql.shared_answer import SharedAnswer
 
 WAITING = 5
 
@@ -30,7 +30,7 @@ class Source:
 
 def ask_in_threads(source):
     """Ask in one thread, and in WAITING ones while that waits; what the first one got, and the others."""
-    together, found, come = Together(source), [], []
+    together, found, come = SharedAnswer(source), [], []
 
     def ask():
         come.append(1)
@@ -69,7 +69,7 @@ def test_a_failure_is_shared_too():
 def test_one_after_the_other_asks_anew():
     source = Source()
     source.let.release(3)
-    together = Together(source)
+    together = SharedAnswer(source)
     assert [together(), together(), together()] == [1, 2, 3]
 
 
@@ -82,7 +82,7 @@ def test_what_failed_is_asked_again():
             raise answer
         return answer
 
-    together = Together(ask)
+    together = SharedAnswer(ask)
     with pytest.raises(StorageError):
         together()
     assert together() == 2
