@@ -5,7 +5,7 @@
 
 import postgres
 from conftest import missing
-from failover import FAULTS, HEAD, Clients, Pair, report, served
+from failover import FAULTS, HEAD, Clients, Importer, Pair, report, served
 
 
 def test_nothing_acknowledged_is_lost(tmp_path):
@@ -14,7 +14,11 @@ def test_nothing_acknowledged_is_lost(tmp_path):
     with postgres.folder_for_servers() as folder:
         pair = Pair(folder)
         try:
-            with served(tmp_path, pair.url()) as servers, Clients(servers.urls) as clients:
+            with (
+                served(tmp_path, pair.url()) as servers,
+                Clients(servers.urls) as clients,
+                Importer(pair.url()) as importer,
+            ):
                 print(HEAD)
                 clients.go_on()
                 for fault in FAULTS:
@@ -25,9 +29,11 @@ def test_nothing_acknowledged_is_lost(tmp_path):
                     print(
                         report(pair.primary.url(), clients).line(fault.__name__.replace("_", " "), f"{seconds:.1f} s")
                     )
-            found = report(pair.primary.url(), clients)
+            found, wrong = report(pair.primary.url(), clients), list(importer.wrong())
         finally:
             pair.stop()
-    assert found.violations == []
+    assert found.violations == wrong == []
     assert found.lost == found.refused_but_stored == 0
     assert found.acknowledged > 300 and found.failed
+    states = list(map(frozenset, importer.outcomes.values()))
+    assert states.count({"whole"}) > 30 and states.count({"purged"}) > 10 and len(set(states)) > 2

@@ -215,6 +215,8 @@ def test_a_cancelled_wait_for_the_standby_is_no_success(store, postgresql, name)
 
 
 def test_an_unconfirmed_commit_ends_with_the_deadline_and_is_not_cancelled(store, postgresql, name):
+    for setting in "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout":
+        postgresql.ask(f"ALTER DATABASE {name} SET {setting} = '100ms'")  # no reason for the server to end the wait
     put(store, "a")
     with without_standby(postgresql):
         with pytest.raises(MaybeStored):

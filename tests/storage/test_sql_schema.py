@@ -1,6 +1,7 @@
 """The tables of PostgreSQL: made, brought over, and refused where they are those of another release."""
 
 import threading
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy
@@ -148,19 +149,28 @@ def test_what_is_no_url_is_named_without_it(url):
     assert SECRET not in str(caught.value)
 
 
-def test_a_password_comes_from_a_file(tmp_path):
+def test_a_password_comes_from_the_url_or_a_file(tmp_path):
+    odd = "p@/:%+ #?\\\N{EURO SIGN}"
     with folder_for_servers() as folder:
         cluster = Cluster(folder, fsync="off")
         (cluster.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-        cluster.run_single(f"ALTER ROLE deploymetrics PASSWORD '{SECRET}'")
+        cluster.run_single(f"ALTER ROLE deploymetrics PASSWORD '{odd}'")
         try:
             cluster.start()
             passwords = tmp_path / "pgpass"
-            passwords.write_text(f"*:*:*:*:{SECRET}\n")
+            passwords.write_text("*:*:*:*:" + odd.replace("\\", "\\\\").replace(":", "\\:") + "\n")
+            from_file = cluster.url(passfile=str(passwords))
+            for mode in 0o640, 0o604:  # which others may read is not taken
+                passwords.chmod(mode)
+                with pytest.raises(SettingError, match="no password supplied"):
+                    schema.init(Address(from_file))
             passwords.chmod(0o600)
-            with pytest.raises(SettingError, match="no password supplied"):
-                schema.init(Address(cluster.url()))
-            schema.init(Address(cluster.url(passfile=str(passwords))))
-            put(open_at(cluster.url(passfile=str(passwords))), "a")
+            schema.init(Address(from_file))
+            put(open_at(from_file), "a")
+            from_url = cluster.url().replace("deploymetrics@", f"deploymetrics:{quote(odd, safe='')}@")
+            assert open_at(from_url).read(THINGS, "a").version == 1
+            with pytest.raises(SettingError, match="password authentication failed") as caught:
+                open_at(cluster.url().replace("deploymetrics@", f"deploymetrics:{SECRET}@"))
+            assert SECRET not in caught.value.detail
         finally:
             cluster.stop()

@@ -24,14 +24,18 @@ from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 from deploymetrics.documents.service import DOCUMENTS
-from deploymetrics.storage import Retention, open_storage
+from deploymetrics.errors import StorageError
+from deploymetrics.storage import Item, Retention, open_storage
 from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
+from deploymetrics.storage.sql.failures import MaybeStored
 
 DOCS = "/api/deploymentmetrics"
 AUTH = ("alice", "correct horse battery")
 KEYS = "abc"
 NEVER = 10.0**12
+#: How many versions an imported document has.
+IMPORTED = 50
 CLIENTS = 4
 #: How long a server waits for the database here.
 DEADLINE = 2
@@ -151,6 +155,59 @@ class Clients:
             code = answer.json().get("code", "")
         finally:
             self.writes.append(Outcome(key, value, base, called, returned, status, code))
+
+
+class Importer:
+    """Imports documents with a history, and purges some of them, from the beginning to the end of the context."""
+
+    def __init__(self, url):
+        self._store = open_storage(url, "", Clock(), Retention(), seconds=DEADLINE)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        #: What is known of each tag: that it is wholly there, that it is gone, that it is not, or all of that.
+        self.outcomes = {}
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        for number in itertools.count():
+            if self._stop.is_set():
+                return
+            tag = f"imported{number}"
+            items = (imported(tag, version) for version in range(1, IMPORTED + 1))
+            self._do(tag, {"absent"}, "whole", lambda: self._store.restore(DOCUMENTS, tag, items))
+            if number % 3 == 0 and self.outcomes[tag] == {"whole"}:
+                self._do(tag, {"whole"}, "purged", lambda: self._store.purge(DOCUMENTS, tag, "alice"))
+
+    def _do(self, tag, before, after, work):
+        try:
+            work()
+            self.outcomes[tag] = {after}
+        except MaybeStored:
+            self.outcomes[tag] = before | {after}
+        except StorageError:
+            self.outcomes[tag] = before
+
+    def wrong(self):
+        """Yield the tags that are not as the importer was told, with how they are."""
+        for tag, expected in self.outcomes.items():
+            found = list(self._store.history(DOCUMENTS, tag))
+            kinds = {0: "absent", IMPORTED: "whole", 1: "purged" if found and found[0].deleted else "torn"}
+            if (kind := kinds.get(len(found), "torn")) not in expected:
+                yield tag, expected, kind
+        yield from self._store.verify(DOCUMENTS)
+
+
+def imported(tag, version):
+    """A version of a document of some kilobytes."""
+    value = b'{"tag":"%b","metrics":"%b","lastChanged":"12 Jan 2018 12:00"}' % (tag.encode(), b"x" * 4000)
+    return Item(tag, value, None, version, "2018-01-12T12:00:00.000000Z", "alice", "")
 
 
 class Report(NamedTuple):
