@@ -12,7 +12,7 @@ from ..errors import ProofNeededError
 from ..formats import besxml
 from ..http.access import needs_proof, require_role
 from ..http.requests import current_request
-from ..http.responses import Response, check_value, json_response
+from ..http.responses import Response, check_value_precondition, json_response
 from ..schemas import load, whole_number
 from ..services import services
 from ..telemetry.audited_requests import noted_by_name
@@ -82,7 +82,7 @@ def add_token() -> Response:
     request = current_request()
     arguments = load(NewToken(), {**request.args.to_dict(), "tags": request.args.getlist("tags")})
     request.check_answerable()
-    check_value(None)
+    check_value_precondition(None)
     owner, token, secret = services().tokens.make(current_user, arguments.pop("user"), **arguments)
     return token_response(token_json(owner, token), secret)
 
@@ -157,7 +157,7 @@ def tokens_response(name: str, record: AccountRecord) -> Response:
 
 def check_of(record: AccountRecord) -> Callable[[Token], None]:
     """Return what raises PreconditionFailed unless the token is in the state that the request asks for."""
-    return lambda token: check_value(token_json(record, token))
+    return lambda token: check_value_precondition(token_json(record, token))
 
 
 def _xml(tokens: list[Mapping[str, Any]] | list[dict[str, Any]], root: str) -> bytes:

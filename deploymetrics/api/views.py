@@ -16,7 +16,7 @@ from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.document_responses import document_response, history_response, list_response, saved_response
 from ..http.requests import Request, check_output, current_request
-from ..http.responses import Response, check_value, empty_response, json_response, text_response
+from ..http.responses import Response, check_value_precondition, empty_response, json_response, text_response
 from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
@@ -178,7 +178,7 @@ def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[
 
 def check_expectation(tag: str, seconds: int | None) -> None:
     """Raise PreconditionFailed, or BadRequest, unless the current expectation is as the request asks."""
-    check_value(None if seconds is None else expectation_of(tag, seconds))
+    check_value_precondition(None if seconds is None else expectation_of(tag, seconds))
 
 
 @bp.get("/login")

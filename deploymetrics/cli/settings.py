@@ -22,7 +22,7 @@ def settings(table: bool, example: bool) -> None:
 
 
 def print_in_force() -> None:
-    """Print them; raises SettingError."""
+    """Print the settings in force, a line each with its origin; raises SettingError."""
     folder = existing_instance()
     in_force = read_settings(folder)
     click.echo(f"# The instance folder is {folder}.")

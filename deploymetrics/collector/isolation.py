@@ -18,7 +18,7 @@ from contextlib import redirect_stdout
 
 import msgspec
 
-from ..formats.logs import place_of
+from ..formats.logs import raised_at
 from ..sources import Findings, Round, Source, SourceError, TextValue, as_reason
 from ..sources.values import check_name, values_as_text
 from .signals import Stop
@@ -48,7 +48,7 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     except KeyboardInterrupt:
         return None if stop.is_set else Outcome(error=f"There was no answer within {current.seconds:g} seconds.")
     except (Exception, SystemExit) as error:
-        log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
+        log.error("source %s: %s at %s", name, type(error).__name__, raised_at(error))
         return Outcome(error=f"The source failed with {type(error).__name__}; the log says where.")
     return outcome
 

@@ -85,7 +85,7 @@ class CollectorProcess:
             process.wait()
 
     def abandon(self) -> None:
-        """Forget it, in a copy of this process: the pipe's end must not live on there."""
+        """Forget the collector in a forked child, and close the pipe to it there, so that only the parent holds it."""
         process, self._process = self._process, None
         if process is not None:
             _close_stdin(process)

@@ -39,7 +39,7 @@ class Stop:
         return self
 
     def set(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Make it true."""
+        """Become true, and interrupt what is interruptible."""
         self.is_set = True
         self.interrupt()
 

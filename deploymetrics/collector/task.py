@@ -62,7 +62,7 @@ class DeploymentMetricsCollectorTask:
     def due(self, *, first: bool = False, retry: bool = False) -> list[str]:
         """Return the names of the sources to be asked now.
 
-        ``first`` adds those that are not due and did not fail, ``retry`` all.
+        ``first`` adds those that did not fail when they were asked last, ``retry`` every other one too.
 
         One whose SourceState is damaged is never asked: whether its password was refused before is not known, and
         what it says could not be noted.

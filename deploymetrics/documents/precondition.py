@@ -34,7 +34,7 @@ class Precondition(NamedTuple):
         none; ``before`` returns when the version before it was written.
         """
         self.check_match(revision, changed_at, before)
-        if self.names_none(revision):
+        if self.none_match_names(revision):
             raise PreconditionFailed(_EXISTS if self.none_match == "*" else _NAMED, revision=revision)
 
     def check_match(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = str) -> None:
@@ -47,7 +47,7 @@ class Precondition(NamedTuple):
             if not is_unmodified(self.unmodified_since, changed_at, before):
                 raise PreconditionFailed(_LATER, revision=revision)
 
-    def names_none(self, revision: str | None) -> bool:
+    def none_match_names(self, revision: str | None) -> bool:
         """Return True if ``If-None-Match`` names the current state, so that it is not fulfilled."""
         return self.none_match is not None and _names(self.none_match, revision)
 

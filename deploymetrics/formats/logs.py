@@ -46,7 +46,7 @@ def json_line(record: dict[str, Any], **options: Any) -> str:
     return json.dumps(json.loads(text)).replace("\x7f", r"\u007f")
 
 
-def place_of(error: BaseException) -> str:
+def raised_at(error: BaseException) -> str:
     """Return where an exception came from, innermost first, as ``file:line < file:line``.
 
     For the log in place of a traceback, which has the message: that of an unforeseen error may hold a secret.

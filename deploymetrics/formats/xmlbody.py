@@ -35,7 +35,7 @@ class _Scan:
         self._parser.EndElementHandler = self._end
 
     def read(self, body: bytes) -> None:
-        """Raise MalformedBodyError for what is forbidden, too deep, or no XML."""
+        """Scan the body and fill ``starts``; raises MalformedBodyError for what is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:

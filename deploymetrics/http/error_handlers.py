@@ -1,8 +1,5 @@
 """What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
 
-from contextlib import suppress
-from typing import Any
-
 from flask import Flask, make_response, render_template
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as PageResponse
@@ -13,7 +10,6 @@ from .requests import Request, current_request
 from .responses import Response, problem_response
 from .urls import in_api
 
-_DRAINED = 2**24
 Answer = Response | PageResponse
 
 
@@ -35,7 +31,7 @@ def answer_error(error: Exception) -> HTTPException | Answer:
 
 
 def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
-    """Return an exception as one of the project's own, ready to be answered.
+    """Return an exception as one of the project's own; log the server's faults, and drop the rest of the body.
 
     What is the server's fault is in the log then; of what nobody expected the answer has a fixed sentence, and the id
     under which all of it is there.
@@ -51,7 +47,7 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
         problem = errors.DeploymetricsError()
     request.environ[CODE] = problem.code
     if problem.code != "broken-body":  # of which nothing more is to come
-        _drain(request.environ)
+        request.drop_body()
     return problem
 
 
@@ -87,13 +83,3 @@ def log(error: BaseException, message: str, request: Request) -> str:
         extra={"requestId": request_id},
     )
     return request_id
-
-
-def _drain(environ: dict[str, Any]) -> None:
-    """Read what is left of a refused body, up to a bound: a connection that is closed with bytes unread is reset, and
-    the client, or a proxy, may never see the answer."""
-    if environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
-        with suppress(Exception):
-            rest = _DRAINED
-            while rest > 0 and (data := environ["wsgi.input"].read(min(rest, 2**16))):
-                rest -= len(data)

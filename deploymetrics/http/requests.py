@@ -2,6 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from .precondition_headers import read_precondition
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WHITE_SPACE = b" \t\r\n"
+#: The most bytes of a refused body that are read.
+_DROPPED = 2**24
 # RFC 3986: a name, which may have an underscore, or an address in brackets; then a port.
 _AUTHORITY = re.compile(
     r"((?:[a-z0-9._~!$&'()*+,;=-]|%[0-9a-f]{2}){1,255}|\[[0-9a-f]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII
@@ -112,6 +115,17 @@ class Request(flask.Request):
             # What a client sent before its connection broke can be good JSON: 12 of 1234.
             raise BadRequest("The body is shorter than its Content-Length.", code="broken-body")
         return body
+
+    def drop_body(self) -> None:
+        """Read and drop what is left of a refused body, up to a bound.
+
+        A connection that is closed with bytes unread is reset, and the client, or a proxy, may never see the answer.
+        """
+        if self.environ.get("wsgi.input_terminated"):  # only then does reading end where the body does
+            with suppress(Exception):
+                rest = _DROPPED
+                while rest > 0 and (data := self.environ["wsgi.input"].read(min(rest, 2**16))):
+                    rest -= len(data)
 
     def _load_form_data(self) -> None:
         """Read the form; raises as ``body`` does, from wherever a field is first looked at."""

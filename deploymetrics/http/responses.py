@@ -93,10 +93,10 @@ def json_response(
     return whole_response(msgspec.json.encode(value), "application/json", own)
 
 
-def check_value(value: object | None) -> None:
-    """Raise PreconditionFailed, or BadRequest, unless what ``json_response`` answers is as the request asks.
+def check_value_precondition(value: object | None) -> None:
+    """Check the precondition of the request against a value that ``json_response`` shows; raises PreconditionFailed.
 
-    None stands for what is not there.
+    None stands for what is not there. Raises BadRequest for ``If-Unmodified-Since``, since such a value has no date.
     """
     precondition = current_request().precondition
     if precondition.unmodified_since is not None:
@@ -141,7 +141,7 @@ def problem_response(error: DeploymetricsError, request: Request) -> Response:
 
 
 def client_has(request: Request, revision: str, changed_at: str = "", before: Callable[[], str] | None = None) -> bool:
-    """Return True for 304; raises PreconditionFailed.
+    """Return True if the client has this revision already, so that the answer is 304; raises PreconditionFailed.
 
     ``If-Modified-Since`` counts only where ``before`` says when the version before was written: a deletion leaves no
     date in a list.
@@ -151,7 +151,7 @@ def client_has(request: Request, revision: str, changed_at: str = "", before: Ca
         return False
     precondition.check_match(revision, changed_at, before or str)
     if precondition.none_match is not None:
-        return precondition.names_none(revision)
+        return precondition.none_match_names(revision)
     date = precondition.modified_since
     return date is not None and before is not None and is_unmodified(date, changed_at, before)
 

@@ -31,7 +31,7 @@ else:
 _BACKLOG = 2048
 
 
-def place(master: Any, worker: Any) -> None:
+def prepare_worker(master: Any, worker: Any) -> None:
     """Give a new worker its slot and its listeners; for pre_fork."""
     master.assign_slot(worker)
     share_listeners(master, worker)
@@ -184,4 +184,4 @@ class GranianWorker(Worker):
 
 
 #: What is different where the setting SERVER is granian.
-SETTINGS = {"worker_class": GranianWorker, "pre_fork": place}
+SETTINGS = {"worker_class": GranianWorker, "pre_fork": prepare_worker}

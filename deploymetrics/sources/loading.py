@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ..errors import SettingError
-from ..formats.logs import place_of
+from ..formats.logs import raised_at
 from . import Context, Source, SourceError, Value
 
 GROUP = "deploymetrics.sources"
@@ -56,5 +56,5 @@ def _load(name: str, where: str, context: Context) -> Source | None:
         source: type[Source] = getattr(import_module(module), attribute)
         return source(context) if source.is_wanted(context.settings) else None
     except (Exception, SystemExit) as error:
-        log.error("source %s: %s at %s", name, type(error).__name__, place_of(error))
+        log.error("source %s: %s at %s", name, type(error).__name__, raised_at(error))
         return Unloadable(f"The source cannot be loaded from {where}: {type(error).__name__}.")

@@ -37,17 +37,17 @@ not get out; they are the cause.
 """
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from ..config.storage_url import FILES
 from ..errors import SettingError
+from .listing import Entry as Entry
+from .listing import Listing as Listing
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -105,67 +105,6 @@ class Item(NamedTuple):
     def size(self) -> int:
         """The number of bytes of the value."""
         return len(self.value or b"")
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What a list says of an item; ``size`` is the number of bytes of its value, the rest is as in Item."""
-
-    key: str
-    version: int
-    changed_at: str
-    changed_by: str
-    revision: str
-    size: int
-
-    @property
-    def deleted(self) -> bool:
-        """False: a deletion is in no list."""
-        return False
-
-
-class Listing(NamedTuple):
-    """All items of a collection at one moment, in the order of their keys, and without their values.
-
-    ``revision`` changes whenever an item does; ``changed_at`` is the latest of the items' (empty where there is none);
-    ``damaged`` are the keys of items that cannot be read, which are not in ``items``.
-
-    ``read(start, stop)`` yields the values of ``items[start:stop]`` as they were at that moment, each with a comma
-    before it, some in one piece. They are read as they are asked for, so a large list needs little memory; StorageError
-    is raised where one is gone meanwhile: it was purged, or the collection has no history.
-    """
-
-    revision: str
-    changed_at: str
-    items: tuple[Entry, ...]
-    damaged: tuple[str, ...]
-    read: Callable[[int, int], Iterator[bytes]]
-
-    def find(self, key: str) -> Entry | None:
-        """Return the Entry of a key, or None."""
-        place = bisect_left(self.items, key, key=attrgetter("key"))
-        return next((item for item in self.items[place : place + 1] if item.key == key), None)
-
-    def values(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Yield the values of ``items[start:stop]`` one by one."""
-        number = start
-        for piece in self.read(start, len(self.items) if stop is None else stop):
-            end = 0
-            while end < len(piece):
-                place, end = end + 1, end + 1 + self.items[number].size
-                yield piece[place:end]
-                number += 1
-
-    def array(self) -> Iterator[bytes]:
-        """Yield the JSON array of the values in pieces."""
-        pieces = self.read(0, len(self.items))
-        yield b"[" + next(pieces, b",")[1:]
-        yield from pieces
-        yield b"]"
-
-    @property
-    def array_size(self) -> int:
-        """The number of bytes of ``array``."""
-        return sum(item.size for item in self.items) + max(len(self.items), 1) + 1
 
 
 class Retention(NamedTuple):

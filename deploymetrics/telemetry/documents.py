@@ -174,7 +174,7 @@ def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int
 
 
 def _flat(metrics: Any) -> list[tuple[str, str]] | None:
-    """Return the same of the one object that most documents are, in a fifth of the time; None for another document."""
+    """Return (name, digits) of a flat object's numbers, in a fifth of the time; None for any other document."""
     value = metrics[0] if type(metrics) is list and len(metrics) == 1 else metrics
     if type(value) is not rawjson.Pairs or len(dict(value)) < len(value):
         return None

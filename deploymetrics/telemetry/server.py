@@ -16,7 +16,7 @@ from ..version import VERSION
 
 
 def families(store: Storage, instance: str) -> Iterator[Metric]:
-    """Yield what is known. Raises StorageError."""
+    """Yield the families of build, start, disk and collector. Raises StorageError."""
     yield InfoMetricFamily(
         "deploymetrics_build",
         "The version of this server.",

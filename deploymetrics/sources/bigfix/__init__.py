@@ -14,7 +14,7 @@ import stat
 from importlib.util import find_spec
 from typing import Any
 
-from ...formats.logs import place_of
+from ...formats.logs import raised_at
 from .. import Findings, Round, Source, SourceError
 from .endpoint import Endpoint, read_endpoint
 from .metrics import Metric, RelevanceError, metrics_of, value_of
@@ -143,7 +143,7 @@ class BigFixSource(Source):
         try:
             result = await backend.evaluate(relevance)
         except Exception as error:  # of the library, at an answer that it did not foresee
-            log.error("%s at %s", type(error).__name__, place_of(error))
+            log.error("%s at %s", type(error).__name__, raised_at(error))
             raise QueryError(f"BigFix: the answer cannot be read: {type(error).__name__}.") from None
         if not result.ok:
             raise self._failure(endpoint, result.error)

@@ -116,7 +116,7 @@ class FolderListing:
         return set()
 
     def _recheck(self, number: int) -> None:
-        """Look whether so many of the keys that are left are as they were."""
+        """Compare so many of the Places in ``_rechecks`` with the disk; the names of outdated ones go to ``_again``."""
         if not self._rechecks:
             return
         part = self._rechecks[-number:]

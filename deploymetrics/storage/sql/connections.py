@@ -67,7 +67,7 @@ class Connection(psycopg.Connection[TupleRow]):
         if self.prepare_threshold is None:
             self.pgconn.send_query_params(statement.encode(), values, result_format=pq.Format.BINARY)
         else:
-            self.pgconn.send_query_prepared(self.name_of(statement), values, result_format=pq.Format.BINARY)
+            self.pgconn.send_query_prepared(self.prepared_name(statement), values, result_format=pq.Format.BINARY)
         (result,) = self.wait(generators.execute(self.pgconn))
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise psycopg.errors.error_from_result(result)
@@ -75,8 +75,8 @@ class Connection(psycopg.Connection[TupleRow]):
         rows.set_pgresult(result)
         return rows.load_rows(0, result.ntuples, tuple)
 
-    def name_of(self, statement: str) -> bytes:
-        """Return the name of a statement, which is prepared the first time."""
+    def prepared_name(self, statement: str) -> bytes:
+        """Return the name under which the server has a statement prepared; prepare it the first time."""
         name = self.names.get(statement)
         if name is None:
             name = f"find{len(self.names)}".encode()
@@ -237,22 +237,25 @@ class Connections:
     def _give_back(self, connection: Connection, *, is_useless: bool = False) -> None:
         if connection.is_lost or connection.closed or is_useless:
             self._give_up(connection)
-        elif connection.is_committing or not self._is_clean(connection):
+        elif connection.is_committing or not self._clean_up(connection):
             connection.close()
         elif len(self._idle) >= IDLE or connection.server != self._server:
             connection.close()
         else:
             self._idle.append(connection)
 
-    def _is_clean(self, connection: Connection) -> bool:
-        """Return True where nothing of a transaction is left."""
+    def _clean_up(self, connection: Connection) -> bool:
+        """Roll back what is left of a transaction; return True if nothing of it is left then."""
         if not connection.is_idle():
             with suppress(psycopg.Error):
                 connection.execute("ROLLBACK", prepare=False)
         return connection.is_idle()
 
     def _give_up(self, connection: Connection) -> None:
-        """Close a connection that is of no use, and the idle ones, which go to the same server."""
+        """Close a connection that failed; if its server is the current one, also the idle ones, and try that last.
+
+        One whose commit was not confirmed stays open, among ``_unconfirmed``.
+        """
         with self._lock:
             if connection.server == self._server:
                 self._address.prefer(connection.server, before_others=False)
@@ -279,7 +282,7 @@ class Connections:
             )
 
     def _count_unconfirmed(self) -> int:
-        """Return how many commits the server has not answered yet."""
+        """Close the connections whose commit was answered meanwhile; return how many are still not answered."""
         if self._unconfirmed:
             with self._lock:
                 answered = [connection for connection in self._unconfirmed if connection.has_answered()]
@@ -289,7 +292,7 @@ class Connections:
         return len(self._unconfirmed)
 
     def _leave_to_parent(self) -> None:
-        """Forget what was open when this process was forked: it belongs to the other one."""
+        """In a fork: forget, without closing them, the connections opened before; they belong to the parent."""
         with self._lock:
             if self._pid != os.getpid():
                 self._of_parents.append([*self._idle, *self._unconfirmed])

@@ -82,7 +82,7 @@ class Reader:
         return marks
 
     def expect_change(self) -> None:
-        """Have the next statement bring what it is asked for: this process is about to write."""
+        """Have the next read skip the question whether anything changed: this process is about to write."""
         self._is_calm = False
 
     def _answer(self, collection: Collection, key: str | None) -> Answer:

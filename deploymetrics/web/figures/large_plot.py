@@ -106,7 +106,7 @@ def _lines(number: int, drawn: _Drawn) -> str:
 
 
 def _value_axes(form: Form, drawn: Sequence[_Drawn], own_scales: bool) -> Iterator[str]:
-    """Yield the labels above the lines of the grid: of one scale, or of the first two where each has its own."""
+    """Yield the lines of the grid with their labels: of one scale, or of the first two where each has its own."""
     for number, one in enumerate(drawn[: 2 if own_scales else 1]):
         for tick, label in zip(one.ticks, tick_labels(one.ticks)):
             y = one.up.at(tick)

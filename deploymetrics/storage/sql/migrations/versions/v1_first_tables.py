@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make them."""
+    """Make the first tables."""
     bytewise = sa.Text(collation="C")
 
     def version_columns() -> list[sa.Column[object]]:
