@@ -37,13 +37,13 @@ PATTERNS = [
 COST = """
 import sys, time
 from deploymetrics.errors import DeploymetricsError
-from deploymetrics.http import negotiation, precondition_headers
+from deploymetrics.http import negotiation, precondition_headers as headers
 patterns = eval(sys.stdin.read())
 for pattern in patterns:
     for read in (
         lambda: negotiation.choose_format(pattern, None), lambda: negotiation.choose_reader(pattern),
         lambda: negotiation.check_encoding(pattern),
-        *(lambda name=name: preconditions.read_precondition({name: pattern}, None) for name in preconditions._NAMES),
+        *(lambda name=name: headers.read_precondition({name: pattern}, None) for name in headers._NAMES),
     ):
         start = time.process_time()
         try:
