@@ -37,8 +37,8 @@ class Services(NamedTuple):
 
 def services(app: Flask | None = None) -> Services:
     """Return the Services of an application, of the current one where none is given."""
-    found: Services = (app or current_app).extensions[NAME]
-    return found
+    assembled: Services = (app or current_app).extensions[NAME]
+    return assembled
 
 
 def assemble(folder: str, settings: Mapping[str, Any], clock: Clock, *, make: bool) -> Services:

@@ -44,10 +44,10 @@ def show_series(tag: str) -> Response:
     asked = load(SeriesArguments(), request.args.to_dict())
     line = versions_between(services().documents, tag, asked["since"], asked["until"])
     items = [item for item in line.items if item.changed_at >= asked["since"]]
-    found = measures(items)
+    known = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))
-    wanted = [found.by_name[name] for name in names if name in found.by_name] if names else _all(found.by_name.values())
-    every = over_time(items, wanted, repeated=found.repeated)
+    wanted = [known.by_name[name] for name in names if name in known.by_name] if names else _all(known.by_name.values())
+    every = over_time(items, wanted, repeated=known.repeated)
     if step := asked["step"]:
         every = [one._replace(points=_last_of_each(one.points, step)) for one in every]
     if request.prefers_csv:
@@ -62,8 +62,8 @@ def show_series(tag: str) -> Response:
     )
 
 
-def _all(found: Iterable[Measure]) -> list[Measure]:
-    return [one for one in found if not one.function][:MAX_SERIES]
+def _all(every: Iterable[Measure]) -> list[Measure]:
+    return [one for one in every if not one.function][:MAX_SERIES]
 
 
 def _last_of_each(points: Sequence[Point], step: int) -> list[Point]:

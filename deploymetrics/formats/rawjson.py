@@ -119,8 +119,8 @@ def _check_depth(body: bytes, text: str, max_depth: int) -> None:
     brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
     for number, depth in enumerate(accumulate(map(_STEP.__getitem__, brackets)), 1):
         if depth > max_depth:
-            found = (match for match in _STRING_OR_BRACKET.finditer(body) if match[0][0] in _STEP)
-            offset = len(body[: next(islice(found, number - 1, None)).start()].decode())
+            matches = (match for match in _STRING_OR_BRACKET.finditer(body) if match[0][0] in _STEP)
+            offset = len(body[: next(islice(matches, number - 1, None)).start()].decode())
             raise malformed(text, offset, f"The body is nested deeper than {max_depth} levels.", "too-deep")
 
 
@@ -138,9 +138,9 @@ def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
             return "it ends too early", error.pos
     except RecursionError:
         return "it ends too early", len(text)
-    for found in _SURROGATES.finditer(text):
-        if found[1]:
-            return f"{found[1]} is half of a surrogate pair", found.start()
+    for match in _SURROGATES.finditer(text):
+        if match[1]:
+            return f"{match[1]} is half of a surrogate pair", match.start()
     return "it ends too early", len(text)
 
 

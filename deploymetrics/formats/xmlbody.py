@@ -88,12 +88,12 @@ def _parse(body: bytes) -> Element:
 def _children(element: Element, *names: str) -> dict[str, Element]:
     """Return the children of an element by name: each one of ``names``, each at most once."""
     check_blank(element)
-    found: dict[str, Element] = {}
+    children: dict[str, Element] = {}
     for child in element:
-        if child.tag not in names or child.tag in found:
+        if child.tag not in names or child.tag in children:
             raise ElementError(child, f"In {element.tag} there may be one of each: {', '.join(names)}.")
-        found[child.tag] = child
-    return found
+        children[child.tag] = child
+    return children
 
 
 def _read_envelope(root: Element, tag: str) -> str:

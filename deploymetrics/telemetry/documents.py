@@ -98,12 +98,12 @@ class DocumentMetrics:
         room = self.in_all - _FACTS * len(shown)
         numbers, left_out = [], []
         for item in shown:
-            found = self._numbers[item.key]
-            fit = min(found.number, room)
+            own = self._numbers[item.key]
+            fit = min(own.number, room)
             room -= fit
-            numbers.append(found.lines if fit == found.number else _first_lines(found.lines, fit))
-            if more := found.more + found.number - fit:
-                left_out.append(_line("_left_out", found.tag, more))
+            numbers.append(own.lines if fit == own.number else _first_lines(own.lines, fit))
+            if more := own.more + own.number - fit:
+                left_out.append(_line("_left_out", own.tag, more))
         yield from _family("", numbers)
         labelled = [(self._numbers[item.key].tag, item) for item in shown]
         times = ((tag, from_precise(item.changed_at).timestamp()) for tag, item in labelled)
@@ -147,30 +147,30 @@ def _first_lines(lines: str, count: int) -> str:
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of the runs of consecutive numbers."""
     for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
-        found = [number for _, number in run]
-        yield found[0], found[-1] + 1
+        numbers_in_run = [number for _, number in run]
+        yield numbers_in_run[0], numbers_in_run[-1] + 1
 
 
 def _numbers_of(item: Entry, value: bytes, limit: int) -> _Numbers:
     tag = item.key.translate(_ESCAPES)
-    found, more = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
-    lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in found)
-    return _Numbers(item.revision, tag, "".join(lines), len(found), more)
+    named, more = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
+    lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in named)
+    return _Numbers(item.revision, tag, "".join(lines), len(named), more)
 
 
 def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int]:
     """Return (name, digits) of the first numbers of a document, and how many more it has."""
     if (flat := _flat(metrics)) is not None:
         return flat[:limit], max(len(flat) - limit, 0)
-    found: dict[Place, str] = {}
+    numbers: dict[Place, str] = {}
     more = 0
     for place, value in leaves(metrics, Place(), survey([metrics])):
         if is_number(value):
-            if len(found) < limit:
-                found[place] = str(value)
+            if len(numbers) < limit:
+                numbers[place] = str(value)
             else:
                 more += 1
-    return [(name, found[place]) for name, place in places_by_name(found).items()], more
+    return [(name, numbers[place]) for name, place in places_by_name(numbers).items()], more
 
 
 def _flat(metrics: Any) -> list[tuple[str, str]] | None:

@@ -55,23 +55,23 @@ def read_plots(tag: str) -> Plots:
     """
     span, notes = read_time_range(), []
     try:
-        found = versions_between(services().documents, tag, span.since, span.until)
+        versions = versions_between(services().documents, tag, span.since, span.until)
     except DamagedItemError as error:  # the document itself can be read
-        found, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
-    known = measures(found.items)
+        versions, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
+    known = measures(versions.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
-    chosen, read = (matching, {}) if q or every else choose(found.items, known, matching)
+    chosen, read = (matching, {}) if q or every else choose(versions.items, known, matching)
     pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
     page = min(page_number("plots"), pages)
     on_page = chosen[(page - 1) * PLOTS_PER_PAGE : page * PLOTS_PER_PAGE]
     shown = [read[one.name] for one in on_page if one.name in read]
     if not read:
-        shown = over_time(found.items, on_page, repeated=known.repeated)
+        shown = over_time(versions.items, on_page, repeated=known.repeated)
     shown = [series for series in shown if series.points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in shown]
-    table = _figure_table(found.items, shown)
-    notes += _notes(found, known, shown)
+    table = _figure_table(versions.items, shown)
+    notes += _notes(versions, known, shown)
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
 
 
@@ -99,12 +99,12 @@ def _figure_table(items: Sequence[Item], shown: list[Series]) -> list[tuple[str,
     return [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
 
 
-def _notes(found: Versions, known: Measures, shown: list[Series]) -> Iterator[str]:
-    if found.sampled:
-        yield SAMPLED.format(len(found.items))
+def _notes(versions: Versions, known: Measures, shown: list[Series]) -> Iterator[str]:
+    if versions.sampled:
+        yield SAMPLED.format(len(versions.items))
     if known.cut:
         yield "There are more numbers than a page can read; not all of them are listed here."
     if any(len(series.points) > MAX_POINTS for series in shown):
         yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
-    if shown and len(found.items) > MAX_FIGURES:
-        yield f"The table has the newest {MAX_FIGURES} of {len(found.items):,} versions."
+    if shown and len(versions.items) > MAX_FIGURES:
+        yield f"The table has the newest {MAX_FIGURES} of {len(versions.items):,} versions."

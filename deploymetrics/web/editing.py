@@ -197,5 +197,5 @@ def _excerpt(text: str, line: int, column: int) -> str:
     """Return the line with its number, the one before it, and a mark below the column; both cut to what is near it."""
     start, digits = max(column - _AROUND, 0), len(str(line))
     near = enumerate(text.split("\n")[max(line - 2, 0) : line], max(line - 1, 1))
-    lines = [f"{number:>{digits}} │ {found[start : column + _AROUND]}".rstrip() for number, found in near]
+    lines = [f"{number:>{digits}} │ {text[start : column + _AROUND]}".rstrip() for number, text in near]
     return "\n".join([*lines, f"{'':>{digits}} │ {'':>{column - 1 - start}}^"]).replace("\t", " ")

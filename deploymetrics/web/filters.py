@@ -106,7 +106,7 @@ def size(count: int) -> str:
     """Return a number of bytes as ``1.2 KB``."""
     if count < 1000:
         return f"{count} B"
-    divisor, unit = next(found for found in _SIZES if count >= found[0])
+    divisor, unit = next(row for row in _SIZES if count >= row[0])
     return f"{count / divisor:.1f} {unit}"
 
 

@@ -60,6 +60,6 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
         return Row(item, url, DELETED, "", None)
-    found = state(item.changed_at, seconds, now)
-    late = f"{duration((now - found.due).total_seconds())} late" if found.due and found.name == "stale" else ""
-    return Row(item, url, found.name, late, overview_cache().spark(item, headline))
+    current = state(item.changed_at, seconds, now)
+    late = f"{duration((now - current.due).total_seconds())} late" if current.due and current.name == "stale" else ""
+    return Row(item, url, current.name, late, overview_cache().spark(item, headline))

@@ -91,5 +91,5 @@ def keep_cache(setup: BlueprintSetupState) -> None:
 
 def overview_cache() -> OverviewCache:
     """Return the OverviewCache of the current application."""
-    found: OverviewCache = current_app.extensions[_CACHE]
-    return found
+    cache: OverviewCache = current_app.extensions[_CACHE]
+    return cache

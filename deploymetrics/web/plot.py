@@ -136,7 +136,7 @@ def read_query() -> PlotQuery:
 
 def draw(query: PlotQuery) -> Drawing:
     """Return the lines of a plot in the order in which they are asked for."""
-    found: dict[tuple[str, str], Series] = {}
+    series_of: dict[tuple[str, str], Series] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
@@ -149,14 +149,14 @@ def draw(query: PlotQuery) -> Drawing:
         names = [name for other, name in query.pairs if other == tag]
         wanted = [known.by_name[name] for name in names if name in known.by_name]
         series = over_time(versions.items, wanted, repeated=known.repeated)
-        found.update(((tag, one.name), one) for one in series)
+        series_of.update(((tag, one.name), one) for one in series)
         notes += (f"{tag} has no number {name} in this time." for name in names if name not in known.by_name)
         if versions.sampled:
             notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
     lines = [
-        Line(*pair, found[pair], query._replace(pairs=[other for other in query.pairs if other != pair]).url())
+        Line(*pair, series_of[pair], query._replace(pairs=[other for other in query.pairs if other != pair]).url())
         for pair in query.pairs
-        if pair in found
+        if pair in series_of
     ]
     return Drawing(lines, notes, every)
 

@@ -56,15 +56,15 @@ class Measures(NamedTuple):
 
 def measures(items: Sequence[Item]) -> Measures:
     """Return the Measures of versions that are in order; deletions have none. Of many versions some are looked at."""
-    found: dict[Place, None] = {}
+    places: dict[Place, None] = {}
     every = _numbers(_looked_at(items))
     for place in islice(every, MAX_NUMBERS):
-        found.setdefault(place)
+        places.setdefault(place)
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
     seen: set[tuple[Place | None, Any]] = set()
     repeated = False
-    for name, place in places_by_name(found).items():
+    for name, place in places_by_name(places).items():
         key, path = place.step[0], place.path()
         repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
         naming = isinstance(key, str) and is_naming(key)
@@ -84,11 +84,11 @@ def measures(items: Sequence[Item]) -> Measures:
 
 def _looked_at(items: Sequence[Item]) -> list[Item]:
     """Return the versions that are looked at, in order: the newest ones, and others spread over all."""
-    there = [item for item in items if not item.deleted]
-    spread = there[:: max(len(there) // (LOOKED_AT // 2), 1)]
+    existing = [item for item in items if not item.deleted]
+    spread = existing[:: max(len(existing) // (LOOKED_AT // 2), 1)]
     chosen: dict[int, Item] = {}
     size = 0
-    for item in [*there[-1:], *spread[:1], *reversed(there[-LOOKED_AT // 2 :]), *spread]:
+    for item in [*existing[-1:], *spread[:1], *reversed(existing[-LOOKED_AT // 2 :]), *spread]:
         if item.version not in chosen:
             size += len(item.value or b"")
             if chosen and (size > LOOKED_AT_BYTES or len(chosen) >= LOOKED_AT):

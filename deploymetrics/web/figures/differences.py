@@ -67,7 +67,7 @@ def _difference(name: str, old: object, new: object) -> Difference:
     return Difference(name, _text(old), _text(new), kind)
 
 
-def _text(found: object) -> str | None:
-    if found is _NONE:
+def _text(leaf: object) -> str | None:
+    if leaf is _NONE:
         return None
-    return shorten(rawjson.quote(found) if type(found) is str else leaf_text(found), MAX_TEXT)
+    return shorten(rawjson.quote(leaf) if type(leaf) is str else leaf_text(leaf), MAX_TEXT)

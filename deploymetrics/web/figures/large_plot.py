@@ -129,19 +129,19 @@ def _time_axis(form: Form, across: Scale, zone: tzinfo) -> Iterator[str]:
 def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) -> Iterator[str]:
     """Yield each column with the values that stand in it."""
     width = form.width / form.columns
-    found: dict[int, dict[int, int]] = {}
+    in_column: dict[int, dict[int, int]] = {}
     for number, one in enumerate(drawn):
         middle = (one.up.start + one.up.end) / 2
         for index, (x, y) in enumerate(one.places):
-            chosen = found.setdefault(int(x / width), {})
+            chosen = in_column.setdefault(int(x / width), {})
             # Of several in a column the one that stands out shows its value.
             if number not in chosen or abs(y - middle) > abs(one.places[chosen[number]][1] - middle):
                 chosen[number] = index
-    columns = sorted(found)
+    columns = sorted(in_column)
     for place, column in enumerate(columns):
         left = (columns[place - 1] + column + 1) / 2 * width if place else 0
         right = (columns[place + 1] + column + 1) / 2 * width if place + 1 < len(columns) else form.width
-        values = [(number, drawn[number], at) for number, at in found[column].items()]
+        values = [(number, drawn[number], at) for number, at in in_column[column].items()]
         yield _column(form, column, (left, right), values, shown, zone)
 
 

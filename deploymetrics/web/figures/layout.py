@@ -92,13 +92,13 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
 
 def tables(value: Any) -> dict[str, list[Any]]:
     """Return the arrays below a value that can be shown as a table, by the name of their place."""
-    found: dict[str, list[Any]] = {}
+    arrays: dict[str, list[Any]] = {}
     opened: list[tuple[str, Any]] = [("", value)]
-    while opened and len(found) < MAX_TABLES:
+    while opened and len(arrays) < MAX_TABLES:
         name, inner = opened.pop(0)
         if type(inner) is list:
             if name and len(inner) > 1 and _is_table(inner):
-                found.setdefault(name, inner)
+                arrays.setdefault(name, inner)
             elif len(inner) == 1:
                 opened.append((name, inner[0]))
         elif type(inner) is rawjson.Pairs:
@@ -107,7 +107,7 @@ def tables(value: Any) -> dict[str, list[Any]]:
                 for key, member in inner
                 if isinstance(member, list)
             ]
-    return found
+    return arrays
 
 
 def _is_table(rows: list[Any]) -> bool:
@@ -189,20 +189,20 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
     nodes: list[Node] = []
     opened: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
     while opened:
-        key, found = next(opened[-1], (None, None))
+        key, inner = next(opened[-1], (None, None))
         if key is None:
             opened.pop()
             if opened:
                 nodes.append(Node("close"))
         elif len(nodes) >= MAX_NODES:
             return nodes + [Node("close")] * (len(opened) - 1), True
-        elif type(found) in (list, rawjson.Pairs) and found and len(opened) <= MAX_DEPTH:
+        elif type(inner) in (list, rawjson.Pairs) and inner and len(opened) <= MAX_DEPTH:
             unfolded = len(nodes) < OPEN_NODES
-            nodes.append(Node("open", shorten(key, MAX_CELL), _note(found), unfolded=unfolded))
-            named = type(found) is rawjson.Pairs
-            opened.append(iter(found) if named else ((str(index), one) for index, one in enumerate(found)))
+            nodes.append(Node("open", shorten(key, MAX_CELL), _note(inner), unfolded=unfolded))
+            named = type(inner) is rawjson.Pairs
+            opened.append(iter(inner) if named else ((str(index), one) for index, one in enumerate(inner)))
         else:
-            nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(found)))
+            nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(inner)))
     return nodes, False
 
 
