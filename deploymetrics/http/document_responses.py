@@ -62,7 +62,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
         root = request.root  # the body is made after the request's context is gone
         pairs = zip(listing.items, listing.values())
         return _xml_list(request, headers, (_entry(item, DOCUMENTS.decode(value), root) for item, value in pairs))
-    return _json_list(headers, listing.array(), listing.array_size)
+    return _json_list(headers, _begun(request, listing.array()), listing.array_size)
 
 
 def history_response(page: Page) -> Response:
@@ -113,8 +113,13 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
 
 
 def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
-    pieces = in_pieces(besxml.render_documents(entries))
+    pieces = _begun(request, in_pieces(besxml.render_documents(entries)))
     return with_schema_link(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
+
+
+def _begun(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the pieces of a body; the first one is made now, so what fails with it is answered as an error."""
+    return pieces if request.method == "HEAD" else chain([next(pieces, b"")], pieces)
 
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

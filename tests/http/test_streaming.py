@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from deploymetrics.documents import service
+from deploymetrics.errors import StorageError
 
 LIST = "/api/deploymentmetrics"
 TEXT = b'"%s"' % (b"x" * 2**18)
@@ -50,3 +51,19 @@ def test_small_documents_are_sent_many_at_a_time(master, services):
         assert read(master, url)[1] <= 3
     for form in ("json", "xml"):
         assert read(master, f"{LIST}/07/history?output={form}")[1] <= 3
+
+
+@pytest.mark.parametrize("url", [LIST, f"{LIST}?output=json", f"{LIST}?output=xml"])
+def test_a_list_whose_first_piece_cannot_be_read_is_an_error(master, services, monkeypatch, url):
+    """Also where the storage finds that only when it is read, and nothing was sent yet."""
+    services.documents.save("custom", b"1", "alice")
+    listing = services.documents.list()
+
+    def fail(start, stop):
+        raise StorageError(log="the database is gone")
+        yield
+
+    monkeypatch.setattr(services.documents, "list", lambda: listing._replace(read=fail))
+    answer = master.get(url)
+    assert answer.status_code == 503 and "Retry-After" in answer.headers
+    assert master.head(url).status_code == 200
