@@ -31,7 +31,8 @@ _CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
 _HOOKS = {check_access, check_output, check_path, harden}
 _TAG = "<tag>"
-#: In a request, asks for a read the short way or no answer: a server with one thread for those has others for the rest.
+#: In a request, asks for a read the short way that waits for no database, or no answer: a server that has one thread
+#: for these has others for the rest.
 ONLY_SHORT_WAY = "deploymetrics.only_short_way"
 
 Operation = Callable[..., Response]
@@ -97,8 +98,10 @@ class ShortWay:
             route, arguments = self._routes.get((method, path)), {}
         if route is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
             return None
+        if ONLY_SHORT_WAY in environ and (self.documents.store.reads_wait or not route.is_read):
+            return None
         if not route.is_read:
-            return None if ONLY_SHORT_WAY in environ else self._answer(environ, route, arguments)
+            return self._answer(environ, route, arguments)
         # Where each read is a way to a database, this makes one of two.
         try:
             with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):

@@ -155,6 +155,9 @@ Change = Callable[[Item | None, datetime], bytes | None]
 class Storage(ABC):
     """The operations; the module's text is their contract."""
 
+    #: True where a read waits for another process, such as a database.
+    reads_wait = False
+
     @abstractmethod
     def check(self) -> None:
         """Raise StorageError where the storage cannot be read at all, so that "not there" is not said for "gone"."""

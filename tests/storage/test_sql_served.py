@@ -8,10 +8,12 @@ import requests
 import sqlalchemy
 from serving import Served
 from waiting import wait_for
+from werkzeug.test import EnvironBuilder
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
+from deploymetrics.http.short_way import ONLY_SHORT_WAY
 from deploymetrics.server import Server
 from deploymetrics.storage.sql import listing, schema
 from deploymetrics.storage.sql.address import Address
@@ -92,6 +94,17 @@ def test_a_read_asks_the_database_once(settings, tmp_path, monkeypatch):
     waits.clear()
     assert client.get(DOCS, auth=auth).json[0]["metrics"] == 2
     assert len(waits) == 3  # what changed, and its value
+
+
+def test_the_one_thread_for_reads_never_waits_for_the_database(settings, tmp_path):
+    """A frozen one would hold up what asks nothing of it, such as /healthz, and bodies that are there."""
+    app = create_app(tmp_path / "a", settings)
+    app.extensions["deploymetrics"].accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
+    app.test_client().get(DOCS, auth=("alice", PASSWORD))
+    for path in DOCS, f"{DOCS}/a":
+        environ = EnvironBuilder(path, auth=("alice", PASSWORD)).get_environ()
+        assert app.short_way.answer(environ) is not None
+        assert app.short_way.answer({**environ, ONLY_SHORT_WAY: True}) is None
 
 
 def test_two_servers_are_one(servers, settings, tmp_path):

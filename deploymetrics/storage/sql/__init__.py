@@ -41,6 +41,8 @@ class SqlStorage(Storage):
     ``prepare`` has the database prepare the statements that come often; not behind a PgBouncer in transaction mode.
     """
 
+    reads_wait = True
+
     def __init__(
         self, url: str, clock: Clock, limits: Retention, *, seconds: float = 5.0, prepare: bool = True
     ) -> None:
