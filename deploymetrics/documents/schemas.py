@@ -41,7 +41,7 @@ class ExportedVersion(Schema):
         required=True, strict=True, validate=validate.Range(min=1, max=VERSION_LIMIT, max_inclusive=False)
     )
     changedAt = fields.String(required=True, validate=_is_precise)
-    changedBy = fields.String(required=True, validate=validate.Length(max=256))
+    changedBy = fields.String(required=True, validate=[validate.Length(max=256), no_control_characters])
     tag = fields.String(required=True)
     lastChanged = fields.String()
     kept = fields.Boolean(validate=validate.Equal(True))

@@ -110,6 +110,7 @@ def test_what_a_person_wrote_stays_so(store, folder, clock):
         ([line(1, at="9999-12-31T23:59:59.999999Z")], "It is not a time"),
         ([line(1, at="0001-01-01T00:00:00.000000Z")], "It is not a time"),
         ([line(1, by="b" * 300)], "Longer than"),
+        ([line(1, by="b\\u0000")], "control character"),
     ],
 )
 def test_what_no_export_writes_is_refused(store, lines, sentence):
