@@ -15,7 +15,7 @@ from deploymetrics.clock import Clock
 from deploymetrics.storage import Retention, open_storage
 from deploymetrics.storage.sql import rows, schema, statements
 from deploymetrics.storage.sql.address import Address
-from deploymetrics.storage.sql.connections import Connection
+from deploymetrics.storage.sql.connection import Connection
 
 
 @pytest.fixture

@@ -323,3 +323,15 @@ def test_statements_are_prepared_where_they_may_be(postgresql, name, prepare):
         one.rows("SELECT 1")
     ((number,),) = one.rows("SELECT count(*) FROM pg_prepared_statements")
     assert (number > 0) == prepare
+
+
+def test_no_two_statements_have_one_name(postgresql, name):
+    """Else a process behind a pool that it does not know of gets what another one asks for."""
+    seen = {}
+    for order in ("SELECT 1", "SELECT 2"), ("SELECT 2", "SELECT 3"):
+        one = connections.Connections(Address(postgresql.url(name)), 1, prepare=True)
+        for statement in order:
+            one.find(statement, ())
+        for key, statement in one.rows("SELECT name, statement FROM pg_prepared_statements"):
+            assert seen.setdefault(key, statement) == statement
+    assert len(seen) == 3

@@ -17,7 +17,7 @@ from deploymetrics.http.short_way import ONLY_SHORT_WAY
 from deploymetrics.server import Server
 from deploymetrics.storage.sql import listing, schema
 from deploymetrics.storage.sql.address import Address
-from deploymetrics.storage.sql.connections import Connection
+from deploymetrics.storage.sql.connection import Connection
 
 PASSWORD = "correct horse battery"
 DOCS = "/api/deploymentmetrics"

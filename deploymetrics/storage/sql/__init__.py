@@ -20,7 +20,8 @@ from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Stor
 from ..files import lines
 from . import restoring, rows, statements
 from .address import Address
-from .connections import Connection, Connections
+from .connection import Connection
+from .connections import Connections
 from .lease import SqlLease
 from .listing import ShardListing
 from .reading import Reader, Wanted

@@ -10,7 +10,6 @@ still for an hour uses up neither the threads here, which readers need, nor the 
 """
 
 import os
-import select
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +17,12 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import generators, pq, waiting
-from psycopg.adapt import Transformer
 from psycopg.rows import TupleRow
 
 from ...errors import StorageError
 from .address import Address, Host
-from .failures import MaybeStored, as_ours, is_conflict, is_disconnect, sentence
+from .connection import Connection
+from .failures import as_ours, is_conflict, is_disconnect, sentence
 
 T = TypeVar("T")
 IDLE = 8
@@ -32,92 +30,6 @@ UNCONFIRMED = 4
 #: How often a transaction is tried that others, or the loss of the connection, undo before its commit.
 TRIES = 6
 _PREPARE_AFTER = 5  # as psycopg does by default
-
-
-class Connection(psycopg.Connection[TupleRow]):
-    """A connection whose every wait has a deadline, in seconds."""
-
-    deadline = 5.0
-    #: A wait was broken off, so the next answer of the server would be that to another question.
-    is_lost = False
-    is_committing = False
-    warned = ""
-    #: What the server calls the statements that it has prepared for ``find``.
-    names: dict[str, bytes]
-    server: Host = ("", "")
-    #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
-    waits_for = "on"
-
-    @property
-    def lock_timeout(self) -> int:
-        """For how many milliseconds the server waits for a lock: it gives up before we do."""
-        return int(self.deadline * 800)
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait as psycopg does, and never tell the server to cancel what it is doing."""
-        try:
-            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=timeout or self.deadline)
-        except BaseException:
-            self.is_lost = True
-            raise
-
-    def find(self, statement: str, parameters: Sequence[str]) -> list[TupleRow]:
-        """Return what a statement with the parameters $1, $2, … finds, at half of what a cursor takes for it."""
-        values = [text.encode() for text in parameters]
-        if self.prepare_threshold is None:
-            self.pgconn.send_query_params(statement.encode(), values, result_format=pq.Format.BINARY)
-        else:
-            self.pgconn.send_query_prepared(self.prepared_name(statement), values, result_format=pq.Format.BINARY)
-        (result,) = self.wait(generators.execute(self.pgconn))
-        if result.status != pq.ExecStatus.TUPLES_OK:
-            raise psycopg.errors.error_from_result(result)
-        rows = Transformer(self)
-        rows.set_pgresult(result)
-        return rows.load_rows(0, result.ntuples, tuple)
-
-    def prepared_name(self, statement: str) -> bytes:
-        """Return the name under which the server has a statement prepared; prepare it the first time."""
-        name = self.names.get(statement)
-        if name is None:
-            name = f"find{len(self.names)}".encode()
-            self.execute(f"PREPARE {name.decode()} AS {statement}", prepare=False)
-            self.names[statement] = name
-        return name
-
-    def note_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        """Remember a warning: with one the server says that it committed, and did not wait for the standby."""
-        if diagnostic.severity_nonlocalized == "WARNING":
-            self.warned = diagnostic.message_primary or "a warning"
-
-    def begin(self, durable: bool) -> None:
-        """Begin a transaction, in which a wait for another writer ends before the deadline does."""
-        # Where the administrator has standbys apply it first, that stays: others may read from those.
-        level = self.waits_for if durable and self.waits_for == "remote_apply" else "on" if durable else "off"
-        limits = f"SET LOCAL lock_timeout = {self.lock_timeout}; SET LOCAL synchronous_commit = {level}"
-        self.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {limits}", prepare=False)
-
-    def commit_surely(self) -> None:
-        """Commit; raises MaybeStored unless the server confirms it, or says that it did not."""
-        self.warned, self.is_committing = "", True
-        try:
-            status = self.execute("COMMIT", prepare=False).statusmessage
-        except psycopg.Error as error:
-            if error.sqlstate and not is_disconnect(error):
-                raise
-            raise MaybeStored(log=f"commit: {sentence(error)}") from error
-        if self.warned or status != "COMMIT":
-            raise MaybeStored(log=f"commit: {self.warned or status}")
-        self.is_committing = False
-
-    def is_idle(self) -> bool:
-        """Return True where the server is not in a transaction, or in the middle of an answer."""
-        return not self.is_lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
-
-    def has_answered(self) -> bool:
-        """Return True if something came from the server, or it closed the connection."""
-        poll = select.poll()
-        poll.register(self.pgconn.socket, select.POLLIN)
-        return bool(poll.poll(0))
 
 
 class Connections:

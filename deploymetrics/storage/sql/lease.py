@@ -14,7 +14,8 @@ from functools import partial
 
 from ...errors import StorageError
 from .. import Lease
-from .connections import Connection, Connections
+from .connection import Connection
+from .connections import Connections
 
 #: So long after its last sign of life a holder has lost the lease; it gives one three times as often.
 LEASE_SECONDS = 15

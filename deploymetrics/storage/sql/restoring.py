@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import ConflictError
 from .. import Item
 from . import rows, statements
-from .connections import Connection
+from .connection import Connection
 
 _COPY = f"COPY versions (collection, key, {rows.COLUMNS}) FROM STDIN"
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ...errors import SettingError, StorageError, StorageFullError
 from .address import Address
-from .connections import Connection
+from .connection import Connection
 from .failures import sentence
 
 VERSION_TABLE = "deploymetrics_schema"
