@@ -108,10 +108,12 @@ class AuditLog:
         if not name or self._is_old(name):
             return False
         with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_RDWR | os.O_APPEND) as fd:
-            size = os.fstat(fd).st_size
-            if size < self.file_size:
-                is_whole = not size or os.pread(fd, 1, size - 1) == b"\n"
-                _write(fd, line if is_whole else b"\n" + line)
+            if os.fstat(fd).st_size < self.file_size:
+                _write(fd, line)
+                # Looked at only now: before, what another process is writing would pass for the half of a line.
+                start = os.lseek(fd, 0, os.SEEK_CUR) - len(line)
+                if start and os.pread(fd, 1, start - 1) != b"\n":
+                    _write(fd, line)  # the first one went to the end of a half
                 return True
         return False
 
@@ -137,6 +139,6 @@ class AuditLog:
 
 
 def _write(fd: int, line: bytes) -> None:
-    """Write a line; raises OSError where the disk takes only part of it, whose end the next line begins with."""
+    """Write a line; raises OSError where the disk takes only part of it, after which the next one is written twice."""
     if os.write(fd, line) < len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

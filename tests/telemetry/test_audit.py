@@ -183,6 +183,19 @@ def test_the_half_of_a_line_harms_no_other(tmp_path, clock):
     assert os.stat(path).st_mode & 0o77 == 0
 
 
+def test_what_another_process_is_writing_is_no_half_of_a_line(tmp_path, clock, monkeypatch):
+    """A line that goes over two pages is seen in part by who looks meanwhile."""
+    log = AuditLog(str(tmp_path), clock, days=10, size=10**6)
+    log.note("alice", "one")
+    status = os.fstat
+    half = [0] * 6 + [10] + [0] * 3
+    monkeypatch.setattr(os, "fstat", lambda fd: os.stat_result([status(fd).st_mode, *half[1:]]))
+    log.note("alice", "two")
+    monkeypatch.undo()
+    (path,) = (tmp_path / "audit").iterdir()
+    assert [json.loads(line)["action"] for line in path.read_text().splitlines()] == ["one", "two"]
+
+
 def test_a_clock_that_was_ahead_makes_no_file_a_line(tmp_path, clock, monkeypatch):
     log = AuditLog(str(tmp_path), clock, days=10, size=10_000)
     now = [10**18 + 365 * 86400 * 10**9]
