@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 import sqlalchemy
 from postgres import free_port, url_of
@@ -17,6 +18,7 @@ from deploymetrics.errors import StorageError, StorageFullError
 from deploymetrics.storage import Retention, open_storage
 from deploymetrics.storage.sql import connections, schema
 from deploymetrics.storage.sql.address import Address
+from deploymetrics.storage.sql.connection import Connection
 from deploymetrics.storage.sql.failures import MaybeStored
 
 
@@ -200,6 +202,20 @@ def test_a_commit_that_the_server_refuses_is_not_stored(store, fails, state, err
             put(store, "a")
         assert type(caught.value) is error
         assert store.read(THINGS, "a") is None
+
+
+def test_a_server_that_breaks_off_in_the_commit_leaves_it_open(store, monkeypatch):
+    """As where the disk of its log is full: it ends itself, after it has written the commit or before."""
+    execute = Connection.execute
+
+    def broken(self, statement, *args, **options):
+        if statement == "COMMIT":
+            raise psycopg.errors.DiskFull("PANIC: could not write to the log")
+        return execute(self, statement, *args, **options)
+
+    monkeypatch.setattr(Connection, "execute", broken)
+    with pytest.raises(MaybeStored):
+        put(store, "a")
 
 
 def test_a_cancelled_wait_for_the_standby_is_no_success(store, postgresql, name):

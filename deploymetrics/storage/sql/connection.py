@@ -11,7 +11,7 @@ from psycopg.adapt import Transformer
 from psycopg.rows import TupleRow
 
 from .address import Host
-from .failures import MaybeStored, is_disconnect, sentence
+from .failures import MaybeStored, sentence
 
 
 class Connection(psycopg.Connection[TupleRow]):
@@ -83,7 +83,7 @@ class Connection(psycopg.Connection[TupleRow]):
         try:
             status = self.execute("COMMIT", prepare=False).statusmessage
         except psycopg.Error as error:
-            if error.sqlstate and not is_disconnect(error):
+            if error.diag.severity_nonlocalized == "ERROR":  # else the server breaks off, at whatever point that was
                 raise
             raise MaybeStored(log=f"commit: {sentence(error)}") from error
         if self.warned or status != "COMMIT":
