@@ -1,7 +1,7 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import descriptions, series, tokens, views
+from . import description_views, series, tokens, views
 
-BLUEPRINTS = (views.bp, descriptions.bp)
+BLUEPRINTS = (views.bp, description_views.bp)
 
 __all__ = ["BLUEPRINTS", "series", "tokens"]

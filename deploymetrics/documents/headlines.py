@@ -6,8 +6,8 @@ from ..errors import BadRequest, DamagedItemError
 from ..storage import Collection, Record
 from .per_tag import PerTag
 from .service import Documents, Entry, Item
-from .values.flattening import MAX_NAME
 from .values.measures import measures
+from .values.places import MAX_NAME
 from .values.series import Series, over_time
 
 MAX_UNIT = 12

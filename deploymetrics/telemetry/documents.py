@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from ..clock import Clock, from_precise
 from ..documents.expectations import Expectations, state
 from ..documents.service import DOCUMENTS, Documents, Entry, Listing
-from ..documents.values.flattening import MAX_KEY, Place, leaves, places_by_name
 from ..documents.values.identity import survey
 from ..documents.values.numbers import is_number
+from ..documents.values.places import MAX_KEY, Place, leaves, places_by_name
 from ..formats import rawjson
 
 NAME = "bigfix_deployment_metric"

@@ -10,7 +10,7 @@
     preferences.py  how a person likes the pages
     time_range.py   the time that a page shows
     live.py         how an open page learns of a change
-    filters.py      how texts and numbers are written in all of them
+    template_filters.py  how texts and numbers are written in all of them
 
 The pages use the services that the API uses. Their credential is the login cookie, so ``http.access`` checks that each
 form comes from this site; they need no script, and the policy of ``http.security_headers`` lets none in but our own.
@@ -28,7 +28,6 @@ from . import (  # noqa: E402
     document_plots,  # noqa: F401
     documents,  # noqa: F401
     editing,  # noqa: F401
-    filters,  # noqa: F401
     history,  # noqa: F401
     login,  # noqa: F401
     overview,  # noqa: F401
@@ -36,4 +35,5 @@ from . import (  # noqa: E402
     plot,  # noqa: F401
     preferences,  # noqa: F401
     selected_tags,  # noqa: F401
+    template_filters,  # noqa: F401
 )

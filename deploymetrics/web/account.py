@@ -16,8 +16,8 @@ from ..services import services
 from ..telemetry.audited_requests import noted_by_name
 from . import bp
 from .accounts import sentence
-from .filters import visible
 from .login import begin_session, end_session
+from .template_filters import visible
 
 
 @bp.get("/account")

@@ -15,7 +15,7 @@ from ..schemas import load
 from ..services import services
 from ..telemetry.audited_requests import noted_by_name
 from . import bp
-from .filters import visible
+from .template_filters import visible
 
 
 @bp.get("/accounts")

@@ -9,7 +9,7 @@ from ..accounts.records import Role
 from ..http.access import require_role
 from ..telemetry import audit_log_of
 from . import bp
-from .filters import page_number
+from .template_filters import page_number
 
 PER_PAGE = 100
 MAX_PAGES = 100

@@ -7,16 +7,16 @@ from flask import request
 from markupsafe import Markup
 
 from ..documents.service import Item
-from ..documents.values.flattening import shorten
 from ..documents.values.measures import Measure, Measures, measures
+from ..documents.values.places import shorten
 from ..documents.values.series import Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import DamagedItemError
 from ..services import services
 from .figures.layout import MAX_CELL
 from .figures.small_plots import MAX_POINTS, small_plot
-from .filters import page_number
 from .preferences import preferences
+from .template_filters import page_number
 from .time_range import TimeRange, read_time_range
 
 PLOTS_PER_PAGE = 12

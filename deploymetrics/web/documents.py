@@ -13,8 +13,8 @@ from ..documents.expectations import state
 from ..documents.headlines import SPARK_BYTES
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
-from ..documents.values.flattening import shorten
 from ..documents.values.measures import measures
+from ..documents.values.places import shorten
 from ..errors import NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
@@ -23,9 +23,9 @@ from ..services import services
 from . import bp
 from .document_plots import read_plots
 from .figures.layout import lay_out, tables
-from .filters import page_number, tag_url
 from .live import live_document
 from .plot import MAX_CHOICES, plot_url
+from .template_filters import page_number, tag_url
 from .time_range import RANGES
 
 MAX_RAW = 50_000

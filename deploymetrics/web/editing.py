@@ -26,8 +26,8 @@ from ..schemas import whole_number
 from ..services import services
 from . import bp
 from .figures.differences import compare
-from .filters import tag_url, visible
 from .login import form_limit
+from .template_filters import tag_url, visible
 
 _AROUND = 60
 

@@ -13,7 +13,7 @@ from ..clock import as_precise
 from ..documents.pages import Page
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
-from ..documents.values.flattening import shorten
+from ..documents.values.places import shorten
 from ..documents.versions import as_of, oldest
 from ..errors import BadRequest, PreconditionFailed
 from ..formats import rawjson
@@ -25,7 +25,7 @@ from .documents import MAX_RAW
 from .editing import precondition_of
 from .figures.differences import compare
 from .figures.layout import lay_out
-from .filters import folded, tag_url
+from .template_filters import folded, tag_url
 from .time_range import RANGES, read_moment
 
 PER_PAGE = 50

@@ -14,10 +14,10 @@ from ..documents.headlines import Headline
 from ..http.access import require_role
 from ..services import services
 from . import bp
-from .filters import duration
 from .live import live_list
 from .overview_cache import Spark, overview_cache
 from .overview_list import DELETED, Group, Listed, read_query, select
+from .template_filters import duration
 
 
 class Row(NamedTuple):

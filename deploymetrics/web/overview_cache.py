@@ -14,7 +14,7 @@ from ..errors import DamagedItemError
 from ..services import NAME
 from . import bp
 from .figures.small_plots import sparkline
-from .filters import folded
+from .template_filters import folded
 
 _CACHE = "deploymetrics_overview_cache"
 MAX_CACHED = 20_000

@@ -13,8 +13,8 @@ from flask import request
 from ..clock import as_precise, from_precise
 from ..documents.expectations import QUIET_SECONDS
 from ..documents.service import Entry, Item
-from .filters import folded, page_number
 from .overview_cache import overview_cache
+from .template_filters import folded, page_number
 
 PER_PAGE = 100
 #: A document of the list, or the deletion of one.

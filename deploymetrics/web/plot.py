@@ -20,8 +20,8 @@ from ..services import services
 from . import bp
 from .document_plots import SAMPLED
 from .figures.large_plot import are_far_apart, large_plot
-from .filters import counted, with_unit
 from .preferences import preferences
+from .template_filters import counted, with_unit
 from .time_range import RANGES, TimeRange, read_time_range
 
 #: How many series one plot has, how many rows its table, and how many names its list.

@@ -16,7 +16,7 @@ from ..http.access import require_role
 from ..services import services
 from . import bp
 from .editing import precondition_of, read_seconds
-from .filters import counted, duration, visible
+from .template_filters import counted, duration, visible
 
 MAX_SELECTED = 1000
 

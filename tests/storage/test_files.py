@@ -30,7 +30,7 @@ from storekit import (
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, disk, listing, log, readable_copies, remembered
+from deploymetrics.storage.files import changes, disk, listing, log, newest_cache, readable_copies
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -365,7 +365,7 @@ def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):
 @pytest.fixture
 def only_size(monkeypatch):
     """File systems whose times stand still and which use the number of a removed file again."""
-    for module in log, remembered:
+    for module in log, newest_cache:
         monkeypatch.setattr(module, "signature_of", lambda stat: (stat.st_size,))
 
 
@@ -442,8 +442,8 @@ def test_a_list_looks_only_at_what_changed(store, other, folder, looks):
 
 
 def test_what_is_remembered_is_bounded(store, other, monkeypatch):
-    monkeypatch.setattr(remembered, "ITEM_BYTES", 1000)
-    monkeypatch.setattr(remembered, "ALL_BYTES", 5000)
+    monkeypatch.setattr(newest_cache, "ITEM_BYTES", 1000)
+    monkeypatch.setattr(newest_cache, "ALL_BYTES", 5000)
     put(store, "large", '"%s"' % ("x" * 1000))
     for number in range(20):
         put(store, f"k{number}")

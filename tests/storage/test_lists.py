@@ -9,9 +9,10 @@ import pytest
 from storekit import PLAIN, THINGS, VOLATILE, listed, open_files, put, remove, value
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage.files import blocks, disk, listing, saved, values
-from deploymetrics.storage.files.blocks import Blocks
-from deploymetrics.storage.files.places import Place
+from deploymetrics.storage import blocks
+from deploymetrics.storage.blocks import Blocks
+from deploymetrics.storage.files import disk, listing, saved_list, value_cache
+from deploymetrics.storage.files.locations import Location
 
 KEYS = [f"k{number:04d}" for number in range(1200)]
 
@@ -98,8 +99,8 @@ def test_a_page_reads_no_more_than_its_blocks(filled, opened):
 @pytest.mark.parametrize("limit", ["KEPT_BYTES", "BLOCK_BYTES"])
 def test_what_is_beyond_the_limit_is_read_each_time_and_not_kept(filled, folder, monkeypatch, opened, limit):
     sizes = sorted(map(len, open_files(folder).items(THINGS).read(0, len(KEYS))))
-    monkeypatch.setattr(values, limit, sum(sizes) // 2 if limit == "KEPT_BYTES" else sizes[-1] - 1)
-    monkeypatch.setattr(values, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(value_cache, limit, sum(sizes) // 2 if limit == "KEPT_BYTES" else sizes[-1] - 1)
+    monkeypatch.setattr(value_cache, "PIECE_BYTES", 1000)
     expected = b"[%b]" % b",".join(map(value, KEYS))
     for _ in range(2):
         opened.clear()
@@ -115,7 +116,7 @@ def test_what_is_beyond_the_limit_is_read_each_time_and_not_kept(filled, folder,
 def test_a_large_collection_leaves_little_in_memory(store, monkeypatch):
     import tracemalloc
 
-    monkeypatch.setattr(values, "KEPT_BYTES", 2**20)
+    monkeypatch.setattr(value_cache, "KEPT_BYTES", 2**20)
     text = '"%s"' % ("x" * 2**18)
     for number in range(100):
         put(store, f"{number:03d}", text)
@@ -244,7 +245,7 @@ def test_where_nothing_can_be_saved_a_list_is_right(store, folder, saving, monke
         put(store, str(number))
     monkeypatch.setattr(disk, "replace_file", fail)
     assert len(open_files(folder).items(THINGS).items) == 20
-    assert saved.load(f"{folder}/data/things") == []
+    assert saved_list.load(f"{folder}/data/things") == []
 
 
 # Looking whether all is as it was
@@ -270,7 +271,7 @@ def test_a_list_looks_at_few_keys_for_that(filled, folder, monkeypatch):
 
 
 def place(key, version):
-    return Place(key, version, f"{version:04d}", "alice", f"{key}-{version}", 9, 1, 100, 7, False)
+    return Location(key, version, f"{version:04d}", "alice", f"{key}-{version}", 9, 1, 100, 7, False)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.clock import Clock
-from deploymetrics.documents.values.flattening import Place, leaves, places_by_name
 from deploymetrics.documents.values.identity import survey
 from deploymetrics.documents.values.numbers import is_number
+from deploymetrics.documents.values.places import Place, leaves, places_by_name
 from deploymetrics.formats import rawjson
 from deploymetrics.storage import Entry, Listing
 from deploymetrics.telemetry.documents import DocumentMetrics

@@ -17,8 +17,8 @@ from deploymetrics.collector.document import AUTHOR
 from deploymetrics.collector.states import COLLECTOR, SourceState
 from deploymetrics.formats import rawjson
 from deploymetrics.web.figures.layout import cell
-from deploymetrics.web.filters import visible
 from deploymetrics.web.login import landing
+from deploymetrics.web.template_filters import visible
 
 HOSTILE = '<script>alert(1)<⁄script>"\'&\u202e'
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from ...formats import rawjson
 from ..service import Item
 from .extraction import Steps
-from .flattening import Place, leaves, places_by_name
 from .identity import is_naming, survey
 from .numbers import is_number
+from .places import Place, leaves, places_by_name
 
 #: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
 LOOKED_AT = 24

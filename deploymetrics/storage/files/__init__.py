@@ -24,8 +24,8 @@ from . import disk, format, lines, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
+from .newest_cache import NewestCache
 from .queues import Queue, Write
-from .remembered import Remembered
 from .writer import Batch, Writer, writer_of
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class FileStorage(Storage):
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
         self._queues = [Queue() for _ in range(QUEUES)]
-        self._remembered = Remembered()
+        self._remembered = NewestCache()
         self._listings: dict[str, FolderListing] = {}
         with disk.storage_errors("open"):
             format.prepare(self.root, make=make)

@@ -14,12 +14,12 @@ from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing
-from . import disk, lines, saved
-from .blocks import Blocks
+from ..blocks import Blocks
+from . import disk, lines, saved_list
 from .changes import Changes
+from .locations import Location, is_newest, location_of, read_value
 from .log import Log
-from .places import Place, is_newest, place_of, read_value
-from .values import Values
+from .value_cache import ValueCache
 
 _log = logging.getLogger(__name__)
 #: After what time lists begin to look whether all is as it was, and at how many keys each of them looks for that.
@@ -46,11 +46,11 @@ class FolderListing:
         self._is_known = False
         self._is_outdated = False  # the Listing is not that of what was looked at
         self._again: set[str] = set()  # names to be looked at whatever changed
-        self._blocks = Blocks[Place]()
-        self._deleted: dict[str, Place] = {}
+        self._blocks = Blocks[Location]()
+        self._deleted: dict[str, Location] = {}
         self._damaged: set[str] = set()
-        self._values = Values(self._read)
-        self._rechecks: list[Place] = []  # what is still to be looked at for that
+        self._values = ValueCache(self._read)
+        self._rechecks: list[Location] = []  # what is still to be looked at for that
         self._rechecked = 0.0
         self._folder_time = 0
         self._unsaved = 0  # how many logs were read since
@@ -81,29 +81,29 @@ class FolderListing:
                 self._save()
             return self._listing
 
-    def find(self, key: str) -> Place | None:
+    def find(self, key: str) -> Location | None:
         """Return where a key's version is that was the current one when a list looked last, or None."""
         return self._blocks.find(key)
 
     def _load(self) -> None:
         """Take over what another process saved, where this one knows nothing."""
         if self.collection.durable and not self._listing.items:
-            places = saved.load(self.folder)
-            self._deleted = {place.key: place for place in places if place.is_deleted}
-            self._blocks.apply({place.key: place for place in places if not place.is_deleted})
+            locations = saved_list.load(self.folder)
+            self._deleted = {location.key: location for location in locations if location.is_deleted}
+            self._blocks.apply({location.key: location for location in locations if not location.is_deleted})
             self._is_outdated = True
 
     def _save(self) -> None:
         self._unsaved = 0
         if self.collection.durable:
-            saved.save(self.folder, self._known())
+            saved_list.save(self.folder, self._known())
 
     def _look_around(self) -> None:
         """Begin to look whether everything is as it was."""
         self._rechecks, self._rechecked = self._known(), time.monotonic()
         self._again |= self._new_names()
 
-    def _known(self) -> list[Place]:
+    def _known(self) -> list[Location]:
         return [*self._deleted.values(), *self._blocks.entries()]
 
     def _new_names(self) -> set[str]:
@@ -112,24 +112,26 @@ class FolderListing:
             changed = os.stat(self.folder).st_mtime_ns
             if changed != self._folder_time:
                 self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
-                return set(os.listdir(self.folder)).difference(lines.name_of(place.key) for place in self._known())
+                return set(os.listdir(self.folder)).difference(
+                    lines.name_of(location.key) for location in self._known()
+                )
         return set()
 
     def _recheck(self, number: int) -> None:
-        """Compare so many of the Places in ``_rechecks`` with the disk; the names of outdated ones go to ``_again``."""
+        """Compare so many of the ``_rechecks`` with the disk; the names of outdated ones go to ``_again``."""
         if not self._rechecks:
             return
         part = self._rechecks[-number:]
         del self._rechecks[-number:]
         with suppress(FileNotFoundError), disk.opened(f"{self.folder}/.", os.O_DIRECTORY) as fd:
-            part = [place for place in part if not is_newest(place, self.collection, fd)]
-        self._again.update(lines.name_of(place.key) for place in part)
+            part = [location for location in part if not is_newest(location, self.collection, fd)]
+        self._again.update(lines.name_of(location.key) for location in part)
 
     def _look_at(self, names: list[str]) -> None:
         """Read the newest versions under these names."""
         began = time.monotonic()
         self._unsaved += len(names)
-        found: dict[str, Place | None] = {}
+        found: dict[str, Location | None] = {}
         try:
             for name in names:
                 key = lines.key_of(name)
@@ -137,14 +139,14 @@ class FolderListing:
                 if is_settled:
                     self._again.discard(name)
         finally:
-            changes = {key: place for key, place in found.items() if self._blocks.find(key) != place}
+            changes = {key: location for key, location in found.items() if self._blocks.find(key) != location}
             self._blocks.apply(changes)
             self._is_outdated |= bool(changes)
         if (seconds := time.monotonic() - began) > LONG_SECONDS:
             _log.warning("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
 
-    def _look_at_one(self, key: str, found: dict[str, Place | None]) -> bool:
-        """Note the Place of a key's current version, or None; False if it has to be looked at again."""
+    def _look_at_one(self, key: str, found: dict[str, Location | None]) -> bool:
+        """Note the Location of a key's current version, or None; False if it has to be looked at again."""
         try:
             newest = self.log(key).newest()
         except DamagedItemError:
@@ -155,18 +157,18 @@ class FolderListing:
         self._is_outdated |= key in self._damaged
         self._damaged.discard(key)
         self._deleted.pop(key, None)
-        place = place_of(newest)
-        if place and place.is_deleted:
-            self._deleted[key], place = place, None
-        found[key] = place
+        location = location_of(newest)
+        if location and location.is_deleted:
+            self._deleted[key], location = location, None
+        found[key] = location
         return not newest.is_pending
 
-    def _read(self, place: Place) -> bytes:
+    def _read(self, location: Location) -> bytes:
         try:
             with disk.storage_errors("list"):
-                return read_value(place, self.log(place.key))
+                return read_value(location, self.log(location.key))
         except StorageError:
-            self._again.add(lines.name_of(place.key))  # the next list shall know what is wrong
+            self._again.add(lines.name_of(location.key))  # the next list shall know what is wrong
             raise
 
     def _build(self) -> Listing:

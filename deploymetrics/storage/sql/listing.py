@@ -15,7 +15,7 @@ from typing import Any
 from ...clock import from_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
-from ..files.blocks import Block, Blocks
+from ..blocks import Block, Blocks
 from . import rows, statements
 from .shared_answer import SharedAnswer
 

@@ -26,8 +26,8 @@ from typing import Any
 
 from .. import Collection, Item
 from . import rows, statements
+from .answer_cache import Answer, AnswerCache, Name, Snapshot
 from .connections import Connections
-from .remembered import Answer, Name, Remembered, Snapshot
 from .shared_answer import SharedAnswer
 
 #: What is read of a collection: the item of a key, or the marks of its list where that is None.
@@ -47,7 +47,7 @@ class Reader:
     """Reads for all threads of a process. ``prepare`` is as SqlStorage has it."""
 
     def __init__(self, connections: Connections, *, prepare: bool) -> None:
-        self.remembered = Remembered()
+        self.remembered = AnswerCache()
         self._connections = connections
         self._prepare = prepare
         self._ahead = _Ahead()

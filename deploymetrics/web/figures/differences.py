@@ -3,8 +3,8 @@
 from itertools import islice
 from typing import NamedTuple
 
-from ...documents.values.flattening import Place, leaf_text, leaves, places_by_name, shorten
 from ...documents.values.identity import Shape, survey
+from ...documents.values.places import Place, leaf_text, leaves, places_by_name, shorten
 from ...formats import rawjson
 
 MAX_LEAVES = 20_000

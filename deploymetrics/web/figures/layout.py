@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...documents.values.flattening import leaf_text, shorten
 from ...documents.values.numbers import as_float, is_number, rounded
+from ...documents.values.places import leaf_text, shorten
 from ...formats import rawjson
 from ...formats.printable import counted
 

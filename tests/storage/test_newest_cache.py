@@ -5,13 +5,13 @@ import os
 import pytest
 from storekit import COLLECTIONS, THINGS, metrics, open_files, put, remove
 
-from deploymetrics.storage.files import remembered
+from deploymetrics.storage.files import newest_cache
 
 
 @pytest.fixture(autouse=True)
 def kept_values(monkeypatch):
     """Keep two values, and places of all else."""
-    monkeypatch.setattr(remembered, "ALL_BYTES", 2500)
+    monkeypatch.setattr(newest_cache, "ALL_BYTES", 2500)
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_what_a_person_wrote_is_so_too_when_it_is_read_again(store, other):
         assert [other.read(THINGS, item.key) for item in written] == written
 
 
-def test_the_number_of_places_is_bounded(store, other, monkeypatch, looks):
-    monkeypatch.setattr(remembered, "PLACES", 5)
+def test_the_number_of_locations_is_bounded(store, other, monkeypatch, looks):
+    monkeypatch.setattr(newest_cache, "LOCATIONS", 5)
     keys = [f"{number:02d}" for number in range(20)]
     for key in keys:
         put(store, key)

@@ -12,7 +12,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
-from .. import Entry
+from .listing import Entry
 
 #: One key of so many begins a block.
 BLOCK_ITEMS = 256

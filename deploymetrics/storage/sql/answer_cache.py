@@ -23,7 +23,7 @@ class Answer(NamedTuple):
     snapshot: Snapshot
 
 
-class Remembered:
+class AnswerCache:
     """Keeps Answers; the threads of a process share it."""
 
     def __init__(self) -> None:

@@ -6,8 +6,8 @@ Only what was asked for is kept: a process that sends pages, or answers 304, kee
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .blocks import Block
-from .places import Place
+from ..blocks import Block
+from .locations import Location
 
 #: The most bytes of values that a process keeps for the lists of a collection.
 KEPT_BYTES = 2**27
@@ -16,16 +16,16 @@ BLOCK_BYTES = 2**22
 PIECE_BYTES = 2**16
 
 
-class Values:
-    """Reads values by ``read``, a function that gives the value of a Place."""
+class ValueCache:
+    """Reads values by ``read``, a function that gives the value of a Location."""
 
-    def __init__(self, read: Callable[[Place], bytes]) -> None:
+    def __init__(self, read: Callable[[Location], bytes]) -> None:
         self.read = read
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[Sequence[Place], bytes]] = {}  # by the first key of the block
+        self._kept: dict[str, tuple[Sequence[Location], bytes]] = {}  # by the first key of the block
         self._bytes = 0
 
-    def pieces(self, blocks: Iterable[Block[Place]], start: int, stop: int) -> Iterator[bytes]:
+    def pieces(self, blocks: Iterable[Block[Location]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
         place = 0
         for entries, _, _ in blocks:
@@ -34,7 +34,7 @@ class Values:
                 yield from self._of_block(entries, first, last)
             place += len(entries)
 
-    def forget(self, blocks: Sequence[Block[Place]]) -> None:
+    def forget(self, blocks: Sequence[Block[Location]]) -> None:
         """Forget what is of none of these blocks; to be called when blocks came or went."""
         if len(self._kept) > len(blocks):
             firsts = {block.entries[0].key for block in blocks}
@@ -42,7 +42,7 @@ class Values:
                 for key in [key for key in self._kept if key not in firsts]:
                     self._bytes -= len(self._kept.pop(key)[1])
 
-    def _of_block(self, entries: Sequence[Place], start: int, stop: int) -> Iterator[bytes]:
+    def _of_block(self, entries: Sequence[Location], start: int, stop: int) -> Iterator[bytes]:
         text = self._text(entries)
         if text is None:
             yield from self._some_at_a_time(entries[start:stop])
@@ -52,7 +52,7 @@ class Values:
             sizes = [entry.size + 1 for entry in entries[:stop]]
             yield text[sum(sizes[:start]) : sum(sizes)]
 
-    def _text(self, entries: Sequence[Place]) -> bytes | None:
+    def _text(self, entries: Sequence[Location]) -> bytes | None:
         """Return all values of a block, or None where there is no room to keep them."""
         first = entries[0].key
         before, text = self._kept.get(first, ((), b""))
@@ -75,7 +75,7 @@ class Values:
             self._kept[first] = entries, text
         return text
 
-    def _some_at_a_time(self, entries: Iterable[Place]) -> Iterator[bytes]:
+    def _some_at_a_time(self, entries: Iterable[Location]) -> Iterator[bytes]:
         parts, size = [], 0
         for entry in entries:
             parts += [b",", self.read(entry)]

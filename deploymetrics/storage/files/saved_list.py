@@ -12,14 +12,14 @@ import msgspec
 
 from ...errors import StorageError
 from . import disk
-from .places import Place
+from .locations import Location
 
 _DIGEST_BYTES = 16
 _FORM = b"deploymetrics list 1\n"
-_decoder = msgspec.msgpack.Decoder(list[Place])
+_decoder = msgspec.msgpack.Decoder(list[Location])
 
 
-def load(folder: str) -> list[Place]:
+def load(folder: str) -> list[Location]:
     """Return what was saved last, or nothing where there is nothing that is whole."""
     with suppress(OSError, msgspec.MsgspecError):
         data = disk.read_file(_path(folder))
@@ -29,9 +29,9 @@ def load(folder: str) -> list[Place]:
     return []
 
 
-def save(folder: str, places: Iterable[Place]) -> None:
-    """Save Places, if that can be done."""
-    data = msgspec.msgpack.encode(list(places))
+def save(folder: str, locations: Iterable[Location]) -> None:
+    """Save Locations, if that can be done."""
+    data = msgspec.msgpack.encode(list(locations))
     with suppress(OSError, StorageError):
         disk.replace_file(_path(folder), _FORM + _digest(data) + data, durable=False)
 

@@ -17,7 +17,7 @@ from .log import Log, Newest, file_name, signature_of, start_after
 _HEAD_BYTES = 512
 
 
-class Place(Entry, frozen=True, gc=False, array_like=True):
+class Location(Entry, frozen=True, gc=False, array_like=True):
     """An Entry, or a deletion, and where its line is: in the file that begins with the version ``start``.
 
     The line ends there at the offset ``end``; ``sign`` is the hash of the file's signature, and 0 where that cannot be
@@ -35,63 +35,63 @@ class Place(Entry, frozen=True, gc=False, array_like=True):
         return self.size == 0
 
 
-def place_of(newest: Newest) -> Place | None:
-    """Return the Place of a Newest, or None where there is no version."""
+def location_of(newest: Newest) -> Location | None:
+    """Return the Location of a Newest, or None where there is no version."""
     if (item := newest.item) is None:
         return None
     facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
     signature = newest.signature
     sign = hash(signature) if signature and signature[0] == newest.end else 0
-    return Place(*facts, newest.start, newest.end - newest.is_ended, sign, item.kept)
+    return Location(*facts, newest.start, newest.end - newest.is_ended, sign, item.kept)
 
 
-def is_newest(place: Place, collection: Collection, folder: int) -> bool:
+def is_newest(location: Location, collection: Collection, folder: int) -> bool:
     """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection.
 
     The file is the same, and there is none that begins with the next version: files only grow.
     """
-    name = lines.name_of(place.key)
+    name = lines.name_of(location.key)
     try:
-        stat = os.stat(f"{name}/{file_name(place.start)}", dir_fd=folder)
+        stat = os.stat(f"{name}/{file_name(location.start)}", dir_fd=folder)
     except OSError:
         return False
-    following = file_name(start_after(collection, place.start, place.version))
-    return hash(signature_of(stat)) == place.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
+    following = file_name(start_after(collection, location.start, location.version))
+    return hash(signature_of(stat)) == location.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
 
 
-def read_newest(place: Place, log: Log) -> Newest | None:
+def read_newest(last: Location, log: Log) -> Newest | None:
     """Return the Newest of a key if that is still this version, and can be read."""
     try:
-        fd = disk.open_private(log.path(place.start))
+        fd = disk.open_private(log.path(last.start))
         try:
             signature = signature_of(os.fstat(fd))
-            value = None if place.is_deleted else b"{" + os.pread(fd, place.size - 1, place.end - place.size + 1)
+            value = None if last.is_deleted else b"{" + os.pread(fd, last.size - 1, last.end - last.size + 1)
         finally:
             os.close(fd)
         record = None if value is None else log.collection.decode(value)
     except (OSError, msgspec.MsgspecError):
         return None
-    following = log.path(start_after(log.collection, place.start, place.version))
-    if hash(signature) != place.sign or os.access(following, os.F_OK):
+    following = log.path(start_after(log.collection, last.start, last.version))
+    if hash(signature) != last.sign or os.access(following, os.F_OK):
         return None
-    facts = place.version, place.changed_at, place.changed_by, place.revision, place.is_deleted, place.kept
-    return Newest(Item(place.key, value, record, *facts), place.start, place.end + 1, signature=signature)
+    facts = last.version, last.changed_at, last.changed_by, last.revision, last.is_deleted, last.kept
+    return Newest(Item(last.key, value, record, *facts), last.start, last.end + 1, signature=signature)
 
 
-def read_value(place: Place, log: Log) -> bytes:
+def read_value(location: Location, log: Log) -> bytes:
     """Return the value of the version, also where newer ones came since. Raises StorageError where it is gone."""
-    with suppress(FileNotFoundError), disk.opened(log.path(place.start)) as fd:
-        begin = max(place.end - place.size - _HEAD_BYTES, 0)
-        line = os.pread(fd, place.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
-        if lines.revision_of(line) == place.revision:
-            return b"{%b" % line[1 - place.size :]
-    item = _find(place, log)
-    if item is None or item.revision != place.revision or item.value is None:
-        log_line = f"{log.folder}: version {place.version} is gone"
+    with suppress(FileNotFoundError), disk.opened(log.path(location.start)) as fd:
+        begin = max(location.end - location.size - _HEAD_BYTES, 0)
+        line = os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
+        if lines.revision_of(line) == location.revision:
+            return b"{%b" % line[1 - location.size :]
+    item = _find(location, log)
+    if item is None or item.revision != location.revision or item.value is None:
+        log_line = f"{log.folder}: version {location.version} is gone"
         raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)
     return item.value
 
 
-def _find(place: Place, log: Log) -> Item | None:
+def _find(location: Location, log: Log) -> Item | None:
     newest = log.newest()
-    return newest.item if newest.version == place.version else log.find(place.version, newest)
+    return newest.item if newest.version == location.version else log.find(location.version, newest)
