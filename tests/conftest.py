@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,6 +30,7 @@ SLOW = tuple(
         "crash/",
         "deploy/test_proxies",
         "deploy/test_signed_on_by_nginx",
+        "documents/test_transfer.py::test_of_a_file_that_is_no_export",
         "documents/test_versions",
         "formats/test_besxml.py::test_every_value",
         "formats/test_besxml_cost",
@@ -53,6 +55,16 @@ SLOW = tuple(
 _NUMBERS = itertools.count()
 
 compile_once()
+
+# Of the folders of tests only ``on_disk`` is about a disk; elsewhere nobody waits for one, where memory has the room.
+if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Spare the import of what is slow as a whole where no slow test is wanted."""
+    name = f"{collection_path.relative_to(config.rootpath)}/"
+    return True if config.option.markexpr == "not slow" and name.startswith(SLOW) else None
 
 
 def pytest_collection_modifyitems(items):
@@ -153,9 +165,9 @@ def reopen(backend, folder, clock):
 
 
 @pytest.fixture(params=FILE_SYSTEMS)
-def on_disk(request, tmp_path):
+def on_disk(request):
     """An instance folder that is not there yet, on each file system in turn."""
-    with folder_on(request.param, tmp_path) as folder:
+    with folder_on(request.param) as folder:
         yield folder / "instance"
 
 

@@ -1,6 +1,7 @@
 """Imports point down only, by folder, and the middle does not know Flask."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,13 @@ def name_of(path):
     return path.relative_to(FOLDER).with_suffix("").parts[0]
 
 
+@functools.cache
 def imported(path):
     """(name, whether inside a function) of what a file imports: ``flask``, or ``.errors`` for our own."""
+    return list(_imported(path))
+
+
+def _imported(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}

@@ -15,24 +15,16 @@ _IMAGE_BYTES = 320 * 2**20
 
 
 @contextmanager
-def folder_on(name, folder):
-    """Give an empty folder on a file system; ``folder`` is one for temporary files. Skips where it cannot be had."""
-    if name == "temporary":
-        yield folder
-    elif name == "tmpfs":
-        with _in_memory() as path:
-            yield path
-    else:
-        with _mounted(name, folder) as path:
-            yield path
-
-
-@contextmanager
-def _in_memory():
-    if not os.access("/dev/shm", os.W_OK):
+def folder_on(name):
+    """Give an empty folder on a file system. Skips where it cannot be had."""
+    if name == "tmpfs" and not os.access("/dev/shm", os.W_OK):
         _missing("/dev/shm, a file system in memory")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as path:
-        yield Path(path)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if name == "tmpfs" else None) as folder:
+        if name in ("temporary", "tmpfs"):
+            yield Path(folder)
+        else:
+            with _mounted(name, Path(folder)) as path:
+                yield path
 
 
 @contextmanager
