@@ -122,13 +122,13 @@ def _begun(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
     return pieces if request.method == "HEAD" else chain([next(pieces, b"")], pieces)
 
 
-def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[bytes]:
     """Yield the parts joined into pieces of some size, because sending each one by itself costs more than it does."""
     piece, size = [], 0
     for part in parts:
         piece.append(part)
         size += len(part)
-        if size >= _PIECE_BYTES:
+        if size >= least:
             yield b"".join(piece)
             piece, size = [], 0
     yield b"".join(piece)

@@ -1,4 +1,4 @@
-"""``deploymetrics serve``: gunicorn with settings that fit this service, and the first account on a first start."""
+"""``deploymetrics serve``: gunicorn with settings that fit this service, and the collector beside its workers."""
 
 import os
 import signal

@@ -7,19 +7,20 @@ before, by the event loop: so no client holds a thread by sending slowly or not 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from ..http.document_responses import in_pieces
 from ..http.request_ids import REQUEST_ID
 from ..http.short_way import ONLY_SHORT_WAY
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .protocol_errors import refused
 
-_PIECE = 2**18
+_PIECE_BYTES = 2**18
 _PAUSE = 0.02
 _CLOSE = ("Connection", "close")
 
@@ -173,7 +174,7 @@ class Answering:
         proto, sent = exchange.request.proto, 0
         try:
             proto.send(start)
-            for piece in _pieces(body):
+            for piece in in_pieces(body, _PIECE_BYTES):
                 message = {"type": "http.response.body", "body": piece, "more_body": True}
                 asyncio.run_coroutine_threadsafe(_awaited(proto.send, message), self.loop).result(limits.SEND_SECONDS)
                 sent += len(piece)
@@ -205,15 +206,3 @@ def _is_small(headers: list[tuple[str, str]], body: Iterable[bytes]) -> bool:
 
 async def _awaited(function: Callable[[Any], Any], argument: Any) -> None:
     await function(argument)
-
-
-def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a body in pieces that are not small."""
-    piece = bytearray()
-    for part in body:
-        piece += part
-        if len(piece) >= _PIECE:
-            yield bytes(piece)
-            piece.clear()
-    if piece:
-        yield bytes(piece)

@@ -25,7 +25,7 @@ SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal
 
 
 class FairThreadWorker(ThreadWorker):
-    """Answers requests with threads, and takes a new connection only in its turn; the module says how."""
+    """Answers requests with threads, and takes a new connection only in its turn (``turns.py``)."""
 
     def init_process(self) -> None:
         # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
