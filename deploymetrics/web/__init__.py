@@ -1,7 +1,7 @@
 """The pages for a person's browser: a blueprint, and a module for each part of it.
 
     overview.py     all tags; overview_list.py which of them in which order, overview_cache.py what is kept of each
-    selected_tags.py what is done with several tags
+    selected_tags.py  what is done with several tags
     documents.py    one document; document_plots.py its small plots, editing.py its form, history.py its versions
     plot.py         one large plot, of one document or several
     accounts.py     all accounts; account.py one of them

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any, NamedTuple
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -23,7 +23,7 @@ from ..services import services
 from . import bp
 from .document_plots import read_plots
 from .figures.layout import lay_out, tables
-from .live import live_document
+from .live import Live
 from .plot import MAX_CHOICES, plot_url
 from .template_filters import page_number, tag_url
 from .time_range import RANGES
@@ -88,7 +88,7 @@ def document(tag: str) -> ResponseReturnValue:
         "web/document.html",
         tag=tag,
         item=item,
-        live=live_document(item),
+        live=Live(url_for("api.show_document", tag=tag), item.revision, "There is a new version."),
         every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(value, query.find, query.sort, query.page),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -14,7 +14,7 @@ from ..documents.headlines import Headline
 from ..http.access import require_role
 from ..services import services
 from . import bp
-from .live import live_list
+from .live import Live
 from .overview_cache import Spark, overview_cache
 from .overview_list import DELETED, Group, Listed, read_query, select
 from .template_filters import duration
@@ -51,7 +51,7 @@ def index() -> ResponseReturnValue:
         query=query,
         shown=shown,
         damaged=[*listing.damaged, *damaged],
-        live=live_list(listing),
+        live=Live(url_for("api.list_documents"), listing.revision, "Something has changed."),
     )
 
 
