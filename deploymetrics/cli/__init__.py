@@ -10,7 +10,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from ..config import Settings
-from ..config.instance import account_name, become_owner, check_exists, existing_instance, find_instance
+from ..config.instance import become_owner, check_exists, existing_instance, find_instance, user_name
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer, verify
@@ -55,12 +55,12 @@ class Commands(click.Group):
         except BrokenPipeError:  # whoever read the output has enough of it, which click knows
             raise
         except OSError as error:
-            hint = f". The command acts as {account_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
+            hint = f". The command acts as {user_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
             raise click.ClickException(escaped(f"{error}{hint}")) from error
 
 
 def _create_app() -> Flask:
-    """Return the application for a command, which then acts as the account that has the instance folder."""
+    """Return the application for a command: check the folder's format, and act as the folder's owner."""
     from .. import create_app
     from ..upgrade import check_format
 

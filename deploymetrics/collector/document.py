@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceState]) -> None:
-    """Write the document if its values changed or it is old.
+    """Write the document ``platform`` if there are values, and they changed or it is old.
 
     ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
     """

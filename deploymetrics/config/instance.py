@@ -42,7 +42,7 @@ def existing_instance() -> Path:
 
 
 def is_instance(folder: Path) -> bool:
-    """Return True if there is an instance in the folder; raises SettingError where this account may not look."""
+    """Return True if there is an instance in the folder; raises SettingError where this user may not look."""
     try:
         return not _MARKS.isdisjoint(os.listdir(folder))
     except PermissionError as error:
@@ -62,7 +62,7 @@ def check_exists(folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise SettingError where another account has the folder, or could change what is in it.
+    """Raise SettingError where another user of the system owns the folder, or could change what is in it.
 
     Else its ``config.py`` would be run by whoever uses the folder, and root would leave files that its account cannot
     read. A folder of root's is anybody's: containers are given such a one.
@@ -71,7 +71,7 @@ def check_folder(folder: Path) -> None:
         return
     owner = folder.stat().st_uid
     if owner not in (0, os.geteuid()):
-        raise SettingError(f"The instance folder {folder} belongs to {account_name(owner)}; run this as that account.")
+        raise SettingError(f"The instance folder {folder} belongs to {user_name(owner)}; run this as that account.")
     _check_mode(folder, stat.S_IWOTH, "may be written by everyone; make its mode 0700")
     for name in ("config.py", *_PRIVATE):
         if (folder / name).exists() and not os.access(folder / name, os.R_OK, effective_ids=True):
@@ -82,7 +82,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _unreadable(path: Path) -> str:
-    owner = account_name(path.stat().st_uid)
+    owner = user_name(path.stat().st_uid)
     return f"{path} cannot be read by this account; it belongs to {owner}: run this as that account."
 
 
@@ -92,7 +92,7 @@ def _check_mode(path: Path, bits: int, sentence: str) -> None:
 
 
 def become_owner(folder: Path) -> None:
-    """Let root be the account that has the folder, or is to have it, for as long as the process lives.
+    """Let a process of root act as the user who owns the folder, or is to own it, for as long as it lives.
 
     So new files belong to that account, and its ``config.py`` gets no more rights than it has. Raises SettingError.
     """
@@ -105,12 +105,12 @@ def become_owner(folder: Path) -> None:
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
     except OSError as error:
         raise SettingError(
-            f"root cannot act as {account_name(owner.st_uid)}, who has {folder}: {error.strerror}."
+            f"root cannot act as {user_name(owner.st_uid)}, who has {folder}: {error.strerror}."
         ) from error
 
 
-def account_name(uid: int) -> str:
-    """Return the name of an account of this machine, and what to call one that has none."""
+def user_name(uid: int) -> str:
+    """Return the name of a user of the system, and what to call one that has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

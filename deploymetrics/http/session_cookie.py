@@ -24,7 +24,10 @@ class LoginCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return ``deploymetrics-52311`` with the port of the browser's address, ``deploymetrics`` if it has none."""
+        """Return ``deploymetrics-52311``, with the port of the browser's address if it has one.
+
+        Over HTTPS ``__Host-`` or ``__Secure-`` stands before it.
+        """
         name, (_, colon, port) = super().get_cookie_name(app), request.host.rpartition(":")
         if colon and port.isascii() and port.isdigit():
             name = f"{name}-{port}"

@@ -28,7 +28,7 @@ def check_address(bind: str) -> None:
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the sockets are there already, from systemd or from the server that this one replaces
     deadline = time.monotonic() + _LEAVING_SECONDS
-    while (error := _refusal(bind)) and error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+    while (error := _listening_error(bind)) and error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
         time.sleep(0.1)
     if error:
         meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
@@ -59,7 +59,7 @@ def is_local(bind: str) -> bool:
         return False
 
 
-def _refusal(bind: str) -> OSError | None:
+def _listening_error(bind: str) -> OSError | None:
     """Return what keeps an address from being listened on, or None."""
     try:
         if bind.startswith("unix:"):

@@ -73,7 +73,7 @@ def duration(seconds: float) -> str:
 
 @bp.app_template_filter()
 def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
-    """Return ``3 minutes ago`` for a time as the storage writes it or an aware datetime."""
+    """Return ``3 minutes ago``, ``just now`` or ``in 3 minutes`` for a time as the storage writes it, or a datetime."""
     # Versions of one moment are told apart by microseconds.
     seconds = round(((now or services().clock.now()) - _as_datetime(changed_at)) / timedelta(seconds=1))
     if abs(seconds) < 60:

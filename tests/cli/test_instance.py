@@ -215,7 +215,7 @@ def test_a_backup_where_the_account_may_not_write_says_who_may_not(owned, tmp_pa
     tmp_path.chmod(0o700)
     as_roots_command(owned, "account", "add", "alice", "--role", "operator")
     status, printed, _ = as_roots_command(owned, "backup", tmp_path / "backup")
-    assert printed.endswith(f"backup'. The command acts as {instances.account_name(ACCOUNT)}.\n")
+    assert printed.endswith(f"backup'. The command acts as {instances.user_name(ACCOUNT)}.\n")
     assert status == 1
 
 

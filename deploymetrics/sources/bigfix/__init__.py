@@ -163,11 +163,11 @@ class BigFixSource(Source):
         return QueryError(message)
 
     def _certificate(self, endpoint: Endpoint) -> str:
-        from .transport import fingerprint_of
+        from .transport import fingerprint_hint
 
         if self.settings["BIGFIX_FINGERPRINT"]:
             return ""
-        return fingerprint_of(endpoint, self.settings["BIGFIX_CONNECT_SECONDS"])
+        return fingerprint_hint(endpoint, self.settings["BIGFIX_CONNECT_SECONDS"])
 
     async def _scope(self, backend: Any, current: Round) -> str:
         """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""

@@ -84,8 +84,11 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
     return context
 
 
-def fingerprint_of(endpoint: Endpoint, seconds: float) -> str:
-    """Return a sentence with the fingerprint of the certificate that the server presents; empty if there is none."""
+def fingerprint_hint(endpoint: Endpoint, seconds: float) -> str:
+    """Return the sentence that says which BIGFIX_FINGERPRINT to set for the certificate that the server presents.
+
+    It is empty if the server presents none.
+    """
     try:
         pem = ssl.get_server_certificate((endpoint.host, endpoint.port), timeout=seconds)
     except (OSError, ValueError):

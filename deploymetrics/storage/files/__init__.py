@@ -159,7 +159,10 @@ class FileStorage(Storage):
         self._remove_old(writer, before)
 
     def _remove_old(self, writer: Writer, before: Newest) -> None:
-        """Remove what is past the limits. What cannot be done now is done the next time: the write itself is done."""
+        """Remove the versions that the Retention does not keep; without a history, all files but the newest.
+
+        A failure is logged: the write itself is done, and the next one tries again.
+        """
         log, newest = writer.log, writer.newest
         try:
             if not log.collection.history:

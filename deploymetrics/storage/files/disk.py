@@ -34,21 +34,24 @@ _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
-def storage_errors(what: str) -> Iterator[None]:
-    """Turn OSError into StorageFullError or StorageError; ``what`` is for the log."""
+def storage_errors(operation: str) -> Iterator[None]:
+    """Turn OSError into StorageFullError or StorageError; ``operation`` is for the log."""
     try:
         yield
     except OSError as error:
-        raise as_storage_error(error, what) from error
+        raise as_storage_error(error, operation) from error
 
 
-def as_storage_error(error: BaseException, what: str) -> StorageError:
-    """Return a StorageError for an error; a new one for each who meets it, since threads must not raise the same."""
+def as_storage_error(error: BaseException, operation: str) -> StorageError:
+    """Return a new StorageError for an error, or StorageFullError where the disk is full; ``operation`` is for the log.
+
+    It is a new one for each thread that meets the error, since threads must not raise the same.
+    """
     if isinstance(error, StorageError):
         made = type(error)(error.detail, code=error.code, log=error.log)
     else:
         error_class = StorageFullError if isinstance(error, OSError) and error.errno in FULL else StorageError
-        made = error_class(log=f"{what}: {error}")
+        made = error_class(log=f"{operation}: {error}")
     made.__cause__ = error
     return made
 
@@ -63,7 +66,7 @@ def try_lock(fd: int, how: int) -> bool:
 
 
 def open_private(path: str, how: int = os.O_RDONLY) -> int:
-    """Open what may have been put there by another account."""
+    """Open what another user of the system may have put there."""
     return os.open(path, how | _FLAGS, FILE_MODE)
 
 

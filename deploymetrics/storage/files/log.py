@@ -257,7 +257,7 @@ class Tail(NamedTuple):
 
 
 def read_tail(fd: int) -> Tail:
-    """Return the last line that a newline ends."""
+    """Return the Tail of a file: the last line that a newline ends, and what follows it."""
     signature, length = signature_of(os.fstat(fd)), _TAIL_BYTES
     size = signature[0]
     while True:

@@ -95,7 +95,7 @@ class Queue:
         return True
 
 
-def wait_for_lock(fd: int, what: str) -> None:
+def wait_for_lock(fd: int, path: str) -> None:
     """Lock an open file, or a folder, against other processes; raises StorageError after LOCK_SECONDS.
 
     The kernel gives the lock of a process back that was killed.
@@ -103,11 +103,11 @@ def wait_for_lock(fd: int, what: str) -> None:
     pause, began = 0.0001, time.monotonic()
     while not disk.try_lock(fd, fcntl.LOCK_EX):
         if time.monotonic() - began > LOCK_SECONDS:
-            raise busy(what)
+            raise busy(path)
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def busy(what: str) -> StorageError:
-    """Return the error for what others have locked for too long."""
-    return StorageError("Others have been writing this for too long; try again.", log=f"lock: {what} is held")
+def busy(path: str) -> StorageError:
+    """Return the error for a file or a folder that others have locked for too long."""
+    return StorageError("Others have been writing this for too long; try again.", log=f"lock: {path} is held")
