@@ -149,6 +149,12 @@ def test_what_is_no_url_is_named_without_it(url):
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("hosts", ["host=[::1]:1&host=h:2", "host=g:1&host=h:2&hostaddr=10.0.0.1,10.0.0.2"])
+def test_no_server_is_silently_left_out(hosts):
+    with pytest.raises(SettingError, match="several servers by name or IPv4 address"):
+        open_at(f"postgresql+psycopg://u@/d?{hosts}")
+
+
 def test_a_password_comes_from_the_url_or_a_file(tmp_path):
     odd = "p@/:%+ #?\\\N{EURO SIGN}"
     with folder_for_servers() as folder:

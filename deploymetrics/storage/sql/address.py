@@ -48,6 +48,8 @@ class Address:
         ports = str(self.parameters.pop("port", "")).split(",")
         ports += ports[-1:] * (len(hosts) - len(ports))
         self.hosts: list[Host] = list(zip(hosts, ports, strict=True))
+        if len(hosts) > 1 and ("hostaddr" in self.parameters or "[" in hosts):  # SQLAlchemy cannot tell it from a port
+            raise SettingError("STORAGE names several servers by name or IPv4 address, in host only.")
         self.text = without_password(url)
 
     def prefer(self, host: Host, *, before_others: bool) -> None:
