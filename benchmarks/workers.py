@@ -12,14 +12,14 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from deploymetrics import server
+from deploymetrics.server import master
 
 from . import load, servers
 from .filling import AUTHORIZATION, METRICS, ONE, fill
 
 DOCUMENTS = 100
 KINDS = {
-    "serve": dict(worker_class=server.SETTINGS["worker_class"]),
+    "serve": dict(worker_class=master.SETTINGS["worker_class"]),
     "gthread": dict(worker_class="gthread"),
     # Each of these does one thing at a time: as many as the others have threads.
     "sync": dict(worker_class="sync", threads=1, workers=servers.WORKERS * servers.THREADS),

@@ -35,8 +35,7 @@ def serve(**flags: Any) -> None:
 
     Each option goes before the setting of the same name.
     """
-    from .. import server
-    from ..server import first_start
+    from ..server import first_start, master
 
     instance = Path(current_app.instance_path)
     flags = {name: value for name, value in flags.items() if value is not None}
@@ -47,4 +46,4 @@ def serve(**flags: Any) -> None:
         record_start(services().store, services().clock)
         first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"]))
 
-    server.run(instance, flags, when_ready)
+    master.run(instance, flags, when_ready)

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 from serving import make_certificate
 
-from deploymetrics import create_app, server
+from deploymetrics import create_app
 from deploymetrics.cli import main
 from deploymetrics.config import SETTINGS, documentation, load_settings
+from deploymetrics.server import master
 
 PASSWORD = "correct horse battery"
 
@@ -298,7 +299,7 @@ def served(monkeypatch):
         calls.append(load_settings(instance, flags))
         when_ready(calls[-1])
 
-    monkeypatch.setattr(server, "run", begin)
+    monkeypatch.setattr(master, "run", begin)
     return calls
 
 

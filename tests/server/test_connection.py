@@ -7,8 +7,9 @@ from effort import processor_seconds
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
 
-from deploymetrics.server import SETTINGS, limits
+from deploymetrics.server import limits
 from deploymetrics.server.connection import OVER, READ, READY, WRITE, Connection, chunks
+from deploymetrics.server.master import SETTINGS
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

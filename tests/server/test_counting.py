@@ -13,7 +13,7 @@ from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.server import Master
+from deploymetrics.server.master import Master
 from deploymetrics.server.turns import SLOTS
 
 MASTER = ("master", "correct horse battery")

@@ -11,10 +11,11 @@ from granian import _granian as native
 from gunicorn.config import Config
 
 from deploymetrics.errors import SettingError
-from deploymetrics.server import Server, limits
+from deploymetrics.server import limits
 from deploymetrics.server.granian import share_listeners
 from deploymetrics.server.granian_answering import Answering
 from deploymetrics.server.log import Log
+from deploymetrics.server.master import Server
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,15 @@ from gunicorn.util import close_graceful, write, write_error, write_nonblock
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
-from deploymetrics import server
+from deploymetrics.server import master
 from deploymetrics.server.connection import Incoming
 from deploymetrics.server.granian import GranianWorker
 from deploymetrics.server.log import Log
 from deploymetrics.server.worker import FairThreadWorker
 
 OURS = {
-    server.Master: Arbiter,
-    server.Server: BaseApplication,
+    master.Master: Arbiter,
+    master.Server: BaseApplication,
     Log: Logger,
     FairThreadWorker: ThreadWorker,
     GranianWorker: Worker,

@@ -165,14 +165,15 @@ def test_a_reload_takes_more_workers_and_keeps_the_address(serve, instance):
 
 PROGRAM = """
 import os, signal, sys
-from deploymetrics import cli, server
+from deploymetrics import cli
+from deploymetrics.server import master
 from deploymetrics.server.worker import FairThreadWorker
 
 def stopped_while_booting(master, worker):
     if worker.age <= 2:
         os.kill(os.getpid(), signal.SIGTERM)
 
-server.SETTINGS["post_fork"] = stopped_while_booting
+master.SETTINGS["post_fork"] = stopped_while_booting
 cli.main(sys.argv[1:])
 """
 

@@ -14,9 +14,9 @@ from problems import assert_problem
 from serving import BIN, Served, make_certificate
 from waiting import wait_for
 
-from deploymetrics import create_app, server
+from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.server import limits
+from deploymetrics.server import limits, master
 from deploymetrics.server.worker import FairThreadWorker
 
 MASTER = ("master", PASSWORD)
@@ -113,7 +113,7 @@ UNFINISHED = {
 
 
 def test_the_served_worker_gives_up_on_silent_clients():
-    assert server.SETTINGS["worker_class"] == f"{FairThreadWorker.__module__}.{FairThreadWorker.__name__}"
+    assert master.SETTINGS["worker_class"] == f"{FairThreadWorker.__module__}.{FairThreadWorker.__name__}"
     assert 0 < limits.RECEIVE_SECONDS <= 10 and 0 < limits.SEND_SECONDS <= 30
 
 

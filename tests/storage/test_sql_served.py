@@ -14,7 +14,7 @@ from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
 from deploymetrics.http.short_way import ONLY_SHORT_WAY
-from deploymetrics.server import Server
+from deploymetrics.server.master import Server
 from deploymetrics.storage.sql import listing, schema
 from deploymetrics.storage.sql.address import Address
 from deploymetrics.storage.sql.connection import Connection

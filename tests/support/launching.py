@@ -14,7 +14,7 @@ from hashing import hash_quickly
 from deploymetrics.cli import main
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["deploymetrics.cli", "deploymetrics.server", "deploymetrics.storage.sql"])
+PROCESSES.set_forkserver_preload(["deploymetrics.cli", "deploymetrics.server.master", "deploymetrics.storage.sql"])
 
 
 def forked(target, *args):

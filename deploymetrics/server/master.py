@@ -1,0 +1,189 @@
+"""gunicorn's master process with settings that fit this service, and the collector beside its workers."""
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+from ..collector.process import CollectorProcess
+from ..config import Settings, load_settings
+from ..config.instance import check_exists
+from ..errors import SettingError
+from ..telemetry.counting import IN_PROGRESS
+from ..telemetry.shared_memory import Memory
+from . import limits
+from .checks import check_address, risks, tls_files
+from .gunicorn import Arbiter, BaseApplication
+from .log import Log
+from .turns import SLOTS, forget
+from .worker import SIGNALS
+
+# Why each differs from gunicorn's default stands beside it.
+SETTINGS: dict[str, Any] = {
+    # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
+    "worker_class": "deploymetrics.server.worker.FairThreadWorker",  # where SERVER does not say otherwise
+    "logger_class": "deploymetrics.server.log.Log",
+    "keepalive": limits.KEEP_SECONDS,
+    "timeout": 60,  # a worker that does not answer its master for this long is replaced
+    "graceful_timeout": 30,
+    "worker_connections": limits.CONNECTIONS,
+    "limit_request_line": limits.REQUEST_LINE,
+    "limit_request_fields": limits.HEADER_FIELDS,
+    "limit_request_field_size": limits.HEADER_FIELD,
+    "accesslog": "-",
+    "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
+    "control_socket_disable": True,  # it would be one fixed path for all servers of an account
+    "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
+    "umask": 0o077,
+    "child_exit": lambda master, worker: master.clean_up_after(worker),
+    "pre_fork": lambda master, worker: master.assign_slot(worker),
+    "post_fork": lambda master, worker: master.detach(worker),
+}
+
+
+def granian_module() -> ModuleType:
+    """Return the module of granian's worker; raises SettingError where granian is not installed."""
+    try:
+        return import_module("deploymetrics.server.granian")
+    except ImportError as error:
+        raise SettingError("SERVER is granian, which is missing: pip install 'deploymetrics[granian]'.") from error
+
+
+class Server(BaseApplication):
+    """gunicorn running ``create_app()`` in each worker, with settings that were checked before.
+
+    ``flags`` are settings of the command line, which go first also when the others are read anew. ``when_ready`` is
+    called with the settings when the server listens. Raises SettingError.
+    """
+
+    def __init__(self, instance: Path, flags: Mapping[str, Any], when_ready: Callable[[Settings], None]) -> None:
+        self.instance = instance
+        self.flags = flags
+        self.when_ready = when_ready
+        self.memory = Memory(SLOTS, is_shared=True)
+        self.settings = Settings({}, {})
+        self.renew_settings()
+        self.bind = self.settings["BIND"]
+        check_address(self.bind)
+        super().__init__()
+
+    def renew_settings(self) -> None:
+        """Read the settings anew and keep them, if all of them are usable; raises SettingError."""
+        settings = load_settings(self.instance, self.flags)
+        if settings["STORAGE"] != self.settings.get("STORAGE", settings["STORAGE"]):
+            raise SettingError("STORAGE is read at the start only; restart the server to change it.")
+        tls = tls_files(self.instance, settings["CERTFILE"], settings["KEYFILE"])
+        if settings["SERVER"] == "granian":
+            granian = granian_module()
+            if tls:
+                granian.check_certificate(settings["CERTFILE"], *(copy.path for copy in tls))
+        self.settings, self.tls_files = settings, tls
+
+    def load_config(self) -> None:
+        certfile, keyfile = (copy.path for copy in self.tls_files) if self.tls_files else (None, None)
+        options = {
+            "bind": self.bind,
+            "workers": self.settings["WORKERS"],
+            "threads": self.settings["THREADS"],
+            "certfile": certfile,
+            "keyfile": keyfile,
+            "accesslog": "-" if self.settings["ACCESS_LOG"] else None,
+            "loglevel": self.settings["LOG_LEVEL"],
+            "when_ready": self.on_listening,
+        }
+        Log.form = self.settings["LOG_FORMAT"]
+        of_server = granian_module().SETTINGS if self.settings["SERVER"] == "granian" else {}
+        for name, value in {**SETTINGS, **of_server, **options}.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from .. import create_app
+
+        return create_app(self.instance, self.settings, memory=self.memory)
+
+    def on_listening(self, master: Arbiter) -> None:
+        """Say where the data is, and let others at a socket in the file system."""
+        master.log.info("The instance folder is %s", self.instance)
+        for sentence in risks(self.settings):
+            master.log.warning("%s", sentence)
+        if self.bind.startswith("unix:"):
+            os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
+        self.when_ready(self.settings)
+
+    def run(self) -> None:
+        try:
+            Master(self).run()
+        except RuntimeError as error:
+            raise click.ClickException(str(error)) from error
+
+
+class Master(Arbiter):
+    """gunicorn's master process, which looks after the collector as it does after its workers."""
+
+    def __init__(self, app: Server) -> None:
+        self.collector = CollectorProcess(app.instance)
+        super().__init__(app)
+
+    def is_to_collect(self) -> bool:
+        """Return True if the settings ask for the collector."""
+        return bool(self.app.settings["COLLECT"] and not self.app.settings["READ_ONLY"])
+
+    def assign_slot(self, worker: Any) -> None:
+        """Give a worker that is to be started a slot that no living one has, in the memory that all share."""
+        taken = {other.slot for other in self.WORKERS.values()}
+        worker.slot = next((slot for slot in range(SLOTS) if slot not in taken), worker.age % SLOTS)
+
+    def detach(self, worker: Any) -> None:
+        """Let this copy of the master, which is now a worker, go of what is the master's alone."""
+        self.collector.abandon()  # it is the child of the master alone
+        self.app.memory.own = worker.slot
+
+    def clean_up_after(self, worker: Any) -> None:
+        """Clear what all workers share of one that has ended, in whatever way."""
+        forget(worker.slot)
+        self.app.memory.clear(worker.slot, IN_PROGRESS)
+
+    def manage_workers(self) -> None:
+        super().manage_workers()
+        if self.is_to_collect():
+            self.collector.ensure(self.app.settings)
+
+    def spawn_worker(self) -> Any:
+        """Start a worker; a signal that comes before it can take it waits until then, else it would be lost."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def reload(self) -> None:
+        """Start workers with the settings of now; where those are not usable, go on as before."""
+        try:
+            check_exists(self.app.instance)
+            self.app.renew_settings()
+        except SettingError as error:
+            self.log.error("Not reloaded, the settings in force stay: %s", error)
+            return
+        if self.app.settings["BIND"] != self.app.bind:
+            self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
+        super().reload()
+        self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
+
+    def handle_ttou(self) -> None:
+        """Have one worker less at SIGTTOU, unless each serves connections that no other one takes."""
+        if self.app.settings["SERVER"] != "granian":
+            super().handle_ttou()
+
+    def stop(self, graceful: bool = True) -> None:
+        self.collector.stop()
+        super().stop(graceful)
+
+
+def run(instance: Path, flags: Mapping[str, Any], when_ready: Callable[[Settings], None]) -> None:
+    """Serve an instance folder until a signal ends it; does not return. Raises SettingError."""
+    Server(instance, flags, when_ready).run()
