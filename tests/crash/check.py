@@ -25,6 +25,17 @@ LIMITS = {"versions": 24}
 TRIM = object()
 
 
+class Seen(set):
+    """The states that were checked and are good; what is there counts, and what was promised of it then.
+
+    ``found`` has what there was in each, since the same is on the disk before and after a promise changes.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.found = {}
+
+
 class Violation(AssertionError):
     """A state in which the contract does not hold."""
 
@@ -244,26 +255,46 @@ def _check_states(work, disk, promises, key, root, seen):
             for key, promise in sorted(promises.items())
         ]
     )
+    limits = repr((work.collection.name, work.limits, work.is_purged))
     for state in disk.states():
-        identity = hash((promised, frozenset(_relevant(work, state))))
+        relevant = frozenset(_relevant(work, state))
+        identity = hash((promised, relevant))
         if identity not in seen:
-            seen.add(identity)
-            purged = itertools.chain.from_iterable(promise.purged for promise in promises.values())
-            for text, data in itertools.product(purged, state.values()):
-                if data and text in data:
-                    seen.discard(identity)
-                    raise Violation("purged, and there", text, state)
-            materialise(state, root)
+            there = hash((limits, key, tuple(promises), relevant))
             try:
-                check_folder(work, promises, key, root)
+                _check_purged(promises, state)
+                if there not in seen.found:
+                    seen.found[there] = _found(work, state, list(promises), key, root)
+                _check_promises(work, promises, seen.found[there])
             except Violation as error:
-                seen.discard(identity)
                 error.args = *error.args, state
                 raise
-            finally:
-                close_below(root)
-                for path in root.iterdir():
-                    shutil.rmtree(path)
+            seen.add(identity)
+
+
+def _check_purged(promises, state):
+    purged = itertools.chain.from_iterable(promise.purged for promise in promises.values())
+    for text, data in itertools.product(purged, state.values()):
+        if data and text in data:
+            raise Violation("purged, and there", text)
+
+
+def _check_promises(work, promises, histories):
+    for key, promise in promises.items():
+        found = histories[key]
+        if not (promise.allows(found) if work.collection.durable else set(found) <= promise.may):
+            raise Violation(key, found, promise.newest, promise.may)
+
+
+def _found(work, state, keys, last, root):
+    """Return the history of each key in a state, once it is sure that ``last`` goes on well there."""
+    materialise(state, root)
+    try:
+        return look_at_folder(work, keys, last, root)
+    finally:
+        close_below(root)
+        for path in root.iterdir():
+            shutil.rmtree(path)
 
 
 def _relevant(work, state):
@@ -274,22 +305,20 @@ def _relevant(work, state):
     return [item for item in state.items() if not item[0].startswith(others)]
 
 
-def check_folder(work, promises, last, root):
-    """Open the storage on a folder, and see that every key has what was promised, and that ``last`` goes on well."""
+def look_at_folder(work, keys, last, root):
+    """Open the storage on a folder, and return the history of each key; see that ``last`` goes on well."""
     clock = HeldClock()
     clock.forward(days=30)
     instance, limits = root / work.below, work.limits
     try:
         store = open_files(instance, clock, **limits)
-        for key, promise in promises.items():
-            found = view(store, work.collection, key)
-            if not (promise.allows(found) if work.collection.durable else set(found) <= promise.may):
-                raise Violation(key, found, promise.newest, promise.may)
+        found = {key: view(store, work.collection, key) for key in keys}
         go_on(store, work.collection, last, instance)
         if any(key == last for key, sentence in store.verify(work.collection)):
             raise Violation("verify", list(store.verify(work.collection)))
         if work.is_purged:
-            _purge_all(store, work, promises, root)
+            _purge_all(store, work, keys, root)
+        return found
     except Violation:
         raise
     except Exception as error:
@@ -320,9 +349,9 @@ def _check_copy(path, expected):
         raise Violation("there is no copy", path.name)
 
 
-def _purge_all(store, work, promises, root):
+def _purge_all(store, work, keys, root):
     """See that nothing has anything of a key that is purged, also of what a crash left."""
-    for key in promises:
+    for key in keys:
         store.purge(work.collection, key, "alice")
     left = [path for path, data in tree(root).items() if data and b'"metrics"' in data]
     if left:
@@ -346,7 +375,7 @@ def close_below(root):
 
 def run(work, seen=None, **options):
     """Record and check; (the Recorder, how many states there were until now)."""
-    seen = set() if seen is None else seen
+    seen = Seen() if seen is None else seen
     recorder = record(work, **options)
     check(work, recorder, seen)
     return recorder, len(seen)

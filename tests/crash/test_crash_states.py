@@ -135,7 +135,7 @@ def light_stores(monkeypatch):
 @pytest.fixture(scope="module")
 def seen():
     """The states that were checked and are good."""
-    return set()
+    return check.Seen()
 
 
 @pytest.mark.parametrize("name", WORKS)

@@ -167,7 +167,7 @@ def test_success_under_a_fault_is_durable(name):
                 return
             failing.note("begin", met.key, met.what, {"is": met.before})
             failing.note("end", met.key, "attempt", found)
-            check.check(work, failing, set(), only_last=True)
+            check.check(work, failing, check.Seen(), only_last=True)
 
 
 @pytest.mark.parametrize("name", CASES)
