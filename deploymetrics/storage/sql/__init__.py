@@ -2,7 +2,7 @@
 
 A write is one transaction. It locks the row of its key, asks ``change``, puts the version before beside the others,
 and says that its part of the collection has changed. A reader takes no lock. What a process remembers it uses only
-after the database has said, in the same statement, that it is still so.
+after the database has confirmed it (``reading.py``).
 """
 
 import logging
