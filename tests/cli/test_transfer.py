@@ -247,8 +247,10 @@ def test_what_a_file_by_hand_has_survives(service, invoke, members):
 
 
 def test_what_came_from_outside_cannot_steer_a_terminal(service, invoke):
-    line = GOOD.replace(b'"a"', b'"\\u001b[31m\\nx"').replace(b'"x"', '"x\u202e"'.encode())
+    line = GOOD.replace(b'"a"', b'"\\u202e[31m\\u2028x"').replace(b'"x"', '"x\u202e"'.encode())
     assert invoke("import", "-", input=line).exit_code == 0
-    assert invoke("history", "x\u202e").stdout.split("\t")[2] == r"\x1b[31m\nx"
+    assert invoke("history", "x\u202e").stdout.split("\t")[2] == r"\u202e[31m\u2028x"
+    torn = invoke("import", "-", input=line.replace(b"\\u2028", b"\\u001b"))
+    assert torn.exit_code == 1 and torn.stderr.rstrip("\n").isprintable()
     refused = invoke("import", "-", input=line.replace(b'"metrics":1', b'"metrics":2'))
     assert refused.exit_code == 1 and refused.stderr.rstrip("\n").isprintable()
