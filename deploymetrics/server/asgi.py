@@ -71,7 +71,7 @@ def fault_of(scope: Any) -> int:
             hosts += 1
         elif name == b"expect" and value.lower() != b"100-continue":
             return 417
-    return 400 if hosts > 1 else 0
+    return 400 if hosts > 1 or scope["method"].upper() != scope["method"] else 0
 
 
 def has_body(environ: dict[str, Any]) -> bool:

@@ -299,6 +299,7 @@ REFUSED = {
     "many headers": (GET + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n", 431, "headers-too-large"),
     "no request": (b"nonsense\r\n\r\n", 400, "malformed-request"),
     "method": (b"g<t / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed-request"),
+    "method in small letters": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed-request"),
     "version": (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 400, "malformed-request"),
     "header name": (GET + b"<b>: a\r\n\r\n", 400, "malformed-request"),
     "folded header": (GET + b"X: a\r\n <b>\r\n\r\n", 400, "malformed-request"),
