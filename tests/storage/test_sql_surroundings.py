@@ -97,12 +97,12 @@ def test_a_lock_is_waited_for_though_the_account_waits_for_none(configured):
 
 
 def test_a_writer_that_takes_too_long_for_the_account_stores_nothing(configured):
-    store = configured("idle_in_transaction_session_timeout = '50ms'")
+    store = configured("idle_in_transaction_session_timeout = '300ms'")
     calls = []
 
     def change(current, now):
         calls.append(1)
-        time.sleep(0.2 if len(calls) < 4 else 0)
+        time.sleep(0.6 if len(calls) < 4 else 0)
         return value("a")
 
     with pytest.raises(StorageError) as caught:
