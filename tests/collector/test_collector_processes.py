@@ -8,13 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
-from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from launching import Launched
-from serving import ROOT
+from launching import ROOT, Launched, run
 from storekit import newest_file
 from waiting import is_running
 
@@ -78,9 +76,7 @@ class Deployment:
 
     def run(self, *arguments):
         """A finished command."""
-        with open(self.instance / "stdout", "w+") as out, open(self.instance / "stderr", "w+") as errors:
-            process = Launched(arguments, cwd=ROOT, env=self.environment, stdout=out, stderr=errors)
-            return SimpleNamespace(returncode=process.wait(60), stdout=out.read(), stderr=errors.read())
+        return run(arguments, self.environment, self.instance)
 
     def start(self, *arguments):
         """A running command, in a group of its own so that nothing of it outlives the test."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import PASSWORD
-from serving import BIN, ROOT, Served, make_certificate
+from launching import run
+from serving import Served, make_certificate
 from waiting import wait_for
 
 from deploymetrics import create_app
@@ -61,9 +62,8 @@ def serve(tmp_path, instance, kind):
 
 def refused(instance, *options):
     """The one line that a start prints that is refused."""
-    command = [BIN / "deploymetrics", "serve", *options]
     environment = {**os.environ, "DEPLOYMETRICS_INSTANCE": str(instance), "DEPLOYMETRICS_COLLECT": "no"}
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = run(("serve", *options), environment, instance.parent)
     assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 

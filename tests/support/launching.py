@@ -8,11 +8,15 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 from hashing import hash_quickly
+from waiting import SECONDS
 
 from deploymetrics.cli import main
 
+ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["deploymetrics.cli", "deploymetrics.server.master", "deploymetrics.storage.sql"])
 
@@ -65,6 +69,13 @@ class Launched:
 
     def kill(self):
         self._process.kill()
+
+
+def run(arguments, env, folder):
+    """Run ``deploymetrics`` in the checkout until it ends: ``returncode``, and what it wrote to files in ``folder``."""
+    with open(folder / "stdout", "w+") as out, open(folder / "stderr", "w+") as errors:
+        process = Launched(arguments, cwd=ROOT, env=env, stdout=out, stderr=errors)
+        return SimpleNamespace(returncode=process.wait(SECONDS), stdout=out.read(), stderr=errors.read())
 
 
 def _run(arguments, folder, out, log, is_new_session):

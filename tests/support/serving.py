@@ -7,11 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from launching import Launched
+from launching import ROOT, Launched
 from waiting import SECONDS, wait_for
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def make_certificate(folder):
