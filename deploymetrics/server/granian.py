@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -162,8 +163,17 @@ class GranianWorker(Worker):
         self.loop.call_later(1, self._beat)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Take no more connections, and finish what is being answered."""
+        """Have the clients leave, then take no more connections, and finish what is being answered."""
         super().handle_exit(sig, frame)
+        self.answering.is_ending = True
+        self.loop.call_soon_threadsafe(self._leave, time.perf_counter() + limits.STOP_SECONDS)
+
+    def _leave(self, until: float) -> None:
+        """Stop granian, which ends connections without a word, once no client is about to send, or ``until`` then."""
+        now = time.perf_counter()
+        if now < until and now - self.answering.latest < limits.QUIET_SECONDS:
+            self.loop.call_later(limits.QUIET_SECONDS / 10, self._leave, until)
+            return
         running, self.running = self.running, []
         for each in running:
             each.set()

@@ -54,14 +54,18 @@ class Answering:
         self.largest_body = limits.largest_body(app.config["MAX_BODY_BYTES"])
         self.held = 0
         self.tasks: set[asyncio.Task[None]] = set()
-        #: What is being answered now.
+        #: What is being answered now, and when the last request came.
         self.open: set[Any] = set()
+        self.latest = 0.0
+        #: Each answer ends its connection from now on.
+        self.is_ending = False
 
     def schedule(self, request: Any) -> None:
         """Answer a request, or have it answered. Raises nothing: granian does not look at that."""
         self.open.add(request)
         try:
             exchange = Exchange(request, environ_of(request.scope), time.perf_counter())
+            self.latest = exchange.began
             if status := fault_of(request.scope):
                 self._refuse(exchange, status)
             elif has_body(exchange.environ):
@@ -143,7 +147,7 @@ class Answering:
             body = self.app(exchange.environ, lambda status, headers, exc_info=None: head.extend((status, headers)))
             if body is None:
                 return False
-            start = start_of(head[0], [*head[1], *more])
+            start = start_of(head[0], [*head[1], *([_CLOSE] if self.is_ending else more)])
             if _is_small(head[1], body):
                 self._send(exchange, head[0], start, b"".join(body))
             elif ONLY_SHORT_WAY in exchange.environ:

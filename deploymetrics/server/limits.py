@@ -18,6 +18,8 @@ KEEP_SECONDS = 75
 
 #: Seconds for which a worker that stops waits for clients that may be about to send.
 STOP_SECONDS = 2
+#: Seconds without a request after which granian's clients pass for those that are not.
+QUIET_SECONDS = 0.5
 
 #: Seconds after which a thread that computes lets another one go on; Python's own 5 ms make each read beside it wait.
 SWITCH_SECONDS = 0.0005

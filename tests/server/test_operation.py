@@ -1,5 +1,6 @@
 """What an operator does to a running server, and what a start says that cannot work."""
 
+import http.client
 import json
 import os
 import re
@@ -159,6 +160,23 @@ def test_a_reload_takes_more_workers_and_keeps_the_address(serve, instance):
     before = server.out
     assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
     assert server.out == before
+
+
+@by_both
+def test_a_client_that_keeps_its_connection_is_asked_to_leave_before_its_worker_stops(serve, instance):
+    server = serve()
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+
+    def is_kept():
+        client.request("GET", "/healthz")
+        answer = client.getresponse()
+        assert answer.read() == b"ok\n"
+        return not answer.will_close
+
+    assert is_kept()
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: not is_kept(), "the request to leave")
+    client.close()
 
 
 # --- A stop
