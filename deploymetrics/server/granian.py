@@ -165,8 +165,9 @@ class GranianWorker(Worker):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Have the clients leave, then take no more connections, and finish what is being answered."""
         super().handle_exit(sig, frame)
-        self.answering.is_ending = True
-        self.loop.call_soon_threadsafe(self._leave, time.perf_counter() + limits.STOP_SECONDS)
+        if self.running:
+            self.answering.is_ending = True
+            self.loop.call_soon_threadsafe(self._leave, time.perf_counter() + limits.STOP_SECONDS)
 
     def _leave(self, until: float) -> None:
         """Stop granian, which ends connections without a word, once no client is about to send, or ``until`` then."""

@@ -78,7 +78,7 @@ def test_the_first_start_keeps_the_password_from_the_log(kind, serve, tmp_path):
     password = (tmp_path / "instance" / "first-password").read_text().strip()
     assert requests.get(f"{first.url}{DOCS}", auth=("admin", password)).text == "[]"
     assert password not in first.log + first.out
-    assert first.stop() == 0
+    assert first.stop() == 0, first.log
     second = serve(*SERVE, kind)
     assert requests.get(f"{second.url}{DOCS}", auth=("admin", password)).text == "[]"
     assert "admin" not in second.out.replace(" admin [", "") and "password" not in second.out

@@ -182,8 +182,8 @@ def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch,
 def test_a_reload_does_not_change_the_storage(tmp_path, monkeypatch):
     server = Server(tmp_path, {"BIND": "127.0.0.1:0"}, bool)
     monkeypatch.setenv("DEPLOYMETRICS_SECRET_KEY", KEY)
-    server.read_settings()
+    server.renew_settings()
     monkeypatch.setenv("DEPLOYMETRICS_STORAGE", "postgresql+psycopg://deploymetrics@db1/deploymetrics")
     with pytest.raises(SettingError, match="STORAGE is read at the start only"):
-        server.read_settings()
+        server.renew_settings()
     assert server.settings["STORAGE"] == "files:"
