@@ -136,6 +136,12 @@ def test_workers_have_the_certificate_that_was_checked_whatever_the_files_hold_b
         wait_for(lambda: not set(before) & set(server.workers()), "other workers")
         return shown()
 
+    def is_another_shown():
+        try:
+            return shown() != before
+        except OSError:  # a worker of granian's that stops ends what has not asked for anything yet
+            return False
+
     before = shown()
     Path(cert).write_text("nonsense")
     assert shown_by_other_workers() == before
@@ -146,7 +152,7 @@ def test_workers_have_the_certificate_that_was_checked_whatever_the_files_hold_b
     assert shown_by_other_workers() == before
     Path(key).write_text(Path(other_key).read_text())
     server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: shown() != before, "the other certificate")
+    wait_for(is_another_shown, "the other certificate")
     Path(key).unlink()
     assert shown_by_other_workers() == Path(other_cert).read_text()
     assert server.stop() == 0 and "panicked" not in server.log
@@ -197,6 +203,7 @@ cli.main(sys.argv[1:])
 """
 
 
+@by_both
 def test_a_booting_worker_does_not_lose_sigterm(serve, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     server = serve(command=("python", str(tmp_path / "program.py"), "serve"))
