@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-from deploymetrics import server
+from deploymetrics.server import master
 
 WORKERS, THREADS = 2, 4
 
@@ -59,7 +59,7 @@ def baseline(bodies):
 def gunicorn(app, folder, environment, **others):
     """An app under gunicorn with the settings of ``serve`` but for ``others``; gives (port, process)."""
     port = free_port()
-    settings = {**server.SETTINGS, "bind": f"127.0.0.1:{port}", "workers": WORKERS, "threads": THREADS, **others}
+    settings = {**master.SETTINGS, "bind": f"127.0.0.1:{port}", "workers": WORKERS, "threads": THREADS, **others}
     path = os.path.join(folder, f"gunicorn{port}.conf.py")
     with open(path, "w") as file:
         file.writelines(f"{name} = {value!r}\n" for name, value in settings.items() if not callable(value))
