@@ -107,12 +107,12 @@ class Server(BaseApplication):
         return create_app(self.instance, self.settings, memory=self.memory)
 
     def on_listening(self, master: Arbiter) -> None:
-        """Say where the data is, and let others at a socket in the file system."""
+        """Let others at a socket in the file system, and say where the data is."""
+        if self.bind.startswith("unix:"):
+            os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
         master.log.info("The instance folder is %s", self.instance)
         for sentence in risks(self.settings):
             master.log.warning("%s", sentence)
-        if self.bind.startswith("unix:"):
-            os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
         self.when_ready(self.settings)
 
     def run(self) -> None:
