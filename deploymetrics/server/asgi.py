@@ -63,15 +63,19 @@ def fault_of(scope: Any) -> int:
     headers = scope["headers"]
     if len(headers) > limits.HEADER_FIELDS:
         return 431
-    hosts = 0
+    hosts = list[bytes]()
     for name, value in headers:
         if len(name) + len(value) + 2 > limits.HEADER_FIELD:
             return 431
         if name == b"host":
-            hosts += 1
+            hosts.append(value)
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            return 501
         elif name == b"expect" and value.lower() != b"100-continue":
             return 417
-    return 400 if hosts > 1 or scope["method"].upper() != scope["method"] else 0
+    # Where none came, granian has an empty one.
+    is_named = len(hosts) == 1 and (hosts[0] or scope["http_version"] == "1")
+    return 0 if is_named and scope["method"].upper() == scope["method"] else 400
 
 
 def has_body(environ: dict[str, Any]) -> bool:

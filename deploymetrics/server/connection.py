@@ -21,7 +21,15 @@ from contextlib import suppress
 from typing import Any
 
 from . import limits
-from .gunicorn import ChunkedReader, LimitRequestHeaders, NoMoreData, Request, Unreader
+from .gunicorn import (
+    ChunkedReader,
+    InvalidHeader,
+    LimitRequestHeaders,
+    NoMoreData,
+    Request,
+    Unreader,
+    UnsupportedTransferCoding,
+)
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 #: A request is there, for a thread to answer; the connection is over.
@@ -48,6 +56,19 @@ class Incoming(Unreader):
     def rewind(self) -> None:
         """Put back what a parser has taken and not used."""
         self.data[:0] = self.take_buffered()
+
+
+class StrictRequest(Request):
+    """A request as gunicorn parses it, without what it lets pass: codings that nobody decodes, and no Host."""
+
+    def set_body_reader(self) -> None:
+        """Choose what reads the body; raises InvalidHeader and UnsupportedTransferCoding."""
+        if self.version >= (1, 1) and not dict(self.headers).get("HOST"):
+            raise InvalidHeader("HOST")
+        for name, value in self.headers:
+            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+                raise UnsupportedTransferCoding(value)
+        super().set_body_reader()
 
 
 class Outgoing:
@@ -205,7 +226,7 @@ class Connection:
     def _read_head(self) -> int:
         self.requests += 1
         try:
-            self.request = Request(self.cfg, self.incoming, self.client, self.requests)
+            self.request = StrictRequest(self.cfg, self.incoming, self.client, self.requests)
         except NoMoreData as error:
             self.error = LimitRequestHeaders("all of them") if len(error.buf or b"") > limits.HEAD else error
             return READY

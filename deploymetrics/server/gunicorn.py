@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     class Request(_Untyped):
         """A request, parsed from an Unreader."""
 
+    class InvalidHeader(Exception):
+        """A header field is not as HTTP says."""
+
+        def __init__(self, name: str) -> None: ...
+
+    class UnsupportedTransferCoding(Exception):
+        """A body comes in a way that is not read."""
+
     class NoMoreData(Exception):
         """What is parsed ends too early; ``buf`` has it."""
 
@@ -48,7 +56,7 @@ else:
     from gunicorn.arbiter import Arbiter
     from gunicorn.glogging import Logger
     from gunicorn.http.body import ChunkedReader
-    from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
+    from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData, UnsupportedTransferCoding
     from gunicorn.http.message import Request
     from gunicorn.http.unreader import Unreader
     from gunicorn.workers.base import Worker
@@ -58,11 +66,13 @@ __all__ = [
     "Arbiter",
     "BaseApplication",
     "ChunkedReader",
+    "InvalidHeader",
     "LimitRequestHeaders",
     "Logger",
     "NoMoreData",
     "Request",
     "ThreadWorker",
     "Unreader",
+    "UnsupportedTransferCoding",
     "Worker",
 ]

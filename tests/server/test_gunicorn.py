@@ -19,7 +19,7 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from deploymetrics.server import master
-from deploymetrics.server.connection import Incoming
+from deploymetrics.server.connection import Incoming, StrictRequest
 from deploymetrics.server.granian import GranianWorker
 from deploymetrics.server.log import Log
 from deploymetrics.server.worker import FairThreadWorker
@@ -31,6 +31,7 @@ OURS = {
     FairThreadWorker: ThreadWorker,
     GranianWorker: Worker,
     Incoming: Unreader,
+    StrictRequest: Request,
 }
 #: Not overridden, but what they do in which order is part of what ours does.
 RELIED_ON = (
@@ -42,7 +43,6 @@ RELIED_ON = (
     ThreadWorker.run,
     ThreadWorker.set_accept_enabled,
     Message.__init__,
-    Message.set_body_reader,
     Request.parse,
     Unreader.read,
     Unreader.take_buffered,
@@ -78,8 +78,8 @@ HASHES = {
     "Logger.access": "45fce61c353b69b2",
     "Logger.setup": "17c79acdddea07c6",
     "Message.__init__": "14b64a40f29fd0c4",
-    "Message.set_body_reader": "e3ba33f5ac7ca542",
     "Request.parse": "34c084607ae12d4f",
+    "Request.set_body_reader": "db5c46d4c717f58a",
     "Response.sendfile": "417ea65fb9a19f5b",
     "ThreadWorker._cap_keepalive": "745c8ac37108c74d",
     "ThreadWorker._keepalive_after": "4ebdbbc8bf5aafa5",

@@ -305,6 +305,16 @@ REFUSED = {
     "folded header": (GET + b"X: a\r\n <b>\r\n\r\n", 400, "malformed-request"),
     "two hosts": (GET + b"Host: b\r\n\r\n", 400, "malformed-request"),
     "length": (GET + b"Content-Length: <b>\r\n\r\n", 400, "malformed-request"),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400, "malformed-request"),
+    "empty host": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, "malformed-request"),
+    "compressed chunks": (GET + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501, "transfer-coding"),
+    "compressed, and chunks": (
+        GET + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+        501,
+        "transfer-coding",
+    ),
+    "no coding": (GET + b"Transfer-Encoding: identity, chunked\r\n\r\n", 501, "transfer-coding"),
+    "chunks of chunks": (GET + b"Transfer-Encoding: chunked, chunked\r\n\r\n", 501, "transfer-coding"),
     "coding": (GET + b"Transfer-Encoding: <b>\r\n\r\n", 501, "transfer-coding"),
     "expectation": (GET + b"Expect: <b>\r\n\r\n", 417, "expectation-failed"),
 }
