@@ -9,6 +9,7 @@ What begins here ends here, errors as well, since a body is read once and a writ
 import functools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -100,42 +101,57 @@ class ShortWay:
             return None
         if ONLY_SHORT_WAY in environ and (self.documents.store.reads_wait or not route.is_read):
             return None
-        if not route.is_read:
-            return self._answer(environ, route, arguments)
-        # Where each read is a way to a database, this makes one of two.
+        began = time.perf_counter()
         try:
-            with self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, arguments.get("tag"))):
-                return self._answer(environ, route, arguments)
-        except StorageError:  # Flask's way meets it again, and has a handler for it
+            with self._reading(route, arguments.get("tag")):
+                account = self._account_of(environ)
+                return self._answer(environ, route, arguments, began, account) if account else None
+        except StorageError as error:  # which Flask's way would only wait for once more
+            return self._answer(environ, route, arguments, began, error)
+
+    def _reading(self, route: _Route, tag: str | None) -> AbstractContextManager[None]:
+        """Return a context that, where each read is a way to a database, makes one of two."""
+        if not route.is_read:
+            return nullcontext()
+        return self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, tag))
+
+    def _account_of(self, environ: dict[str, Any]) -> Account | None:
+        try:
+            return self.credentials.remembered(environ["HTTP_AUTHORIZATION"])
+        except StorageError:
+            raise
+        except Exception:  # Flask's way meets it again, and has a handler for it
             return None
 
-    def _answer(self, environ: dict[str, Any], route: _Route, arguments: dict[str, str]) -> Response | None:
-        began, account = time.perf_counter(), self._account_of(environ)
-        if account is None:
-            return None
+    def _answer(
+        self,
+        environ: dict[str, Any],
+        route: _Route,
+        arguments: dict[str, str],
+        began: float,
+        account: Account | StorageError,
+    ) -> Response:
+        """Answer for an account; in its place can be why it is not known."""
         request = Request(environ)
         request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
         status = 500
         self.begin()
         try:
-            response = self._response(request, account, route)
+            response = _response(request, account, route)
             status = response.status
             return response
         finally:
             self.finish(request, status, began)
 
-    def _account_of(self, environ: dict[str, Any]) -> Account | None:
-        try:
-            return self.credentials.remembered(environ["HTTP_AUTHORIZATION"])
-        except Exception:  # the same
-            return None
 
-    def _response(self, request: Request, account: Account, route: _Route) -> Response:
-        try:
-            check_account(account, route.roles, request)
-            return route.operation(request, account, **request.view_args or {})
-        except Exception as error:
-            return problem_response(problem_of(error, request), request)
+def _response(request: Request, account: Account | StorageError, route: _Route) -> Response:
+    try:
+        if isinstance(account, StorageError):
+            raise account
+        check_account(account, route.roles, request)
+        return route.operation(request, account, **request.view_args or {})
+    except Exception as error:
+        return problem_response(problem_of(error, request), request)
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:

@@ -171,7 +171,7 @@ class Storage(ABC):
 
         None in the place of a key is the list of the collection.
 
-        What it reads of them, the first time, is then not older than the beginning of the context.
+        What it reads of them, the first time, is then not older than this call. Raises StorageError.
         """
         return nullcontext()
 

@@ -106,7 +106,7 @@ class Counting:
 
     def watch(self, store: Storage) -> None:
         """Wrap the methods of a storage, so that its errors are counted, and the time of its writes."""
-        for name in ("read", "items", "version"):
+        for name in ("read", "reading", "items", "version"):
             setattr(store, name, self._watched(getattr(store, name)))
         store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]
 

@@ -14,6 +14,7 @@ from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import StorageError, StorageFullError
 from deploymetrics.http.short_way import ONLY_SHORT_WAY
+from deploymetrics.storage.files import FileStorage
 
 LIST = "/api/deploymentmetrics"
 URL = f"{LIST}/custom"
@@ -200,10 +201,25 @@ def test_both_ways_keep_to_what_an_account_may(twins):
     assert sent(twins, method="DELETE", **asked) == 403
 
 
-def test_a_read_that_a_storage_refuses_to_begin_is_answered_by_flask(app, master, services, monkeypatch):
-    def refuse(*wanted):
-        raise StorageError()
+def test_a_storage_that_fails_is_waited_for_once(monkeypatch, folder, clock):
+    """That is for the seconds of a deadline, where it is a database that does not answer."""
+    fails, waits = False, []
 
-    assert master.put(URL, data=BODY).status_code == 200
-    monkeypatch.setattr(services.store, "reading", refuse)
-    assert master.get(URL).data.startswith(b'{"tag":"custom"')
+    def refuse_by(method):
+        def refusing(*args, **options):
+            if fails:
+                waits.append(args)
+                raise StorageError(log="no answer")
+            return method(*args, **options)
+
+        return refusing
+
+    for name in ("read", "reading"):
+        monkeypatch.setattr(FileStorage, name, refuse_by(getattr(FileStorage, name)))
+    twins = Twins(folder, clock, {})
+    twins.send(URL, data=BODY)
+    fails = True
+    for method, data in (("POST", BODY), ("GET", b"")):
+        waits.clear()
+        assert sent(twins, method=method, data=data) == 503
+        assert len(waits) == 2  # once each

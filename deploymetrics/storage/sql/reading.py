@@ -20,7 +20,7 @@ statements bring what is wanted too, until two of them have had the same.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -56,10 +56,13 @@ class Reader:
         self._snapshot = SharedAnswer(self._ask_for_snapshot)
         self._with_lists: dict[tuple[Wanted, ...], SharedAnswer[dict[Name, Answer]]] = {}
 
-    @contextmanager
-    def reading(self, *wanted: Wanted) -> Iterator[None]:
+    def reading(self, *wanted: Wanted) -> AbstractContextManager[None]:
         """Return a context in which the thread is about to read these; each counts once."""
         self._ahead.answers = self._answers(wanted).copy()
+        return self._using_answers()
+
+    @contextmanager
+    def _using_answers(self) -> Iterator[None]:
         try:
             yield
         finally:
