@@ -15,6 +15,7 @@ from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
 from .errors import ConflictError, DamagedItemError, SettingError, StorageError
 from .storage import Collection, Retention, Storage, open_storage
+from .storage.files import format
 from .upgrade import upgrade as upgrade_folder
 
 
@@ -43,6 +44,7 @@ def upgrade(folder: str, settings: Mapping[str, Any]) -> str:
 def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (name, text) for what there is to say of the storage; raises SettingError where it cannot be used."""
     if settings["STORAGE"] == FILES:
+        format.check(folder)
         yield "storage", f"files in {folder}"
     else:
         from .storage.sql.address import Address
@@ -72,6 +74,8 @@ def storage_at(url: str, folder: str, *, make: bool) -> Storage:
     except ValidationError as error:
         raise SettingError(f"{url or 'An empty text'} names no storage: {' '.join(error.messages)}") from error
     try:
+        if url == FILES:
+            format.check(folder)
         store = open_storage(url, folder, Clock(), Retention(), make=make or url != FILES)
         store.check()
     except StorageError as error:

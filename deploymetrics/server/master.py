@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +25,8 @@ from .log import Log
 from .turns import SLOTS, forget
 from .worker import SIGNALS
 
+#: How long a worker that cannot start waits before another one is tried.
+_PAUSE_SECONDS = 1
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
@@ -154,10 +158,20 @@ class Master(Arbiter):
             self.collector.ensure(self.app.settings)
 
     def spawn_worker(self) -> Any:
-        """Start a worker; a signal that comes before it can take it waits until then, else it would be lost."""
+        """Start a worker; a signal that comes before it can take it waits until then, else it would be lost.
+
+        One that cannot be started ends the server only at its start. Later it is tried again, once a second.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             return super().spawn_worker()
+        except OSError as error:  # no memory, process or file is left
+            self.log.error("A worker is not started: %s", error.strerror)
+        except SystemExit as end:  # that of the worker, which this is
+            if end.code != self.WORKER_BOOT_ERROR or self.worker_age <= self.cfg.workers:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+            sys.exit(1)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 

@@ -244,7 +244,8 @@ def open_storage(
 
     ``files:`` keeps files of JSON lines in the folder ``instance``, and ``postgresql+psycopg://…`` rows in a database,
     with ``options`` as ``open_sql`` has them.
-    ``make`` makes what is missing; without it a storage that is gone gives StorageError until it is back.
+    ``make`` makes what is missing, and raises SettingError where that is of another release. Without it nothing is
+    looked at, and a storage that is gone gives StorageError until it is back.
     """
     if url == FILES:
         from .files import FileStorage

@@ -213,6 +213,43 @@ def test_a_booting_worker_does_not_lose_sigterm(serve, tmp_path):
     assert server.stop() == 0
 
 
+FAILING = """
+import errno, os, sys
+
+from deploymetrics import cli
+from deploymetrics.server import master
+
+def before(master, worker):
+    if worker.age == 3:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    master.assign_slot(worker)
+
+def after(master, worker):
+    if worker.age == 4:
+        raise RuntimeError("It cannot start.")
+    master.detach(worker)
+
+master.SETTINGS |= {"pre_fork": before, "post_fork": after}
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_worker_that_does_not_start_is_tried_again_while_others_serve(serve, instance, tmp_path):
+    (tmp_path / "program.py").write_text(FAILING)
+    server = serve(command=("python", str(tmp_path / "program.py"), "serve"))
+    (instance / "data" / "format.json").write_text("damaged")  # which matters to a start of the server only
+    os.kill(int(server.workers()[0]), signal.SIGKILL)
+    while server.count("Booting worker") < 4:
+        assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.count("A worker is not started: Resource temporarily unavailable") == 1
+    assert server.count("It cannot start.") and server.count("exited with code 1") == 1
+    server.workers()
+    for _ in range(12):  # so many reach both
+        assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.stop() == 0
+    assert "belongs into it" in refused(instance)
+
+
 @by_both
 def test_connections_that_say_nothing_do_not_hold_up_a_stop(serve):
     server = serve()

@@ -47,8 +47,8 @@ class FileStorage(Storage):
         self._queues = [Queue() for _ in range(QUEUES)]
         self._remembered = NewestCache()
         self._listings: dict[str, FolderListing] = {}
-        with disk.storage_errors("open"):
-            format.prepare(self.root, make=make)
+        if make:
+            format.prepare(self.root)
 
     # Reading
 

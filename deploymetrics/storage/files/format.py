@@ -13,25 +13,34 @@ from . import disk
 FORMAT = 2
 
 
-def prepare(root: str, *, make: bool = True) -> None:
+def prepare(root: str) -> None:
     """Make ``data`` in the instance folder ``root`` where it is missing; raises SettingError for another format.
 
-    Where nothing can be written, or shall be made, the folder is read as it is.
+    Where nothing can be written the folder is read as it is.
     """
+    with disk.storage_errors("open"):
+        if not check(root):
+            _make(f"{root}/data", f"{root}/data/format.json")
+
+
+def check(root: str) -> bool:
+    """Return True if the instance folder says its format; raises SettingError for another one."""
     path = f"{root}/data/format.json"
     try:
         found = json.loads(disk.read_file(path))["format"]
     except FileNotFoundError:
-        if make:
-            _make(f"{root}/data", path)
-        return
+        return False
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{path} does not say which format the instance has: {error}") from error
+        raise SettingError(
+            f'{path} does not say which format the instance has. Where this release wrote it, {{"format": {FORMAT}}}'
+            " belongs into it."
+        ) from error
     if found != FORMAT:
         raise SettingError(
             f"The instance folder {root} has the format {found}; this release reads {FORMAT}."
             " Use the release that wrote it."
         )
+    return True
 
 
 def _make(data: str, path: str) -> None:
