@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SettingError
 from . import limits
 from .granian_answering import Answering
+from .granian_bodies import Callbacks
 from .gunicorn import Worker
 from .worker import SIGNALS
 
@@ -67,11 +68,16 @@ def _add_listeners(master: Any) -> None:
 
 
 def serve(
-    sock: socket.socket, loop: Any, answer: Callable[[Any], None], ended: Any, certfile: str | None, keyfile: str | None
+    sock: socket.socket,
+    callbacks: Callbacks,
+    answer: Callable[[Any], None],
+    ended: Any,
+    certfile: str | None,
+    keyfile: str | None,
 ) -> None:
     """Have granian's threads serve a socket, and call ``answer`` with each request, until ``ended`` is set."""
     is_unix = sock.family == socket.AF_UNIX
-    scheduler = native.CallbackScheduler(loop, None, None, None, None)
+    scheduler = native.CallbackScheduler(callbacks, None, None, None, None)
     scheduler._schedule_fn = answer
     worker = native.ASGIWorker(
         worker_id=os.getpid(),
@@ -97,7 +103,7 @@ def serve(
         ssl_client_verify=False,
         metrics=(None, None),
     )
-    (worker.serve_mtr_uds if is_unix else worker.serve_mtr)(scheduler, loop, ended)
+    (worker.serve_mtr_uds if is_unix else worker.serve_mtr)(scheduler, callbacks, ended)
 
 
 def check_certificate(name: str, certfile: str, keyfile: str) -> None:
@@ -109,8 +115,8 @@ def check_certificate(name: str, certfile: str, keyfile: str) -> None:
     if not copy:
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-            sock, loop = socket.create_server(("127.0.0.1", 0)), asyncio.new_event_loop()
-            serve(sock, loop, print, native.WorkerSignal(), certfile, keyfile)
+            sock = socket.create_server(("127.0.0.1", 0))
+            serve(sock, Callbacks(None), print, native.WorkerSignal(), certfile, keyfile)
             os._exit(0)
         finally:
             os._exit(1)
@@ -135,7 +141,7 @@ class GranianWorker(Worker):
         log.handlers, log.propagate = self.log.error_log.handlers, False
         log.setLevel(logging.WARNING)
         sys.setswitchinterval(limits.SWITCH_SECONDS)
-        self.answering = Answering(self.wsgi, self.log, self.loop, self.cfg)
+        self.answering = Answering(self.wsgi, self.log, self.cfg)
         mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
         self.running = [self._serve(listener) for listener in mine]
         self.unfinished = len(self.running)
@@ -151,12 +157,13 @@ class GranianWorker(Worker):
         ended.add_cb(lambda: self.loop.call_soon_threadsafe(self._finished))
         # It closes what it is given, and the master's listener is not its own.
         sock = socket.socket(fileno=os.dup(listener.fileno()))
-        serve(sock, self.loop, self.answering.schedule, ended, self.cfg.certfile, self.cfg.keyfile)
+        serve(sock, Callbacks(self.log), self.answering.schedule, ended, self.cfg.certfile, self.cfg.keyfile)
         return ended
 
     def _beat(self) -> None:
         """Tell the master that this process lives, and stop where the master does not."""
         self.notify()
+        self.answering.bodies.end_late()
         if self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.handle_exit(signal.SIGTERM, None)

@@ -1,7 +1,7 @@
 """What is relied on of granian's inside, which worker serves what, and what is said where granian is missing."""
 
-import asyncio
 import logging
+import math
 import sys
 import threading
 from types import SimpleNamespace
@@ -63,42 +63,116 @@ class Request:
             "headers": headers,
         }
         self.proto, self.sent, self.ended = self, [], threading.Event()
+        self.asked, self.come, self.message = threading.Event(), None, None
 
     def send(self, message):
         """Take a message of the answer."""
         self.sent.append(message)
 
-    async def receive(self):
-        """The body, at once."""
-        return {"type": "http.request", "body": b"[1]", "more_body": False}
+    def receive(self):
+        """A future, as granian has it: this."""
+        return self
+
+    def add_done_callback(self, callback, context):
+        """Take what to call when something has come."""
+        self.come = callback
+        self.asked.set()
+
+    def __await__(self):
+        yield from ()
+        return self.message
+
+    def send_body(self, data, *, is_all=True):
+        """Let the client send a piece of the body, for which it was asked."""
+        assert self.asked.wait(20)
+        self.asked.clear()
+        self.message = {"type": "http.request", "body": data, "more_body": not is_all}
+        self.come(self)
+
+    def answer(self):
+        """The status and the body of the answer."""
+        assert self.ended.wait(20)
+        return self.sent[0]["status"], self.sent[1]["body"]
 
     def done(self):
         """The answer is complete."""
         self.ended.set()
 
 
-@pytest.mark.parametrize(("held", "status"), [(0, 200), (limits.HELD + 1, 503)])
-def test_no_body_is_read_while_too_many_are_held(app, monkeypatch, held, status):
-    monkeypatch.setattr(limits, "RECEIVE_SECONDS", 0.1)
+@pytest.fixture
+def answering(app, monkeypatch):
+    """Answers with the body, once ``go_on`` is set, or with ``broken``."""
+    monkeypatch.setattr(limits, "RECEIVE_SECONDS", 0)
+    monkeypatch.setattr(limits, "BYTES_PER_SECOND", math.inf)
     monkeypatch.setattr(logging.getLogger("deploymetrics"), "handlers", [])  # which the log changes, for all tests
-    loop, log = asyncio.new_event_loop(), Log(Config())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
 
     def answered(environ, start_response):
+        assert answering.go_on.wait(20)
         start_response("200 OK", [])
-        return [environ["wsgi.input"].read()]
+        try:
+            return [environ["wsgi.input"].read()]
+        except OSError:
+            return [b"broken"]
 
     answered.config = app.config
-    answering = Answering(answered, log, loop, Config())
-    answering.held, request = held, Request()
-    answering.schedule(request)
-    assert request.ended.wait(20)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    answering = Answering(answered, Log(Config()), Config())
+    answering.go_on = threading.Event()
+    answering.go_on.set()
+    yield answering
+    answering.go_on.set()
     answering.threads.shutdown()
-    assert request.sent[0]["status"] == status and (request.sent[1]["body"] == b"[1]") == (status == 200)
+
+
+def test_a_body_is_answered_when_it_is_whole(answering):
+    """A length says that; who sends in chunks says it at the end."""
+    first, second = Request(), Request()
+    del second.scope["headers"][1]
+    second.scope["headers"].append((b"transfer-encoding", b"chunked"))
+    for request in first, second:
+        answering.schedule(request)
+        request.send_body(b"[", is_all=False)
+        assert not request.ended.is_set()
+        request.send_body(b"1]", is_all=False)
+    assert first.answer() == (200, b"[1]")
+    assert not second.ended.is_set()
+    second.send_body(b"")
+    assert second.answer() == (200, b"[1]")
+
+
+def test_a_body_that_takes_too_long_ends_once(answering, monkeypatch):
+    monkeypatch.setattr(limits, "HELD", 0)
+    request, following = Request(), Request()
+    answering.schedule(request)
+    request.send_body(b"[", is_all=False)
+    answering.bodies.end_late()
+    assert request.answer() == (200, b"broken")
+    request.send_body(b"1]")
+    assert len(request.sent) == 2
+    answering.schedule(following)
+    following.send_body(b"[1]")  # nothing is held any more
+    assert following.answer() == (200, b"[1]")
+
+
+@pytest.mark.parametrize(("is_late", "answer"), [(True, 503), (False, 200)])
+def test_no_body_is_read_while_too_many_are_held(answering, monkeypatch, is_late, answer):
+    monkeypatch.setattr(limits, "HELD", 2)
+    answering.go_on.clear()
+    first, second = Request(), Request()
+    answering.schedule(first)
+    first.send_body(b"[1]")
+    answering.schedule(second)
+    assert not second.asked.is_set()
+    if is_late:
+        answering.bodies.end_late()
+    answering.go_on.set()
+    assert first.answer() == (200, b"[1]")
+    if not is_late:
+        second.send_body(b"[2]")
+    assert second.answer()[0] == answer and not second.asked.is_set()
+    third = Request()
+    answering.schedule(third)
+    third.send_body(b"[3]")
+    assert third.answer() == (200, b"[3]")
 
 
 class Listener:

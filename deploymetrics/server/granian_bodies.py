@@ -1,0 +1,164 @@
+"""How a worker of granian reads bodies: before a thread is taken, within bounds of time and memory.
+
+granian calls back with each piece that has come. So no client holds a thread by sending slowly or not at all, and a
+body that came with its head costs no thread but the one that answers.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from threading import Lock
+from typing import Any, NamedTuple
+
+from . import limits
+
+
+class Exchange(NamedTuple):
+    """A request of granian's, with its environ and the time at which it came."""
+
+    request: Any
+    environ: dict[str, Any]
+    began: float
+
+
+class BrokenBody:
+    """Stands for a body that did not come, or not wholly."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Raise OSError, as reading it would have."""
+        raise OSError("the body broke off")
+
+    readline = read
+
+
+class Body:
+    """The body of an exchange while it comes.
+
+    ``data`` is what came of it. One that ``is_broken`` will not be whole. Of one that ``is_dropped`` nothing more is
+    kept: granian reads nothing after an answer, and who still sends would be reset. ``since`` is when its client
+    was first waited for.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.length = int(exchange.environ.get("CONTENT_LENGTH", "-1"))
+        self.data = bytearray()
+        self.is_broken = self.is_dropped = False
+        self.since = time.monotonic()
+
+    def is_late(self) -> bool:
+        """Return True if it takes longer than any client may need."""
+        return time.monotonic() - self.since > limits.RECEIVE_SECONDS + len(self.data) / limits.BYTES_PER_SECOND
+
+
+class Bodies:
+    """The bodies that come to a worker, of which none is read beyond ``largest`` bytes.
+
+    ``finish`` is called once with each Body, when ``wsgi.input`` has it, or with one for which there was ``no_room``.
+    """
+
+    def __init__(self, largest: int, finish: Callable[[Body], Any], no_room: Callable[[Body], Any]) -> None:
+        self.largest = largest
+        self.finish = finish
+        self.no_room = no_room
+        #: The bytes of bodies that come, or are being answered.
+        self.held = 0
+        self._lock = Lock()  # for all that is here: those that take too long are ended by another thread
+        self._coming: set[Body] = set()
+        self._without_room: set[Body] = set()
+
+    def read(self, exchange: Exchange) -> None:
+        """Read the body of an exchange."""
+        body = Body(exchange)
+        body.is_broken = body.is_dropped = body.length > self.largest  # it is refused by its head, whatever it is
+        with self._lock:
+            has_room = body.is_broken or self.held <= limits.HELD
+            (self._coming if has_room else self._without_room).add(body)
+        if body.is_broken and "HTTP_EXPECT" in exchange.environ:
+            self._end(body)
+        elif has_room:
+            self._wait_for(body)
+
+    def release(self, body: Body) -> None:
+        """Take note that a body was answered."""
+        ready: set[Body] = set()
+        with self._lock:
+            self.held -= len(body.data)
+            if self.held <= limits.HELD:
+                ready, self._without_room = self._without_room, ready
+                self._coming |= ready
+        for body in ready:
+            body.since = time.monotonic()
+            self._wait_for(body)
+
+    def end_late(self) -> None:
+        """End those that take too long; to be called now and then."""
+        with self._lock:
+            late = {body for body in self._coming if body.is_late()}
+            refused = {body for body in self._without_room if body.is_late()}
+            self._without_room -= refused
+        for body in late:
+            self._end(body, is_broken=not body.is_dropped)
+        for body in refused:
+            self.no_room(body)
+
+    def _wait_for(self, body: Body) -> None:
+        future = body.exchange.request.proto.receive()
+        future.add_done_callback(partial(self._take, body), context=None)
+
+    def _take(self, body: Body, future: Any) -> None:
+        """Take a piece of a body, and end it or wait for the next one."""
+        message = result_of(future)
+        with self._lock:
+            if body not in self._coming:
+                return
+            if not body.is_dropped:
+                piece = message.get("body", b"")
+                body.data += piece
+                self.held += len(piece)
+        if message["type"] != "http.request":
+            self._end(body, is_broken=True)
+        elif not message["more_body"] or len(body.data) == body.length:
+            self._end(body)
+        else:
+            if len(body.data) > self.largest and not body.is_dropped:
+                body.is_dropped, body.since = True, time.monotonic()
+            self._wait_for(body)
+
+    def _end(self, body: Body, *, is_broken: bool = False) -> None:
+        with self._lock:
+            if body not in self._coming:
+                return
+            self._coming.remove(body)
+        body.is_broken = body.is_broken or is_broken
+        body.exchange.environ["wsgi.input"] = BrokenBody() if body.is_broken else BytesIO(body.data)
+        self.finish(body)
+
+
+class Callbacks:
+    """Stands for the event loop of granian: what it calls back is run at once, in its own thread."""
+
+    def __init__(self, log: Any) -> None:
+        self.log = log
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> None:
+        """Run a callback. Raises nothing: granian would abort the process."""
+        try:
+            callback(*args)
+        except BaseException:
+            self.log.exception("A request was not answered")
+
+    call_soon_threadsafe = call_soon
+
+
+async def _awaited(future: Any) -> Any:
+    return await future
+
+
+def result_of(future: Any) -> Any:
+    """Return the result of a future of granian's that is done."""
+    try:
+        _awaited(future).send(None)
+    except StopIteration as end:
+        return end.value
