@@ -90,7 +90,7 @@ def main():
         measured = measure(client, (LIST, OVERVIEW, *OTHERS), arguments.rounds)
         anew, cache = [], app.extensions["deploymetrics_overview_cache"]
         for _ in range(min(arguments.rounds, 20)):
-            cache.clear()
+            cache.spark.cache_clear()
             anew.append(measure(client, [OVERVIEW], 1)[OVERVIEW][0])
     print(f"{arguments.documents:,} documents of {arguments.versions} versions; medians of {arguments.rounds} rounds")
     for url, (milliseconds, size) in measured.items():

@@ -1,6 +1,7 @@
 """The page of one document: its values, its plots over time, and how a program gets it."""
 
 import shlex
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from flask import render_template, request, url_for
@@ -23,21 +24,12 @@ from ..services import services
 from . import bp
 from .document_plots import read_plots
 from .figures.layout import lay_out, tables
-from .live import Live
 from .plot import MAX_CHOICES, plot_url
 from .template_filters import page_number, tag_url
 from .time_range import RANGES
 
 MAX_RAW = 50_000
 MAX_ARGUMENT = 200
-
-
-class Raw(NamedTuple):
-    """The document in one form, ``json`` or ``xml``, and whether its text is cut or missing because it is too long."""
-
-    form: str
-    text: str
-    cut: bool
 
 
 class TableQuery(NamedTuple):
@@ -88,7 +80,7 @@ def document(tag: str) -> ResponseReturnValue:
         "web/document.html",
         tag=tag,
         item=item,
-        live=Live(url_for("api.show_document", tag=tag), item.revision, "There is a new version."),
+        live={"url": url_for("api.show_document", tag=tag), "etag": item.revision, "new": "There is a new version."},
         every=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(value, query.find, query.sort, query.page),
@@ -131,9 +123,9 @@ def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
     )
 
 
-def raw_forms(item: Item) -> list[Raw]:
-    """Return the Raw texts of the document: JSON laid out in lines, and XML, unless it would be cut."""
+def raw_forms(item: Item) -> Iterator[tuple[str, str, bool]]:
+    """Yield (``json`` or ``xml``, text of the document, whether that is cut); a text that would be cut is no XML."""
     value = item.value or b""
     xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
-    texts = ("json", rawjson.indented(value)), ("xml", xml)
-    return [Raw(form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW) for form, text in texts]
+    for form, text in (("json", rawjson.indented(value)), ("xml", xml)):
+        yield form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW

@@ -34,14 +34,6 @@ MAX_PAGES = 16
 MAX_AUTHORS = 10
 
 
-class Authors(NamedTuple):
-    """(name, versions) of those who wrote, how many versions that is, and whether there are more."""
-
-    counts: list[tuple[str, int]]
-    versions: int
-    more: bool
-
-
 class HistoryQuery(NamedTuple):
     """Which versions are listed, and which are picked to be compared; each is in the URL.
 
@@ -120,15 +112,18 @@ def comparison(tag: str) -> ResponseReturnValue:
     ``since`` takes the version that was there a day or a week ago, or at a moment, and the newest one.
     """
     before, after = read_versions(tag)
+    authors, more = authors_between(tag, before, after)
     return render_template(
         "web/compare.html",
         tag=tag,
         before=before,
         after=after,
-        authors=authors_between(tag, before, after),
+        authors=authors.most_common(MAX_AUTHORS),
+        written=authors.total(),
+        more=more,
         current=services().documents.find(tag),
         reserved=tag == RESERVED_TAG,
-        comparison=compare(metrics_of(before), metrics_of(after)),
+        comparison=compare(*(None if one.deleted else bytes(one.record.metrics) for one in (before, after))),
     )
 
 
@@ -146,8 +141,8 @@ def read_versions(tag: str) -> tuple[Item, Item]:
     return as_of(services().documents, tag, as_precise(moment)) or oldest(services().documents, tag), newest
 
 
-def authors_between(tag: str, before: Item, after: Item) -> Authors:
-    """Return who wrote the versions after one up to another, the busiest first; the newest of very many only."""
+def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], bool]:
+    """Return who wrote how many versions after one up to another, and whether there are more, of very many."""
     counts: Counter[str] = Counter()
     next_version: int | None = after.version + 1
     for _ in range(MAX_PAGES):
@@ -155,8 +150,8 @@ def authors_between(tag: str, before: Item, after: Item) -> Authors:
         counts.update(item.changed_by for item in page.items if item.version > before.version)
         next_version = page.next
         if next_version is None or next_version <= before.version + 1:
-            return Authors(counts.most_common(MAX_AUTHORS), counts.total(), False)
-    return Authors(counts.most_common(MAX_AUTHORS), counts.total(), True)
+            return counts, False
+    return counts, True
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")
@@ -193,8 +188,3 @@ def any_version(tag: str, version: int) -> Item:
     """Return the Item of a version, which may be a deletion; raises NotFound."""
     items = services().documents.history(tag, version + 1, 1).items
     return items[0] if items and items[0].version == version else services().documents.version(tag, version)
-
-
-def metrics_of(item: Item) -> bytes | None:
-    """Return the metrics of an Item as JSON text, or None for a deletion."""
-    return None if item.deleted else bytes(item.record.metrics)

@@ -14,7 +14,6 @@ from ..documents.headlines import Headline
 from ..http.access import require_role
 from ..services import services
 from . import bp
-from .live import Live
 from .overview_cache import Spark, overview_cache
 from .overview_list import DELETED, Group, Listed, read_query, select
 from .template_filters import duration
@@ -51,7 +50,7 @@ def index() -> ResponseReturnValue:
         query=query,
         shown=shown,
         damaged=[*listing.damaged, *damaged],
-        live=Live(url_for("api.list_documents"), listing.revision, "Something has changed."),
+        live={"url": url_for("api.list_documents"), "etag": listing.revision, "new": "Something has changed."},
     )
 
 

@@ -1,6 +1,7 @@
 """What the overview remembers of documents, by their revision: small plots, and the names of values."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from flask import current_app
@@ -34,37 +35,15 @@ class Spark(NamedTuple):
 
 
 class OverviewCache:
-    """What was found of documents, by their tags: most have not changed since they were last shown."""
+    """What was found of documents, by their revisions: most have not changed since they were last shown."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._sparks: dict[str, tuple[tuple[str, Headline | None], Spark | None]] = {}
-        self._names: dict[str, tuple[str, str]] = {}
+        self.spark = lru_cache(MAX_CACHED)(self._spark)
+        self.names = lru_cache(MAX_CACHED)(self._names)
 
-    def clear(self) -> None:
-        """Find everything anew from now on."""
-        self._sparks.clear()
-        self._names.clear()
-
-    def spark(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
+    def _spark(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
         """Return the Spark of a document, or None where it has no number to plot."""
-        known = self._sparks.get(item.key)
-        if known is None or known[0] != (item.revision, chosen):
-            if len(self._sparks) >= MAX_CACHED:
-                self._sparks.clear()
-            known = self._sparks[item.key] = (item.revision, chosen), self._draw(item, chosen)
-        return known[1]
-
-    def names(self, item: Entry) -> str:
-        """Return the names of values in a document as one text, folded; those in the first part of a large one."""
-        known = self._names.get(item.key)
-        if known is None or known[0] != item.revision:
-            if len(self._names) >= MAX_CACHED:
-                self._names.clear()
-            known = self._names[item.key] = item.revision, self._find_names(item.key)
-        return known[1]
-
-    def _draw(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
         series = headline_series(self._documents, item, chosen.number if chosen else None)
         if series is None:
             return None
@@ -73,9 +52,10 @@ class OverviewCache:
         svg = sparkline([point.value for point in series.points], f"{name}: {rounded(last)}")
         return Spark(svg, name, last, unit)
 
-    def _find_names(self, tag: str) -> str:
+    def _names(self, entry: Entry) -> str:
+        """Return the names of values in a document as one text, folded; those in the first part of a large one."""
         try:
-            item = self._documents.find(tag)
+            item = self._documents.find(entry.key)
         except DamagedItemError:
             return ""
         text = bytes(item.record.metrics)[:MAX_LOOKED_AT] if item else b""

@@ -1,6 +1,7 @@
 """The page of one plot, large and with an address to share, and its figures as CSV."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -11,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import Measures, measures
-from ..documents.values.series import Point, Series, over_time
+from ..documents.values.series import Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItemError, NotFound
 from ..formats.csvtable import csv_table
@@ -34,24 +35,9 @@ class Line(NamedTuple):
     """A series of the large plot, the tag it is from, and the address of the plot without it."""
 
     tag: str
-    key: str
+    name: str
     series: Series
     without: str
-
-    @property
-    def name(self) -> str:
-        """What it is called where the tag is known."""
-        return self.key or "value"
-
-    @property
-    def lowest(self) -> Point:
-        """The lowest point."""
-        return min(self.series.points, key=lambda point: point.value)
-
-    @property
-    def highest(self) -> Point:
-        """The highest point."""
-        return max(self.series.points, key=lambda point: point.value)
 
 
 class PlotQuery(NamedTuple):
@@ -66,19 +52,12 @@ class PlotQuery(NamedTuple):
         span = {} if {"range", "from"} & changes.keys() else self.span.arguments
         scale = {"scale": self.scale} if self.scale and "scale" not in changes else {}
         more = urlencode({**span, **scale, **changes}, safe="/:")
-        return f"{request.script_root}{page}?{_series_query(self.pairs)}{more and '&'}{more}"
+        series = "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in self.pairs)
+        return f"{request.script_root}{page}?{series}{more and '&'}{more}"
 
     def address(self) -> str:
         """Return the whole address, to send to somebody."""
         return f"{request.host_url.rstrip('/')}{self.url()}"
-
-
-class Drawing(NamedTuple):
-    """What was found of what was asked for; ``names`` has for each tag the names of its numbers."""
-
-    lines: list[Line]
-    notes: list[str]
-    names: dict[str, list[str]]
 
 
 @bp.get("/plot")
@@ -86,21 +65,32 @@ class Drawing(NamedTuple):
 def plot_page() -> ResponseReturnValue:
     """Show one plot of up to five series, from one tag or several."""
     query = read_query()
-    drawing = draw(query)
-    lines = [line for line in drawing.lines if line.series.points]
+    legend, notes, names = draw(query)
+    lines = [line for line in legend if line.series.points]
     every = [line.series for line in lines]
+    several = len({line.tag for line in lines}) > 1
     own_scales = len(lines) > 1 and (query.scale == "own" or not query.scale and are_far_apart(every))
     start, end = _bounds(query.span, every)
     svg = None
     if lines:
         count = counted(sum(len(one.points) for one in every), "value")
-        title = f"{', '.join(_label(line, lines) for line in lines)}: {count}"
-        svg = large_plot(title, every, start, end, _shown(lines), own_scales=own_scales, zone=preferences().zone_info())
+        title = f"{', '.join(f'{line.tag} {line.name}' if several else line.name for line in lines)}: {count}"
+        svg = large_plot(
+            title,
+            every,
+            start,
+            end,
+            lambda number, point: with_unit(point.text, lines[number].name),
+            own_scales=own_scales,
+            zone=preferences().zone_info(),
+        )
     rows = figures(lines)
+    pick, numbers = read_adding(query, names)
     return render_template(
         "web/plot.html",
         query=query,
-        drawing=drawing,
+        legend=legend,
+        notes=notes,
         lines=lines,
         svg=svg,
         own_scales=own_scales,
@@ -109,8 +99,10 @@ def plot_page() -> ResponseReturnValue:
         ranges=RANGES,
         rows=rows[:MAX_ROWS],
         count=len(rows),
-        adding=read_adding(query, drawing),
-        several=len({line.tag for line in lines}) > 1,
+        pick=pick,
+        numbers=numbers[:MAX_CHOICES],
+        more_numbers=len(numbers) - MAX_CHOICES,
+        several=several,
         most=MAX_SERIES,
     )
 
@@ -119,7 +111,7 @@ def plot_page() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def plot_table() -> ResponseReturnValue:
     """Send the figures of a plot as CSV: a column for the time, and one for each series."""
-    lines = draw(read_query()).lines
+    lines, _, _ = draw(read_query())
     rows = ([at, *texts] for at, texts in reversed(figures(lines)))
     table = csv_table(["time", *(f"{line.tag} {line.name}" for line in lines)], rows)
     headers = {"Content-Disposition": 'attachment; filename="plot.csv"', "Cache-Control": "no-store"}
@@ -134,8 +126,8 @@ def read_query() -> PlotQuery:
     return PlotQuery(pairs[:MAX_SERIES], read_time_range("month"), scale if scale in ("own", "one") else "")
 
 
-def draw(query: PlotQuery) -> Drawing:
-    """Return the lines of a plot in the order in which they are asked for."""
+def draw(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]:
+    """Return the lines of a plot in the order in which they are asked for, notes, and by tag the names of numbers."""
     series_of: dict[tuple[str, str], Series] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
@@ -154,11 +146,16 @@ def draw(query: PlotQuery) -> Drawing:
         if versions.sampled:
             notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
     lines = [
-        Line(*pair, series_of[pair], query._replace(pairs=[other for other in query.pairs if other != pair]).url())
+        Line(
+            pair[0],
+            pair[1] or "value",
+            series_of[pair],
+            query._replace(pairs=[other for other in query.pairs if other != pair]).url(),
+        )
         for pair in query.pairs
         if pair in series_of
     ]
-    return Drawing(lines, notes, every)
+    return lines, notes, every
 
 
 def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
@@ -167,25 +164,14 @@ def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
     return versions, measures(versions.items)
 
 
-class Adding(NamedTuple):
-    """What can be added to a plot: the tag that is chosen from, and the names of its numbers."""
-
-    tag: str
-    names: list[str]
-    more: int
-
-
-def read_adding(query: PlotQuery, drawing: Drawing) -> Adding:
-    """Return what can be added of the tag in the argument ``pick``, which at first is that of the first series."""
+def read_adding(query: PlotQuery, known: dict[str, list[str]]) -> tuple[str, list[str]]:
+    """Return the tag in the argument ``pick``, at first that of the first series, and its numbers that can be added."""
     tag = request.args.get("pick", "").strip() or (query.pairs[0][0] if query.pairs else "")
-    names = drawing.names.get(tag)
-    if names is None and tag:
-        try:
+    names = known.get(tag, [])
+    if tag and tag not in known:
+        with suppress(NotFound, BadRequest, DamagedItemError):
             names = list(look(tag, query.span)[1].by_name)
-        except (NotFound, BadRequest, DamagedItemError):
-            names = []
-    others = [name for name in names or [] if (tag, name) not in query.pairs]
-    return Adding(tag, others[:MAX_CHOICES], max(len(others) - MAX_CHOICES, 0))
+    return tag, [name for name in names if (tag, name) not in query.pairs]
 
 
 def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
@@ -203,26 +189,9 @@ def plot_url(tag: str, name: str, span: TimeRange) -> str:
     return PlotQuery([(tag, name)], span, "").url()
 
 
-def _series_query(pairs: Iterable[tuple[str, str]]) -> str:
-    return "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in pairs)
-
-
 def _bounds(span: TimeRange, every: Sequence[Series]) -> tuple[datetime, datetime]:
     """Return where the axis of time begins and ends: with the span, or with the first and last value."""
-    times = [from_precise(at) for one in every for at in _times(one)]
-    start = span.start or min(times, default=span.now)
-    end = span.end or (span.now if span.name != "all" else max(times, default=span.now))
+    times = [point.changed_at for one in every for point in one.points]  # a clock may have been set back
+    start = span.start or (from_precise(min(times)) if times else span.now)
+    end = span.end or (from_precise(max(times)) if times and span.name == "all" else span.now)
     return start, max(end, start)
-
-
-def _times(series: Series) -> list[str]:
-    times = [point.changed_at for point in series.points]  # a clock may have been set back
-    return [min(times), max(times)] if times else []
-
-
-def _label(line: Line, lines: Sequence[Line]) -> str:
-    return line.name if len({one.tag for one in lines}) == 1 else f"{line.tag} {line.name}"
-
-
-def _shown(lines: Sequence[Line]) -> Callable[[int, Point], str]:
-    return lambda number, point: with_unit(point.text, lines[number].name)

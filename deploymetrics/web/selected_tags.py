@@ -1,7 +1,7 @@
 """Several tags that were selected in the overview: export them, expect posts of them, delete them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import islice
 
 from flask import Response, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
@@ -21,13 +21,6 @@ from .template_filters import counted, duration, visible
 MAX_SELECTED = 1000
 
 
-class Kept(NamedTuple):
-    """A tag that is not deleted, and why."""
-
-    tag: str
-    reason: str
-
-
 @bp.post("/selected")
 @require_role(Role.MASTER_OPERATOR)
 def selected() -> ResponseReturnValue:
@@ -40,16 +33,10 @@ def selected() -> ResponseReturnValue:
         raise BadRequest(f"At most {MAX_SELECTED:,} tags can be selected at once.")
     for tag in tags:
         check_tag(tag)
-    action = request.form.get("action", "")
-    if action == "export":
-        return export(tags)
-    if action == "expect":
-        return expect_all(tags)
-    if action == "delete":
-        return ask_to_delete_all(tags)
-    if action == "delete-now":
-        return delete_all(tags)
-    raise BadRequest("There is no such action.")
+    action = ACTIONS.get(request.form.get("action", ""))
+    if action is None:
+        raise BadRequest("There is no such action.")
+    return action(tags)
 
 
 def export(tags: list[str]) -> Response:
@@ -78,16 +65,16 @@ def expect_all(tags: list[str]) -> ResponseReturnValue:
     return redirect(url_for("web.index"))
 
 
-def ask_to_delete_all(tags: list[str], kept: list[Kept] | None = None) -> str:
+def ask_to_delete_all(tags: list[str]) -> str:
     """Return the page that lists what would be deleted, and what cannot be."""
     items: list[Item] = []
-    kept = list(kept or ())
+    kept: dict[str, str] = {}
     for tag in tags:
         try:
             services().documents.check_writable(tag)
             items.append(services().documents.get(tag))
         except DeploymetricsError as error:
-            kept.append(Kept(tag, error.detail))
+            kept[tag] = error.detail
     return render_template("web/selected.html", items=items, kept=kept)
 
 
@@ -96,15 +83,19 @@ def delete_all(tags: list[str]) -> ResponseReturnValue:
     etags = request.form.getlist("etag")
     if len(etags) != len(tags):
         raise BadRequest("The form is not complete.")
-    moved: list[Kept] = []
+    kept: dict[str, str] = {}
     for tag, etag in zip(tags, etags):
         try:
             services().documents.delete(tag, current_user.name, precondition_of(etag))
         except DeploymetricsError as error:
-            moved.append(Kept(tag, error.detail))
-    number = len(tags) - len(moved)
+            kept[tag] = error.detail
+    number = len(tags) - len(kept)
     are = "is" if number == 1 else "are"
     flash(f"{counted(number, 'document')} {are} deleted. See the filter “deleted” to bring one back.")
-    for kept in moved[:10]:
-        flash(f"{visible(kept.tag)} is not deleted: {kept.reason}")
+    for tag, reason in islice(kept.items(), 10):
+        flash(f"{visible(tag)} is not deleted: {reason}")
     return redirect(url_for("web.index"))
+
+
+#: What the buttons do, by their value.
+ACTIONS = {"export": export, "expect": expect_all, "delete": ask_to_delete_all, "delete-now": delete_all}

@@ -95,12 +95,6 @@ def field(moment: datetime | None) -> str:
     return moment.astimezone(preferences().zone_info()).strftime("%Y-%m-%dT%H:%M") if moment else ""
 
 
-@bp.app_template_global()
-def zone_name() -> str:
-    """Return the name of the zone in which the page has its times."""
-    return preferences().zone
-
-
 @bp.app_template_filter()
 def size(count: int) -> str:
     """Return a number of bytes as ``1.2 KB``."""
