@@ -27,7 +27,11 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
     item = documents.find(RESERVED_TAG)
     values = _composed(states, item)
     metrics = msgspec.json.encode([values])
-    if values and not (item and bytes(item.record.metrics) == metrics and _age(item, clock) < REFRESH_SECONDS):
+    if values and item and bytes(item.record.metrics) == metrics:
+        age = clock.now() - from_precise(item.changed_at)
+        if age.total_seconds() < REFRESH_SECONDS:
+            return
+    if values:
         documents.save_platform(metrics, AUTHOR)
 
 
@@ -56,7 +60,3 @@ def _decoded(metrics: msgspec.Raw) -> dict[str, Any]:
     except (msgspec.DecodeError, ValueError):
         return {}
     return values
-
-
-def _age(item: Item, clock: Clock) -> float:
-    return (clock.now() - from_precise(item.changed_at)).total_seconds()

@@ -190,7 +190,8 @@ class DeploymentMetricsCollectorTask:
     def _failure(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()
         failures = before.failures + 1
-        delay = self.timing.permanent_delay if outcome.permanent else self._backoff(failures)
+        doubled = min(self.timing.interval * 2 ** min(failures - 1, 20), self.timing.longest_delay)
+        delay = self.timing.permanent_delay if outcome.permanent else max(self.timing.interval, doubled)
         log.error("source %s: %s Next attempt in %d seconds.", before.name, outcome.error, delay)
         return msgspec.structs.replace(
             before,
@@ -205,10 +206,6 @@ class DeploymentMetricsCollectorTask:
             asked=before.asked | outcome.asked,
             values=before.values | outcome.values,
         )
-
-    def _backoff(self, failures: int) -> float:
-        doubled = self.timing.interval * 2 ** min(failures - 1, 20)
-        return float(max(self.timing.interval, min(doubled, self.timing.longest_delay)))
 
 
 def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:

@@ -76,11 +76,6 @@ def check_origin(text: str) -> None:
         raise ValidationError(f"{text!r} is not an origin such as https://dashboard.example:8443, without a path.")
 
 
-def _check_printable(text: str) -> None:
-    if not text.isprintable():
-        raise ValidationError("It holds a character that cannot be printed.")
-
-
 class _Expression(fields.Nested):
     """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
 
@@ -99,7 +94,8 @@ class Relevance(fields.Dict):
     """A dict of name → _Expression or None; in the environment it is JSON."""
 
     def __init__(self) -> None:
-        super().__init__(fields.String(validate=[validate.Length(1, 200), _check_printable]), _Expression())
+        printable = validate.Predicate("isprintable", error="It holds a character that cannot be printed.")
+        super().__init__(fields.String(validate=[validate.Length(1, 200), printable]), _Expression())
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):

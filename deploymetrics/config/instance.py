@@ -20,15 +20,13 @@ _PRIVATE = ("data", "secret_key")
 
 
 def find_instance() -> Path:
-    """Return the folder that the environment names, else the default one."""
-    return Path(os.path.abspath(os.environ.get(INSTANCE) or default_instance()))
-
-
-def default_instance() -> Path:
-    """Return the folder of a checkout, else the platform's folder for data, which outlives the installed package."""
+    """Return the folder that the environment names, else that of a checkout, else the platform's folder for data."""
+    if named := os.environ.get(INSTANCE):
+        return Path(os.path.abspath(named))
     checkout = Path(__file__).parents[2] / "instance"
     if (checkout / "config.example.py").exists():
-        return checkout
+        return checkout.absolute()
+    # What is installed goes with the next release, and this does not.
     return Path("/var/lib/deploymetrics") if os.geteuid() == 0 else user_data_path("deploymetrics", appauthor=False)
 
 

@@ -89,7 +89,11 @@ def import_lines(
             yield tag, REFUSED, error or ""
         else:
             seen.add(tag)
-            yield tag, *_import_tag(store, tag, rows, values, dry_run)
+            try:
+                is_new = store.restore(DOCUMENTS, tag, _items(rows, values), dry_run=dry_run)
+                yield tag, IMPORTED if is_new else THERE, ""
+            except DeploymetricsError as refusal:
+                yield tag, REFUSED, f"line {rows[0].number}: {refusal.detail}"
 
 
 #: Tag or None, lines, and the values of their items after each other.
@@ -132,32 +136,19 @@ def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: boo
     number = rows[0].number
     if torn_beside:
         return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
-    mistake = "they do not stand with the others" if is_seen else _wrong_order(rows) or _from_the_future(rows, latest)
+    items = [row.item for row in rows if row.item]
+    ahead = next((item for item in items if item.changed_at > latest), None)
     if tag and tag != RESERVED_TAG and is_reserved(tag):
         mistake = f"only the server writes what reads as {RESERVED_TAG}"
-    return mistake and f"line {number}: the versions of {tag!r} were not imported: {mistake}"
-
-
-def _wrong_order(rows: list[_Line]) -> str | None:
-    for older, newer in pairwise(row.item for row in rows if row.item):
-        if newer.version <= older.version:
-            return "they are not in order"
-    return None
-
-
-def _from_the_future(rows: list[_Line], latest: str) -> str | None:
-    ahead = next((row.item for row in rows if row.item and row.item.changed_at > latest), None)
-    return ahead and f"version {ahead.version} is of {ahead.changed_at}, which is more than a day ahead"
-
-
-def _import_tag(
-    store: Storage, tag: str, rows: list[_Line], values: SpooledTemporaryFile[bytes], dry_run: bool
-) -> tuple[str, str]:
-    items = _items(rows, values)
-    try:
-        return (IMPORTED if store.restore(DOCUMENTS, tag, items, dry_run=dry_run) else THERE), ""
-    except DeploymetricsError as error:
-        return REFUSED, f"line {rows[0].number}: {error.detail}"
+    elif is_seen:
+        mistake = "they do not stand with the others"
+    elif any(newer.version <= older.version for older, newer in pairwise(items)):
+        mistake = "they are not in order"
+    elif ahead:
+        mistake = f"version {ahead.version} is of {ahead.changed_at}, which is more than a day ahead"
+    else:
+        return None
+    return f"line {number}: the versions of {tag!r} were not imported: {mistake}"
 
 
 def _import_expectation(store: Storage, record: ExpectationRecord, number: int, dry_run: bool) -> tuple[str, str]:
@@ -177,7 +168,10 @@ def _read(number: int, line: bytes) -> _Line:
     try:
         members = _decode(rawjson.compact(line.strip(), rawjson.AROUND_METRICS))
         if "expectation" in members:
-            record = _expectation(members["expectation"])
+            record = msgspec.json.decode(members["expectation"], type=ExpectationRecord)
+            check_tag(record.tag)
+            if not MIN_SECONDS <= record.everySeconds <= MAX_SECONDS:
+                raise BadRequest(f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.")
             return _Line(number, record.tag, expectation=record)
         tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
         return _Line(number, tag, _item(tag, members))
@@ -186,14 +180,6 @@ def _read(number: int, line: bytes) -> _Line:
     except (BadRequest, msgspec.MsgspecError) as error:
         problem = error
     return _Line(number, tag, problem=f"line {number}: {problem}")
-
-
-def _expectation(text: msgspec.Raw) -> ExpectationRecord:
-    record = msgspec.json.decode(text, type=ExpectationRecord)
-    check_tag(record.tag)
-    if not MIN_SECONDS <= record.everySeconds <= MAX_SECONDS:
-        raise BadRequest(f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.")
-    return record
 
 
 def _item(tag: str, members: dict[str, msgspec.Raw]) -> Item:

@@ -5,7 +5,7 @@ between the two neighbours that are furthest apart the version in their middle i
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
@@ -49,7 +49,7 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
             break
     else:
         return Versions(items[::-1], False)
-    first = _first(documents, tag, since)
+    first = (as_of(documents, tag, since) if since else None) or oldest(documents, tag)
     count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
     sample = islice(_between(documents, tag, first, items[-1]), count)
     older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
@@ -80,11 +80,6 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
     return low
 
 
-def _first(documents: Documents, tag: str, since: str) -> Item:
-    """Return the version that was there at ``since``, or the oldest one."""
-    return (as_of(documents, tag, since) if since else None) or oldest(documents, tag)
-
-
 def oldest(documents: Documents, tag: str) -> Item:
     """Return the oldest version that is kept."""
     return next(documents.store.history(DOCUMENTS, tag, oldest_first=True))
@@ -96,7 +91,7 @@ def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[
 
     def add(left: Item, right: Item) -> None:
         if right.version - left.version > 1:
-            width = _time(left) - _time(right)
+            width = from_precise(left.changed_at) - from_precise(right.changed_at)
             heappush(gaps, (width, left.version, left, right))
 
     add(low, high)
@@ -107,7 +102,3 @@ def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[
             yield between
             add(left, between)
             add(between, right)
-
-
-def _time(item: Item) -> datetime:
-    return from_precise(item.changed_at)

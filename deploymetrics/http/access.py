@@ -126,7 +126,8 @@ def check_account(account: Account, roles: Roles, req: Request) -> None:
     req.environ["REMOTE_USER"] = account.name
     is_read = req.method in SAFE_METHODS
     if account.role not in roles:
-        raise Forbidden(_needed(roles), code="role-required")
+        needed = f"Action requires one of these roles: {', '.join(sorted(roles))}."
+        raise Forbidden(MASTER_OPERATOR_NEEDED if roles == MASTER_OPERATORS else needed, code="role-required")
     if account.token is not None or account.record.tags:
         check_limits(account, roles, is_read=is_read, tag=(req.view_args or {}).get("tag"))
     if has_ambient_credential(req.environ):
@@ -156,9 +157,3 @@ def _roles_of_any_method() -> Roles:
     assert adapter is not None
     roles = [roles_of(adapter.match(method=method)[0]) for method in adapter.allowed_methods() if method != "OPTIONS"]
     return ANYONE if ANYONE in roles else frozenset().union(*roles)
-
-
-def _needed(roles: Roles) -> str:
-    if roles == MASTER_OPERATORS:
-        return MASTER_OPERATOR_NEEDED
-    return f"Action requires one of these roles: {', '.join(sorted(roles))}."

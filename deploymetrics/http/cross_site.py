@@ -49,27 +49,19 @@ def check_same_site(request: Request | None = None) -> None:
     request = request or current_request()
     environ = request.environ
     site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
-    if site is None and origin is None:
-        return
-    if is_from_allowed_origin(request):
-        return
     if site is not None:
-        foreign = site not in ("same-origin", "none")
+        is_foreign = site not in ("same-origin", "none")
     else:
-        foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
-    if not foreign:
+        is_foreign = origin is not None and origin.lower() != f"{request.scheme}://{request.authority}"
+    if not is_foreign or is_from_allowed_origin(request):
         return
-    is_read_by_script = in_api(request) and site == "cross-site" and not _is_followed_link(request)
+    # A person who follows a link, say from a chat, may: the other site cannot read what is shown.
+    is_link = (environ.get("HTTP_SEC_FETCH_MODE"), environ.get("HTTP_SEC_FETCH_DEST")) == ("navigate", "document")
+    is_read_by_script = in_api(request) and site == "cross-site" and not is_link
     if request.method not in SAFE_METHODS or is_read_by_script:
         raise Forbidden(
             "A request from another site is refused where the browser adds the credential by itself.", code="cross-site"
         )
-
-
-def _is_followed_link(request: Request) -> bool:
-    """Return True for a person who follows a link, say from a chat: the other site cannot read what is shown."""
-    headers = request.headers
-    return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
 
 
 def is_from_allowed_origin(request: Request) -> bool:

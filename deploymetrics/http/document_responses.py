@@ -4,8 +4,9 @@ Those for reading evaluate the precondition of the request first.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from ..clock import as_http_date, from_precise, timestamp_of
@@ -53,7 +54,12 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     """
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
-        headers |= _damaged_headers(listing.damaged)
+        shown = ""
+        for path in map(_path, listing.damaged):
+            if len(shown) + len(path) > _MAX_DAMAGED_BYTES:
+                break
+            shown += f", {path}" if shown else path
+        headers |= {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(listing.damaged))}
     if following is not None:
         headers["Link"] = _next_page(request, after=following)
     if client_has(request, listing.revision, listing.changed_at):
@@ -98,16 +104,6 @@ def _next_page(request: Request, **where: object) -> str:
     return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
 
 
-def _damaged_headers(tags: Sequence[str]) -> dict[str, str]:
-    """Return headers that name documents which cannot be read: how many there are, and the first of them."""
-    shown = ""
-    for tag in map(_path, tags):
-        if len(shown) + len(tag) > _MAX_DAMAGED_BYTES:
-            break
-        shown += f", {tag}" if shown else tag
-    return {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(tags))}
-
-
 def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> Response:
     return Response(pieces, {"Content-Type": "application/json", "Content-Length": str(size), **headers})
 
@@ -134,26 +130,27 @@ def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[byt
     yield b"".join(piece)
 
 
-def entry_of(item: Item, root: str) -> besxml.Entry:
+def entry_of(item: Item, root: str, **of_a_version: Any) -> besxml.Entry:
     """Return an Item as besxml shows it; ``root`` is the URL of the server."""
-    return _entry(item, item.record or DOCUMENTS.decode(item.value or b""), root)
+    return _entry(item, item.record or DOCUMENTS.decode(item.value or b""), root, **of_a_version)
 
 
-def _entry(item: Item | Entry, document: Document, root: str) -> besxml.Entry:
+def _entry(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> besxml.Entry:
     return besxml.Entry(
         tag=document.tag,
         resource=resource_url(document.tag, root),
         modified=from_precise(item.changed_at),
         metrics=bytes(document.metrics),
         last_changed=document.lastChanged,
+        **of_a_version,
     )
 
 
 def _version_entry(item: Item, root: str) -> besxml.Entry:
-    entry = besxml.Entry(tag=item.key, resource=resource_url(item.key, root)) if item.deleted else entry_of(item, root)
-    entry.version, entry.changed_at, entry.changed_by = item.version, item.changed_at, item.changed_by
-    entry.deleted = item.deleted
-    return entry
+    facts: dict[str, Any] = {"version": item.version, "changed_at": item.changed_at, "changed_by": item.changed_by}
+    if item.deleted:
+        return besxml.Entry(tag=item.key, resource=resource_url(item.key, root), deleted=True, **facts)
+    return entry_of(item, root, **facts)
 
 
 def resource_url(tag: str, root: str) -> str:

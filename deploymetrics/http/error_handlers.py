@@ -41,7 +41,7 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
         if error.status >= 500:
             log(error, error.log or error.detail, request)
     elif isinstance(error, HTTPException):
-        problem = _problem_of_http(error, request)
+        problem = _problem_of_http(error)
     else:
         log(error, "unexpected error", request)
         problem = errors.DeploymetricsError()
@@ -51,15 +51,17 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
     return problem
 
 
-_KNOWN: dict[int, type[errors.DeploymetricsError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
-
-
-def _problem_of_http(error: HTTPException, request: Request) -> errors.DeploymetricsError:
+def _problem_of_http(error: HTTPException) -> errors.DeploymetricsError:
     """Return an error of Flask or werkzeug as one of the project's own."""
-    status = error.code or 500
-    known = _KNOWN.get(status)
-    ours = known() if known else errors.DeploymetricsError(error.description, code=f"http-{status}")
-    ours.status = status
+    ours: errors.DeploymetricsError
+    match error.code:
+        case 404:
+            ours = errors.NotFound()
+        case 405:
+            ours = errors.MethodNotAllowed()
+        case status:
+            ours = errors.DeploymetricsError(error.description, code=f"http-{status}")
+            ours.status = status or 500
     ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     if allowed := ours.headers.get("Allow"):
         ours.detail = f"This address does not have this method; it has {allowed}."

@@ -7,9 +7,10 @@ still name one version of one document, so here they match as ours do.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
+
+from werkzeug.http import parse_date
 
 from ..documents.precondition import ANY, Precondition
 from ..errors import BadRequest
@@ -69,10 +70,4 @@ def _revisions(header: str, form: str | None) -> frozenset[str] | str:
 
 def _date(header: str | None) -> datetime | None:
     """Return the time of an HTTP date, or None for what is none."""
-    if header is None or len(header) > _LONGEST_DATE:
-        return None
-    try:
-        moment = parsedate_to_datetime(header)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # the end of the year 9999 has no other time zone
-        return None
+    return parse_date(header) if header is None or len(header) <= _LONGEST_DATE else None

@@ -23,9 +23,6 @@ PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-#: What a browser is to forget of this origin at the logout; where others have a part of it, what costs them little.
-_FORGOTTEN = '"cache", "storage"'
-_FORGOTTEN_OF_A_PART = '"cache"'
 
 
 def init_app(app: Flask) -> None:
@@ -61,7 +58,9 @@ class StaySecure:
 
 
 def forget_all(response: Response) -> Response:
-    """Have the browser forget what it has of this site; the cookie is dropped by itself, and others' cookies stay."""
-    alone = not current_request().root_path
-    response.headers["Clear-Site-Data"] = _FORGOTTEN if alone else _FORGOTTEN_OF_A_PART
+    """Have the browser forget what it has of this site; the cookie is dropped by itself, and others' cookies stay.
+
+    Where others have a part of this origin, it forgets what costs them little.
+    """
+    response.headers["Clear-Site-Data"] = '"cache"' if current_request().root_path else '"cache", "storage"'
     return response

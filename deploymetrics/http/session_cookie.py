@@ -14,9 +14,7 @@ class LoginCookie(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return an empty session without looking for a key where the request has no cookie."""
-        if "HTTP_COOKIE" not in request.environ:
-            return SecureCookieSession()
-        return super().open_session(app, request)
+        return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else SecureCookieSession()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Do nothing where the request did not look at the session: then it cannot have changed."""

@@ -1,10 +1,8 @@
 """The source ``server``: facts of this server. They leave out ``platform``, so that collecting does not change them."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from ..documents.reserved import RESERVED_TAG
-from ..documents.service import Entry
 from ..start_record import last_start
 from ..version import VERSION
 from . import Source, Value
@@ -18,19 +16,13 @@ class ServerSource(Source):
         items = [item for item in self.context.documents.list().items if item.key != RESERVED_TAG]
         roles = Counter(account.role.value for account in self.context.accounts.list())
         started = last_start(self.context.store)
+        last = max(items, key=lambda item: item.changed_at, default=None)
         return {
             "number_of_tags": len(items),
             "number_of_versions": sum(item.version for item in items),
             "bytes_stored": sum(item.size for item in items),
             "accounts_by_role": dict(sorted(roles.items())),
-            **_last_change(items),
+            **({"last_change": last.changed_at, "last_changed_tag": last.key} if last else {}),
             "server_version": VERSION,
             **({"server_started": started} if started else {}),
         }
-
-
-def _last_change(items: Sequence[Entry]) -> dict[str, Value]:
-    if not items:
-        return {}
-    last = max(items, key=lambda item: item.changed_at)
-    return {"last_change": last.changed_at, "last_changed_tag": last.key}

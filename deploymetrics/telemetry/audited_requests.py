@@ -40,8 +40,8 @@ def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, acco
     environ = request.environ
     who: str = environ.get("REMOTE_USER", "")
     is_change = request.method not in SAFE_METHODS and bool(who)
-    is_refused = status in _REFUSED and (bool(who) or has_header_credential(environ))
-    if not (is_change or is_refused or hasattr(view, "is_always_noted")):
+    was_refused = status in _REFUSED and (bool(who) or has_header_credential(environ))
+    if not (is_change or was_refused or hasattr(view, "is_always_noted")):
         return
     log.note(
         who or _account_named(request, view, accounts),

@@ -101,7 +101,8 @@ class DocumentMetrics:
             own = self._numbers[item.key]
             fit = min(own.number, room)
             room -= fit
-            numbers.append(own.lines if fit == own.number else _first_lines(own.lines, fit))
+            # Not splitlines, which ends a line at what a name can have: U+2028, for one.
+            numbers.append(own.lines if fit == own.number else "\n".join([*own.lines.split("\n")[:fit], ""]))
             if more := own.more + own.number - fit:
                 left_out.append(_line("_left_out", own.tag, more))
         yield from _family("", numbers)
@@ -137,11 +138,6 @@ def _family(end: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _line(end: str, tag: str, value: object) -> str:
     return f'{NAME}{end}{{tag="{tag}"}} {value}\n'
-
-
-def _first_lines(lines: str, count: int) -> str:
-    # Not splitlines, which ends a line at what a name can have: U+2028, for one.
-    return "".join(f"{line}\n" for line in lines.split("\n")[:count])
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -185,8 +181,7 @@ def _flat(metrics: Any) -> list[tuple[str, str]] | None:
 
 def _digits(text: str) -> str:
     """Return a number as a scrape has it; long ones as the nearest float, since no float has more digits."""
-    return text if len(text) <= _PLAIN_DIGITS and text.isascii() and "e" not in text.lower() else _float(float(text))
-
-
-def _float(value: float) -> str:
-    return {float("inf"): "+Inf", float("-inf"): "-Inf"}.get(value) or repr(value)
+    if len(text) <= _PLAIN_DIGITS and text.isascii() and "e" not in text.lower():
+        return text
+    digits = repr(float(text))
+    return {"inf": "+Inf", "-inf": "-Inf"}.get(digits, digits)

@@ -22,22 +22,23 @@ def families(store: Storage, instance: str) -> Iterator[Metric]:
         "The version of this server.",
         value={"version": VERSION, "python": platform.python_version()},
     )
-    yield _gauge("deploymetrics_start_timestamp_seconds", "When serve last started.", _seconds(last_start(store)))
-    yield from _disk(instance)
-    yield from _collector(store)
+    yield _gauge("deploymetrics_start_timestamp_seconds", "When serve last started.", _number(last_start(store)))
+    with suppress(OSError):
+        size, free = disk_space(instance)
+        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", size)
+        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", free)
+    states = read_states(store)
+    for field, (kind, name, help) in _OF_SOURCES.items():
+        family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
+        for state in states:
+            family.add_metric([state.name], _number(getattr(state, field)))
+        yield family
 
 
 def disk_space(instance: str) -> tuple[int, int]:
     """Return the size of the disk with the instance folder, and what is free there for this account, in bytes."""
     disk = os.statvfs(instance)
     return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
-
-
-def _disk(instance: str) -> Iterator[Metric]:
-    with suppress(OSError):
-        size, free = disk_space(instance)
-        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", size)
-        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", free)
 
 
 #: By the field of a SourceState: the kind of metric, its name and what it is.
@@ -51,25 +52,12 @@ _OF_SOURCES = {
 }
 
 
-def _collector(store: Storage) -> Iterator[Metric]:
-    states = read_states(store)
-    for field, (kind, name, help) in _OF_SOURCES.items():
-        family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
-        for state in states:
-            family.add_metric([state.name], _number(getattr(state, field)))
-        yield family
-
-
 def _number(value: Any) -> float:
+    """Return a number, how many a dict has, or a time as seconds since 1970, with 0 for one that never came."""
     if isinstance(value, str):
-        return _seconds(value)
+        return from_precise(value).timestamp() if value else 0.0
     return len(value) if isinstance(value, dict) else value
 
 
 def _gauge(name: str, help: str, value: float) -> Metric:
     return GaugeMetricFamily(name, help, value=value)
-
-
-def _seconds(precise: str) -> float:
-    """Return seconds since 1970 of a time as the storage writes it, and 0 for one that never came."""
-    return from_precise(precise).timestamp() if precise else 0.0

@@ -28,13 +28,12 @@ _BEGUN = 59
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (1000, "KB"))
 #: Ends of names that say the unit of a number, and how it is written.
 _ENDINGS = (("_percent", " %"), ("_pct", " %"), ("_milliseconds", " ms"), ("_ms", " ms"), ("_seconds", " s"))
-ROLES = {
+#: Roles, and what a token may, for people.
+WORDS = {
     "master-operator": "master operator",
     "operator": "operator",
     "webui-app": "WebUI application",
     "scraper": "scraper",
-}
-ACCESSES = {
     "full": "all that the account may",
     "read-only": "only read",
     "scrape": "only read /metrics",
@@ -105,15 +104,9 @@ def size(count: int) -> str:
 
 
 @bp.app_template_filter()
-def role_name(role: str) -> str:
-    """Return the name of a role for people: ``master operator``."""
-    return ROLES[role]
-
-
-@bp.app_template_filter()
-def access_name(access: str) -> str:
-    """Return what a token may, for people."""
-    return ACCESSES[access]
+def in_words(name: str) -> str:
+    """Return a role, or what a token may, for people: ``master operator``."""
+    return WORDS[name]
 
 
 @bp.app_template_global()
@@ -143,12 +136,10 @@ def moment(seconds: float) -> datetime:
 @bp.app_template_filter()
 def visible(tag: str) -> str:
     """Return the tag with its invisible characters named, ``⟨U+200B⟩``, so that no tag passes for another."""
-    return tag if tag.isascii() else "".join(map(_shown, tag))
-
-
-def _shown(char: str) -> str:
-    unseen = char != " " and unicodedata.category(char) in _UNSEEN or _UNSEEN_LETTERS.match(char)
-    return f"⟨U+{ord(char):04X}⟩" if unseen else char
+    if tag.isascii():
+        return tag
+    unseen = (char != " " and unicodedata.category(char) in _UNSEEN or _UNSEEN_LETTERS.match(char) for char in tag)
+    return "".join(f"⟨U+{ord(char):04X}⟩" if hidden else char for char, hidden in zip(tag, unseen))
 
 
 @bp.app_template_filter()
@@ -169,10 +160,9 @@ def with_unit(text: str, name: str, chosen: str = "") -> str:
 
     That is the one that was chosen, that of the setting UNITS, or that of the end of its name.
     """
-    last = name.rstrip(")").rpartition(".")[2]
-    if unit := chosen or dict(word.split("=") for word in current_app.config["UNITS"]).get(last):
+    name = name.rstrip(")").rpartition(".")[2]
+    if unit := chosen or dict(word.split("=") for word in current_app.config["UNITS"]).get(name):
         return f"{numbers.rounded(text)} {unit}"
-    name = last
     count = numbers.as_float(text)
     if name.endswith("_bytes") and 0 <= count < 1e15:
         return size(int(count))

@@ -68,9 +68,10 @@ def measures(items: Sequence[Item]) -> Measures:
         key, path = place.step[0], place.path()
         repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
         naming = isinstance(key, str) and is_naming(key)
-        by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, place.in_array())
+        in_array = any(one.is_element() for one in path)
+        by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, in_array)
         column = place.above and place.above.above, place.step  # that is alike for all elements of an array
-        if not naming and by_name[name].is_element and column not in seen:
+        if not naming and in_array and column not in seen:
             seen.add(column)
             columns.setdefault(tuple(... if is_every else one.step for one, is_every in place.column()), place)
     sums = (

@@ -72,25 +72,17 @@ class Place:
         return text
 
     def _name_after(self, text: str, exact: bool) -> str:
-        if len(text) >= MAX_NAME:
-            return text
-        return shorten(self._longer_name(text, exact), MAX_NAME)
-
-    def _longer_name(self, text: str, exact: bool) -> str:
         what, number = self.step
         if isinstance(what, str):
-            key = _quoted(shorten(what, MAX_KEY), exact)
-            return f"{text}{'.' if text else ''}{key}{_numbered(number)}"
-        if self._is_only_object():
-            return text
-        if not what:
-            return f"{text}[{number}]"
-        parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
-        return f"{text}[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_numbered(number)}]"
-
-    def in_array(self) -> bool:
-        """Return True if this is in one element of an array that had several."""
-        return any(place.is_element() for place in self.path())
+            name = f"{'.' if text else ''}{_quoted(shorten(what, MAX_KEY), exact)}{_numbered(number)}"
+        elif self._is_only_object():
+            name = ""
+        elif not what:
+            name = f"[{number}]"
+        else:
+            parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
+            name = f"[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_numbered(number)}]"
+        return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
         """Return the path, and for each Place whether it stands for every element of its array.

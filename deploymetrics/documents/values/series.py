@@ -36,10 +36,6 @@ class Series(NamedTuple):
     breaks: frozenset[int] = frozenset()
 
 
-def _mean(values: Sequence[float]) -> float:
-    return _sum([value / len(values) for value in values])
-
-
 def _sum(values: Sequence[float]) -> float:
     try:
         return math.fsum(values)
@@ -47,7 +43,12 @@ def _sum(values: Sequence[float]) -> float:
         return sys.float_info.max if sum(value / len(values) for value in values) > 0 else -sys.float_info.max
 
 
-_FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {"sum": _sum, "mean": _mean, "min": min, "max": max}
+_FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
+    "sum": _sum,
+    "mean": lambda values: _sum([value / len(values) for value in values]),
+    "min": min,
+    "max": max,
+}
 
 
 def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: bool = False) -> list[Series]:

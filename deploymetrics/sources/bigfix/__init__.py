@@ -37,18 +37,16 @@ class BigFixSource(Source):
         return bool(settings["BIGFIX_SERVER"])
 
     def configuration(self) -> Any:
+        try:
+            access: Endpoint | str = read_endpoint(self.settings, self.context.instance)
+        except SourceError as error:
+            access = error.detail
         return {
             "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
-            "access": self._endpoint_or_refusal(),
+            "access": access,
             "authorities": _stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
             "library": find_spec("bigfix_remote_session_relevance") is not None,
         }
-
-    def _endpoint_or_refusal(self) -> Endpoint | str:
-        try:
-            return read_endpoint(self.settings, self.context.instance)
-        except SourceError as error:
-            return error.detail
 
     def collect_round(self, current: Round) -> Findings:
         """Return a value for each Metric that is due and that the server could evaluate in time."""
@@ -107,13 +105,10 @@ class BigFixSource(Source):
                 in_a_row += 1
             findings.asked[metric.name] = current.now
             if in_a_row == FAILURES_IN_A_ROW:
-                self._give_up(findings)
+                if not findings.values:
+                    raise SourceError(f"No metric could be collected; {_first(findings)}")
+                log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
                 break
-
-    def _give_up(self, findings: Findings) -> None:
-        if not findings.values:
-            raise SourceError(f"No metric could be collected; {_first(findings)}")
-        log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
 
     def _backend(self, endpoint: Endpoint) -> Any:
         try:
@@ -157,17 +152,14 @@ class BigFixSource(Source):
         # Redacted before anything is cut: half a secret would not be found any more.
         message = endpoint.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
         if error.code == "cert_verify_failed":
-            return SourceError(f"{message} {self._certificate(endpoint)}", permanent=True)
+            from .transport import fingerprint_hint
+
+            is_pinned = self.settings["BIGFIX_FINGERPRINT"]
+            hint = "" if is_pinned else fingerprint_hint(endpoint, self.settings["BIGFIX_CONNECT_SECONDS"])
+            return SourceError(f"{message} {hint}", permanent=True)
         if error.kind == "authentication":
             return SourceError(message, permanent=True)
         return QueryError(message)
-
-    def _certificate(self, endpoint: Endpoint) -> str:
-        from .transport import fingerprint_hint
-
-        if self.settings["BIGFIX_FINGERPRINT"]:
-            return ""
-        return fingerprint_hint(endpoint, self.settings["BIGFIX_CONNECT_SECONDS"])
 
     async def _scope(self, backend: Any, current: Round) -> str:
         """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""

@@ -1,8 +1,8 @@
 """Where the BigFix server is, and with which credentials it is asked."""
 
-import base64
 import os
 import stat
+from base64 import b64encode
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -37,16 +37,12 @@ class Endpoint(NamedTuple):
 
     def _forms(self) -> list[str]:
         """Return the secrets as a server may repeat them, the longest first."""
-        forms = {self.password, self.token, *_basic(self.user, self.password)}
+        forms = {self.password, self.token}
+        if self.password:  # in a Basic header it is UTF-8 or, as far as that goes, Latin-1
+            pair = f"{self.user}:{self.password}"
+            forms |= {b64encode(pair.encode(code, "replace")).decode() for code in ("utf-8", "latin-1")}
         forms |= {" ".join(form.split()) for form in forms} | {quote(form, safe="") for form in forms}
         return sorted(filter(None, forms), key=len, reverse=True)
-
-
-def _basic(user: str, password: str) -> list[str]:
-    """Return the values of a Basic header: in UTF-8, and in Latin-1 if that has the characters."""
-    pair = f"{user}:{password}"
-    codes = ("utf-8", "latin-1") if all(ord(char) < 256 for char in pair) else ("utf-8",)
-    return [base64.b64encode(pair.encode(code)).decode() for code in codes] if password else []
 
 
 def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
@@ -80,15 +76,11 @@ def _address(server: str) -> tuple[str, int]:
     return host, port
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    # The collector itself looks, too: a pipe that nobody writes to must not stop it.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _read_credentials(path: str) -> tuple[str, str, str]:
     """Return (user, password, token) of a file that nobody but its owner may read."""
     try:
-        with open(path, encoding="utf-8", opener=_without_waiting) as file:
+        # The collector itself looks, too: a pipe that nobody writes to must not stop it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
                 raise _refusal("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")

@@ -66,12 +66,13 @@ def _single_text(result: Any) -> str:
     answer = _single(result)
     if not isinstance(answer, str | bool):
         raise RelevanceError("The answer is not a text.")
-    return _text(answer)
+    return str(answer)
 
 
 def _counts(result: Any) -> dict[str, str]:
-    if not all(map(_is_count, result.answers)):
-        raise RelevanceError("The answers are not pairs of a text and a number.")
+    for pair in result.answers:
+        if not (_is_pair(pair) and isinstance(pair[0], str) and _is_whole(pair[1]) and pair[1] >= 0):
+            raise RelevanceError("The answers are not pairs of a text and a number.")
     return _object(result.answers)
 
 
@@ -96,10 +97,6 @@ def _is_whole(answer: Any) -> bool:
 
 def _is_pair(answer: Any) -> bool:
     return isinstance(answer, tuple | list) and len(answer) == 2
-
-
-def _is_count(answer: Any) -> bool:
-    return _is_pair(answer) and isinstance(answer[0], str) and _is_whole(answer[1]) and bool(answer[1] >= 0)
 
 
 def _object(pairs: Sequence[Any]) -> dict[str, str]:

@@ -14,10 +14,7 @@ _NONE = object()
 
 
 class Difference(NamedTuple):
-    """The name of a place and its values before and after, None where there is none.
-
-    ``kind`` is added, removed, changed or same.
-    """
+    """The name of a place, its values before and after (None where there is none), and added, removed or changed."""
 
     name: str
     before: str | None
@@ -45,26 +42,22 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
     old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
     new, new_cut = _leaves(values[-1], root, shape) if after is not None else ({}, False)
     places = places_by_name({**new, **old})
-    rows = [_difference(name, old.get(place, _NONE), new.get(place, _NONE)) for name, place in places.items()]
-    changed = [row for row in rows if row.kind != "same"]
+    changed: list[Difference] = []
+    for name, place in places.items():
+        one, other = old.get(place, _NONE), new.get(place, _NONE)
+        if type(one) is not type(other) or one != other:  # the number 3 is not the text "3"
+            kind = "added" if one is _NONE else "removed" if other is _NONE else "changed"
+            changed.append(Difference(name, _text(one), _text(other), kind))
     more = max(len(changed) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut
-    return Comparison(
-        changed[:MAX_DIFFERENCES], len(rows) - len(changed), more, cut, not changed and not cut and before != after
-    )
+    is_rewritten = not changed and not cut and before != after
+    return Comparison(changed[:MAX_DIFFERENCES], len(places) - len(changed), more, cut, is_rewritten)
 
 
 def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:
     """Return the leaves by Place, and whether there are more."""
     every = leaves(value, root, shape)
     return dict(islice(every, MAX_LEAVES)), next(every, None) is not None
-
-
-def _difference(name: str, old: object, new: object) -> Difference:
-    if type(old) is type(new) and old == new:  # the number 3 is not the text "3"
-        return Difference(name, None, None, "same")
-    kind = "added" if old is _NONE else "removed" if new is _NONE else "changed"
-    return Difference(name, _text(old), _text(new), kind)
 
 
 def _text(leaf: object) -> str | None:

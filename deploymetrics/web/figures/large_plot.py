@@ -45,10 +45,6 @@ class _Drawn(NamedTuple):
     ticks: list[float]
 
 
-#: The number of a series, the series, and the index of one of its points.
-_Value = tuple[int, _Drawn, int]
-
-
 def large_plot(
     title: str,
     series: Sequence[Series],
@@ -138,33 +134,29 @@ def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) ->
             if number not in chosen or abs(y - middle) > abs(one.places[chosen[number]][1] - middle):
                 chosen[number] = index
     columns = sorted(in_column)
-    for place, column in enumerate(columns):
-        left = (columns[place - 1] + column + 1) / 2 * width if place else 0
-        right = (columns[place + 1] + column + 1) / 2 * width if place + 1 < len(columns) else form.width
-        values = [(number, drawn[number], at) for number, at in in_column[column].items()]
-        yield _column(form, column, (left, right), values, shown, zone)
+    edges = [0, *((one + other + 1) / 2 * width for one, other in zip(columns, columns[1:])), form.width]
+    for column, left, right in zip(columns, edges, edges[1:]):
+        values = [
+            (number, drawn[number].points[at], drawn[number].places[at]) for number, at in in_column[column].items()
+        ]
+        yield _column(form, column, left, right, values, shown, zone)
 
 
 def _column(
     form: Form,
     column: int,
-    edges: tuple[float, float],
-    values: list[tuple[int, _Drawn, int]],
+    left: float,
+    right: float,
+    values: list[tuple[int, Point, Place]],
     shown: Shown,
     zone: tzinfo,
 ) -> str:
-    left, right = edges
+    """Return what a column shows under the pointer: (number of the series, point, its place) in ``values``."""
     name = f"{form.name}-{column}"
-    _, first, at = values[0]
-    when = as_last_changed(from_precise(first.points[at].changed_at).astimezone(zone))
-    texts = (
-        f' <tspan class="s{number}">● {escape(shown(number, one.points[at]))}</tspan>' for number, one, at in values
-    )
-    dots = (
-        f'<circle class="s{number}" cx="{one.places[at][0]:g}" cy="{one.places[at][1]:g}" r="4"/>'
-        for number, one, at in values
-    )
-    x = first.places[at][0]
+    _, first, (x, _) = values[0]
+    when = as_last_changed(from_precise(first.changed_at).astimezone(zone))
+    texts = (f' <tspan class="s{number}">● {escape(shown(number, point))}</tspan>' for number, point, _ in values)
+    dots = (f'<circle class="s{number}" cx="{at:g}" cy="{y:g}" r="4"/>' for number, _, (at, y) in values)
     side = ("", SIDE) if x < form.width / 2 else (" end", form.width - SIDE)
     return (
         f'<g class="at"><rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{form.height}"/>'

@@ -87,7 +87,7 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
     rows = value if type(value) is list else [value]
     if len(rows) == 1 and _is_flat(rows[0], grouped=True):
         return _facts(rows[0])
-    return _table(rows, find, sort, page) if _is_table(rows) else Tree(*_walk(value))
+    return _table(rows, find, sort, page) if rows and all(map(_is_flat, rows)) else Tree(*_walk(value))
 
 
 def tables(value: Any) -> dict[str, list[Any]]:
@@ -97,7 +97,7 @@ def tables(value: Any) -> dict[str, list[Any]]:
     while opened and len(arrays) < MAX_TABLES:
         name, inner = opened.pop(0)
         if type(inner) is list:
-            if name and len(inner) > 1 and _is_table(inner):
+            if name and len(inner) > 1 and all(map(_is_flat, inner)):
                 arrays.setdefault(name, inner)
             elif len(inner) == 1:
                 opened.append((name, inner[0]))
@@ -108,10 +108,6 @@ def tables(value: Any) -> dict[str, list[Any]]:
                 if isinstance(member, list)
             ]
     return arrays
-
-
-def _is_table(rows: list[Any]) -> bool:
-    return bool(rows) and all(map(_is_flat, rows))
 
 
 def cell(value: object) -> Cell:
@@ -135,30 +131,25 @@ def _is_flat(value: Any, grouped: bool = False) -> bool:
     """Return True for an object with something in it, no key twice, and leaves only, or ``grouped`` flat groups."""
     if type(value) is not rawjson.Pairs or not value or len({key for key, _ in value}) < len(value):
         return False
-    members = [member for _, member in value if _holds(member)]
-    return not members or grouped and not any(_holds(inner) for member in members for inner in _inner(member))
+    members = [_pairs_of(member) for _, member in value if isinstance(member, list)]
+    return not members or grouped and not any(isinstance(inner, list) for pairs in members for _, inner in pairs)
 
 
-def _holds(value: object) -> bool:
-    return type(value) in (list, rawjson.Pairs)
-
-
-def _inner(value: Any) -> list[Any]:
-    return value if type(value) is list else [member for _, member in value]
+def _pairs_of(value: Any) -> list[tuple[str, Any]]:
+    """Return what an object or array holds as (key, value), the keys empty for an array."""
+    return value if type(value) is rawjson.Pairs else [("", member) for member in value]
 
 
 def _facts(pairs: rawjson.Pairs) -> Facts:
-    rows = [
-        (shorten(key, MAX_CELL), _group(value) if _holds(value) and value else cell(value))
-        for key, value in islice(pairs, MAX_FACTS)
-    ]
+    rows = [(shorten(key, MAX_CELL), _fact(value)) for key, value in islice(pairs, MAX_FACTS)]
     return Facts(rows, max(len(pairs) - MAX_FACTS, 0))
 
 
-def _group(value: Any) -> Group:
-    pairs = value if type(value) is rawjson.Pairs else [("", member) for member in value]
-    rows = [(shorten(key, MAX_CELL), cell(member)) for key, member in islice(pairs, MAX_GROUP)]
-    return Group(rows, max(len(pairs) - MAX_GROUP, 0))
+def _fact(value: Any) -> Cell | Group:
+    if not isinstance(value, list) or not value:
+        return cell(value)
+    rows = [(shorten(key, MAX_CELL), cell(member)) for key, member in islice(_pairs_of(value), MAX_GROUP)]
+    return Group(rows, max(len(value) - MAX_GROUP, 0))
 
 
 def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
@@ -196,15 +187,12 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
                 nodes.append(Node("close"))
         elif len(nodes) >= MAX_NODES:
             return nodes + [Node("close")] * (len(opened) - 1), True
-        elif type(inner) in (list, rawjson.Pairs) and inner and len(opened) <= MAX_DEPTH:
+        elif isinstance(inner, list) and inner and len(opened) <= MAX_DEPTH:
             unfolded = len(nodes) < OPEN_NODES
-            nodes.append(Node("open", shorten(key, MAX_CELL), _note(inner), unfolded=unfolded))
             named = type(inner) is rawjson.Pairs
+            note = counted(len(inner), "member" if named else "item", ",")
+            nodes.append(Node("open", shorten(key, MAX_CELL), note, unfolded=unfolded))
             opened.append(iter(inner) if named else ((str(index), one) for index, one in enumerate(inner)))
         else:
             nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(inner)))
     return nodes, False
-
-
-def _note(value: Any) -> str:
-    return counted(len(value), "member" if type(value) is rawjson.Pairs else "item", ",")
