@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -47,7 +48,8 @@ def upgrade(root: str, clock: Clock) -> bool:
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
             queues.wait_for_lock(folder, root)
-            _refuse_where_a_server_runs(root)
+            if _is_old(root):
+                _check_that_no_server_runs(root)
             return _upgrade(root, clock)
     except SettingError:
         raise
@@ -66,10 +68,8 @@ def check_format(root: str) -> None:
         )
 
 
-def _refuse_where_a_server_runs(root: str) -> None:
+def _check_that_no_server_runs(root: str) -> None:
     """Raise SettingError where the collector of a server holds its lock: it would go on with the old files."""
-    if not _is_old(root):
-        return
     with disk.opened(f"{root}/locks/collector", os.O_RDWR | os.O_CREAT) as fd:
         if not disk.try_lock(fd, fcntl.LOCK_SH):
             raise SettingError(f"A server of an earlier release is running on {root}; stop it first.")
@@ -102,8 +102,9 @@ def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
             storage.restore(DOCUMENTS, tag, versions)
     for collection in (EXPECTATIONS, COLLECTOR, STARTS):
         for key in old.keys(collection.name):
-            _store(storage, collection, key, old.value(collection.name, key))
-    accounts = {name: msgspec.Raw(value) for name in old.keys("accounts") if (value := old.value("accounts", name))}
+            _store(storage, collection, key, old.value(collection.name, key)[0])
+    values = {name: old.value("accounts", name)[0] for name in old.keys("accounts")}
+    accounts = {name: msgspec.Raw(value) for name, value in values.items() if value}
     if accounts:
         _store(storage, ACCOUNTS, ACCOUNTS_KEY, msgspec.json.encode({"accounts": accounts}))
 
@@ -124,19 +125,15 @@ class OldFiles:
         keys |= {lines.key_of(folder) for folder in _names(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
-    def value(self, name: str, key: str) -> bytes | None:
-        """Return the value of the current item of a key as JSON, or None."""
-        fields = self._fields(name, key)
-        return None if fields is None else _value(fields)
-
     def versions(self, collection: Collection, key: str) -> list[Item]:
         """Return every version of a key, oldest first, the current one last."""
         versions = list(self._history(collection, key))
         newest = versions[-1].version if versions else 0
         current = self._current(collection, key)
         if current is None:
-            if self._import_ends_at(collection, key) > newest:
-                return []
+            with suppress(FileNotFoundError):  # the version with which an import ends, where that was not finished
+                if int(disk.read_file(f"{self._history_of(collection, key)}/unfinished")) > newest:
+                    return []
             if versions and not versions[-1].deleted:  # somebody removed the file, so it was served no more
                 changed_at = versions[-1].changed_at
                 versions.append(Item(key, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))
@@ -150,32 +147,32 @@ class OldFiles:
     def _path(self, name: str, key: str) -> str:
         return f"{self.root}/{name}/{lines.name_of(key)}{readable_copies.SUFFIX}"
 
-    def _fields(self, name: str, key: str) -> dict[str, msgspec.Raw] | None:
-        """Return the members of the file of a key, those of _HEAD among them; None where there is no file."""
+    def value(self, name: str, key: str) -> tuple[bytes | None, dict[str, Any]]:
+        """Return the value of the current item of a key as JSON, or None, and what else its file says, of _HEAD."""
         path = self._path(name, key)
         try:
-            return _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
+            fields = _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
         except FileNotFoundError:
-            return None
+            return None, {}
         except (ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
             raise ValueError(f"{path}: {error}") from error
+        head = {name: msgspec.json.decode(fields.pop(name)) for name in _HEAD if name in fields}
+        return msgspec.json.encode(fields), head
 
     def _current(self, collection: Collection, key: str) -> Item | None:
         """Return the current Item of a key; its version is 0 where the file does not say it."""
-        fields, path = self._fields(collection.name, key), self._path(collection.name, key)
-        if fields is None:
+        path, (value, head) = self._path(collection.name, key), self.value(collection.name, key)
+        if value is None:
             return None
-        value = _value(fields)
         record = collection.decode(value)
         if record.key() != key:
             raise ValueError(f"{path} says {record.key()!r}")
-        head = {name: msgspec.json.decode(fields[name]) for name in _HEAD if name in fields}
         modified_at = as_precise(datetime.fromtimestamp(os.stat(path).st_mtime, UTC))
         at = as_precise(from_precise(head.get("changedAt", modified_at)))
         return Item(key, value, record, head.get("version", 0), at, head.get("changedBy", ""), "")
 
     def _history(self, collection: Collection, key: str) -> Iterator[Item]:
-        folder = f"{self.root}/history/{collection.name}/{lines.name_of(key)}"
+        folder = self._history_of(collection, key)
         files = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
         newest, torn = 0, None
         for _, name in files:
@@ -191,19 +188,11 @@ class OldFiles:
                     newest = item.version
                     yield item
 
-    def _import_ends_at(self, collection: Collection, key: str) -> int:
-        """Return the version with which an import ends that was not finished, or 0."""
-        try:
-            return int(disk.read_file(f"{self.root}/history/{collection.name}/{lines.name_of(key)}/unfinished"))
-        except FileNotFoundError:
-            return 0
+    def _history_of(self, collection: Collection, key: str) -> str:
+        return f"{self.root}/history/{collection.name}/{lines.name_of(key)}"
 
 
 def _names(folder: str) -> list[str]:
     with suppress(FileNotFoundError):
         return os.listdir(folder)
     return []
-
-
-def _value(fields: dict[str, msgspec.Raw]) -> bytes:
-    return msgspec.json.encode({name: text for name, text in fields.items() if name not in _HEAD})

@@ -59,7 +59,10 @@ class Authenticator:
         if authorization is not None:
             account = self._from_authorization(authorization, address)
         if session_token is not None:
-            other = self._from_session_token(session_token)
+            other = self.sessions.resume(session_token)
+            if other is None:
+                # Not counted: nobody guesses 160 random bits, and clients often send an expired token.
+                raise Unauthorized("The session has ended or is unknown; log in again.")
             if account is not None and account.name != other.name:
                 raise Unauthorized("The Authorization and SessionToken headers belong to different accounts.")
             account = account or other
@@ -125,7 +128,11 @@ class Authenticator:
     def _from_authorization(self, header: str, address: str) -> Account:
         scheme, _, rest = header.partition(" ")
         if scheme.lower() == "bearer":
-            return self._from_bearer(rest.strip(), address)
+            secret = rest.strip()
+            if by_token := self._of_token(None, secret):
+                return by_token
+            self.throttle.count_wrong_secret(secret, address)
+            raise Unauthorized("The bearer token is unknown or has expired, or its account is disabled.")
         if scheme.lower() != "basic":
             raise Unauthorized("The Authorization header is neither Basic nor Bearer.")
         digest = self._digest(header)
@@ -154,20 +161,6 @@ class Authenticator:
             return None
         known.until = now + self.remember_seconds
         return known.account
-
-    def _from_bearer(self, secret: str, address: str) -> Account:
-        account = self._of_token(None, secret)
-        if account is None:
-            self.throttle.count_wrong_secret(secret, address)
-            raise Unauthorized("The bearer token is unknown or has expired, or its account is disabled.")
-        return account
-
-    def _from_session_token(self, token: str) -> Account:
-        account = self.sessions.resume(token)
-        if account is None:
-            # Not counted: nobody guesses 160 random bits, and clients often send an expired token.
-            raise Unauthorized("The session has ended or is unknown; log in again.")
-        return account
 
     def _digest(self, text: str) -> bytes:
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()

@@ -62,7 +62,12 @@ def password_matches(stored: str, password: str, method: str) -> bool:
     ``stored`` is empty where there is no account, or one without a password. ``method`` is that of new hashes, by which
     the time is taken where there is none to check.
     """
-    matches = _hash_matches(stored or _hash_of_nobody(method), normalized(password))
+    checked = stored or _hash_of_nobody(method)
+    with _HASHING:
+        try:
+            matches = check_password_hash(checked, normalized(password))
+        except ValueError:  # a file made by hand, with what is no hash
+            matches = False
     # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
     return matches and bool(stored) and "\0" not in password
 
@@ -71,11 +76,3 @@ def password_matches(stored: str, password: str, method: str) -> bool:
 def _hash_of_nobody(method: str) -> str:
     """Return the hash that is checked where there is no other one; made on first use, since that is slow."""
     return hash_password(generate_password(), method)
-
-
-def _hash_matches(stored: str, password: str) -> bool:
-    with _HASHING:
-        try:
-            return check_password_hash(stored, password)
-        except ValueError:  # a file made by hand, with what is no hash
-            return False

@@ -187,19 +187,15 @@ class Accounts:
             before = current.record.accounts if current else {}
             after = dict(before)
             change(after)
-            _check_a_master_stays(before, after)
+            masters = [record.name for record in before.values() if record.is_enabled_master]
+            if masters and not any(record.is_enabled_master for record in after.values()):
+                raise AccountError(f"{masters[0]} is the last enabled master operator.", code="last-master-operator")
             return msgspec.json.encode(AccountsRecord(after))
 
         item = self.store.write(ACCOUNTS, ACCOUNTS_KEY, author, write)
         assert item is not None
         accounts: dict[str, AccountRecord] = item.record.accounts
         return accounts
-
-
-def _check_a_master_stays(before: dict[str, AccountRecord], after: dict[str, AccountRecord]) -> None:
-    masters = [record.name for record in before.values() if record.is_enabled_master]
-    if masters and not any(record.is_enabled_master for record in after.values()):
-        raise AccountError(f"{masters[0]} is the last enabled master operator.", code="last-master-operator")
 
 
 def _known(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:

@@ -122,22 +122,20 @@ class Sessions:
     def resume(self, token: str) -> Account | None:
         """Return the Account of a session that is not over, and renew it; else None."""
         self._store_endings()
-        entry = self._find(token)
-        if entry is None or not entry.session.is_alive(self.clock.timestamp()):
+        entry, now = self._find(token), self.clock.timestamp()
+        if entry is None or not entry.session.is_alive(now):
             return None
         record = self.accounts.find(entry.account)
         if record is None or not record.enabled or record.epoch != entry.session.epoch:
             return None
         used = next((each for each in record.tokens if each.id == entry.session.token), None)
-        if entry.session.token and not (used and used.is_alive(self.clock.timestamp())):
+        if entry.session.token and not (used and used.is_alive(now)):
             return None
         if not entry.is_signed:
             self._renew(entry)
-        return Account(record, session_id=token, token=used, proved_at=self._proved_at(entry.session))
-
-    def _proved_at(self, session: Session) -> float:
-        age = self.clock.timestamp() - session.proved_at
-        return session.proved_at if 0 <= age <= self.proof_seconds else 0.0
+        is_proved = 0 <= now - entry.session.proved_at <= self.proof_seconds
+        proved_at = entry.session.proved_at if is_proved else 0.0
+        return Account(record, session_id=token, token=used, proved_at=proved_at)
 
     def list(self, account: Account | AccountRecord) -> list[tuple[str, Session]]:
         """Return (id, Session) of an account's sessions that are not over, the one that was used last first.

@@ -49,10 +49,12 @@ class Tokens:
         Each account manages its own tokens, and master operators those of all. With a token as credential an account
         manages its own only, and with one that is limited only that one.
         """
+        used = account.token
         for record in self.accounts.list():
-            for token in record.tokens:
-                if token.id == id and _may_manage(account, record, token):
-                    return record, token
+            if record.name == account.name or used is None and account.role is Role.MASTER_OPERATOR:
+                for token in record.tokens:
+                    if token.id == id and (used is None or not used.is_limited or token == used):
+                        return record, token
         raise no_such_token()
 
     def make(
@@ -170,12 +172,6 @@ class Tokens:
 
     def _end(self, duration: int) -> float:
         return self.clock.timestamp() + duration * _DAY if duration else 0.0
-
-
-def _may_manage(account: Account, record: AccountRecord, token: Token) -> bool:
-    if account.token is not None:
-        return record.name == account.name and (token == account.token or not account.token.is_limited)
-    return record.name == account.name or account.role is Role.MASTER_OPERATOR
 
 
 def token_in(record: AccountRecord, id: int) -> Token:

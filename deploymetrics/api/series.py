@@ -1,13 +1,13 @@
 """The numbers of a document over time, for analysts and Grafana: as JSON, or as CSV with a column for each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..accounts.records import Role
 from ..clock import from_precise
-from ..documents.values.measures import Measure, measures
+from ..documents.values.measures import measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import versions_between
 from ..formats.csvtable import csv_table
@@ -46,10 +46,13 @@ def show_series(tag: str) -> Response:
     items = [item for item in line.items if item.changed_at >= asked["since"]]
     known = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))
-    wanted = [known.by_name[name] for name in names if name in known.by_name] if names else _all(known.by_name.values())
+    numbers = [one for one in known.by_name.values() if not one.function]
+    wanted = [known.by_name[name] for name in names if name in known.by_name] if names else numbers[:MAX_SERIES]
     every = over_time(items, wanted, repeated=known.repeated)
     if step := asked["step"]:
-        every = [one._replace(points=_last_of_each(one.points, step)) for one in every]
+        # Of each step the last point stays, in the place of the first.
+        steps = [{from_precise(point.changed_at).timestamp() // step: point for point in one.points} for one in every]
+        every = [one._replace(points=list(points.values())) for one, points in zip(every, steps)]
     if request.prefers_csv:
         return csv_response(_table(every))
     by_name = {one.name: one.points for one in every}
@@ -57,30 +60,16 @@ def show_series(tag: str) -> Response:
         {
             "tag": tag,
             "complete": not line.sampled and (bool(names) or len(wanted) < MAX_SERIES),
-            "series": [_series_json(name, by_name.get(name, [])) for name in names or by_name],
+            "series": [
+                {"name": name, "points": [_point_json(point) for point in by_name.get(name, [])]}
+                for name in names or by_name
+            ],
         }
     )
 
 
-def _all(every: Iterable[Measure]) -> list[Measure]:
-    return [one for one in every if not one.function][:MAX_SERIES]
-
-
-def _last_of_each(points: Sequence[Point], step: int) -> list[Point]:
-    last: dict[int, Point] = {}
-    for point in points:
-        last[int(from_precise(point.changed_at).timestamp() // step)] = point
-    return list(last.values())
-
-
-def _series_json(name: str, points: Sequence[Point]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "points": [
-            {"time": point.changed_at, "version": point.version, "value": msgspec.Raw(point.text.encode())}
-            for point in points
-        ],
-    }
+def _point_json(point: Point) -> dict[str, Any]:
+    return {"time": point.changed_at, "version": point.version, "value": msgspec.Raw(point.text.encode())}
 
 
 def _table(every: Sequence[Series]) -> str:

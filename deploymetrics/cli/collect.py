@@ -44,7 +44,10 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
     task = _task()
     lease = task.store.lease(LEASE)
     if forever:
-        _log_to_stderr()
+        handler = logging.StreamHandler()
+        handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
+        logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
         stop = Stop().install(sys.stdin.fileno() if of_serve else None)
         collect_forever(task, lease, stop, _webhook())
     elif show_status:
@@ -64,13 +67,6 @@ def _task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
     return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
-    logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
 def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
@@ -101,19 +97,15 @@ def print_status() -> int:
 
 
 def _status(task: DeploymentMetricsCollectorTask, lease: Lease) -> int:
-    holder = lease.holder()
+    holder, status = lease.holder(), 0
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
-    return max(_print_document(task), _print_sources(task))
-
-
-def _print_document(task: DeploymentMetricsCollectorTask) -> int:
     try:
         item = task.documents.find(RESERVED_TAG)
+        click.echo(f"document: last written {_ago(item.changed_at if item else '', task.clock.now())}")
     except DeploymetricsError as error:
         click.echo(f"document: {error.detail}")
-        return FAILED
-    click.echo(f"document: last written {_ago(item.changed_at if item else '', task.clock.now())}")
-    return 0
+        status = FAILED
+    return max(status, _print_sources(task))
 
 
 def _print_sources(task: DeploymentMetricsCollectorTask, with_values: bool = False) -> int:

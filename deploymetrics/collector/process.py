@@ -106,7 +106,12 @@ def collect_forever(
     ``webhook`` is looked after meanwhile.
     """
     while not stop.wait(0):
-        if not _acquired(lease):
+        is_acquired = False
+        try:
+            is_acquired = lease.acquire()
+        except DeploymetricsError as error:
+            log.error("the collector does not know whether another one is at work: %s", error.log or error.detail)
+        if not is_acquired:
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
@@ -117,14 +122,6 @@ def collect_forever(
                 trimmed_at = time.monotonic()
                 task.documents.trim(lambda: stop.wait(0))
     lease.release()
-
-
-def _acquired(lease: Lease) -> bool:
-    try:
-        return lease.acquire()
-    except DeploymetricsError as error:
-        log.error("the collector does not know whether another one is at work: %s", error.log or error.detail)
-        return False
 
 
 def _round(

@@ -76,7 +76,11 @@ class Quotas:
             if account.max_documents and documents > account.max_documents or 0 < account.max_bytes < size:
                 if stored is None:
                     raise _CountNeededError
-                raise QuotaExceededError(_sentence(account, documents))
+                if account.max_documents and documents > account.max_documents:
+                    limit = f"This account may store {counted(account.max_documents, 'document')}."
+                else:
+                    limit = f"The documents of this account may have {account.max_bytes} bytes together."
+                raise QuotaExceededError(limit)
             return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
 
         self.store.write(QUOTAS, account.name, "server", change)
@@ -85,9 +89,3 @@ class Quotas:
         """Return how many documents an account has stored beside that of the tag, and their bytes."""
         sizes = [entry.size for entry in self.documents.list().items if entry.changed_by == name and entry.key != tag]
         return len(sizes), sum(sizes)
-
-
-def _sentence(account: AccountRecord, documents: int) -> str:
-    if account.max_documents and documents > account.max_documents:
-        return f"This account may store {counted(account.max_documents, 'document')}."
-    return f"The documents of this account may have {account.max_bytes} bytes together."

@@ -52,11 +52,6 @@ def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
     return text_content(_ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)), f' {attribute}="true"'
 
 
-def _as_is(string: str, attribute: str = "") -> tuple[str, str]:
-    """Return what ``escape_string`` does, for a string that is known to need nothing."""
-    return string, ""
-
-
 def _leaf(value: Any, key: str, escape: Callable[[str], tuple[str, str]]) -> str:
     """Return the element of a value that is not an array or object."""
     kind = type(value)
@@ -71,7 +66,8 @@ def _leaf(value: Any, key: str, escape: Callable[[str], tuple[str, str]]) -> str
 def json_to_xml(metrics: bytes) -> str:
     """Return the XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
     # Most documents have no string that needs care, and to see that once is faster than to look at each.
-    escape = escape_string if any(care in metrics for care in _CARE) else _as_is
+    needs_care = any(care in metrics for care in _CARE)
+    escape = escape_string if needs_care else lambda string, attribute="": (string, "")
     out = []
     opened: list[tuple[Iterator[tuple[str | None, Any]], str]] = [(iter([(None, rawjson.parse(metrics))]), "")]
     while opened:

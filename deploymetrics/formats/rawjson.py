@@ -47,14 +47,9 @@ class Pairs(list[tuple[str, Any]]):
     __slots__ = ()
 
 
-def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Return line and column, both from 1 and in characters, of an offset in ``text``."""
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-
-
 def malformed(text: str, offset: int, detail: str, code: str) -> MalformedBodyError:
-    """Return the ``MalformedBodyError`` that points at an offset in ``text``."""
-    line, column = line_and_column(text, offset)
+    """Return the ``MalformedBodyError`` that points at an offset in ``text``, in characters."""
+    line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
     return MalformedBodyError(detail, code=code, line=line, column=column)
 
 

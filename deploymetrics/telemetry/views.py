@@ -7,7 +7,6 @@ import flask
 import msgspec
 from flask import Blueprint, Flask, current_app
 from flask_login import current_user
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
@@ -78,9 +77,7 @@ class _Server:
 def metrics() -> Response:
     """Show all numbers, in Prometheus' text format or in OpenMetrics."""
     encode, content_type = choose_encoder(current_request().environ.get("HTTP_ACCEPT", ""))
-    registry = CollectorRegistry()
-    registry.register(_Server())
-    body = current_app.extensions[_DOCUMENTS].text(), encode(registry)  # in which OpenMetrics has its end
+    body = current_app.extensions[_DOCUMENTS].text(), encode(_Server())  # in which OpenMetrics has its end
     return _answer(content_type, *body, Vary="Accept")
 
 

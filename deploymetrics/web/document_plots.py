@@ -70,7 +70,9 @@ def read_plots(tag: str) -> Plots:
         shown = over_time(versions.items, on_page, repeated=known.repeated)
     shown = [series for series in shown if series.points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in shown]
-    table = _figure_table(versions.items, shown)
+    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
+    newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
+    table = [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
     notes += _notes(versions, known, shown)
     return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
 
@@ -85,18 +87,9 @@ def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> 
     wanted = [one for one in asked if one._replace(is_element=one.is_element and not few).tells_something()]
     step = 1 + len(items) * len(wanted) // MAX_READ
     read = {one.name: one for one in over_time(items[::-step][::-1], wanted, repeated=known.repeated)}
-    return [one for one in wanted if _changes(read[one.name])], read if step == 1 else {}
-
-
-def _changes(series: Series) -> bool:
-    return len(series.points) == 1 or len({point.text for point in series.points}) > 1
-
-
-def _figure_table(items: Sequence[Item], shown: list[Series]) -> list[tuple[str, list[str]]]:
-    """Return (time, texts) of the newest versions, newest first; a text is empty where a version lacks the number."""
-    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
-    newest = [item for item in items if not item.deleted][: -MAX_FIGURES - 1 : -1]
-    return [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
+    texts = {one.name: [point.text for point in read[one.name].points] for one in wanted}
+    changing = [one for one in wanted if len(texts[one.name]) == 1 or len({*texts[one.name]}) > 1]
+    return changing, read if step == 1 else {}
 
 
 def _notes(versions: Versions, known: Measures, shown: list[Series]) -> Iterator[str]:

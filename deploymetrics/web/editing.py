@@ -127,7 +127,8 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
         item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         current = services().documents.find(tag)
-        if current is None or not _is_done(current, metrics):
+        # What is to be stored may be there, by the same person: a button was pressed twice.
+        if current is None or (bytes(current.record.metrics), current.changed_by) != (metrics, current_user.name):
             return conflict(tag, text, metrics, current), error.status
         item = current
     except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
@@ -177,11 +178,6 @@ def conflict(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
 def precondition_of(revision: str) -> Precondition:
     """Return the Precondition that the document still has this etag; an empty one stands for no document."""
     return Precondition(match=frozenset({revision})) if revision else Precondition(none_match="*")
-
-
-def _is_done(item: Item, metrics: bytes) -> bool:
-    """Return True if the Item is what is to be stored, by the same person: a button was pressed twice."""
-    return bytes(item.record.metrics) == metrics and item.changed_by == current_user.name
 
 
 def _refusal(error: DeploymetricsError, text: str) -> Refusal:

@@ -1,6 +1,6 @@
 """Login and logout, and what happens when a session ends in the middle of something."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from flask import current_app, flash, redirect, render_template, request, session, url_for
@@ -48,7 +48,8 @@ def log_in() -> ResponseReturnValue:
     try:
         account = services().authenticator.log_in(name, request.form.get("password", ""), request.remote_addr or "")
     except (Unauthorized, TooManyAttemptsError) as error:
-        return login_page(then, kept_fields(), name=name, error=error), error.status, _no_basic(error.headers)
+        headers = {**error.headers, **_CHALLENGE} if isinstance(error, Unauthorized) else error.headers
+        return login_page(then, kept_fields(), name=name, error=error), error.status, headers
     end_session()
     begin_session(account)
     request.environ["REMOTE_USER"] = account.name
@@ -76,14 +77,11 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
         return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
     limit_form()
     then = request.script_root + request.full_path.rstrip("?")
-    name, asked = "", Unauthorized("Your session has ended. What you typed is not lost: log in to continue.")
+    name, asked = "", "Your session has ended. What you typed is not lost: log in to continue."
     if isinstance(error, ProofNeededError):
-        name, asked = (
-            current_user.name,
-            ProofNeededError("You logged in a while ago. For this, type your password again."),
-        )
+        name, asked = current_user.name, "You logged in a while ago. For this, type your password again."
     try:
-        return login_page(then, typed_fields(), name=name, error=asked), 401, _CHALLENGE
+        return login_page(then, typed_fields(), name=name, error=type(error)(asked)), 401, _CHALLENGE
     except DeploymetricsError as broken:  # no other handler sees what is raised in one
         return error_handlers.answer_error(broken)
 
@@ -163,7 +161,3 @@ def limit_form() -> None:
 def form_limit() -> int:
     """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
     return 8 * int(current_app.config["MAX_BODY_BYTES"]) + _SMALL_FORM
-
-
-def _no_basic(headers: Mapping[str, str]) -> dict[str, str]:
-    return {**headers, **_CHALLENGE} if "WWW-Authenticate" in headers else dict(headers)
