@@ -1,6 +1,7 @@
 """The storage in files as people, backups and other programs meet it, and what an operation costs."""
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -30,7 +31,7 @@ from storekit import (
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, disk, listing, log, newest_cache, readable_copies
+from deploymetrics.storage.files import changes, disk, listing, log, newest_cache, queues, readable_copies
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -238,6 +239,47 @@ def test_nobody_writes_before_a_purge_is_done(store, beside, version, left):
     writing.join()
     assert past(store, "a") == [(left[0][0] + 1, "9"), *left]
     assert findings(store) == []
+
+
+LONG_WORK = {
+    "purge": lambda store, items: store.purge(THINGS, "a", "admin"),
+    "purge of one": lambda store, items: store.purge(THINGS, "a", "admin", 50),
+    "import of what is there": lambda store, items: store.restore(THINGS, "a", items),
+    "trim": lambda store, items: store.trim(THINGS, "a"),
+}
+
+
+@pytest.mark.parametrize("work", LONG_WORK.values(), ids=LONG_WORK)
+def test_who_works_on_a_long_history_holds_up_writers_for_a_few_files_only(folder, clock, monkeypatch, work):
+    store = open_files(folder, clock, versions=64)
+    for number in range(200):
+        clock.forward(hours=1)
+        put(store, "a", str(number))
+    items = [*store.history(THINGS, "a", oldest_first=True)]
+    store, locked, read_file = open_files(folder, clock, versions=8, hourly_days=1), [0], disk.read_file
+    path = str(folder / "data/things/a")
+
+    def noted(name):
+        if name.startswith(path):
+            locked[-1] += 1
+            if not is_locked(path):
+                locked.append(0)
+        return read_file(name)
+
+    monkeypatch.setattr(disk, "read_file", noted)
+    wait_for_lock = queues.wait_for_lock
+    monkeypatch.setattr(queues, "wait_for_lock", lambda *args: locked.append(0) or wait_for_lock(*args))
+    work(store, items)
+    assert max(locked) <= 12
+
+
+def is_locked(folder):
+    """Return True if a writer holds a file of a key."""
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name)) as file:
+            if not disk.try_lock(file.fileno(), fcntl.LOCK_EX):
+                return True
+    return False
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from itertools import chain, zip_longest
+from itertools import chain, takewhile, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import ConflictError, StorageError, StorageFullError
@@ -178,21 +178,23 @@ class FileStorage(Storage):
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         log, newest = self.log(collection, key), self._newest(collection, key)
-        if dry_run and newest.item is None:
-            return True
-        with self._writing(log, newest, make=True) as writer, disk.storage_errors("restore"):
-            newest = writer.newest
-            if newest.item is not None:
-                if not _are_the_last(log.history(newest, None, oldest_first=True), items):
-                    raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
-                if not dry_run:  # who restored them may have been killed before that
-                    log.announce(newest.version)
-                    disk.sync_folder(self.folder(collection))
-                return False
-            writer.restore(items)
-            if collection.copies and (item := self._newest(collection, key).item):
-                readable_copies.update(self.root, collection, key, item.value)
-            return True
+        if newest.item is None:
+            if dry_run:
+                return True
+            with self._writing(log, newest, make=True) as writer, disk.storage_errors("restore"):
+                newest = writer.newest
+                if newest.item is None:
+                    writer.restore(items)
+                    if collection.copies and (item := self._newest(collection, key).item):
+                        readable_copies.update(self.root, collection, key, item.value)
+                    return True
+        with disk.storage_errors("restore"):
+            if not _are_the_last(log.history(newest, None, oldest_first=True), items):
+                raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
+            if not dry_run:  # who restored them may have been killed before that
+                log.announce(newest.version)
+                disk.sync_folder(self.folder(collection))
+        return False
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         newest = self._newest(collection, key)
@@ -207,19 +209,20 @@ class FileStorage(Storage):
             raise StorageError(log=error.log) from error.__cause__
 
     def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
-        log = self.log(collection, key)
+        log, newest = self.log(collection, key), self._newest(collection, key)
+        first, end = (1, newest.version) if version is None else (version, min(version + 1, newest.version))
+        # They are counted before the key is locked: a long history takes seconds.
+        with disk.storage_errors("purge"):
+            number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
         with self._writing(log) as writer, disk.storage_errors("purge"):
-            newest = writer.newest
-            versions = [item.version for item in log.history(newest, newest.version)]
-            gone = versions if version is None else [number for number in versions if number == version]
-            if gone:
-                writer.remove_versions(gone.__contains__)
+            if number:
+                writer.remove_versions(first, end)
             writer.remove_drafts()
-            if collection.copies and newest.item:
-                readable_copies.update(self.root, collection, key, newest.item.value, durable=True)
-            if gone:
-                _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, len(gone))
-            return len(gone)
+            if collection.copies and writer.newest.item:
+                readable_copies.update(self.root, collection, key, writer.newest.item.value, durable=True)
+        if number:
+            _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, number)
+        return number
 
     def trim(self, collection: Collection, key: str) -> int:
         if collection.copies:
@@ -227,14 +230,17 @@ class FileStorage(Storage):
         log, newest = self.log(collection, key), self._newest(collection, key)
         if newest.item is None or not collection.history:
             return 0
-        with self._writing(log, newest) as writer, disk.storage_errors("trim"):
-            steps, newest, now = 0, writer.newest, self.clock.now()
-            oldest = as_precise(now - timedelta(days=self.limits.daily_days))
-            if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
-                steps = writer.remove_versions(lambda version: version < newest.version)  # it was deleted is all
-            while step := retention.thin(writer, TIERS, self.limits, now):
-                steps += step
-            return steps
+        steps, now = 0, self.clock.now()
+        oldest = as_precise(now - timedelta(days=self.limits.daily_days))
+        while True:  # with the key locked for each step only
+            with self._writing(log) as writer, disk.storage_errors("trim"):
+                item, step = writer.newest.item, 0
+                if item and item.deleted and item.changed_at < oldest:
+                    step = writer.remove_versions(1, item.version)  # that it was deleted is all
+                step += retention.thin(writer, TIERS, self.limits, now)
+            if not step:
+                return steps
+            steps += step
 
     def lease(self, name: str) -> FileLease:
         return FileLease(self.root, name)

@@ -9,9 +9,10 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 
 from ...clock import as_precise
 from ...errors import StorageError
@@ -229,20 +230,30 @@ class Writer:
         with suppress(FileNotFoundError):
             os.unlink(self.log.path(start, tier))
 
-    def remove_versions(self, is_unwanted: Callable[[int], bool]) -> int:
-        """Remove versions from every file; return how many files were changed."""
+    def remove_versions(self, first: int, end: int) -> int:
+        """Remove the versions from ``first`` on that are below ``end``; return how many files were changed.
+
+        Only a file with others too is read.
+        """
         changed, files = 0, self.log.files()
-        for start, tier in [(start, tier) for tier, starts in files.items() for start in starts]:
-            path, found = self.log.path(start, tier), self.log.lines(start, tier, self.newest)
-            wanted = [line for line in found if not is_unwanted(self.log.version_of(line))]
-            if found and not wanted:
-                self.remove_file(start, tier)
-            elif len(wanted) < len(found):
-                # Others wait for the lock of the newest file; the one in its place has it from the beginning.
-                self._lock_file(disk.draft_of(path))
-                disk.replace_file(path, lines.join(wanted))
-            changed += len(wanted) < len(found)
+        for start, next_start, tier in [
+            (*pair, tier) for tier, starts in files.items() for pair in pairwise([*starts, self.newest.version + 1])
+        ]:
+            if start < end and next_start > first:
+                changed += self._remove_from(start, tier, first, end, is_whole=start >= first and next_start <= end)
         return changed
+
+    def _remove_from(self, start: int, tier: str, first: int, end: int, *, is_whole: bool) -> bool:
+        """Remove versions from a file, or the file where ``is_whole``; return True if there were any."""
+        path, found = self.log.path(start, tier), [] if is_whole else self.log.lines(start, tier, self.newest)
+        wanted = [line for line in found if not first <= self.log.version_of(line) < end]
+        if not wanted:
+            self.remove_file(start, tier)
+        elif len(wanted) < len(found):
+            # Others wait for the lock of the newest file; the one in its place has it from the beginning.
+            self._lock_file(disk.draft_of(path))
+            disk.replace_file(path, lines.join(wanted))
+        return not wanted or len(wanted) < len(found)
 
     def remove_drafts(self) -> None:
         """Remove what operations left that broke off; durably, and all that was removed before too."""
