@@ -133,7 +133,8 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.short_way = ShortWay(app, services.documents, services.authenticator, app.counting.begin, app.finish)
+    counting = app.counting.begin, app.counting.end, app.finish
+    app.short_way = ShortWay(app, services.documents, services.authenticator, *counting)
     return app
 
 

@@ -6,10 +6,9 @@ goes Flask's way from the start: another path, arguments, a credential that is t
 What begins here ends here, errors as well, since a body is read once and a write is tried once.
 """
 
-import functools
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -22,6 +21,7 @@ from ..documents.service import DOCUMENTS, Documents
 from ..errors import StorageError
 from .access import Roles, check_access, check_account, roles_of
 from .error_handlers import problem_of
+from .request_ids import CODE
 from .requests import SAFE_METHODS, Request, check_output, current_request
 from .responses import Response, problem_response
 from .security_headers import harden
@@ -35,6 +35,8 @@ _TAG = "<tag>"
 #: In a request, asks for a read the short way that waits for no database, or no answer: a server that has one thread
 #: for these has others for the rest.
 ONLY_SHORT_WAY = "deploymetrics.only_short_way"
+#: In a request, when all of it had come, by time.perf_counter(); servers say so where requests wait for a thread.
+CAME = "deploymetrics.came"
 
 Operation = Callable[..., Response]
 
@@ -42,7 +44,7 @@ Operation = Callable[..., Response]
 def both_ways(operation: Operation) -> Callable[..., Response]:
     """Make a view of a function that gets the request, the account that asks and what is in the path."""
 
-    @functools.wraps(operation)
+    @wraps(operation)
     def view(**arguments: str) -> Response:
         return operation(current_request(), current_user._get_current_object(), **arguments)
 
@@ -60,7 +62,8 @@ class _Route(NamedTuple):
 class ShortWay:
     """The short way of an application whose views are registered.
 
-    ``begin`` is called when a request begins on it, ``finish`` with the request, its status and when it began.
+    ``begin`` is called when a request begins on it, then ``finish`` with the request, its status and when it began, or
+    ``end`` where it goes Flask's way.
     """
 
     def __init__(
@@ -69,12 +72,14 @@ class ShortWay:
         documents: Documents,
         credentials: Authenticator,
         begin: Callable[[], None],
+        end: Callable[[], None],
         finish: Callable[[Request, int, float], None],
     ) -> None:
         self.app = app
         self.documents = documents
         self.credentials = credentials
         self.begin = begin
+        self.end = end
         self.finish = finish
         kinds: tuple[Any, ...] = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
         hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
@@ -101,57 +106,50 @@ class ShortWay:
             return None
         if ONLY_SHORT_WAY in environ and (self.documents.store.reads_wait or not route.is_read):
             return None
-        began = time.perf_counter()
+        request = Request(environ)
+        request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
+        began, status = time.perf_counter(), 500
+        self.begin()
         try:
-            with self._reading(route, arguments.get("tag")):
-                account = self._account_of(environ)
-                return self._answer(environ, route, arguments, began, account) if account else None
-        except StorageError as error:  # which Flask's way would only wait for once more
-            return self._answer(environ, route, arguments, began, error)
+            response = self._response(request, route)
+            status = response.status if response else 0
+            return response
+        finally:
+            if status:
+                self.finish(request, status, began)
+            else:
+                self.end()
 
-    def _reading(self, route: _Route, tag: str | None) -> AbstractContextManager[None]:
-        """Return a context that, where each read is a way to a database, makes one of two."""
+    def _response(self, request: Request, route: _Route) -> Response | None:
+        answer = partial(self._answer, request, route)
         if not route.is_read:
-            return nullcontext()
-        return self.documents.store.reading((ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, tag))
-
-    def _account_of(self, environ: dict[str, Any]) -> Account | None:
+            return answer()
+        # Where each read is a way to a database, this makes one of two.
+        wanted = (ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, (request.view_args or {}).get("tag"))
         try:
-            return self.credentials.remembered(environ["HTTP_AUTHORIZATION"])
+            return self.documents.store.reading(answer, *wanted, came=request.environ.get(CAME))
+        except StorageError as error:  # which Flask's way would only wait for once more
+            return problem_response(problem_of(error, request), request)
+
+    def _answer(self, request: Request, route: _Route) -> Response | None:
+        for name in ("REMOTE_USER", CODE):  # what an answer noted that turned out to be outdated
+            request.environ.pop(name, None)
+        try:
+            account = self._account_of(request)
+            if account is None:
+                return None
+            check_account(account, route.roles, request)
+            return route.operation(request, account, **request.view_args or {})
+        except Exception as error:
+            return problem_response(problem_of(error, request), request)
+
+    def _account_of(self, request: Request) -> Account | None:
+        try:
+            return self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
         except StorageError:
             raise
         except Exception:  # Flask's way meets it again, and has a handler for it
             return None
-
-    def _answer(
-        self,
-        environ: dict[str, Any],
-        route: _Route,
-        arguments: dict[str, str],
-        began: float,
-        account: Account | StorageError,
-    ) -> Response:
-        """Answer for an account; in its place can be why it is not known."""
-        request = Request(environ)
-        request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
-        status = 500
-        self.begin()
-        try:
-            response = _response(request, account, route)
-            status = response.status
-            return response
-        finally:
-            self.finish(request, status, began)
-
-
-def _response(request: Request, account: Account | StorageError, route: _Route) -> Response:
-    try:
-        if isinstance(account, StorageError):
-            raise account
-        check_account(account, route.roles, request)
-        return route.operation(request, account, **request.view_args or {})
-    except Exception as error:
-        return problem_response(problem_of(error, request), request)
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:

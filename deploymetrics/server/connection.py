@@ -79,6 +79,8 @@ class Outgoing:
         self.pieces: list[bytes | memoryview] = []
         self.size = 0
         self.deadline = 0.0
+        #: When the request had come that is being answered, by time.perf_counter().
+        self.came = 0.0
 
     def sendall(self, data: bytes) -> None:
         """Take data, and send in batches; wait for the client only where it is far behind."""

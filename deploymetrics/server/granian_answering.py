@@ -13,7 +13,7 @@ from typing import Any
 
 from ..http.document_responses import in_pieces
 from ..http.request_ids import REQUEST_ID
-from ..http.short_way import ONLY_SHORT_WAY
+from ..http.short_way import CAME, ONLY_SHORT_WAY
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .granian_bodies import Bodies, Body, Exchange
@@ -52,6 +52,7 @@ class Answering:
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
             elif not self._answer(exchange._replace(environ=exchange.environ | {ONLY_SHORT_WAY: True})):
+                exchange.environ[CAME] = exchange.began
                 self.threads.submit(self._answer, exchange)
         except BaseException:
             self.log.exception("A request was not answered")

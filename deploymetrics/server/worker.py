@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ..http.short_way import CAME
 from . import limits
 from .connection import OVER, READY, Connection
 from .gunicorn import ThreadWorker
@@ -26,6 +27,8 @@ SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal
 
 class FairThreadWorker(ThreadWorker):
     """Answers requests with threads, and takes a new connection only in its turn (``turns.py``)."""
+
+    wsgi: Any
 
     def init_process(self) -> None:
         # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
@@ -44,6 +47,7 @@ class FairThreadWorker(ThreadWorker):
         settings = getattr(self.app, "settings", None) or getattr(self.wsgi, "config", {})
         self.largest_body = limits.largest_body(settings.get("MAX_BODY_BYTES", 2**20))
         self.may_hold = max(limits.HELD, self.largest_body + limits.HELD // 4)
+        self.application, self.wsgi = self.wsgi, self._call
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -94,6 +98,7 @@ class FairThreadWorker(ThreadWorker):
                 del self.waiting[conn]
                 self.poller.unregister(conn.wire)
             if wanted == READY:
+                conn.sock.came = time.perf_counter()
                 self.enqueue_req(conn)
             else:
                 self._close(conn)
@@ -158,6 +163,10 @@ class FairThreadWorker(ThreadWorker):
         finally:
             with suppress(OSError, ValueError):
                 conn.sock.flush()
+
+    def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ[CAME] = environ["gunicorn.socket"].came
+        return self.application(environ, start_response)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""

@@ -38,9 +38,8 @@ not get out; they are the cause.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -52,6 +51,7 @@ from .listing import Listing as Listing
 if TYPE_CHECKING:
     from ..clock import Clock
 
+T = TypeVar("T")
 #: Versions are below this; items and imports with one that is not are refused.
 VERSION_LIMIT = 10**17
 
@@ -166,14 +166,15 @@ class Storage(ABC):
     def read(self, collection: Collection, key: str) -> Item | None:
         """Return the current Item, or None."""
 
-    def reading(self, *wanted: tuple[Collection, str | None]) -> AbstractContextManager[None]:
-        """Return a context in which the calling thread is about to read these items, so they can be read at once.
+    def reading(self, work: Callable[[], T], *wanted: tuple[Collection, str | None], came: float | None = None) -> T:
+        """Return ``work()``, which reads these items, so that they can be read at once.
 
-        None in the place of a key is the list of the collection.
-
-        What it reads of them, the first time, is then not older than this call. Raises StorageError.
+        None in the place of a key is the list of the collection. What ``work`` reads of them, the first time, is not
+        older than this call, or than ``came``: when the one that wants it had asked for it, by perf_counter().
+        ``work`` may be called twice: what it did the first time, beside reading, may then come of what is outdated.
+        Raises StorageError.
         """
-        return nullcontext()
+        return work()
 
     @abstractmethod
     def write(
@@ -244,8 +245,7 @@ def open_storage(
 
     ``files:`` keeps files of JSON lines in the folder ``instance``, and ``postgresql+psycopg://…`` rows in a database,
     with ``options`` as ``open_sql`` has them.
-    ``make`` makes what is missing, and raises SettingError where that is of another release. Without it nothing is
-    looked at, and a storage that is gone gives StorageError until it is back.
+    ``make`` makes what is missing; without it a storage that is gone gives StorageError until it is back.
     """
     if url == FILES:
         from .files import FileStorage

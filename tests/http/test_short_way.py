@@ -169,6 +169,33 @@ def test_both_ways_leave_the_same(twins):
         assert sent(twins, **request) == status
 
 
+def read_twice(app, monkeypatch, between=lambda: None):
+    """Have each answer begin with one that turns out to be outdated."""
+
+    def reading(work, *wanted, came=None):
+        work()
+        between()
+        return work()
+
+    monkeypatch.setattr(app.extensions["deploymetrics"].store, "reading", reading)
+
+
+def test_an_answer_that_was_outdated_leaves_nothing(twins, monkeypatch):
+    read_twice(twins.apps[0], monkeypatch)
+    for status, request in WRITES.values():
+        if request.get("method", "POST") in ("GET", "HEAD"):
+            assert sent(twins, **request) == status
+
+
+def test_an_outdated_answer_names_nobody_in_the_one_that_flask_gives(twins, monkeypatch):
+    def change_password():
+        for app in twins.apps:
+            app.extensions["deploymetrics"].accounts.set_password("operator", "another password")
+
+    read_twice(twins.apps[0], monkeypatch, change_password)
+    assert twins.send(URL, "GET", auth=("operator", PASSWORD)) == (401, False)
+
+
 @pytest.mark.parametrize("app_settings", [{"READ_ONLY": True}])
 def test_neither_way_writes_where_nothing_may_be_written(twins):
     assert sent(twins, data=BODY) == 503

@@ -4,13 +4,16 @@ import logging
 import math
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 from granian import _granian as native
 from gunicorn.config import Config
+from waiting import wait_for
 
 from deploymetrics.errors import SettingError
+from deploymetrics.http.short_way import CAME
 from deploymetrics.server import limits
 from deploymetrics.server.granian import share_listeners
 from deploymetrics.server.granian_answering import Answering
@@ -151,6 +154,17 @@ def test_a_body_that_takes_too_long_ends_once(answering, monkeypatch):
     answering.schedule(following)
     following.send_body(b"[1]")  # nothing is held any more
     assert following.answer() == (200, b"[1]")
+
+
+def test_a_request_that_waits_for_a_thread_says_when_it_came(answering):
+    asked, request = [], Request()
+    del request.scope["headers"][1]
+    answering.app = lambda environ, start_response: asked.append(environ)  # each would have to wait
+    before = time.perf_counter()
+    answering.schedule(request)
+    after = time.perf_counter()
+    wait_for(lambda: len(asked) == 2, "a thread")
+    assert CAME not in asked[0] and before <= asked[1][CAME] <= after
 
 
 @pytest.mark.parametrize(("is_late", "answer"), [(True, 503), (False, 200)])

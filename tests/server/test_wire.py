@@ -5,6 +5,7 @@ import http.client
 import json
 import socket
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,19 @@ UNFINISHED = {
 def test_the_served_worker_gives_up_on_silent_clients():
     assert master.SETTINGS["worker_class"] == f"{FairThreadWorker.__module__}.{FairThreadWorker.__name__}"
     assert 0 < limits.RECEIVE_SECONDS <= 10 and 0 < limits.SEND_SECONDS <= 30
+
+
+def test_a_request_came_when_all_of_it_had_come(one, kind):
+    if kind == "granian":  # test_granian.py has that
+        return
+    with connected(one) as client:
+        for _ in range(2):
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\n")
+            assert requests.get(f"{one.url}/openapi.json", timeout=SOON).ok
+            before = time.perf_counter()
+            client.sendall(b"Host: a\r\n\r\n")
+            waited = float(answer_on(client).headers["Waited"])
+            assert 0 < waited <= 1000 * (time.perf_counter() - before)
 
 
 @pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED)

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import pytest
 from storekit import (
@@ -730,14 +731,39 @@ def test_what_is_about_to_be_read_is_read(store, reopen):
     put(store, "a")
     put(store, "gone")
     remove(store, "gone")
+
+    def read():
+        assert metrics(store.read(THINGS, "a")) == "1"
+        assert store.read(PLAIN, "a") is store.read(THINGS, "gone") is store.read(THINGS, "x") is None
+        put(reopen(), "a", "2")
+        assert metrics(store.read(THINGS, "a")) == "2"  # once
+        put(reopen(), "a", "1")
+        return "read"
+
     for _ in range(2):  # the second time it is known
-        with store.reading((THINGS, "a"), (PLAIN, "a"), (THINGS, "gone"), (THINGS, "x")):
-            assert metrics(store.read(THINGS, "a")) == "1"
-            assert store.read(PLAIN, "a") is store.read(THINGS, "gone") is store.read(THINGS, "x") is None
-            put(reopen(), "a", "2")
-            assert metrics(store.read(THINGS, "a")) == "2"  # once
-            put(reopen(), "a", "1")
-    with store.reading((THINGS, "a")):
-        pass
+        assert store.reading(read, (THINGS, "a"), (PLAIN, "a"), (THINGS, "gone"), (THINGS, "x")) == "read"
+    store.reading(lambda: None, (THINGS, "a"))
     put(reopen(), "a", "3")
     assert metrics(store.read(THINGS, "a")) == "3"
+
+
+def test_what_came_after_a_write_reads_it(store, reopen):
+    writer = reopen()
+    for number in range(5):
+        put(writer, "a", f"{number}")
+        came = time.perf_counter()
+        for since in came, came, None:
+            assert store.reading(lambda: metrics(store.read(THINGS, "a")), (THINGS, "a"), came=since) == f"{number}"
+            assert store.reading(lambda: listed(store), (THINGS, None), came=since) == {"a": f"{number}"}
+
+
+def test_reading_raises_what_the_work_raises(store):
+    put(store, "a")
+
+    def fail():
+        raise KeyError(store.read(THINGS, "a").key)
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="a"):
+            store.reading(fail, (THINGS, "a"))
+    assert metrics(store.read(THINGS, "a")) == "1"

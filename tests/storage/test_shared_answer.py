@@ -1,6 +1,7 @@
 """One answer for threads that ask at the same time, and never one that was asked for before a thread came."""
 
 import threading
+import time
 
 import pytest
 from waiting import wait_for
@@ -57,6 +58,16 @@ def test_those_that_wait_share_an_answer_that_was_asked_for_after_they_came():
     first, others = ask_in_threads(source)
     assert first == 1 and others <= {2, 3}  # 3 for one that had come, and was not waiting yet
     assert source.began <= 3
+
+
+def test_who_comes_for_it_later_gets_what_was_asked_for_since_and_nothing_older():
+    source = Source()
+    source.let.release(3)
+    together = SharedAnswer(source)
+    before = time.perf_counter()
+    assert [together(), together(before), together(before)] == [1, 1, 1]
+    assert together(time.perf_counter()) == 2
+    assert together(before) == 2
 
 
 def test_a_failure_is_shared_too():

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import time
 from contextlib import ExitStack, closing
 
 import psycopg
@@ -54,10 +55,9 @@ def connect(database, postgresql):
 
 def read_all(store):
     """What a request for the list reads, and requests for two documents."""
-    with store.reading((THINGS, "a"), (THINGS, None)):
-        first, found = store.read(THINGS, "a"), listed(store)
-    with store.reading((THINGS, "b"), (THINGS, "c")):
-        return found, [item and metrics(item) for item in (first, store.read(THINGS, "b"), store.read(THINGS, "c"))]
+    found, first = store.reading(lambda: (listed(store), store.read(THINGS, "a")), (THINGS, "a"), (THINGS, None))
+    others = store.reading(lambda: [store.read(THINGS, key) for key in "bc"], (THINGS, "b"), (THINGS, "c"))
+    return found, [item and metrics(item) for item in (first, *others)]
 
 
 def change(connection, key="a", text="2"):
@@ -73,10 +73,33 @@ def test_while_nothing_changes_the_snapshot_is_all_that_is_asked_for(store, aske
     assert set(asked[:1]) == {statements.SNAPSHOT}
     asked.clear()
     for _ in range(3):
-        with store.reading((THINGS, "a"), (THINGS, None)):
-            assert metrics(store.read(THINGS, "a")) == "1" and listed(store) == {"a": "1", "b": "1"}
+        found = store.reading(lambda: (metrics(store.read(THINGS, "a")), listed(store)), (THINGS, "a"), (THINGS, None))
+        assert found == ("1", {"a": "1", "b": "1"})
         assert metrics(store.read(THINGS, "b")) == "1"
     assert asked == [statements.SNAPSHOT] * 6
+
+
+def test_who_came_before_another_one_asked_need_not_ask(store, asked):
+    read, came = lambda: metrics(store.read(THINGS, "a")), time.perf_counter()
+    assert [store.reading(read, (THINGS, "a"), came=came) for _ in range(3)] == ["1"] * 3
+    assert asked == [statements.SNAPSHOT]
+    assert store.reading(read, (THINGS, "a"), came=time.perf_counter()) == "1"
+    assert asked == [statements.SNAPSHOT] * 2
+
+
+def test_what_was_read_before_the_database_confirmed_it_does_not_count(store, open_one, asked):
+    writer, seen = open_one(), []
+
+    def read():
+        seen.append(metrics(store.read(THINGS, "a")))
+        if seen[-1] == "1":
+            raise KeyError("outdated")
+        return seen[-1]
+
+    put(writer, "a", "2")
+    asked.clear()
+    assert store.reading(read, (THINGS, "a")) == "2"
+    assert seen == ["1", "2"] and asked[0] == statements.SNAPSHOT
 
 
 def test_a_write_of_another_server_is_seen_at_once(store, open_one, asked):

@@ -7,8 +7,7 @@ after the database has confirmed it (``reading.py``).
 
 import logging
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from psycopg.errors import SerializationFailure
 
 from ...clock import Clock, as_precise, from_precise
-from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage
+from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T
 from ..files import lines
 from . import restoring, rows, statements
 from .address import Address
@@ -63,8 +62,8 @@ class SqlStorage(Storage):
     def read(self, collection: Collection, key: str) -> Item | None:
         return self._reader.item(collection, key)
 
-    def reading(self, *wanted: Wanted) -> AbstractContextManager[None]:
-        return self._reader.reading(*wanted)
+    def reading(self, work: Callable[[], T], *wanted: Wanted, came: float | None = None) -> T:
+        return self._reader.reading(work, wanted, came)
 
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)

@@ -14,17 +14,19 @@ a snapshot here:
 Behind a pool that shares its connections this says nothing, and nothing counts as confirmed (``prepare`` is off). The
 snapshot of a standby does not say what is open, but no standby is ever asked.
 
-While nothing changes, all threads share a statement that asks for the snapshot alone. Once it is another one,
-statements bring what is wanted too, until two of them have had the same.
+While nothing changes, a statement asks for the snapshot alone, and the answer is for all requests that had come before
+it was asked for. A thread works with what is remembered first, and looks for that answer when it is done: so of many
+requests one waits, and the others find what it got. What came of another snapshot is done again. Once it is another
+one, statements bring what is wanted too, until two of them have had the same.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .. import Collection, Item
+from .. import Collection, Item, T
 from . import rows, statements
 from .answer_cache import Answer, AnswerCache, Name, Snapshot
 from .connections import Connections
@@ -56,17 +58,30 @@ class Reader:
         self._snapshot = SharedAnswer(self._ask_for_snapshot)
         self._with_lists: dict[tuple[Wanted, ...], SharedAnswer[dict[Name, Answer]]] = {}
 
-    def reading(self, *wanted: Wanted) -> AbstractContextManager[None]:
-        """Return a context in which the thread is about to read these; each counts once."""
-        self._ahead.answers = self._answers(wanted).copy()
-        return self._using_answers()
+    def reading(self, work: Callable[[], T], wanted: tuple[Wanted, ...], came: float | None = None) -> T:
+        """Return ``work()``, which reads these, each of them once; ``came`` is as Storage has it.
 
-    @contextmanager
-    def _using_answers(self) -> Iterator[None]:
+        While nothing changes it begins with what is remembered, and the database is asked afterwards whether that is
+        so still: by then another thread often has asked.
+        """
+        came, latest = came or time.perf_counter(), self._latest
+        if self._is_calm and (answers := self._remembered(wanted, latest)):
+            try:
+                result = self._with(answers, work)
+            except Exception:
+                if self._snapshot(came) == latest:
+                    raise
+            else:
+                if self._snapshot(came) == latest:
+                    return result
+        return self._with(self._asked(wanted).copy(), work)
+
+    def _with(self, answers: dict[Name, Answer], work: Callable[[], T]) -> T:
+        before, self._ahead.answers = self._ahead.answers, answers
         try:
-            yield
+            return work()
         finally:
-            self._ahead.answers = {}
+            self._ahead.answers = before
 
     def item(self, collection: Collection, key: str) -> Item | None:
         """Return the newest version of a key, or None if that is a deletion; raises DamagedItem."""
@@ -90,29 +105,28 @@ class Reader:
 
     def _answer(self, collection: Collection, key: str | None) -> Answer:
         name = collection.name, key
-        return self._ahead.answers.pop(name, None) or self._answers(((collection, key),))[name]
+        answer = self._ahead.answers.pop(name, None)
+        return answer or self.reading(lambda: self._ahead.answers.pop(name), ((collection, key),))
 
-    def _answers(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
-        """Return what the database says of these, or said of them while it was as it is now."""
-        if self._is_calm and (answers := self._confirmed(wanted)):
-            return answers
-        if all(key is not None for _, key in wanted):
-            return self._ask(wanted)
-        together = self._with_lists.get(wanted)
-        if together is None:
-            together = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
-        return together()
-
-    def _confirmed(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
-        """Return what is remembered of these if the database is as it was then; empty if anything may be different."""
-        answers, latest = {}, self._latest
+    def _remembered(self, wanted: tuple[Wanted, ...], latest: Snapshot) -> dict[Name, Answer]:
+        """Return what is remembered of these as of a snapshot; empty unless all of it is."""
+        answers = {}
         for collection, key in wanted:
             name = collection.name, key
             answer = self.remembered.get(name)
             if answer is None or answer.snapshot != latest:
                 return {}
             answers[name] = answer
-        return answers if self._snapshot() == latest else {}
+        return answers
+
+    def _asked(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
+        """Return what the database says of these now; what has a list in it, to all threads that ask for the same."""
+        if all(key is not None for _, key in wanted):
+            return self._ask(wanted)
+        together = self._with_lists.get(wanted)
+        if together is None:
+            together = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
+        return together()
 
     def _ask_for_snapshot(self) -> Snapshot:
         opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())

@@ -1,38 +1,52 @@
 """One answer of the database for all threads that ask the same at the same time."""
 
-import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from threading import Lock
+from typing import Generic, NamedTuple
 
-T = TypeVar("T")
+from .. import T
+
+
+class _Answer(NamedTuple, Generic[T]):
+    """What ``ask`` returned, a list of one, or raised, and when it was called."""
+
+    asked: float
+    values: list[T]
+    error: BaseException | None
 
 
 class SharedAnswer(Generic[T]):
-    """Calls ``ask`` in one thread at a time; those that come meanwhile share the next answer.
+    """Calls ``ask`` in one thread at a time; what comes of it is for all threads that came before it was called.
 
     A thread never gets an answer that was asked for before it came: that may lack a write which it has seen. A failure
-    is shared like an answer, so nobody waits for more than two. The first that comes asks for all that do until its
-    turn; so a thread that has its answer, and comes again before others could go on, does not push in before them.
+    is shared like an answer, so that no thread waits for it again.
     """
 
     def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
-        self._turn = threading.Lock()
-        self._lock = threading.Lock()
-        self._next: Future[T] | None = None
+        self._turn = Lock()
+        self._latest = _Answer[T](0.0, [], None)
 
-    def __call__(self) -> T:
-        """Return what ``ask`` returned to this thread or to another one; raises as it does."""
-        with self._lock:
-            answer, is_first = self._next or Future[T](), self._next is None
-            self._next = answer
-        if is_first:
+    def __call__(self, came: float | None = None) -> T:
+        """Return what ``ask`` returned, or raise what it raised, for a thread that ``came`` then, by perf_counter().
+
+        By default it comes now, and has to wait. One that came before may find the answer there.
+        """
+        came = time.perf_counter() if came is None else came
+        answer = self._latest
+        if answer.asked < came:
             with self._turn:
-                with self._lock:
-                    self._next = None  # who comes from now on is too late for this one
-                try:
-                    answer.set_result(self._ask())
-                except BaseException as error:
-                    answer.set_exception(error)
-        return answer.result()
+                if self._latest.asked < came:
+                    self._latest = self._new()
+                answer = self._latest
+        if answer.error:
+            raise answer.error
+        return answer.values[0]
+
+    def _new(self) -> _Answer[T]:
+        asked = time.perf_counter()
+        try:
+            return _Answer(asked, [self._ask()], None)
+        except BaseException as error:
+            return _Answer(asked, [], error)
