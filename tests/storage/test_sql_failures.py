@@ -243,9 +243,9 @@ def test_an_unconfirmed_commit_ends_with_the_deadline_and_is_not_cancelled(store
 
 
 def test_writes_that_are_not_confirmed_use_up_nothing(store, postgresql, name):
-    before = put(store, "a")
+    before, keys = put(store, "a"), iter("bcdefgh")  # whose parts of the collection are others, too
     with without_standby(postgresql):
-        in_threads(connections.UNCONFIRMED, lambda: pytest.raises(MaybeStored, put, store, f"{threading.get_ident()}"))
+        in_threads(connections.UNCONFIRMED, lambda: pytest.raises(MaybeStored, put, store, next(keys)))
         calls, open_now = [], backends(postgresql, name)
         for _ in range(20):
             with pytest.raises(StorageError, match="confirms no writes now") as caught:
