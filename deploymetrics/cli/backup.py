@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -11,7 +12,6 @@ from flask.cli import with_appcontext
 
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
-from ..documents.service import DOCUMENTS, Documents
 from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.printable import counted, escaped
 from ..services import NAME, Services, services
@@ -92,7 +92,12 @@ def _check(folder: Path, before: dict[str, int]) -> None:
 
     copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
     store = copied.store
-    wrong = [f"{tag} is not there as it was." for tag in before if _newest(copied.documents, tag) < before[tag]]
+    wrong: list[str] = []
+    for tag, version in before.items():
+        with suppress(DamagedItemError):
+            if any(item.version >= version for item in islice(copied.documents.versions(tag), 1)):
+                continue
+        wrong.append(f"{tag} is not there as it was.")
     for collection in COLLECTIONS:
         for _ in store.verify(collection, repair=True):
             pass  # the files for people are written again: they were copied while others wrote them
@@ -104,11 +109,3 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     )
     if wrong:
         raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")
-
-
-def _newest(documents: Documents, tag: str) -> int:
-    """Return the newest version of a tag, a deletion included, and 0 where there is none."""
-    with suppress(DamagedItemError):
-        for item in documents.store.history(DOCUMENTS, tag):
-            return item.version
-    return 0

@@ -8,7 +8,6 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..documents.precondition import Precondition
-from ..documents.service import DOCUMENTS
 from ..errors import BodyTooLargeError
 from ..formats import rawjson
 from ..formats.printable import counted, escaped
@@ -27,7 +26,7 @@ def history(tag: str, limit: int) -> None:
     """
     documents = services().documents
     documents.history(tag, limit=1)  # which says so where there is none
-    for item in islice(documents.store.history(DOCUMENTS, tag), limit):
+    for item in islice(documents.versions(tag), limit):
         size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
         click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
 

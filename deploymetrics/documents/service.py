@@ -5,7 +5,7 @@ storage directly.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -59,7 +59,7 @@ class Documents:
         for tag in self.store.keys(DOCUMENTS):
             if tag not in listed:
                 try:
-                    deletions += islice(self.store.history(DOCUMENTS, tag), 1)
+                    deletions += islice(self.versions(tag), 1)
                 except DamagedItemError:
                     damaged.append(tag)
         return [item for item in deletions if item.deleted], damaged  # one created since the Listing is none
@@ -110,19 +110,22 @@ class Documents:
 
         ``since`` ends it before the first version that is older, as the storage writes times.
         """
-        versions = self.store.history(DOCUMENTS, check_tag(tag), before)
         items: list[Item] = []
         size = 0
-        for item in versions:
+        for item in self.versions(tag, before):
             if item.changed_at < since:
                 return Page(items, None)
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)
             items.append(item)
             size += len(item.value or b"")
-        if not items and (before is None or next(self.store.history(DOCUMENTS, tag), None) is None):
+        if not items and (before is None or next(self.versions(tag), None) is None):
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
         return Page(items, None)
+
+    def versions(self, tag: str, before: int | None = None, *, oldest_first: bool = False) -> Iterator[Item]:
+        """Yield the versions of a tag that are kept, newest first, those below ``before`` only."""
+        return self.store.history(DOCUMENTS, check_tag(tag), before, oldest_first=oldest_first)
 
     def version(self, tag: str, version: int) -> Item:
         """Return the Item of one version; raises NotFound, also for a version that is a deletion."""

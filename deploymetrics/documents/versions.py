@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..clock import from_precise
-from .service import DOCUMENTS, Documents, Item
+from .service import Documents, Item
 
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
 MAX_VERSIONS = 6000
@@ -40,7 +40,7 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
         return Versions([], False)
     items: list[Item] = []
     size, large = 0, len(newest.value or b"") > LARGE
-    for item in documents.store.history(DOCUMENTS, tag, newest.version + 1):
+    for item in documents.versions(tag, newest.version + 1):
         if item.changed_at < since:
             return Versions(items[::-1], False)
         items.append(item)
@@ -82,7 +82,7 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
 
 def oldest(documents: Documents, tag: str) -> Item:
     """Return the oldest version that is kept."""
-    return next(documents.store.history(DOCUMENTS, tag, oldest_first=True))
+    return next(documents.versions(tag, oldest_first=True))
 
 
 def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:

@@ -15,24 +15,12 @@ The pages use the services that the API uses. Their credential is the login cook
 form comes from this site; they need no script, and the policy of ``http.security_headers`` lets none in but our own.
 """
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from flask import Blueprint
 
 bp = Blueprint("web", __name__)
 
-
-from . import (  # noqa: E402
-    account,  # noqa: F401
-    accounts,  # noqa: F401
-    audit,  # noqa: F401
-    document_plots,  # noqa: F401
-    documents,  # noqa: F401
-    editing,  # noqa: F401
-    history,  # noqa: F401
-    login,  # noqa: F401
-    overview,  # noqa: F401
-    overview_cache,  # noqa: F401
-    plot,  # noqa: F401
-    preferences,  # noqa: F401
-    selected_tags,  # noqa: F401
-    template_filters,  # noqa: F401
-)
+for module in iter_modules(__path__):  # each adds its views and filters to the blueprint
+    import_module(f"{__name__}.{module.name}")

@@ -1,10 +1,9 @@
 """Numbers over time on the page of a document: small plots of those that change, and the same numbers as a table."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
 from flask import request
-from markupsafe import Markup
 
 from ..documents.service import Item
 from ..documents.values.measures import Measure, Measures, measures
@@ -17,7 +16,7 @@ from .figures.layout import MAX_CELL
 from .figures.small_plots import MAX_POINTS, small_plot
 from .preferences import preferences
 from .template_filters import page_number
-from .time_range import TimeRange, read_time_range
+from .time_range import read_time_range
 
 PLOTS_PER_PAGE = 12
 MAX_FIGURES = 100
@@ -28,30 +27,13 @@ MAX_ELEMENTS = 24
 SAMPLED = "The versions are too many or too large to read them all; {:,} of them, spread over the time, are shown."
 
 
-class Plots(NamedTuple):
-    """The part of a document's page about history.
-
-    ``figures`` are (series, svg), ``table`` has the same figures as (time, texts), ``found`` counts the series that the
-    search ``q`` found, and ``quiet`` those that are left out because they never change or name things.
-    """
-
-    figures: list[tuple[Series, Markup]]
-    table: list[tuple[str, list[str]]]
-    notes: list[str]
-    span: TimeRange
-    found: int
-    quiet: int
-    page: int
-    pages: int
-    q: str
-    every: bool
-
-
-def read_plots(tag: str) -> Plots:
-    """Return the Plots that the current request's URL asks for.
+def read_plots(tag: str) -> dict[str, Any]:
+    """Return the part of a document's page about history that the current request's URL asks for.
 
     ``range``, or ``from`` and ``to``, say the time, ``plots`` the page of them, ``name`` what is searched for, and
-    ``every`` asks for those as well that never change.
+    ``every`` asks for those as well that never change. ``figures`` are (series, svg), ``table`` has the same figures as
+    (time, texts), ``found`` counts the series that the search ``q`` found, and ``quiet`` those that are left out
+    because they never change or name things.
     """
     span, notes = read_time_range(), []
     try:
@@ -74,7 +56,18 @@ def read_plots(tag: str) -> Plots:
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
     table = [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
     notes += _notes(versions, known, shown)
-    return Plots(figures, table, notes, span, len(chosen), len(matching) - len(chosen), page, pages, q, every)
+    return {
+        "figures": figures,
+        "table": table,
+        "notes": notes,
+        "span": span,
+        "found": len(chosen),
+        "quiet": len(matching) - len(chosen),
+        "page": page,
+        "pages": pages,
+        "q": q,
+        "every": every,
+    }
 
 
 def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> tuple[list[Measure], dict[str, Series]]:

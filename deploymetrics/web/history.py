@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from flask import flash, redirect, render_template, request
@@ -29,8 +30,8 @@ from .template_filters import folded, tag_url
 from .time_range import RANGES, read_moment
 
 PER_PAGE = 50
-#: How many pages of 256 versions are passed over to find those of an author, or to count who wrote.
-MAX_PAGES = 16
+#: How many versions are looked at to find those of an author, or to count who wrote.
+MAX_VERSIONS = 4096
 MAX_AUTHORS = 10
 
 
@@ -84,17 +85,16 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
         before = newest.version + 1 if newest else 1
     if not query.by:
         return documents.history(tag, before, PER_PAGE)
+    documents.history(tag, limit=1)  # which says so where there is none
+    versions = documents.versions(tag, before)
     items: list[Item] = []
-    word = folded(query.by)
-    for _ in range(MAX_PAGES):
-        page = documents.history(tag, before, 256)
-        items += [item for item in page.items if word in folded(item.changed_by)]
-        before = page.next
+    for item in islice(versions, MAX_VERSIONS):
+        if folded(query.by) in folded(item.changed_by):
+            items.append(item)
         if len(items) > PER_PAGE:
             return Page(items[:PER_PAGE], items[PER_PAGE - 1].version)
-        if before is None:
-            break
-    return Page(items, before)
+    older = next(versions, None)
+    return Page(items, older and older.version + 1)
 
 
 @bp.get("/tags/<tag>/versions/<version>")
@@ -143,15 +143,12 @@ def read_versions(tag: str) -> tuple[Item, Item]:
 
 def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], bool]:
     """Return who wrote how many versions after one up to another, and whether there are more, of very many."""
-    counts: Counter[str] = Counter()
-    next_version: int | None = after.version + 1
-    for _ in range(MAX_PAGES):
-        page = services().documents.history(tag, next_version, 256)
-        counts.update(item.changed_by for item in page.items if item.version > before.version)
-        next_version = page.next
-        if next_version is None or next_version <= before.version + 1:
-            return counts, False
-    return counts, True
+    written = (
+        item.changed_by
+        for item in services().documents.versions(tag, after.version + 1)
+        if item.version > before.version
+    )
+    return Counter(islice(written, MAX_VERSIONS)), next(written, None) is not None
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")

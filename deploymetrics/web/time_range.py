@@ -49,7 +49,8 @@ class TimeRange(NamedTuple):
         """The arguments of a URL that ask for this range."""
         if self.name:
             return {"range": self.name}
-        return {"from": _text(self.start) if self.start else "", "to": _text(self.end) if self.end else ""}
+        ends = {"from": self.start, "to": self.end}
+        return {name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if moment else "" for name, moment in ends.items()}
 
     def moved(self, turns: int) -> dict[str, str]:
         """Return the arguments of the range that is so many of its own lengths later; none where there is none.
@@ -76,14 +77,13 @@ def read_time_range(default: str = "all") -> TimeRange:
     now = services().clock.now()
     texts = [request.args.get(name, "").strip() for name in ("from", "to")]
     if any(texts):
-        moments = [read_moment(text) for text in texts]
-        wrong = next((text for text, moment in zip(texts, moments) if text and moment is None), "")
-        start, end = moments
-        if not wrong and start and end and start > end:
+        start, end = moments = [read_moment(text) for text in texts]
+        for text, moment in zip(texts, moments):
+            if text and moment is None:
+                return _range(default, now)._replace(wrong=text[:40])
+        if start and end and start > end:
             start, end = end, start
-        if not wrong:
-            return TimeRange("", start, end, now)
-        return _range(default, now)._replace(wrong=wrong[:40])
+        return TimeRange("", start, end, now)
     name = request.args.get("range", "")
     return _range(name if name in RANGES else default, now)
 
@@ -105,7 +105,3 @@ def read_moment(text: str) -> datetime | None:
 def _range(name: str, now: datetime) -> TimeRange:
     length = RANGES[name][1]
     return TimeRange(name, now - length if length else None, None, now)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -51,7 +51,7 @@ class Deployment:
         """Begin anew, as a process does that starts."""
         sources = sources or {"one": self.one, "two": self.two}
         self.task = DeploymentMetricsCollectorTask(
-            sources.items(), self.documents, self.store, self.clock, TIMING, "the secret key"
+            sources, self.documents, self.store, self.clock, TIMING, "the secret key"
         )
 
     def run(self, **how):

@@ -95,7 +95,14 @@ def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[f
     tick = _EPOCH + math.ceil((across.low + offset.total_seconds()) / step.total_seconds()) * step - offset
     ticks = []
     while (seconds := tick.timestamp()) <= across.high:
-        ticks.append((seconds, _time_label(tick.astimezone(zone), step)))
+        at = tick.astimezone(zone)
+        if step < timedelta(minutes=1):
+            label = f"{at:%H:%M:%S}"
+        elif step < timedelta(days=1) and (at.hour or at.minute):
+            label = f"{at:%H:%M}"
+        else:
+            label = f"{at.day} {MONTHS[at.month - 1]}"
+        ticks.append((seconds, label))
         tick += step
     return ticks
 
@@ -111,11 +118,3 @@ def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[tuple[float, 
         ticks.append((tick.timestamp(), f"{MONTHS[tick.month - 1]} {tick.year}"))
         number += months
     return [(seconds, label) for seconds, label in ticks if seconds >= across.low]
-
-
-def _time_label(moment: datetime, step: timedelta) -> str:
-    if step < timedelta(minutes=1):
-        return f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
-    if step < timedelta(days=1) and (moment.hour or moment.minute):
-        return f"{moment.hour:02d}:{moment.minute:02d}"
-    return f"{moment.day} {MONTHS[moment.month - 1]}"
