@@ -17,7 +17,7 @@ from ..http.short_way import CAME, ONLY_SHORT_WAY
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .granian_bodies import Bodies, Body, Exchange
-from .protocol_errors import refused
+from .protocol_errors import error_answer
 
 _PIECE_BYTES = 2**18
 _CLOSE = ("Connection", "close")
@@ -83,7 +83,7 @@ class Answering:
         return True
 
     def _refuse(self, exchange: Exchange, status: int) -> None:
-        line, headers, body, exchange.environ[REQUEST_ID] = refused(status)
+        line, headers, body, exchange.environ[REQUEST_ID] = error_answer(status)
         if status >= 500:
             self.log.error("%s: answered with %s", exchange.environ[REQUEST_ID], line)
         self._send(exchange, line, start_of(line, list(headers.items())), body)

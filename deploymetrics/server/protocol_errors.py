@@ -34,8 +34,8 @@ class StatusReader:
         self.status = int(data.split(b" ", 2)[1])
 
 
-def refused(status: int) -> tuple[str, dict[str, str], bytes, str]:
-    """Return status line, headers and body of a refusal, a problem in JSON, and its request id."""
+def error_answer(status: int) -> tuple[str, dict[str, str], bytes, str]:
+    """Return status line, headers and body of an answer, a problem in JSON, and its request id."""
     request_id = secrets.token_hex(8)
     code, detail = _SAID.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)
@@ -51,8 +51,8 @@ def refused(status: int) -> tuple[str, dict[str, str], bytes, str]:
     return f"{error.status} {error.title}", headers, body, request_id
 
 
-def refusal(status: int) -> tuple[bytes, str]:
-    """Return a refusal as the bytes of its HTTP answer, and its request id."""
-    line, headers, body, request_id = refused(status)
+def error_bytes(status: int) -> tuple[bytes, str]:
+    """Return the same answer as the bytes of HTTP, and its request id."""
+    line, headers, body, request_id = error_answer(status)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body, request_id

@@ -16,7 +16,7 @@ from ..http.short_way import CAME
 from . import limits
 from .connection import OVER, READY, Connection
 from .gunicorn import ThreadWorker
-from .protocol_errors import StatusReader, refusal
+from .protocol_errors import StatusReader, error_bytes
 from .tls import tls_context
 from .turns import GONE, SLOTS, STEP_SECONDS, Turn
 
@@ -172,7 +172,7 @@ class FairThreadWorker(ThreadWorker):
         """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
         reader = StatusReader()
         super().handle_error(req, reader, addr, exc)
-        answer, request_id = refusal(reader.status)
+        answer, request_id = error_bytes(reader.status)
         self.log.warning("%s: answered with %s, see above", request_id, reader.status)
         with suppress(OSError):
             client.sendall(answer)

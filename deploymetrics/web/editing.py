@@ -32,7 +32,7 @@ from .template_filters import tag_url, visible
 _AROUND = 60
 
 
-class Refusal(NamedTuple):
+class Mistake(NamedTuple):
     """Why the typed text was not taken, the field it is about, and the lines around its place, which is marked."""
 
     sentence: str
@@ -51,7 +51,7 @@ def new() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def create() -> ResponseReturnValue:
     """Store a new document."""
-    return store(request.form.get("tag", "").strip(), new=True)
+    return save_text(request.form.get("tag", "").strip(), new=True)
 
 
 @bp.get("/tags/<tag>/edit")
@@ -67,7 +67,7 @@ def edit(tag: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def save(tag: str) -> ResponseReturnValue:
     """Store the document, if it is JSON and nobody else changed it since the form was made."""
-    return store(tag)
+    return save_text(tag)
 
 
 @bp.get("/tags/<tag>/delete")
@@ -119,7 +119,7 @@ def read_seconds() -> int | None:
     return seconds or None
 
 
-def store(tag: str, new: bool = False) -> ResponseReturnValue:
+def save_text(tag: str, new: bool = False) -> ResponseReturnValue:
     """Store the text of the form under the tag and go to its page, or show the form again with what is wrong."""
     text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
@@ -132,10 +132,10 @@ def store(tag: str, new: bool = False) -> ResponseReturnValue:
             return conflict(tag, text, metrics, current), error.status
         item = current
     except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
-        return form(tag, text, revision, new, _refusal(error, text)), error.status
+        return form(tag, text, revision, new, _mistake_of(error, text)), error.status
     except StorageError as error:
         request_id = error_handlers.log(error, error.log or error.detail, current_request())
-        wrong = Refusal(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
+        wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
         return form(tag, text, revision, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")
     return redirect(tag_url("document", item.key))
@@ -154,7 +154,7 @@ def check(tag: str, text: str) -> bytes:
     return metrics
 
 
-def form(tag: str, text: str, revision: str, new: bool = False, wrong: Refusal | None = None) -> str:
+def form(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
     """Return the editor's page."""
     return render_template(
         "web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong, limit=form_limit()
@@ -180,13 +180,13 @@ def precondition_of(revision: str) -> Precondition:
     return Precondition(match=frozenset({revision})) if revision else Precondition(none_match="*")
 
 
-def _refusal(error: DeploymetricsError, text: str) -> Refusal:
+def _mistake_of(error: DeploymetricsError, text: str) -> Mistake:
     if isinstance(error, BodyTooLargeError):
-        return Refusal(error.detail.replace("The body", "The document"), "metrics")
+        return Mistake(error.detail.replace("The body", "The document"), "metrics")
     if not isinstance(error, MalformedBodyError):
-        return Refusal(error.detail, "tag")
+        return Mistake(error.detail, "tag")
     excerpt = _excerpt(text, error.extra["line"], error.extra["column"]) if "line" in error.extra else ""
-    return Refusal(error.detail.replace("The body", "The text"), "metrics", excerpt)
+    return Mistake(error.detail.replace("The body", "The text"), "metrics", excerpt)
 
 
 def _excerpt(text: str, line: int, column: int) -> str:

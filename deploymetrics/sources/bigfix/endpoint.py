@@ -55,13 +55,13 @@ def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:
         user, password, token = _read_credentials(os.path.join(instance, name))
     if not (token or user and password):
-        raise _refusal("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
+        raise _permanent("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
     if not all(part.isprintable() for part in (user, password, token)):
-        raise _refusal("The BigFix credentials hold a character that no header can carry.")
+        raise _permanent("The BigFix credentials hold a character that no header can carry.")
     return Endpoint(settings["BIGFIX_SERVER"], host, port, user, password, token)
 
 
-def _refusal(detail: str) -> SourceError:
+def _permanent(detail: str) -> SourceError:
     return SourceError(detail, permanent=True)
 
 
@@ -70,9 +70,9 @@ def _address(server: str) -> tuple[str, int]:
         parts = urlsplit(server)
         host, port = parts.hostname, parts.port or DEFAULT_PORT
     except ValueError:
-        raise _refusal("BIGFIX_SERVER is not an address.") from None
+        raise _permanent("BIGFIX_SERVER is not an address.") from None
     if parts.scheme != "https" or not host or parts.username or parts.path not in ("", "/"):
-        raise _refusal("BIGFIX_SERVER has to be of the form https://HOST:52311.")
+        raise _permanent("BIGFIX_SERVER has to be of the form https://HOST:52311.")
     return host, port
 
 
@@ -83,15 +83,15 @@ def _read_credentials(path: str) -> tuple[str, str, str]:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
-                raise _refusal("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
+                raise _permanent("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
             line = file.read(4096).rstrip("\r\n")
     except OSError as error:
-        raise _refusal(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
+        raise _permanent(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise _refusal("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
+        raise _permanent("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
     if line.startswith(_BEARER):
         return "", "", line.removeprefix(_BEARER)
     user, colon, password = line.partition(":")
     if not colon:
-        raise _refusal("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
+        raise _permanent("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
     return user, password, ""

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from ...clock import as_last_changed, from_precise
 from ...documents.values.series import Point, Series
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
-from .points import Place, segments, thin
+from .points import Position, segments, thin
 
 
 class Form(NamedTuple):
@@ -36,11 +36,11 @@ Shown = Callable[[int, Point], str]
 
 
 class _Drawn(NamedTuple):
-    """A series on its scale: the points that are drawn, and their places."""
+    """A series on its scale: the points that are drawn, and their positions."""
 
     series: Series
     points: list[Point]
-    places: list[Place]
+    positions: list[Position]
     up: Scale
     ticks: list[float]
 
@@ -86,14 +86,14 @@ def _draw(form: Form, series: Series, across: Scale, every: list[float] | None) 
     points = thin(series, form.points)
     values = every or [point.value for point in points] or [0.0]
     up, ticks = value_scale(values, form.height - BOTTOM, TOP)
-    places = [(across.at(from_precise(point.changed_at).timestamp()), up.at(point.value)) for point in points]
-    return _Drawn(series, points, places, up, ticks)
+    positions = [(across.at(from_precise(point.changed_at).timestamp()), up.at(point.value)) for point in points]
+    return _Drawn(series, points, positions, up, ticks)
 
 
 def _lines(number: int, drawn: _Drawn) -> str:
     """Return the lines of a series, broken off at its gaps; a point that stands by itself is a dot."""
     parts = []
-    for line in segments(drawn.series, drawn.points, drawn.places):
+    for line in segments(drawn.series, drawn.points, drawn.positions):
         if len(line) == 1:
             parts.append(f'<circle class="s{number}" cx="{line[0][0]:g}" cy="{line[0][1]:g}" r="2.5"/>')
         else:
@@ -128,16 +128,16 @@ def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) ->
     in_column: dict[int, dict[int, int]] = {}
     for number, one in enumerate(drawn):
         middle = (one.up.start + one.up.end) / 2
-        for index, (x, y) in enumerate(one.places):
+        for index, (x, y) in enumerate(one.positions):
             chosen = in_column.setdefault(int(x / width), {})
             # Of several in a column the one that stands out shows its value.
-            if number not in chosen or abs(y - middle) > abs(one.places[chosen[number]][1] - middle):
+            if number not in chosen or abs(y - middle) > abs(one.positions[chosen[number]][1] - middle):
                 chosen[number] = index
     columns = sorted(in_column)
     edges = [0, *((one + other + 1) / 2 * width for one, other in zip(columns, columns[1:])), form.width]
     for column, left, right in zip(columns, edges, edges[1:]):
         values = [
-            (number, drawn[number].points[at], drawn[number].places[at]) for number, at in in_column[column].items()
+            (number, drawn[number].points[at], drawn[number].positions[at]) for number, at in in_column[column].items()
         ]
         yield _column(form, column, left, right, values, shown, zone)
 
@@ -147,7 +147,7 @@ def _column(
     column: int,
     left: float,
     right: float,
-    values: list[tuple[int, Point, Place]],
+    values: list[tuple[int, Point, Position]],
     shown: Shown,
     zone: tzinfo,
 ) -> str:

@@ -11,7 +11,7 @@ from ...documents.values.series import Point, Series
 GAP = 4
 _AROUND = 3
 
-Place = tuple[float, float]
+Position = tuple[float, float]
 
 
 def thin(series: Series, most: int) -> list[Point]:
@@ -35,12 +35,12 @@ def thin(series: Series, most: int) -> list[Point]:
     return [points[index] for index in sorted(indices)]
 
 
-def segments(series: Series, drawn: Sequence[Point], places: Sequence[Place]) -> list[list[Place]]:
-    """Return the places of the points that are drawn, as lines without a gap in them."""
+def segments(series: Series, drawn: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
+    """Return the positions of the points that are drawn, as lines without a gap in them."""
     breaks = [series.points[index].version for index in gaps(series)]
-    lines: list[list[Place]] = []
+    lines: list[list[Position]] = []
     last = -1
-    for point, place in zip(drawn, places):
+    for point, place in zip(drawn, positions):
         number = bisect_right(breaks, point.version)
         if number != last:
             lines.append([])

@@ -26,9 +26,9 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
     low, high = min(values), max(values)
     across = Scale(0, max(len(values) - 1, 1), 2, SPARK_WIDTH - 4)
     up = Scale(low, high, SPARK_HEIGHT - 4, 4)
-    places = [(across.at(index), up.at(value)) for index, value in enumerate(values)]
-    line = " ".join(f"{x:g},{y:g}" for x, y in places)
-    x, y = places[-1] if len(places) > 1 else (SPARK_WIDTH / 2, SPARK_HEIGHT / 2)
+    positions = [(across.at(index), up.at(value)) for index, value in enumerate(values)]
+    line = " ".join(f"{x:g},{y:g}" for x, y in positions)
+    x, y = positions[-1] if len(positions) > 1 else (SPARK_WIDTH / 2, SPARK_HEIGHT / 2)
     title = escape(title)
     return Markup(
         f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" role="img" aria-label="{title}"><title>{title}'
@@ -43,14 +43,14 @@ def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     moments = [time.timestamp() for time in times]
     across = time_scale(min(moments), max(moments), LEFT + 2, WIDTH - RIGHT)  # a clock may have been set back
     up, ticks = value_scale([point.value for point in drawn], HEIGHT - BOTTOM, TOP)
-    places = [(across.at(moment), up.at(point.value)) for moment, point in zip(moments, drawn)]
+    positions = [(across.at(moment), up.at(point.value)) for moment, point in zip(moments, drawn)]
     title = escape(summary(name, series.points))
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
         *_value_axis(up, ticks),
         *_time_axis(across, zone),
-        *(_line(up, line) for line in segments(series, drawn, places)),
-        *_hover(places, drawn, times),
+        *(_line(up, line) for line in segments(series, drawn, positions)),
+        *_hover(positions, drawn, times),
         "</svg>",
     ]
     return Markup("".join(parts))
@@ -71,10 +71,10 @@ def _value_axis(up: Scale, ticks: list[float]) -> Iterator[str]:
         yield f'<text class="up" x="{LEFT - 6}" y="{y + 3.5:g}">{label}</text>'
 
 
-def _line(up: Scale, places: list[tuple[float, float]]) -> str:
+def _line(up: Scale, positions: list[tuple[float, float]]) -> str:
     """Return a line, and what is below it where its height means something: from zero on."""
-    line = " ".join(f"{x:g},{y:g}" for x, y in places)
-    area = f"{places[0][0]:g},{up.start:g} {line} {places[-1][0]:g},{up.start:g}"
+    line = " ".join(f"{x:g},{y:g}" for x, y in positions)
+    area = f"{positions[0][0]:g},{up.start:g} {line} {positions[-1][0]:g},{up.start:g}"
     return f'{"" if up.low else f"""<polygon class="area" points="{area}"/>"""}<polyline points="{line}"/>'
 
 
@@ -86,12 +86,12 @@ def _time_axis(across: Scale, zone: tzinfo) -> Iterator[str]:
         yield f'<text class="across" x="{min(x, WIDTH - 24):g}" y="{HEIGHT - 7}">{label}</text>'
 
 
-def _hover(places: list[tuple[float, float]], points: list[Point], times: list[datetime]) -> Iterator[str]:
+def _hover(positions: list[tuple[float, float]], points: list[Point], times: list[datetime]) -> Iterator[str]:
     """Yield for each point the stretch of the plot that is nearest to it, and what shows while the pointer is there."""
     dots = "dots" if len(points) <= 24 else "line"
-    for index, ((x, y), point, time) in enumerate(zip(places, points, times)):
-        left = (places[index - 1][0] + x) / 2 if index else LEFT
-        right = (places[index + 1][0] + x) / 2 if index + 1 < len(places) else WIDTH
+    for index, ((x, y), point, time) in enumerate(zip(positions, points, times)):
+        left = (positions[index - 1][0] + x) / 2 if index else LEFT
+        right = (positions[index + 1][0] + x) / 2 if index + 1 < len(positions) else WIDTH
         text = escape(f"{rounded(point.text)} · {as_last_changed(time)}")
         yield (
             f'<g class="{dots}">'
