@@ -17,12 +17,13 @@ class DeploymetricsError(Exception):
 
     ``detail`` is shown to clients, so it never holds a path, a query or a secret. ``extra`` are further members of
     the problem document (RFC 9457, section 3.2): ``line`` and ``column``, ``errors``, ``limit``. ``headers`` go on
-    the answer as they are. ``log`` is for the log only.
+    the answer, beside those of the class. ``log`` is for the log only.
     """
 
     status: int = 500
     code: str = "internal-error"
     detail: str = "Something went wrong on the server. Its log has more under this request id."
+    headers: dict[str, str] = {}
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class DeploymetricsError(Exception):
     ) -> None:
         self.detail = detail or self.detail
         self.code = code or self.code
-        self.headers = dict(headers or {})
+        self.headers = {**self.headers, **(headers or {})}
         self.log = log
         self.extra = extra
         super().__init__(self.detail)
@@ -105,9 +106,7 @@ class Unauthorized(DeploymetricsError):
     status = 401
     code = "unauthorized"
     detail = "This needs valid credentials."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})
+    headers = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
 
 
 class ProofNeededError(Unauthorized):
@@ -224,9 +223,7 @@ class StorageError(DeploymetricsError):
     status = 503
     code = "storage-unavailable"
     detail = "The storage cannot answer now."
-
-    def __init__(self, detail: str | None = None, *, code: str | None = None, log: str | None = None) -> None:
-        super().__init__(detail, code=code, headers={"Retry-After": "5"}, log=log)
+    headers = {"Retry-After": "5"}
 
 
 class StorageFullError(StorageError):
@@ -249,9 +246,7 @@ class ReadOnlyError(DeploymetricsError):
     status = 503
     code = "read-only"
     detail = "The server takes no changes at the moment (READ_ONLY); reading goes on."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "60"})
+    headers = {"Retry-After": "60"}
 
 
 class SettingError(DeploymetricsError):

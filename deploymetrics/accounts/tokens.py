@@ -57,12 +57,10 @@ class Tokens:
                         return record, token
         raise no_such_token()
 
-    def make(
-        self, account: Account, user: str, *, name: str, duration: int, access: Access, tags: tuple[str, ...]
-    ) -> tuple[AccountRecord, Token, str]:
+    def make(self, account: Account, user: str, name: str, **details: Any) -> tuple[AccountRecord, Token, str]:
         """Have an Account make a token for itself or, a master operator, for the program ``user``; else Forbidden.
 
-        Return whose it is, the Token and its secret; raises as ``add`` does.
+        Return whose it is, the Token and its secret. ``details`` are those of ``add``, which also says what is raised.
         """
         if account.token is not None and account.token.is_limited:
             raise Forbidden("A limited token cannot make other tokens.", code="token-limited")
@@ -73,10 +71,7 @@ class Tokens:
             record = self.accounts.get(user)
             if not record.role.is_program:
                 raise Forbidden("Only that person can make a token for this account.")
-        token, secret = self.add(
-            record.name, name, account.name, duration=duration, access=access, tags=tags, maker=account.token
-        )
-        return record, token, secret
+        return record, *self.add(record.name, name, account.name, maker=account.token, **details)
 
     def add(
         self,
@@ -122,18 +117,15 @@ class Tokens:
 
         Raises NotFound, and what ``check`` raises, which is called with the token while nobody else can change it.
         """
-        changed: list[Token] = []
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             check(token := token_in(record, id))
-            others = tuple(other for other in record.tokens if other.id != id)
-            _check_name(others, name)
+            _check_name(tuple(other for other in record.tokens if other.id != id), name)
             end = token.expires if duration is None else self._end(duration)
-            changed[:] = [msgspec.structs.replace(token, name=name or token.name, expires=end)]
-            return {"tokens": tuple(changed[0] if other.id == id else other for other in record.tokens)}
+            changed = msgspec.structs.replace(token, name=name or token.name, expires=end)
+            return {"tokens": tuple(changed if other.id == id else other for other in record.tokens)}
 
-        self.accounts.change(account, author, fields)
-        return changed[0]
+        return token_in(self.accounts.change(account, author, fields), id)
 
     def revoke(self, account: str, id: int, author: str, check: Callable[[Token], None] = lambda token: None) -> None:
         """Remove a token; it works nowhere any more, nor do sessions that began with it. Raises as ``change`` does."""

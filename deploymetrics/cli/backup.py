@@ -72,15 +72,12 @@ def _copy(source: Path, target: Path) -> None:
             if entry.is_dir():
                 _copy(Path(entry.path), target / entry.name)
             elif entry.is_file():
-                _copy_file(entry.path, target / entry.name)
-
-
-def _copy_file(source: str, target: Path) -> None:
-    with open(source, "rb") as old:
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
-            shutil.copyfileobj(old, new, 2**20)
-            new.flush()
-            os.fsync(new.fileno())
+                with open(entry.path, "rb") as old:
+                    fd = os.open(target / entry.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    with open(fd, "wb") as new:
+                        shutil.copyfileobj(old, new, 2**20)
+                        new.flush()
+                        os.fsync(fd)
 
 
 def _check(folder: Path, before: dict[str, int]) -> None:

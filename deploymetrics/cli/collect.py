@@ -49,18 +49,14 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
         logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
         stop = Stop().install(sys.stdin.fileno() if of_serve else None)
-        collect_forever(task, lease, stop, _webhook())
+        app, url = services(), current_app.config["WEBHOOK_URL"]
+        secret = current_app.config["WEBHOOK_SECRET"]
+        webhook = Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
+        collect_forever(task, lease, stop, webhook)
     elif show_status:
         ctx.exit(_status(task, lease))
     else:
         ctx.exit(_once(task, lease, retry))
-
-
-def _webhook() -> Webhook | None:
-    app, settings = services(), current_app.config
-    if not settings["WEBHOOK_URL"]:
-        return None
-    return Webhook(settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"], app.documents, app.expectations, app.clock)
 
 
 def _task() -> DeploymentMetricsCollectorTask:

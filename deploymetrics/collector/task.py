@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -40,17 +39,19 @@ class Timing(msgspec.Struct, frozen=True):
     permanent_delay: int
 
 
-@dataclass
 class DeploymentMetricsCollectorTask:
     """The sources of a deployment by name, when each is due, and what it said."""
 
-    sources: dict[str, Source]
-    documents: Documents
-    store: Storage
-    clock: Clock
-    timing: Timing
-    key: str
-    _unsaved: dict[str, SourceState] = field(default_factory=dict, init=False)
+    def __init__(
+        self, sources: dict[str, Source], documents: Documents, store: Storage, clock: Clock, timing: Timing, key: str
+    ) -> None:
+        self.sources = sources
+        self.documents = documents
+        self.store = store
+        self.clock = clock
+        self.timing = timing
+        self._key = key.encode()
+        self._unsaved: dict[str, SourceState] = {}
 
     def due(self, *, first: bool = False, retry: bool = False) -> list[str]:
         """Return the names of the sources to be asked now.
@@ -145,7 +146,7 @@ class DeploymentMetricsCollectorTask:
         except (Exception, SystemExit) as error:  # a third party's, which must not end the others
             log.error("source %s: its configuration cannot be read: %s", name, type(error).__name__)
             text = b""
-        return hmac.new(self.key.encode(), text, hashlib.sha256).hexdigest()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
     def _record(self, name: str, outcome: Outcome, digest: str) -> SourceState:
         before = self._state(name)

@@ -47,24 +47,17 @@ def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
 def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return every setting as it is set, and make nothing. Raises SettingError."""
     values = {row.name: row.default for row in SETTINGS}
-    origins: dict[str, str] = {}
-    for name, (value, origin) in _set_values(instance, overrides or {}).items():
-        values[name] = _checked(name, value, origin)
-        origins[name] = origin
+    are_set = {  # of a setting that is set twice, what goes first stands last
+        **{name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()},
+        **{name: (value, f"environment, {variable}") for variable, name, value in _from_environment()},
+        **{name: (value, "command line") for name, value in (overrides or {}).items()},
+    }
+    values |= {name: _checked(name, value, origin) for name, (value, origin) in are_set.items()}
     if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
         raise SettingError("The setting REMOTE_USER_HEADER needs PROXIES: without a proxy any client could send it.")
     if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
         raise SettingError("The setting WEBHOOK_URL needs WEBHOOK_SECRET, which signs what is sent there.")
-    return Settings(values, origins)
-
-
-def _set_values(instance: Path, overrides: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-    """Return (value, origin) by name of what is set; of a setting that is set twice, what goes first."""
-    return {
-        **{name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()},
-        **{name: (value, f"environment, {variable}") for variable, name, value in _from_environment()},
-        **{name: (value, "command line") for name, value in overrides.items()},
-    }
+    return Settings(values, {name: origin for name, (_, origin) in are_set.items()})
 
 
 def _checked(name: str, value: Any, origin: str) -> Any:

@@ -40,13 +40,9 @@ def is_reserved(tag: str) -> bool:
     decoded = tag
     while (once := unquote(decoded)) != decoded:
         decoded = once
-    read = _skeleton(decoded)
-    return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)
-
-
-def _skeleton(text: str) -> str:
-    text = text.translate(_BEFORE).translate(_BLANK)
+    text = decoded.translate(_BEFORE).translate(_BLANK)
     folded = bare_letters(unicodedata.normalize("NFKD", text).casefold())
     # Marks, format characters and spaces do not change what is read, nor does a full stop at the end.
     visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC")
-    return without_outer_punctuation(visible.translate(_TO_LATIN)).replace("rn", "m")
+    read = without_outer_punctuation(visible.translate(_TO_LATIN)).replace("rn", "m")
+    return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)

@@ -147,12 +147,8 @@ def _roles_of_request(req: flask.Request) -> Roles:
         return roles_of(req.url_rule.endpoint) if req.url_rule else MASTER_OPERATORS
     if not in_api():
         return ANYONE
-    if error is None or isinstance(error, MethodNotAllowed):
-        return _roles_of_any_method()
-    return MASTER_OPERATORS
-
-
-def _roles_of_any_method() -> Roles:
+    if error is not None and not isinstance(error, MethodNotAllowed):
+        return MASTER_OPERATORS
     adapter = request_ctx.url_adapter
     assert adapter is not None
     roles = [roles_of(adapter.match(method=method)[0]) for method in adapter.allowed_methods() if method != "OPTIONS"]

@@ -141,16 +141,14 @@ class Counting:
         }
         for name, cells in self.memory.totals().items():
             word, *labels = name.split("\n")
-            numbers = _histogram(cells) if _FAMILIES[word][0] is HistogramMetricFamily else (cells[0],)
-            families[word].add_metric([*labels, *values], *numbers)
+            if _FAMILIES[word][0] is HistogramMetricFamily:
+                # A bucket has all that is below its bound.
+                buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(cells[:-1])))
+                families[word].add_metric([*labels, *values], buckets, cells[-1])
+            else:
+                families[word].add_metric([*labels, *values], cells[0])
         return iter(families.values())
 
 
 def _joined(*words: str) -> str:
     return "\n".join(words)
-
-
-def _histogram(cells: list[float]) -> tuple[list[tuple[str, float]], float]:
-    """Return the buckets of a histogram, each with all that is below its bound, and the sum."""
-    bounds = [*map(str, BOUNDS), "+Inf"]
-    return list(zip(bounds, accumulate(cells[:-1]))), cells[-1]

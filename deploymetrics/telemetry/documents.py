@@ -6,8 +6,9 @@ text format and in OpenMetrics.
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..clock import Clock, from_precise
@@ -31,8 +32,12 @@ HELP = {
     "_expected_interval_seconds": "The longest time in which a post of the tag is expected.",
     "_stale": "1 if the last post of the tag is longer ago than that, else 0.",
 }
-#: How many series a tag has beside its numbers.
-_FACTS = 3
+#: What a tag has beside its numbers.
+_OF_EACH: dict[str, Callable[[Entry], object]] = {
+    "_last_changed_timestamp_seconds": lambda item: f"{from_precise(item.changed_at).timestamp():.6f}",
+    "_version": attrgetter("version"),
+    "_size_bytes": attrgetter("size"),
+}
 #: After so many seconds of work others get a turn.
 _TURN_SECONDS = 0.005
 _PAUSE_SECONDS = 0.0002
@@ -70,7 +75,7 @@ class DocumentMetrics:
         """Return the lines; raises StorageError."""
         with self._lock:
             listing = self.documents.list()
-            shown = listing.items[: self.in_all // (_FACTS + 1)]
+            shown = listing.items[: self.in_all // (len(_OF_EACH) + 1)]
             if self._made_of != listing.revision:
                 self._read(listing, shown)
                 self._body = "".join(self._families(listing, shown)).encode()
@@ -95,7 +100,7 @@ class DocumentMetrics:
 
     def _families(self, listing: Listing, shown: tuple[Entry, ...]) -> Iterator[str]:
         """Yield the text of the families that change with the documents only."""
-        room = self.in_all - _FACTS * len(shown)
+        room = self.in_all - len(_OF_EACH) * len(shown)
         numbers, left_out = [], []
         for item in shown:
             own = self._numbers[item.key]
@@ -106,12 +111,8 @@ class DocumentMetrics:
             if more := own.more + own.number - fit:
                 left_out.append(_line("_left_out", own.tag, more))
         yield from _family("", numbers)
-        labelled = [(self._numbers[item.key].tag, item) for item in shown]
-        times = ((tag, from_precise(item.changed_at).timestamp()) for tag, item in labelled)
-        end = "_last_changed_timestamp_seconds"
-        yield from _family(end, (_line(end, tag, f"{seconds:.6f}") for tag, seconds in times))
-        yield from _family("_version", (_line("_version", tag, item.version) for tag, item in labelled))
-        yield from _family("_size_bytes", (_line("_size_bytes", tag, item.size) for tag, item in labelled))
+        for end, value_of in _OF_EACH.items():
+            yield from _family(end, (_line(end, self._numbers[item.key].tag, value_of(item)) for item in shown))
         yield from _family("_left_out", left_out)
         yield from _family("_tags_left_out", [f"{NAME}_tags_left_out {len(listing.items) - len(shown)}\n"])
         yield from _family("_tags_damaged", [f"{NAME}_tags_damaged {len(listing.damaged)}\n"])
