@@ -43,7 +43,7 @@ def without_outer_punctuation(text: str) -> str:
 
 def no_control_characters(text: str) -> None:
     """Raise ValidationError if the text has a control character or half of a surrogate pair."""
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+    if not text.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise ValidationError("It has a control character.")
 
 

@@ -2,6 +2,8 @@
 
 import ast
 import functools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,10 @@ def test_every_folder_has_its_layer():
 
 def test_no_module_is_long():
     assert [path.name for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 450] == []
+
+
+def test_what_only_some_requests_need_is_not_read_at_the_start():
+    code = (
+        "import sys, deploymetrics; print([name for name in ('lxml', 'gunicorn', 'sqlalchemy') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -3,20 +3,23 @@
 Nothing here recurses over a document, so neither a body nor a stored value can exhaust the stack.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import Any
-
-from lxml.etree import _Element as Element
+from typing import TYPE_CHECKING, Any
 
 from . import rawjson
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element as Element
 
 XPATH = "http://www.w3.org/2005/xpath-functions"
 WHITE = " \t\r\n"
 TOO_DEEP = f"The body is nested deeper than {rawjson.MAX_DEPTH} levels."
 _NAMES = {f"{{{XPATH}}}{name}": name for name in ("map", "array", "string", "number", "boolean", "null")}
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # JSON without any of these has no string that XML writes differently: no markup, no escapes, no U+FFFE or U+FFFF.
 _CARE = (b"&", b"<", b">", b"\\", b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

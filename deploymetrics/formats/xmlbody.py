@@ -1,16 +1,18 @@
 """The XML of request bodies, in the envelope that answers have: the one parser of what comes from outside."""
 
+from __future__ import annotations
+
 from array import array
 from codecs import BOM_UTF8
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat
-
-from lxml import etree
-from lxml.etree import _Element as Element
 
 from ..errors import MalformedBodyError
 from . import rawjson
 from .jsonxml import TOO_DEEP, ElementError, check_blank, content_of, to_json, unescape
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element as Element
 
 # BESAPI, DeploymentMetrics and Metrics around the value, and a leaf in its innermost container.
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
@@ -69,6 +71,8 @@ class _Scan:
 
 def _parse(body: bytes) -> Element:
     """Return the root element of a body that was scanned; no DTD, entities or network, whatever it holds."""
+    from lxml import etree  # here, for most processes never meet XML
+
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
