@@ -1,5 +1,6 @@
 """Load by wrk: what it is told, and what is read off its report."""
 
+import random
 import re
 import shutil
 import subprocess
@@ -10,9 +11,13 @@ CONNECTIONS = 16
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _SCRIPT = """
 local bodies = {{ {bodies} }}
-local number = 0
+local threads = 0
+setup = function(thread)
+  thread:set("number", {start} + threads * 104729)
+  threads = threads + 1
+end
 request = function()
-  number = (number * 7919 + 13) % {tags}
+  number = (number + 7919) % {tags}
   return wrk.format("{method}", string.format("{path}", number), nil, bodies[number % #bodies + 1])
 end
 """
@@ -32,13 +37,15 @@ class Result(NamedTuple):
 def run(port, path, *, seconds, method="GET", body="", bodies=(), headers=None, tags=1, connections=CONNECTIONS):
     """Load ``path`` (with ``%05d`` for the number of a tag) for some seconds and give a Result.
 
+    Each of ``tags`` has its turn, in scattered order, and each thread and each run begins with another one.
     ``bodies`` are sent in turn, for a server that has the name of a tag there.
     """
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         texts = ", ".join(f"[=[{text}]=]" for text in bodies or [body])
-        script.write(_SCRIPT.format(method=method, bodies=texts, path=path, tags=tags))
+        start = random.randrange(tags)
+        script.write(_SCRIPT.format(method=method, bodies=texts, path=path, tags=tags, start=start))
         script.flush()
         command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name]
         for name, value in (headers or {}).items():
