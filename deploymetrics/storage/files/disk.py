@@ -3,8 +3,7 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from stat import S_ISREG
 
 from ...errors import StorageError, StorageFullError
@@ -33,13 +32,20 @@ FILE_LIMIT = 2**30 + 2**20
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@contextmanager
-def storage_errors(operation: str) -> Iterator[None]:
+class storage_errors:
     """Turn OSError into StorageFullError or StorageError; ``operation`` is for the log."""
-    try:
-        yield
-    except OSError as error:
-        raise as_storage_error(error, operation) from error
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise as_storage_error(error, self.operation) from error
 
 
 def as_storage_error(error: BaseException, operation: str) -> StorageError:
@@ -70,19 +76,34 @@ def open_private(path: str, how: int = os.O_RDONLY) -> int:
     return os.open(path, how | _FLAGS, FILE_MODE)
 
 
-@contextmanager
-def opened(path: str, how: int = os.O_RDONLY) -> Iterator[int]:
+class opened:
     """Open a file, or a folder with O_DIRECTORY, and close it; raises OSError for other things and absurd sizes."""
-    fd = open_private(path, how)
-    try:
-        stat = os.fstat(fd)
-        if not how & os.O_DIRECTORY and not S_ISREG(stat.st_mode):
-            raise OSError(errno.ENXIO, "not a file")
-        if stat.st_size > FILE_LIMIT:
-            raise OSError(errno.EOVERFLOW, "too large")
-        yield fd
-    finally:
-        close(fd)
+
+    __slots__ = ("path", "how", "fd")
+
+    def __init__(self, path: str, how: int = os.O_RDONLY) -> None:
+        self.path = path
+        self.how = how
+
+    def __enter__(self) -> int:
+        self.fd = open_private(self.path, self.how)
+        try:
+            if not self.how & os.O_DIRECTORY:
+                _check_file(os.fstat(self.fd))
+        except BaseException:
+            close(self.fd)
+            raise
+        return self.fd
+
+    def __exit__(self, *_: object) -> None:
+        close(self.fd)
+
+
+def _check_file(stat: os.stat_result) -> None:
+    if not S_ISREG(stat.st_mode):
+        raise OSError(errno.ENXIO, "not a file")
+    if stat.st_size > FILE_LIMIT:
+        raise OSError(errno.EOVERFLOW, "too large")
 
 
 def close(fd: int) -> None:

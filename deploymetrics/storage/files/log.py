@@ -18,7 +18,6 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from heapq import merge
 from itertools import pairwise
 from typing import NamedTuple
@@ -82,9 +81,13 @@ class Log:
     def files(self) -> Files:
         """Return for each tier the versions that its files begin with, in order."""
         found: Files = {tier: [] for tier in TIERS}
-        with suppress(FileNotFoundError), self._reading():
-            for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
-                found[match[2]].append(int(match[1]))
+        try:
+            with _reading(self):
+                names = disk.list_folder(self.folder)
+        except FileNotFoundError:
+            return found
+        for match in filter(None, map(_NAME.fullmatch, sorted(names))):
+            found[match[2]].append(int(match[1]))
         return found
 
     def next_start(self, newest: Newest) -> int:
@@ -98,13 +101,15 @@ class Log:
     def newest(self) -> Newest:
         """Return the Newest; raises DamagedItemError."""
         while True:
-            with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
+            try:
                 return self._newest()
+            except FileNotFoundError:  # replaced by its successor since the folder was read
+                continue
 
     def _newest(self) -> Newest:
         is_pending, starts = False, self.files()[NEWEST]
         for start in reversed(starts):
-            with self._reading(), disk.opened(self.path(start)) as fd:
+            with _reading(self), disk.opened(self.path(start)) as fd:
                 tail = self._tail(fd, start)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
@@ -215,7 +220,7 @@ class Log:
         if tier == NEWEST and start > newest.start:
             return []
         try:
-            with self._reading():
+            with _reading(self):
                 data = disk.read_file(self.path(start, tier))
         except FileNotFoundError:
             return []
@@ -234,15 +239,21 @@ class Log:
         except ValueError as error:
             raise lines.damaged(self.collection, self.key, error) from error
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Raise DamagedItemError where something cannot be read."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in disk.UNREADABLE:
-                raise lines.damaged(self.collection, self.key, error) from error
-            raise
+
+class _reading:
+    """Raise DamagedItemError for a key where something cannot be read."""
+
+    __slots__ = ("log",)
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError) and error.errno in disk.UNREADABLE:
+            raise lines.damaged(self.log.collection, self.log.key, error) from error
 
 
 class Tail(NamedTuple):
