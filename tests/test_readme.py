@@ -1,15 +1,18 @@
 """Every command line of README and docs does what it says, as it is pasted into bash; zsh calls the same."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distribution
 
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 from serving import BIN, ROOT, Served
+from shellkit import command_for_shells
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
@@ -42,8 +45,13 @@ exec {curl} -w '%{{stderr}}\\nHTTP %{{http_code}}\\n' "$@"
 """
 
 
+@functools.cache
 def blocks():
     """The literal blocks of README and docs: the language in a list, or none, and the lines."""
+    return list(_blocks())
+
+
+def _blocks():
     for path in (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))):
         # Not all of it is known to docutils alone; Sphinx, which knows it, is as strict as it can be (make docs).
         tree = publish_doctree(path.read_text(), str(path), settings_overrides={"report_level": 5})
@@ -82,21 +90,20 @@ def place(tmp_path):
     wrapper = tmp_path / "bin" / "curl"
     wrapper.write_text(CURL.format(curl=shutil.which("curl")))
     wrapper.chmod(0o755)
-    yield (
-        tmp_path,
-        {
-            "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}",
-            "HOME": str(tmp_path),
-            "PS1": "",
-            "TERM": "dumb",
-            "API": f"{server.url}/api",
-            "AUTH": f"admin:{PASSWORD}",
-            "PASSWORD": PASSWORD,
-            "SECRET": SECRET,
-            "DEPLOYMETRICS_COLLECT": "0",
-            "DEPLOYMETRICS_INSTANCE": str(instance),
-        },
-    )
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:{BIN}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "PS1": "",
+        "TERM": "dumb",
+        "API": f"{server.url}/api",
+        "AUTH": f"admin:{PASSWORD}",
+        "PASSWORD": PASSWORD,
+        "SECRET": SECRET,
+        "DEPLOYMETRICS_COLLECT": "0",
+        "DEPLOYMETRICS_INSTANCE": str(instance),
+    }
+    with command_for_shells(tmp_path / "bin"):
+        yield tmp_path, environment
     server.end()
 
 
@@ -139,6 +146,12 @@ def test_every_command_works_when_it_is_pasted(place):
         assert bool(statuses) == ("curl " in line), (line, shown)
 
 
+def test_the_command_that_is_installed_is_ours():
+    """The shells call another program, which has the same function carry it out."""
+    scripts = distribution("deploymetrics").entry_points.select(group="console_scripts", name="deploymetrics")
+    assert [script.load() for script in scripts] == [main]
+
+
 STAND_IN = """#!/bin/sh
 for word in "${0##*/}" "$@"; do echo "<$word>" >>"$CALLS"; done
 echo an-answer
@@ -149,7 +162,7 @@ def calls(shell, folder):
     """The programs that a shell calls for all lines, and the arguments that it gives them."""
     programs = folder / f"{shell}-programs"
     programs.mkdir()
-    names = ("curl", "deploymetrics", "rsync", "git", "make")
+    names = ("curl", "deploymetrics", "rsync", "git", "make", "pip")
     for name in names:
         (programs / name).write_text(STAND_IN)
         (programs / name).chmod(0o755)
@@ -164,8 +177,10 @@ def calls(shell, folder):
 def test_zsh_understands_every_command_as_bash_does(tmp_path):
     needs(*SHELLS)
     bash, zsh = (calls(shell, tmp_path) for shell in SHELLS)
-    names = [re.match(r"(TOKEN=\$\()?(curl|deploymetrics|rsync|make) ", line) for line in lines()]
-    assert zsh == bash and len(re.findall(r"^<(curl|deploymetrics|rsync|make)>$", bash, re.M)) >= sum(map(bool, names))
+    names = [re.match(r"(TOKEN=\$\()?(curl|deploymetrics|rsync|make|pip) ", line) for line in lines()]
+    assert zsh == bash and len(re.findall(r"^<(curl|deploymetrics|rsync|make|pip)>$", bash, re.M)) >= sum(
+        map(bool, names)
+    )
 
 
 INTERPRETERS = {"python": sys.executable, "javascript": "node"}

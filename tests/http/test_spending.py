@@ -14,7 +14,7 @@ app = create_app(folder.name + "/instance", {"PROXIES": 1, "PROXY_PREFIX": True,
 services = app.extensions["deploymetrics"]
 services.accounts.add("master", Role.MASTER_OPERATOR, "correct horse battery")
 client = app.test_client(use_cookies=False)
-SIZE = 8000
+SIZE, LIMIT = 8000, 0.02
 """
 _HEADERS = (
     _BEGIN
@@ -31,13 +31,13 @@ NAMES = ["Accept", "Accept-Language", "Access-Control-Request-Headers", "Access-
     "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Request-ID"]
 WAYS = [("GET", "/api/deploymentmetrics/x"), ("OPTIONS", "/api/login"), ("GET", "/login"), ("POST", "/new")]
 
-def cost(name, pattern, method, path):
-    best = 1.0
-    for _ in range(2):  # the first may load something
-        start = time.process_time()
-        client.open(path, method=method, headers={name: pattern}).close()
-        best = min(best, time.process_time() - start)
-    return best
+def cost(name, pattern, method, path, tries=2):
+    start = time.process_time()
+    client.open(path, method=method, headers={name: pattern}).close()
+    seconds = time.process_time() - start
+    if seconds > LIMIT and tries > 1:  # it may have loaded something
+        return cost(name, pattern, method, path, tries - 1)
+    return seconds
 
 for method, path in WAYS:
     client.open(path, method=method).close()

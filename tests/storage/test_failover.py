@@ -16,8 +16,8 @@ def test_nothing_acknowledged_is_lost(tmp_path):
         try:
             with (
                 served(tmp_path, pair.url()) as servers,
-                Clients(servers.urls) as clients,
-                Importer(pair.url()) as importer,
+                Clients(servers.urls, pause=0.02) as clients,
+                Importer(pair.url(), pause=0.05) as importer,
             ):
                 print(HEAD)
                 clients.go_on()

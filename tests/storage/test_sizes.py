@@ -10,9 +10,9 @@ from deploymetrics.storage import Collection
 QUICK = Collection("quick", Thing, history=True, durable=False)
 MEBIBYTE = 2**20
 TEXT = '"%s"' % ("x" * MEBIBYTE)
-NUMBER = 200
+NUMBER = 130
 #: Some values at once; the whole history is more than ten times as much.
-BOUND = 16 * MEBIBYTE
+BOUND = 12 * MEBIBYTE
 
 
 @pytest.fixture

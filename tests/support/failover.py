@@ -100,10 +100,13 @@ class Outcome(NamedTuple):
 
 
 class Clients:
-    """Clients of some URLs. What they saw is in ``writes`` and ``reads``, to which threads only add."""
+    """Clients of some URLs, with a pause of some seconds after each change.
 
-    def __init__(self, urls):
-        self.urls = urls
+    What they saw is in ``writes`` and ``reads``, to which threads only add.
+    """
+
+    def __init__(self, urls, pause=0.0):
+        self.urls, self.pause = urls, pause
         self.writes, self.reads = [], []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
@@ -134,7 +137,7 @@ class Clients:
         with requests.Session() as session:
             session.auth = AUTH
             for count in itertools.count():
-                if self._stop.is_set():
+                if self._stop.wait(self.pause):
                     return
                 with suppress(requests.RequestException):
                     self._step(session, random.choice(self.urls()), random.choice(KEYS), f"{number}-{count}")
@@ -158,9 +161,13 @@ class Clients:
 
 
 class Importer:
-    """Imports documents with a history, and purges some of them, from the beginning to the end of the context."""
+    """Imports documents with a history, and purges some of them, from the beginning to the end of the context.
 
-    def __init__(self, url):
+    There is a pause of some seconds after each.
+    """
+
+    def __init__(self, url, pause=0.0):
+        self.pause = pause
         self._store = open_storage(url, "", Clock(), Retention(), seconds=DEADLINE)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -177,7 +184,7 @@ class Importer:
 
     def _run(self):
         for number in itertools.count():
-            if self._stop.is_set():
+            if self._stop.wait(self.pause):
                 return
             tag = f"imported{number}"
             items = (imported(tag, version) for version in range(1, IMPORTED + 1))
