@@ -69,7 +69,7 @@ class Application(Flask):
         return func
 
     def full_dispatch_request(self) -> flask.Response:
-        """Answer a request, and note it."""
+        """Answer a request through Flask, count it, and have the audit log note it."""
         began, status = time.perf_counter(), 500
         self.counting.begin()
         try:

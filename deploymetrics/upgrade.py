@@ -114,7 +114,7 @@ def _store(storage: FileStorage, collection: Collection, key: str, value: bytes 
 
 
 class OldFiles:
-    """The items in an instance folder of format 1."""
+    """Reads the items in an instance folder of format 1."""
 
     def __init__(self, root: str) -> None:
         self.root = root

@@ -50,11 +50,11 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_limited(self) -> bool:
-        """Return True if it may less than its account."""
+        """Return True if this token may do less than its account."""
         return self.access is not Access.FULL or bool(self.tags)
 
     def is_alive(self, now: float) -> bool:
-        """Return True if it has not expired."""
+        """Return True if this token has not expired."""
         return not self.expires or now < self.expires
 
 
@@ -112,7 +112,7 @@ class AccountsRecord(msgspec.Struct, frozen=True):
     accounts: dict[str, AccountRecord]
 
     def key(self) -> str:
-        """Return the key of the one item."""
+        """Return the key of the one item that holds all accounts."""
         return ACCOUNTS_KEY
 
 
@@ -159,7 +159,7 @@ class SessionsRecord(Record, frozen=True):
 
     @property
     def expires(self) -> float:
-        """Return when the last of them expires."""
+        """Return when the last of the sessions expires, in seconds since 1970."""
         return max((session.expires for session in self.sessions.values()), default=0.0)
 
 
@@ -195,7 +195,7 @@ class Account:
 
     @property
     def is_person(self) -> bool:
-        """Return True unless it is a program."""
+        """Return True unless the account that asks is a program's."""
         return not self.role.is_program
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, post_load, validate, validates
+from marshmallow import Schema, fields, post_load, validate, validates
 
 from ..schemas import WholeNumber, from_1_to_64_bytes, no_control_characters, no_outer_space
 from .names import not_reserved, nothing_invisible, one_alphabet
@@ -42,7 +42,7 @@ class NewAccount(AccountName):
 
 
 class NewPassword(Schema):
-    """A password that a person chose."""
+    """What a password that a person chose can be."""
 
     password = fields.String(
         required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), no_control_characters]
@@ -64,9 +64,6 @@ _TOKEN_NAME: list[Callable[[str], object]] = [
 class NewToken(Schema):
     """A token to be made; ``duration`` is in days, and 0 is for ever."""
 
-    class Meta:
-        unknown = EXCLUDE
-
     name = fields.String(required=True, validate=_TOKEN_NAME)
     duration = WholeNumber(load_default=30, validate=validate.Range(0, MAX_DAYS))
     access = fields.Enum(Access, by_value=True, load_default=Access.FULL)
@@ -80,9 +77,6 @@ class NewToken(Schema):
 
 class ChangedToken(Schema):
     """Another name or duration of a token; None leaves it."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     name = fields.String(load_default=None, validate=_TOKEN_NAME)
     duration = WholeNumber(load_default=None, validate=validate.Range(0, MAX_DAYS))

@@ -41,13 +41,6 @@ _log = logging.getLogger(__name__)
 _STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 
-class Client(NamedTuple):
-    """Who begins a session, as its owner may recognise it: address and User-Agent."""
-
-    address: str
-    agent: str
-
-
 class _Entry(NamedTuple):
     """A Session and where it is: the key of its item, its id, and the name of its account."""
 
@@ -85,10 +78,11 @@ class Sessions:
         self._ending: dict[str, _Entry] = {}  # ended, and the storage did not take it yet
         self._next_try = 0.0
 
-    def start(self, account: Account, lifetime: int, client: Client | None = None) -> str:
+    def start(self, account: Account, lifetime: int, address: str = "", agent: str = "") -> str:
         """Return the token of a new session of the Account that lives ``lifetime`` seconds after its last use.
 
-        It may what the Account may with the credential that it sent, and ends with that.
+        It may what the Account may with the credential that it sent, and ends with that. ``address`` and the User-Agent
+        are those of the client, by which its owner may recognise it.
         """
         self._sweeper.sweep()
         self._store_endings()
@@ -101,8 +95,8 @@ class Sessions:
             began=now,
             proved_at=min(account.proved_at, now),
             token=account.token.id if account.token else 0,
-            address=client.address[:_SHOWN] if client else "",
-            agent=client.agent[:_SHOWN] if client else "",
+            address=address[:_SHOWN],
+            agent=agent[:_SHOWN],
         )
         key = _key_of(account.name)
         token = key + secrets.token_urlsafe(20)

@@ -41,7 +41,7 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
 
     @property
     def expires(self) -> float:
-        """Return when nothing of it counts any more."""
+        """Return when neither failures nor successes count any more."""
         return max(self.forgotten, self.right)
 
     def was_right_lately(self, now: float) -> bool:
@@ -82,7 +82,7 @@ class Throttle:
         _refuse(max(record.wait(now, self.longest) for record in (own, *shared)))
 
     def count_failure(self, name: str, address: str) -> None:
-        """Count a failure.
+        """Count a wrong password for an account from an address.
 
         Raises TooManyAttemptsError, and does not count it, where others have used up the limit since ``check``.
         """

@@ -35,7 +35,7 @@ USES = Collection("token-uses", UsesRecord, durable=False)
 
 
 class Tokens:
-    """The tokens of a storage's accounts."""
+    """Finds, makes, changes and revokes the tokens of a storage's accounts."""
 
     def __init__(self, store: Storage, clock: Clock, accounts: Accounts) -> None:
         self.store = store

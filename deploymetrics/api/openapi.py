@@ -68,12 +68,12 @@ def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
 
 
 def help_index(url_map: Map) -> str:
-    """Return the paths, one a line."""
+    """Return the text of ``/api/help``: the paths of the API, one a line."""
     return "".join(f"{path}\n" for path in dict.fromkeys(path for path, _, _ in _routes(url_map)))
 
 
 def help_resource(url_map: Map, resource: str) -> str | None:
-    """Return ``GET:`` with its paths indented below it, then ``POST:`` and so on; None for an unknown resource."""
+    """Return the help on a resource: ``GET:`` with its paths below it, then ``POST:`` and so on; None for another."""
     start = f"/api/{resource}"
     routes = [(path, method) for path, method, _ in _routes(url_map) if path == start or path.startswith(f"{start}/")]
     sections = []

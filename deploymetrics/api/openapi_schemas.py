@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 def list_of(schema: Json) -> Json:
-    """Return the schema of an array."""
+    """Return the JSON schema of an array whose elements have a schema."""
     return {"type": "array", "items": schema}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_login import current_user
+from marshmallow import EXCLUDE
 
 from ..accounts.records import AccountRecord, Role, Token
 from ..accounts.schemas import ChangedToken, NewToken
@@ -80,7 +81,8 @@ def add_token() -> Response:
     that it has, which is not limited; the new one ends no later.
     """
     request = current_request()
-    arguments = load(NewToken(), {**request.args.to_dict(), "tags": request.args.getlist("tags")})
+    # Arguments that are not known are ignored, as BigFix does.
+    arguments = load(NewToken(unknown=EXCLUDE), {**request.args.to_dict(), "tags": request.args.getlist("tags")})
     request.check_answerable()
     check_value_precondition(None)
     owner, token, secret = services().tokens.make(current_user, arguments.pop("user"), **arguments)
@@ -96,7 +98,7 @@ def change_token(id: str) -> Response:
 
     With a token its own end cannot be moved.
     """
-    arguments = load(ChangedToken(), current_request().args)
+    arguments = load(ChangedToken(unknown=EXCLUDE), current_request().args)
     record, token = find(id)
     if current_user.token is not None and arguments["duration"] is not None:
         raise ProofNeededError("A token cannot move the end of tokens.")

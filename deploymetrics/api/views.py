@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, current_app
 from flask_login import current_user
+from marshmallow import EXCLUDE
 
 from ..accounts.records import Account, Role
 from ..clock import as_precise
@@ -55,7 +56,7 @@ bp.before_request(check_output)
 def list_documents(request: Request, account: Account) -> Response:
     """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
     listing = services(request.app).documents.list()
-    arguments = load(ListArguments(), request.args) if request.query_string else {}
+    arguments = load(ListArguments(unknown=EXCLUDE), request.args) if request.query_string else {}
     return list_response(request, *page_of(listing, **arguments)) if arguments else list_response(request, listing)
 
 
@@ -189,7 +190,7 @@ def login() -> Response:
     """Log in: the text ``ok``, and a token for the SessionToken header."""
     request = current_request()
     token = request.headers.get("SessionToken") or services().sessions.start(
-        current_user, current_app.config["SESSION_SECONDS"], request.client
+        current_user, current_app.config["SESSION_SECONDS"], *request.client
     )
     return text_response("ok", {"SessionToken": token})
 

@@ -66,13 +66,13 @@ class CollectorProcess:
             self._process.stdin.flush()
 
     def restart(self, settings: Mapping[str, Any]) -> None:
-        """Stop it and start it with other settings."""
+        """Stop the collector and start it with other settings."""
         self.stop()
         self._not_before = 0.0
         self.ensure(settings)
 
     def stop(self) -> None:
-        """End it, within a second or by force."""
+        """End the collector, within a second or by force."""
         process, self._process = self._process, None
         if process is None:
             return

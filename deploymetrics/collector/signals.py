@@ -39,7 +39,7 @@ class Stop:
         return self
 
     def set(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Become true, and interrupt what is interruptible."""
+        """Note that the collector is to stop, and interrupt what is interruptible."""
         self.is_set = True
         self.interrupt()
 
@@ -50,7 +50,7 @@ class Stop:
             raise Interrupted
 
     def wait(self, seconds: float) -> bool:
-        """Return True as soon as it is true, and False if it is not for so many seconds."""
+        """Sleep for so many seconds; return True, at once, where the collector is to stop, else False."""
         until = time.monotonic() + seconds
         while not self.is_set and (left := until - time.monotonic()) > 0:
             with suppress(Interrupted):

@@ -63,7 +63,7 @@ class Webhook:
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def notify(self, stop: Stop) -> None:
-        """Send what is new. Raises StorageError."""
+        """Tell the URL of each tag that got stale or fresh since it was told. Raises StorageError."""
         if time.monotonic() < self._not_before:
             return
         for event, tag, facts in self._news()[:AT_ONCE]:

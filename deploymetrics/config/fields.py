@@ -58,22 +58,19 @@ def check_bind(text: str) -> None:
         raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
 
 
-def check_host(text: str) -> None:
-    """Raise ValidationError unless the text is the name or address of a host, without a port."""
-    if not re.fullmatch(_HOST, text):
-        raise ValidationError(f"{text!r} is not a host such as metrics.example or [2001:db8::1], without a port.")
-
-
-def check_unit(text: str) -> None:
-    """Raise ValidationError unless the text is the name of a number and its unit, ``queue=items``."""
-    if not re.fullmatch(r"[^=\s]{1,80}=[^=\s]{1,12}", text):
-        raise ValidationError(f"{text!r} is not the name of a number and its unit, such as queue=items.")
-
-
-def check_origin(text: str) -> None:
-    """Raise ValidationError unless the text is an origin as browsers write it: without the scheme's own port."""
-    if not re.fullmatch(_ORIGIN, text) or re.fullmatch("http:.*:80|https:.*:443", text):
-        raise ValidationError(f"{text!r} is not an origin such as https://dashboard.example:8443, without a path.")
+check_host = validate.Regexp(
+    rf"{_HOST}\Z",
+    error="{input!r} is not a host such as metrics.example or [2001:db8::1], without a port.",
+)
+check_unit = validate.Regexp(
+    r"[^=\s]{1,80}=[^=\s]{1,12}\Z",
+    error="{input!r} is not the name of a number and its unit, such as queue=items.",
+)
+#: An origin as browsers write it is without the scheme's own port.
+check_origin = validate.Regexp(
+    rf"(?!http:.*:80\Z|https:.*:443\Z){_ORIGIN}\Z",
+    error="{input!r} is not an origin such as https://dashboard.example:8443, without a path.",
+)
 
 
 class _Expression(fields.Nested):

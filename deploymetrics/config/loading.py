@@ -72,7 +72,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
 
 
 def _from_environment() -> Iterator[tuple[str, str, str]]:
-    """Yield (variable, name, value)."""
+    """Yield (variable, name of the setting, value) for what the environment sets."""
     for variable, value in os.environ.items():
         if variable.upper().startswith(PREFIX) and variable != INSTANCE:
             name = variable.removeprefix(PREFIX)

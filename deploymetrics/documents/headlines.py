@@ -31,7 +31,7 @@ HEADLINES = Collection("headlines", Headline)
 
 
 class Headlines(PerTag[Headline]):
-    """The headlines that were chosen."""
+    """Stores which number of a tag the overview shows, where one was chosen."""
 
     collection = HEADLINES
 

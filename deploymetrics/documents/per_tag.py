@@ -38,7 +38,7 @@ class PerTag(Generic[Value]):
         return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
 
     def of(self, tag: str) -> Value | None:
-        """Return the value of a tag, or None."""
+        """Return the value that is kept for a tag, or None."""
         return self._value(self.store.read(self.collection, check_tag(tag)))
 
     def _value(self, item: Item | None) -> Value | None:

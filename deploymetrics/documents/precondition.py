@@ -16,7 +16,7 @@ _LATER = "The document was changed after the time in If-Unmodified-Since, or is 
 
 
 class Precondition(NamedTuple):
-    """The preconditions of one request.
+    """What a request asks of the current state, by its headers If-Match and the like.
 
     ``match`` and ``none_match`` are None where the header is missing, ``"*"``, or the revisions that its ETags name.
     ``unmodified_since`` and ``modified_since`` are whole seconds, or None.

@@ -37,7 +37,7 @@ class _CountNeededError(Exception):
 
 
 class Quotas:
-    """The quotas of a storage's accounts."""
+    """Counts what accounts post, and refuses what is more than their limits."""
 
     def __init__(self, store: Storage, clock: Clock, documents: Documents) -> None:
         self.store = store

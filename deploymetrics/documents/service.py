@@ -65,11 +65,11 @@ class Documents:
         return [item for item in deletions if item.deleted], damaged  # one created since the Listing is none
 
     def find(self, tag: str) -> Item | None:
-        """Return the document, or None."""
+        """Return the current document of a tag, or None."""
         return self.store.read(DOCUMENTS, check_tag(tag))
 
     def get(self, tag: str) -> Item:
-        """Return the document; raises NotFound."""
+        """Return the current document of a tag; raises NotFound."""
         return _present(self.find(tag))
 
     def check_writable(self, tag: str) -> None:

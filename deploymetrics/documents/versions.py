@@ -81,7 +81,7 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
 
 
 def oldest(documents: Documents, tag: str) -> Item:
-    """Return the oldest version that is kept."""
+    """Return the oldest version of a tag that is kept."""
     return next(documents.versions(tag, oldest_first=True))
 
 

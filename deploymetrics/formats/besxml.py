@@ -66,7 +66,7 @@ def render_documents(entries: Iterable[Entry]) -> Iterator[bytes]:
 
 
 def render_document(entry: Entry) -> bytes:
-    """Return the answer with one document."""
+    """Return one document as the XML of an answer."""
     return (_HEAD + _render(entry) + _TAIL).encode()
 
 

@@ -2,9 +2,8 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from ..clock import as_precise, from_precise
 from ..errors import BadRequest
@@ -19,78 +18,59 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 
 
-class _Arguments(Schema):
-    """Query arguments; those that are not known are ignored, as BigFix does."""
+def read_moment(text: str) -> str:
+    """Return a time as the storage writes it, of one as RFC 3339 does, or of seconds or milliseconds since 1970.
 
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Lower(fields.String):
-    """A word in upper or lower case."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        return str(super()._deserialize(value, attr, data, **kwargs)).lower()
-
-
-class Moment(fields.String):
-    """A time as RFC 3339 writes it, or seconds or milliseconds since 1970; as the storage writes times."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = str(super()._deserialize(value, attr, data, **kwargs))
-        try:
-            if _EPOCH.fullmatch(text):
-                seconds = float(text)
-                moment = datetime.fromtimestamp(seconds / 1000 if seconds > _MAX_SECONDS else seconds, UTC)
-            else:
-                moment = from_precise(_LOST_PLUS.sub("+", text) if "T" in text else text)
-        except (ValueError, OverflowError):
-            raise ValidationError("It is not a time such as 2018-01-12T12:00:00Z, nor seconds since 1970.") from None
-        return as_precise(moment)
+    Raises ValidationError.
+    """
+    try:
+        if _EPOCH.fullmatch(text):
+            seconds = float(text)
+            moment = datetime.fromtimestamp(seconds / 1000 if seconds > _MAX_SECONDS else seconds, UTC)
+        else:
+            moment = from_precise(_LOST_PLUS.sub("+", text) if "T" in text else text)
+    except (ValueError, OverflowError):
+        raise ValidationError("It is not a time such as 2018-01-12T12:00:00Z, nor seconds since 1970.") from None
+    return as_precise(moment)
 
 
-class Step(fields.String):
-    """A number of seconds, or of another unit: ``300``, ``5m``, ``1h``, ``1d``."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        match = _STEP.fullmatch(str(super()._deserialize(value, attr, data, **kwargs)))
-        if match is None:
-            raise ValidationError("It is not a number of seconds, nor a time such as 5m, 1h or 1d.")
-        return int(match[1]) * _UNITS[match[2]]
+def read_step(text: str) -> int:
+    """Return a number of seconds, or of another unit: ``300``, ``5m``, ``1h``, ``1d``; raises ValidationError."""
+    match = _STEP.fullmatch(text)
+    if match is None:
+        raise ValidationError("It is not a number of seconds, nor a time such as 5m, 1h or 1d.")
+    return int(match[1]) * _UNITS[match[2]]
 
 
-class OutputArguments(_Arguments):
-    """What every route of the API takes."""
+class OutputArguments(Schema):
+    """What every route of the API takes, in upper or lower case."""
 
-    output = _Lower(load_default=None, validate=validate.OneOf(["json", "xml"]))
+    output = fields.Function(deserialize=str.lower, load_default=None, validate=validate.OneOf(["json", "xml"]))
 
 
-class ListArguments(_Arguments):
+class ListArguments(Schema):
     """Where a page of the list begins, and how long it is; nothing where the whole list is asked for."""
 
     after = fields.String()
     limit = WholeNumber(validate=validate.Range(min=1))
 
 
-class _Known(Schema):
-    """Query arguments of an address where one that is not known is refused: it would change what is meant."""
-
-    class Meta:
-        unknown = RAISE
+class _Stretch(Schema):
+    """Arguments of an address where one that is not known is refused: it would change what is meant."""
 
     output = fields.String(load_only=True)
-    since = Moment(load_default="")
-    until = Moment(load_default="")
+    since = fields.Function(deserialize=read_moment, load_default="")
+    until = fields.Function(deserialize=read_moment, load_default="")
 
 
-class SeriesArguments(_Known):
+class SeriesArguments(_Stretch):
     """Which numbers, from when until when, and of how many seconds the last value only."""
 
     name = fields.String()
-    step = Step(load_default=0)
+    step = fields.Function(deserialize=read_step, load_default=0)
 
 
-class HistoryArguments(_Known):
+class HistoryArguments(_Stretch):
     """From when until when, below which version a page of the history begins, and how long it is."""
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))

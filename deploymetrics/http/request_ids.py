@@ -41,6 +41,6 @@ def _start(
 
 
 def request_id_of(environ: dict[str, Any]) -> str:
-    """Return the id of a request that has begun."""
+    """Return the request id in the environ of a request that has begun."""
     id: str = environ.get(REQUEST_ID, "-")
     return id

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import flask
 import msgspec
 from flask import Flask, current_app
+from marshmallow import EXCLUDE
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from ..accounts.sessions import Client
 from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAcceptable
 from ..formats import rawjson, xmlbody
@@ -44,7 +44,7 @@ class Request(flask.Request):
     @cached_property
     def output(self) -> str | None:
         """The ``output`` argument, ``json`` or ``xml``, None where there is none; raises BadRequest."""
-        return cast(str | None, load(OutputArguments(), self.args)["output"])
+        return cast(str | None, load(OutputArguments(unknown=EXCLUDE), self.args)["output"])
 
     @cached_property
     def format(self) -> str:
@@ -92,9 +92,9 @@ class Request(flask.Request):
             raise NotAcceptable("This is answered in application/json only.")
 
     @property
-    def client(self) -> Client:
-        """Who asks, as the owner of a session that begins now may recognise it."""
-        return Client(self.remote_addr or "", self.headers.get("User-Agent", ""))
+    def client(self) -> tuple[str, str]:
+        """Address and User-Agent of who asks, as a session that begins now shows them to its owner."""
+        return self.remote_addr or "", self.headers.get("User-Agent", "")
 
     @cached_property
     def body(self) -> bytes:

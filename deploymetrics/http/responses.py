@@ -44,7 +44,7 @@ class Response:
         self.links: tuple[str, ...] = ()
 
     def fields(self) -> list[tuple[str, str]]:
-        """Return all header fields."""
+        """Return all header fields as (name, value), links among them."""
         return [*self.headers.items(), *(("Link", link) for link in self.links)]
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:

@@ -23,7 +23,7 @@ TextValue: TypeAlias = str | list[str] | dict[str, str]
 
 
 class Findings(NamedTuple):
-    """What a source found.
+    """What a source found in one round.
 
     ``values``: metric → its value.
     ``failed``: metric → the reason why it has none; its last value stays.
@@ -92,7 +92,7 @@ class Round(NamedTuple):
 
 
 class Source:
-    """The base of every source."""
+    """Base class of every source: what the collector asks for values."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

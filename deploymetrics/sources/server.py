@@ -9,7 +9,7 @@ from . import Source, Value
 
 
 class ServerSource(Source):
-    """The facts of this server; it is always wanted."""
+    """Finds the facts of this server; it is always wanted."""
 
     def collect(self) -> dict[str, Value]:
         """Return the numbers of documents and accounts, the last change, and version and start of the server."""

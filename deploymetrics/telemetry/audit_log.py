@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What happened.
+    """A line of the audit log: who did what.
 
     ``at``: a precise text.
     ``who``: the account, or the person at the command line; empty for nobody.
@@ -76,7 +76,7 @@ class AuditLog:
             self._is_failing = True
 
     def newest_first(self) -> Iterator[Entry]:
-        """Yield what is written down, the newest first."""
+        """Yield the entries of the audit log, the newest first."""
         for name in reversed(self._names()):
             with suppress(FileNotFoundError):
                 for line in reversed(read_file(f"{self.folder}/{name}").split(b"\n")):

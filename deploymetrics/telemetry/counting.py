@@ -67,12 +67,12 @@ class Counting:
         self._of_requests: dict[tuple[str, str, int], tuple[Floats, Floats]] = {}
 
     def begin(self) -> None:
-        """Count a request that begins."""
+        """Count one more request that is being answered."""
         with self._lock:
             self._in_progress[0] += 1
 
     def end(self) -> None:
-        """Count a request that ends."""
+        """Count one request fewer that is being answered."""
         with self._lock:
             self._in_progress[0] -= 1
 

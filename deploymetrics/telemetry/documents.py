@@ -72,7 +72,7 @@ class DocumentMetrics:
         self._body = b""
 
     def text(self) -> bytes:
-        """Return the lines; raises StorageError."""
+        """Return the numbers in all documents as lines of a scrape; raises StorageError."""
         with self._lock:
             listing = self.documents.list()
             shown = listing.items[: self.in_all // (len(_OF_EACH) + 1)]
@@ -83,7 +83,7 @@ class DocumentMetrics:
             return self._body + "".join(self._expected(shown)).encode()
 
     def _read(self, listing: Listing, shown: tuple[Entry, ...]) -> None:
-        """Make the lines of what has changed."""
+        """Make the lines of the documents that have changed."""
         before, turn = self._numbers, time.monotonic() + _TURN_SECONDS
         self._numbers = {item.key: known for item in shown if (known := before.get(item.key))}
         changed = (

@@ -65,7 +65,7 @@ class _Server:
     """The server's own numbers, as prometheus_client collects them for one scrape."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield everything but the documents."""
+        """Yield all families of metrics but those of the documents."""
         counting: Counting = current_app.counting  # type: ignore[attr-defined]
         alone = not counting.memory.is_shared and current_request().environ.get("wsgi.multiprocess")
         yield from counting.families(str(os.getpid()) if alone else "")

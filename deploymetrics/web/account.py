@@ -43,7 +43,9 @@ def change_own_password() -> ResponseReturnValue:
         return account_page(current_user.record, error="A program has tokens and no password."), 400
     try:
         services().authenticator.check_password(name, form.get("current-password", ""), request.remote_addr or "")
-        chosen = chosen_password()
+        if form.get("new-password", "") != form.get("repeated-password", ""):
+            raise InvalidFieldsError({"password": ["The two new passwords differ."]})
+        chosen = load(NewPassword(), {"password": form.get("new-password", "")})["password"]
     except (Unauthorized, TooManyAttemptsError) as error:
         wrong = isinstance(error, Unauthorized)
         detail = "The current password is wrong." if wrong else error.detail
@@ -54,15 +56,6 @@ def change_own_password() -> ResponseReturnValue:
     begin_session(Account(services().accounts.set_password(name, chosen, name), proved_at=math.inf))
     flash("Your password is changed. You are logged out everywhere else.")
     return redirect(url_for("web.own_account"))
-
-
-def chosen_password() -> str:
-    """Return the password in the form, typed twice; raises InvalidFieldsError."""
-    password: str = request.form.get("new-password", "")
-    if password != request.form.get("repeated-password", ""):
-        raise InvalidFieldsError({"password": ["The two new passwords differ."]})
-    password = load(NewPassword(), {"password": password})["password"]
-    return password
 
 
 @bp.post("/account/tokens")
@@ -95,12 +88,12 @@ def revoke_token() -> ResponseReturnValue:
 def end_sessions() -> ResponseReturnValue:
     """End a session or, where none is named, all of one's own account or, for master operators, of anybody's."""
     owner, id = account_of_form(), request.form.get("session", "")
-    is_own = owner.name == current_user.name
     if not id:
         services().accounts.end_sessions(owner.name, current_user.name)
     else:
         services().sessions.end_listed(owner.name, id)
-    if is_own and (not id or (current_user.session_id and id == id_of(current_user.session_id))):
+    is_this = current_user.session_id and id == id_of(current_user.session_id)
+    if owner.name == current_user.name and (not id or is_this):
         end_session()
         return redirect(url_for("web.login"))
     return back_to(owner.name, "That session is over." if id else f"{visible(owner.name)} is logged out everywhere.")
@@ -109,7 +102,7 @@ def end_sessions() -> ResponseReturnValue:
 @bp.post("/accounts/limits")
 @require_role(Role.MASTER_OPERATOR)
 def limit_account() -> ResponseReturnValue:
-    """Limit what a program may post."""
+    """Store the form that limits what a program may post."""
     owner, form = account_of_form(), request.form
     typed = {name: form.get(name) or "0" for name in ("documents", "bytes", "posts")}
     try:
@@ -129,7 +122,7 @@ def account_of_form() -> AccountRecord:
 
 
 def back_to(name: str, done: str) -> ResponseReturnValue:
-    """Say what was done on the page of the account."""
+    """Lead to the page of an account, where it is said what was done."""
     flash(done)
     if name == current_user.name:
         return redirect(url_for("web.own_account"))

@@ -118,5 +118,5 @@ def accounts_page(
 
 
 def sentence(error: DeploymetricsError) -> str:
-    """Return what is wrong, as a sentence."""
+    """Return the detail of an error with a capital letter at its start."""
     return error.detail[:1].upper() + error.detail[1:]

@@ -46,7 +46,7 @@ class TableQuery(NamedTuple):
     page: int = 1
 
     def url(self, **changes: Any) -> str:
-        """Return the address of the document with other rows."""
+        """Return the address of the document's page with other rows of its table."""
         query = self._replace(**changes)
         values = {"at": query.at, "find": query.find, "sort": query.sort, "rows": query.page if query.page > 1 else ""}
         return tag_url("document", self.tag, **{name: value for name, value in values.items() if value}) + "#values"

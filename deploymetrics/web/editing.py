@@ -155,7 +155,7 @@ def check(tag: str, text: str) -> bytes:
 
 
 def form(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
-    """Return the editor's page."""
+    """Return the page to edit a document in, with what is wrong with the text, if anything."""
     return render_template(
         "web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong, limit=form_limit()
     )

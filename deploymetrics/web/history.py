@@ -52,7 +52,7 @@ class HistoryQuery(NamedTuple):
 @bp.get("/tags/<tag>/history")
 @require_role(Role.MASTER_OPERATOR)
 def history(tag: str) -> ResponseReturnValue:
-    """Show the versions, newest first."""
+    """Show the versions of a document, newest first."""
     query = read_query()
     page = read_page(tag, query)
     here = {item.version for item in page.items}
@@ -100,7 +100,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
 @bp.get("/tags/<tag>/versions/<version>")
 @require_role(Role.MASTER_OPERATOR)
 def version(tag: str, version: str) -> ResponseReturnValue:
-    """Show one version as it was."""
+    """Show one version of a document as it was."""
     return version_page(services().documents.version(tag, parse_version(version)))
 
 

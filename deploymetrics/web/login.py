@@ -97,9 +97,8 @@ def require_new_password() -> ResponseReturnValue | None:
 
 def begin_session(account: Account) -> None:
     """Start a session of the Account and put it into the cookie of this answer."""
-    account.session_id = services().sessions.start(
-        account, current_app.config["LOGIN_SECONDS"], current_request().client
-    )
+    lifetime = current_app.config["LOGIN_SECONDS"]
+    account.session_id = services().sessions.start(account, lifetime, *current_request().client)
     login_user(account)
     session.permanent = session[_KNOWN] = True
 

@@ -65,7 +65,7 @@ class OverviewCache:
 
 @bp.record_once
 def keep_cache(setup: BlueprintSetupState) -> None:
-    """Keep the cache with the application."""
+    """Give the application its OverviewCache."""
     setup.app.extensions[_CACHE] = OverviewCache(setup.app.extensions[NAME].documents)
 
 

@@ -56,7 +56,7 @@ class PlotQuery(NamedTuple):
         return f"{request.script_root}{page}?{series}{more and '&'}{more}"
 
     def address(self) -> str:
-        """Return the whole address, to send to somebody."""
+        """Return the whole address of the plot, to send to somebody."""
         return f"{request.host_url.rstrip('/')}{self.url()}"
 
 
@@ -185,7 +185,7 @@ def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
 
 
 def plot_url(tag: str, name: str, span: TimeRange) -> str:
-    """Return the address of the plot of one number."""
+    """Return the address of the page with the plot of one number."""
     return PlotQuery([(tag, name)], span, "").url()
 
 

@@ -41,7 +41,7 @@ def preferences() -> Preferences:
 
 
 def find_zone(name: str) -> tzinfo | None:
-    """Return the zone of that name, or None."""
+    """Return the time zone of a name such as ``Europe/Berlin``, or None."""
     if name == GMT:
         return UTC
     try:
@@ -53,7 +53,7 @@ def find_zone(name: str) -> tzinfo | None:
 @bp.get("/preferences")
 @require_role(*Role)
 def show_preferences() -> ResponseReturnValue:
-    """Show the form."""
+    """Show the form for how close lines stand and in which zone times are."""
     return render_template("web/preferences.html", wrong="", next=landing(request.args.get("next")))
 
 

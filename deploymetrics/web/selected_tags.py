@@ -56,7 +56,7 @@ def export(tags: list[str]) -> Response:
 
 
 def expect_all(tags: list[str]) -> ResponseReturnValue:
-    """Expect posts of all the tags, or of none of them."""
+    """Store how often posts of all these tags are expected."""
     seconds = read_seconds()
     for tag in tags:
         services().expectations.set(tag, seconds, current_user.name)

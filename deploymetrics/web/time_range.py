@@ -36,12 +36,12 @@ class TimeRange(NamedTuple):
 
     @property
     def since(self) -> str:
-        """The beginning as the storage writes times."""
+        """The beginning of the stretch, as the storage writes times."""
         return as_precise(self.start) if self.start else ""
 
     @property
     def until(self) -> str:
-        """The end as the storage writes times; empty for now."""
+        """The end of the stretch, as the storage writes times; empty for now."""
         return as_precise(self.end) if self.end else ""
 
     @property

@@ -48,7 +48,7 @@ class Shape:
         return below
 
     def see(self, array: list[object]) -> None:
-        """Take note of one array at this place."""
+        """Drop the names that do not tell apart the elements of one more array at this place."""
         things = [dict(element) for element in array if type(element) is rawjson.Pairs]
         if len(things) < 2:
             return

@@ -12,7 +12,7 @@ from .numbers import as_float, is_number
 
 
 class Point(NamedTuple):
-    """A number at a time.
+    """One value of a series, and the version that has it.
 
     ``changed_at`` is the time as the storage writes it, ``text`` the digits that were sent, ``value`` what is drawn.
     """

@@ -30,7 +30,7 @@ class QueryError(Exception):
 
 
 class BigFixSource(Source):
-    """Wanted if BIGFIX_SERVER is set."""
+    """Asks a BigFix server by relevance; wanted if BIGFIX_SERVER is set."""
 
     @classmethod
     def is_wanted(cls, settings: dict[str, Any]) -> bool:

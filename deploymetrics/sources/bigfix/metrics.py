@@ -12,7 +12,7 @@ NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
 
 
 class Metric(NamedTuple):
-    """A row of the table.
+    """A value that a BigFix server is asked for: a row of the table of metrics.
 
     ``relevance``: the expression, its cheapest conditions first.
     ``answer``: what kind of answer makes sense, NUMBER, TEXT, COUNTS or ANY.

@@ -32,7 +32,7 @@ class Scale(NamedTuple):
     end: float
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return where a value is on the axis, in units of the drawing."""
         span = self.high / 2 - self.low / 2
         part = (value / 2 - self.low / 2) / span if span else 0.5
         return round(self.start + part * (self.end - self.start), 1)

@@ -123,7 +123,7 @@ def _time_axis(form: Form, across: Scale, zone: tzinfo) -> Iterator[str]:
 
 
 def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) -> Iterator[str]:
-    """Yield each column with the values that stand in it."""
+    """Yield the SVG of each column that shows values under the pointer."""
     width = form.width / form.columns
     in_column: dict[int, dict[int, int]] = {}
     for number, one in enumerate(drawn):

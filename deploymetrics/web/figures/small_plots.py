@@ -47,8 +47,7 @@ def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     title = escape(summary(name, series.points))
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
-        *_value_axis(up, ticks),
-        *_time_axis(across, zone),
+        *_axes(up, ticks, across, zone),
         *(_line(up, line) for line in segments(series, drawn, positions)),
         *_hover(positions, drawn, times),
         "</svg>",
@@ -64,11 +63,16 @@ def summary(name: str, points: list[Point]) -> str:
     return f"{name}: {count}, lowest {rounded(low.text)}, highest {rounded(high.text)}, last {rounded(points[-1].text)}"
 
 
-def _value_axis(up: Scale, ticks: list[float]) -> Iterator[str]:
+def _axes(up: Scale, ticks: list[float], across: Scale, zone: tzinfo) -> Iterator[str]:
     for tick, label in zip(ticks, tick_labels(ticks)):
         y = up.at(tick)
         yield f'<path class="grid" d="M{LEFT} {y:g}H{WIDTH - RIGHT}"/>'
         yield f'<text class="up" x="{LEFT - 6}" y="{y + 3.5:g}">{label}</text>'
+    yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
+    for seconds, label in time_ticks(across, zone=zone):
+        x = across.at(seconds)
+        yield f'<path class="axis" d="M{x:g} {HEIGHT - BOTTOM}v4"/>'
+        yield f'<text class="across" x="{min(x, WIDTH - 24):g}" y="{HEIGHT - 7}">{label}</text>'
 
 
 def _line(up: Scale, positions: list[tuple[float, float]]) -> str:
@@ -76,14 +80,6 @@ def _line(up: Scale, positions: list[tuple[float, float]]) -> str:
     line = " ".join(f"{x:g},{y:g}" for x, y in positions)
     area = f"{positions[0][0]:g},{up.start:g} {line} {positions[-1][0]:g},{up.start:g}"
     return f'{"" if up.low else f"""<polygon class="area" points="{area}"/>"""}<polyline points="{line}"/>'
-
-
-def _time_axis(across: Scale, zone: tzinfo) -> Iterator[str]:
-    yield f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
-    for seconds, label in time_ticks(across, zone=zone):
-        x = across.at(seconds)
-        yield f'<path class="axis" d="M{x:g} {HEIGHT - BOTTOM}v4"/>'
-        yield f'<text class="across" x="{min(x, WIDTH - 24):g}" y="{HEIGHT - 7}">{label}</text>'
 
 
 def _hover(positions: list[tuple[float, float]], points: list[Point], times: list[datetime]) -> Iterator[str]:
