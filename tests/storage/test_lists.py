@@ -9,9 +9,9 @@ import pytest
 from storekit import PLAIN, THINGS, VOLATILE, listed, open_files, put, remove, value
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage import blocks
+from deploymetrics.storage import blocks, value_cache
 from deploymetrics.storage.blocks import Blocks
-from deploymetrics.storage.files import disk, listing, saved_list, value_cache
+from deploymetrics.storage.files import disk, listing, saved_list
 from deploymetrics.storage.files.locations import Location
 
 KEYS = [f"k{number:04d}" for number in range(1200)]

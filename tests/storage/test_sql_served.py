@@ -15,7 +15,8 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
 from deploymetrics.http.short_way import ONLY_SHORT_WAY
 from deploymetrics.server.master import Server
-from deploymetrics.storage.sql import listing, schema
+from deploymetrics.storage import value_cache
+from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
 from deploymetrics.storage.sql.connection import Connection
 
@@ -125,7 +126,7 @@ def test_two_servers_are_one(servers, settings, tmp_path):
 
 
 def test_granian_refuses_a_credential_that_was_revoked_elsewhere(servers, settings, tmp_path):
-    settings |= {"SERVER": "granian"}
+    settings |= {"SERVER": "granian", "GUESSES": "50"}
     app = create_app(tmp_path / "made", settings)
     accounts = app.extensions["deploymetrics"].accounts
     accounts.add("alice", Role.MASTER_OPERATOR, PASSWORD)
@@ -172,7 +173,8 @@ def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch,
     for number in range(300):
         service.save(f"t{number:03d}", b"%d" % number, "alice")
     kept = list(service.list().values())
-    monkeypatch.setattr(listing, "KEPT_BYTES", 0)
+    monkeypatch.setattr(value_cache, "KEPT_BYTES", 0)
+    monkeypatch.setattr(value_cache, "PIECE_BYTES", 1000)
     service.save("t000", b"0", "alice")
     large = service.list()
     assert list(large.values())[1:] == kept[1:]

@@ -15,11 +15,11 @@ from contextlib import suppress
 from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing
 from ..blocks import Blocks
+from ..value_cache import ValueCache
 from . import disk, lines, saved_list
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
 from .log import Log
-from .value_cache import ValueCache
 
 _log = logging.getLogger(__name__)
 #: After what time lists begin to look whether all is as it was, and at how many keys each of them looks for that.
@@ -49,7 +49,7 @@ class FolderListing:
         self._blocks = Blocks[Location]()
         self._deleted: dict[str, Location] = {}
         self._damaged: set[str] = set()
-        self._values = ValueCache(self._read)
+        self._values = ValueCache[Location](lambda locations: map(self._read, locations))
         self._rechecks: list[Location] = []  # what is still to be looked at for that
         self._rechecked = 0.0
         self._folder_time = 0

@@ -5,27 +5,27 @@ Only what was asked for is kept: a process that sends pages, or answers 304, kee
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic
 
-from ..blocks import Block
-from .locations import Location
+from .blocks import Block, E
 
 #: The most bytes of values that a process keeps for the lists of a collection.
 KEPT_BYTES = 2**27
-#: The values of a block that is larger are not kept; a piece of what is read each time has about so many bytes.
+#: The values of a block that is larger are not kept; of what is read each time, about so many bytes are read at once.
 BLOCK_BYTES = 2**22
-PIECE_BYTES = 2**16
+PIECE_BYTES = 2**18
 
 
-class ValueCache:
-    """Reads values by ``read``, a function that gives the value of a Location."""
+class ValueCache(Generic[E]):
+    """Reads values by ``read``, a function that gives those of some entries, in their order."""
 
-    def __init__(self, read: Callable[[Location], bytes]) -> None:
+    def __init__(self, read: Callable[[Sequence[E]], Iterable[bytes]]) -> None:
         self.read = read
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[Sequence[Location], bytes]] = {}  # by the first key of the block
+        self._kept: dict[str, tuple[Sequence[E], bytes]] = {}  # by the first key of the block
         self._bytes = 0
 
-    def pieces(self, blocks: Iterable[Block[Location]], start: int, stop: int) -> Iterator[bytes]:
+    def pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
         place = 0
         for entries, _, _ in blocks:
@@ -34,7 +34,7 @@ class ValueCache:
                 yield from self._of_block(entries, first, last)
             place += len(entries)
 
-    def forget(self, blocks: Sequence[Block[Location]]) -> None:
+    def forget(self, blocks: Sequence[Block[E]]) -> None:
         """Forget what is of none of these blocks; to be called when blocks came or went."""
         if len(self._kept) > len(blocks):
             firsts = {block.entries[0].key for block in blocks}
@@ -42,46 +42,47 @@ class ValueCache:
                 for key in [key for key in self._kept if key not in firsts]:
                     self._bytes -= len(self._kept.pop(key)[1])
 
-    def _of_block(self, entries: Sequence[Location], start: int, stop: int) -> Iterator[bytes]:
+    def _of_block(self, entries: Sequence[E], start: int, stop: int) -> Iterator[bytes]:
         text = self._text(entries)
         if text is None:
-            yield from self._some_at_a_time(entries[start:stop])
+            for batch in _batches(entries[start:stop]):
+                yield b"".join(b"," + value for value in self.read(batch))
         elif stop - start == len(entries):
             yield text
         else:
-            sizes = [entry.size + 1 for entry in entries[:stop]]
-            yield text[sum(sizes[:start]) : sum(sizes)]
+            yield text[_size(entries[:start]) : _size(entries[:stop])]
 
-    def _text(self, entries: Sequence[Location]) -> bytes | None:
+    def _text(self, entries: Sequence[E]) -> bytes | None:
         """Return all values of a block, or None where there is no room to keep them."""
         first = entries[0].key
         before, text = self._kept.get(first, ((), b""))
         if before is entries:
             return text
-        size = sum(entry.size + 1 for entry in entries)
+        size = _size(entries)
         if size > BLOCK_BYTES or self._bytes - len(text) + size > KEPT_BYTES:
             return None
-        known, place = {}, 0
+        values, place = {}, 0
         for entry in before:
-            known[entry.revision] = place
-            place += entry.size + 1
-        parts = []
-        for entry in entries:
-            at = known.get(entry.revision)
-            parts += [b",", self.read(entry)] if at is None else [text[at : at + entry.size + 1]]
-        text = b"".join(parts)
+            values[entry.revision] = text[place + 1 : (place := place + 1 + entry.size)]
+        if missing := [entry for entry in entries if entry.revision not in values]:
+            values |= zip((entry.revision for entry in missing), self.read(missing), strict=True)
+        text = b"".join(b"," + values[entry.revision] for entry in entries)
         with self._lock:
             self._bytes += len(text) - len(self._kept.get(first, ((), b""))[1])
             self._kept[first] = entries, text
         return text
 
-    def _some_at_a_time(self, entries: Iterable[Location]) -> Iterator[bytes]:
-        parts, size = [], 0
-        for entry in entries:
-            parts += [b",", self.read(entry)]
-            size += entry.size
-            if size >= PIECE_BYTES:
-                yield b"".join(parts)
-                parts, size = [], 0
-        if parts:
-            yield b"".join(parts)
+
+def _size(entries: Sequence[E]) -> int:
+    return sum(entry.size + 1 for entry in entries)
+
+
+def _batches(entries: Sequence[E]) -> Iterator[Sequence[E]]:
+    """Yield the entries in their order, so many at a time as may be read at once."""
+    start = size = 0
+    for number, entry in enumerate(entries):
+        if number > start and size + entry.size > PIECE_BYTES:
+            yield entries[start:number]
+            start, size = number, 0
+        size += entry.size
+    yield entries[start:]
