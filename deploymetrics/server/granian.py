@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
@@ -170,11 +171,29 @@ class GranianWorker(Worker):
         self.loop.call_later(1, self._beat)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Have the clients leave, then take no more connections, and finish what is being answered."""
+        """Take no more connections, have the clients leave, and finish what is being answered."""
         super().handle_exit(sig, frame)
         if self.running:
             self.answering.is_ending = True
-            self.loop.call_soon_threadsafe(self._leave, time.perf_counter() + limits.STOP_SECONDS)
+            self.loop.call_soon_threadsafe(self._stop_accepting)
+
+    def _stop_accepting(self) -> None:
+        """Let go of the listeners. granian has no word for that: in the place of its copies it gets one of nobody's."""
+        if not self.sockets:
+            return
+        is_unix = self.sockets[0].FAMILY == socket.AF_UNIX
+        address = "" if is_unix else ("127.0.0.1", 0)  # the kernel chooses
+        nobody = socket.create_server(address, family=socket.AF_UNIX if is_unix else socket.AF_INET)
+        nobody.setblocking(False)
+        listening = {os.fstat(listener.fileno()).st_ino for listener in self.sockets}
+        while self.sockets:
+            self.sockets.pop().close()
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            with suppress(OSError):  # it was that of the folder
+                if os.fstat(fd).st_ino in listening:
+                    os.dup2(nobody.fileno(), fd, inheritable=False)
+        self.answering.latest = now = time.perf_counter()  # whoever has just connected is about to send
+        self._leave(now + limits.STOP_SECONDS)
 
     def _leave(self, until: float) -> None:
         """Stop granian, which ends connections without a word, once no client is about to send, or ``until`` then."""
