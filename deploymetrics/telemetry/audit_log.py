@@ -14,12 +14,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Lock
 from typing import Any
 
 import msgspec
 
 from ..clock import Clock, as_precise
-from ..storage.files.disk import list_folder, make_one_folder, opened, read_file
+from ..storage.files.disk import close, list_folder, make_one_folder, open_private, opened, read_file
 
 #: A file has this part of all bytes at most.
 _PARTS = 10
@@ -52,6 +53,43 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 _decode = msgspec.json.Decoder(Entry).decode
 
 
+class _File:
+    """A file that is added to, which is open as long as it is."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = -1
+        self.path = path
+        self.began = int(os.path.basename(path)[:16]) / 1e6
+        self.fd = open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        self.inode = os.fstat(self.fd).st_ino
+
+    def __del__(self) -> None:
+        close(self.fd)
+
+    def takes_more(self, size: int) -> bool:
+        """Return True until it has so many bytes, or lines of more than a day, or is not in its place any more."""
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return stat.st_ino == self.inode and stat.st_size < size and time.time() - self.began < 86400
+
+    def add(self, line: bytes) -> None:
+        """Add a line, while no other thread does.
+
+        Raises OSError where the disk takes only part of it; the next one is written twice then.
+        """
+        self._write(line)
+        # Looked at only now: before, what another process is writing would pass for the half of a line.
+        start = os.lseek(self.fd, 0, os.SEEK_CUR) - len(line)
+        if start and os.pread(self.fd, 1, start - 1) != b"\n":
+            self._write(line)  # the first one went to the end of a half
+
+    def _write(self, line: bytes) -> None:
+        if os.write(self.fd, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class AuditLog:
     """The audit log of an instance folder: at most so many bytes, none of them older than so many days."""
 
@@ -61,8 +99,9 @@ class AuditLog:
         self.days = days
         self.size = size
         self.file_size = size // _PARTS
-        self._name = ""  # the file that was added to last
+        self._file: _File | None = None  # the one that was added to last
         self._is_failing = False
+        self._lock = Lock()
 
     def note(self, who: str, action: str, **facts: Any) -> None:
         """Write down what happened; where that cannot be done the log says so, once, and the server goes on."""
@@ -84,42 +123,29 @@ class AuditLog:
                         yield _decode(line)
 
     def _append(self, line: bytes) -> None:
-        # All processes leave a file when it is full, so the one that was used last is still the right one till then.
-        if self._add(self._name, line):
-            return
-        with suppress(FileExistsError):
-            make_one_folder(self.folder)
-        with opened(self.folder, os.O_DIRECTORY) as folder:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
-            last = (self._names() or [""])[-1]
-            if not self._add(last, line):
-                self._begin(last, line)
-                self._remove_old()
+        with self._lock:
+            # All processes leave a file when it is full, so what was used last is still the right one till then.
+            if self._file is None or not self._file.takes_more(self.file_size):
+                with suppress(FileExistsError):
+                    make_one_folder(self.folder)
+                with opened(self.folder, os.O_DIRECTORY) as folder:
+                    fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
+                    self._file = self._last_file() or self._new_file()
+            self._file.add(line)
 
-    def _begin(self, last: str, line: bytes) -> None:
-        """Begin a file with a line; after the ``last`` one also where the clock went back since that began."""
-        self._name = f"{max(time.time_ns() // 1000, int(last[:16] or 0) + 1):016d}.jsonl"
-        with opened(f"{self.folder}/{self._name}", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-            _write(fd, line)
+    def _last_file(self) -> "_File | None":
+        """Return the file that another process may have begun."""
+        for name in self._names()[-1:]:
+            with suppress(FileNotFoundError):
+                file = _File(f"{self.folder}/{name}")
+                return file if file.takes_more(self.file_size) else None
+        return None
 
-    def _add(self, name: str, line: bytes) -> bool:
-        """Add a line to a file; False where there is none, or it is full or old."""
-        self._name = name
-        if not name or self._is_old(name):
-            return False
-        with suppress(FileNotFoundError), opened(f"{self.folder}/{name}", os.O_RDWR | os.O_APPEND) as fd:
-            if os.fstat(fd).st_size < self.file_size:
-                _write(fd, line)
-                # Looked at only now: before, what another process is writing would pass for the half of a line.
-                start = os.lseek(fd, 0, os.SEEK_CUR) - len(line)
-                if start and os.pread(fd, 1, start - 1) != b"\n":
-                    _write(fd, line)  # the first one went to the end of a half
-                return True
-        return False
-
-    def _is_old(self, name: str) -> bool:
-        """Return True for a file that has lines of more than a day; a new one is begun then."""
-        return time.time() - int(name[:16]) / 1e6 > 86400
+    def _new_file(self) -> "_File":
+        """Begin a file, after the last one also where the clock went back since that began."""
+        self._remove_old()
+        last = int((self._names() or ["0" * 16])[-1][:16])
+        return _File(f"{self.folder}/{max(time.time_ns() // 1000, last + 1):016d}.jsonl")
 
     def _remove_old(self) -> None:
         names = self._names()
@@ -136,9 +162,3 @@ class AuditLog:
             return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))
         except FileNotFoundError:
             return []
-
-
-def _write(fd: int, line: bytes) -> None:
-    """Write a line; raises OSError where the disk takes only part of it, after which the next one is written twice."""
-    if os.write(fd, line) < len(line):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -2,6 +2,9 @@
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from accesskit import URL, basic, token_of
@@ -245,11 +248,29 @@ def test_several_processes_add_to_one_file_and_leave_it_together(tmp_path, clock
     assert 2 < len(list((tmp_path / "audit").iterdir())) < 12
 
 
-def test_a_file_that_somebody_removed_is_begun_anew(tmp_path, clock):
+def test_threads_add_each_line_once(tmp_path, clock, monkeypatch):
+    log, write = AuditLog(str(tmp_path), clock, days=9, size=10**6), os.write
+    # Another thread has its turn here.
+    monkeypatch.setattr(os, "write", lambda fd, data: [write(fd, data), time.sleep(0.0001)][0])
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(200):
+            threads.submit(log.note, "alice", f"action {number}")
+    assert sorted(entry.action for entry in log.newest_first()) == sorted(f"action {n}" for n in range(200))
+
+
+def put_another_in_its_place(path):
+    path.rename(path.parent.parent / "archive")
+    path.touch()
+
+
+@pytest.mark.parametrize(
+    "take_away",
+    [Path.unlink, put_another_in_its_place, lambda path: path.parent.rename(path.parent.parent / "archive")],
+)
+def test_a_file_that_somebody_took_away_is_begun_anew(tmp_path, clock, take_away):
     log = AuditLog(str(tmp_path), clock, days=9, size=10_000)
-    for number in range(2):
-        log.note("alice", f"action {number}")
-        shown = [entry.action for entry in log.newest_first()]
-        for path in (tmp_path / "audit").iterdir():
-            path.unlink()
-    assert shown == ["action 1"]
+    log.note("alice", "one")
+    (path,) = (tmp_path / "audit").iterdir()
+    take_away(path)
+    log.note("alice", "two")
+    assert [entry.action for entry in log.newest_first()] == ["two"]
