@@ -16,10 +16,12 @@ Name = tuple[str, str | None]
 
 
 class Answer(NamedTuple):
-    """A row of the statement that reads, None where it found none, and the Item whose revision the statement knew."""
+    """What a statement found, and what it saw.
 
-    row: Any
-    known: Item | None
+    The value is an Item, None where there is none, a DamagedItemError, or the marks of a list as one number.
+    """
+
+    value: Any
     snapshot: Snapshot
 
 
@@ -52,4 +54,4 @@ class AnswerCache:
 
 
 def _size(answer: Answer) -> int:
-    return (answer.known.size if answer.known else 0) + _OVERHEAD
+    return (answer.value.size if isinstance(answer.value, Item) else 0) + _OVERHEAD

@@ -28,6 +28,9 @@ class Connection(psycopg.Connection[TupleRow]):
     #: For what a commit waits by default: a standby that has it on its disk, or one that has applied it, …
     waits_for = "on"
 
+    def __del__(self, *_: Any) -> None:
+        """Leave it to libpq, which closes it with the process that opened it, and in no fork of that."""
+
     @property
     def lock_timeout(self) -> int:
         """For how many milliseconds the server waits for a lock: it gives up before we do."""

@@ -11,7 +11,6 @@ still for an hour uses up neither the threads here, which readers need, nor the 
 
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
@@ -49,8 +48,6 @@ class Connections:
         self._trying = threading.Lock()
         self._idle: list[Connection] = []
         self._unconfirmed: list[Connection] = []
-        self._of_parents: list[list[Connection]] = []
-        weakref.finalize(self, _close_all, os.getpid(), self._idle, self._unconfirmed)
 
     # What callers do
 
@@ -112,8 +109,8 @@ class Connections:
         self._give_back(connection)
 
     def _take(self) -> Connection:
-        if self._pid != os.getpid():
-            self._leave_to_parent()
+        if self._pid != os.getpid():  # a fork: those opened before belong to the parent, and stay open
+            self._idle, self._unconfirmed, self._pid = [], [], os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
@@ -143,7 +140,7 @@ class Connections:
             if connection.server != self._server:  # those that wait for the one before are not waited for
                 self._server = connection.server
                 self._address.prefer(self._server, before_others=True)
-                _close_all(self._pid, self._idle, self._unconfirmed)
+                _close_all(self._idle, self._unconfirmed)
         return connection
 
     def _give_back(self, connection: Connection, *, is_useless: bool = False) -> None:
@@ -171,7 +168,7 @@ class Connections:
         with self._lock:
             if connection.server == self._server:
                 self._address.prefer(connection.server, before_others=False)
-                _close_all(self._pid, self._idle)
+                _close_all(self._idle)
             if connection.is_lost and connection.is_committing and not connection.closed:
                 self._unconfirmed.append(connection)
                 return
@@ -200,23 +197,12 @@ class Connections:
                 answered = [connection for connection in self._unconfirmed if connection.has_answered()]
                 for connection in answered:
                     self._unconfirmed.remove(connection)
-                _close_all(self._pid, answered)
+                _close_all(answered)
         return len(self._unconfirmed)
 
-    def _leave_to_parent(self) -> None:
-        """In a fork: forget, without closing them, the connections opened before; they belong to the parent."""
-        with self._lock:
-            if self._pid != os.getpid():
-                self._of_parents.append([*self._idle, *self._unconfirmed])
-                self._idle.clear()
-                self._unconfirmed.clear()
-                self._pid = os.getpid()
-                weakref.finalize(self, _close_all, self._pid, self._idle, self._unconfirmed)
 
-
-def _close_all(pid: int, *lists: list[Connection]) -> None:
-    if pid == os.getpid():
-        for connections in lists:
-            while connections:
-                with suppress(IndexError, psycopg.Error):
-                    connections.pop().close()
+def _close_all(*lists: list[Connection]) -> None:
+    for connections in lists:
+        while connections:
+            with suppress(IndexError, psycopg.Error):
+                connections.pop().close()

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ...errors import DamagedItemError
 from .. import Collection, Item, T
 from . import rows, statements
 from .answer_cache import Answer, AnswerCache, Name, Snapshot
@@ -34,8 +35,6 @@ from .shared_answer import SharedAnswer
 
 #: What is read of a collection: the item of a key, or the marks of its list where that is None.
 Wanted = tuple[Collection, str | None]
-#: The end of a row in the place of a value that is known.
-_KNOWN = (None, False)
 
 
 class _Ahead(threading.local):
@@ -85,18 +84,14 @@ class Reader:
 
     def item(self, collection: Collection, key: str) -> Item | None:
         """Return the newest version of a key, or None if that is a deletion; raises DamagedItem."""
-        row, known, snapshot = self._answer(collection, key)
-        if row is None or row[-1]:
-            return None
-        if row[-2] is None:
-            return known
-        item = rows.item(collection, key, row[:-1])
-        self.remembered.put((collection.name, key), Answer(_KNOWN, item, snapshot))
-        return item
+        value: Item | DamagedItemError | None = self._answer(collection, key).value
+        if isinstance(value, DamagedItemError):
+            raise value
+        return value
 
     def marks(self, collection: Collection) -> int | None:
         """Return the marks of a collection as one number; None if it has none."""
-        marks: int | None = self._answer(collection, None).row[0]
+        marks: int | None = self._answer(collection, None).value
         return marks
 
     def expect_change(self) -> None:
@@ -138,7 +133,7 @@ class Reader:
         parameters: list[str] = []
         for collection, key in wanted:
             answer = self.remembered.get((collection.name, key))
-            item = answer.known if answer else None
+            item = answer.value if answer and isinstance(answer.value, Item) else None
             known.append(item)
             parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
         statement = statements.read_all(*(key is None for _, key in wanted))
@@ -148,8 +143,9 @@ class Reader:
         answers = {}
         for number, (collection, key) in enumerate(wanted):
             name, row = (collection.name, key), by_number.get(number)
-            answers[name] = answer = Answer(row, known[number], snapshot)
-            if row and row[-2] is None:  # there is nothing to decode
+            answers[name] = answer = Answer(_value(collection, key, row, known[number]), snapshot)
+            # What is not there is not remembered: clients may ask for anything.
+            if row and not isinstance(answer.value, DamagedItemError):
                 self.remembered.put(name, answer)
         return answers
 
@@ -158,3 +154,17 @@ class Reader:
         self._is_calm = self._prepare and snapshot == self._latest
         self._latest = snapshot
         return snapshot
+
+
+def _value(collection: Collection, key: str | None, row: Any, known: Item | None) -> Any:
+    """Return what a row says, as Answer has it; ``known`` is the Item whose value was left out."""
+    if key is None:
+        return row[0]
+    if row is None or row[-1]:
+        return None
+    if row[-2] is None:
+        return known
+    try:
+        return rows.item(collection, key, row[:-1])
+    except DamagedItemError as error:
+        return error

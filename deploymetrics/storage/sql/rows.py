@@ -44,14 +44,7 @@ def item(collection: Collection, key: str, row: Row) -> Item:
 
 def fields(item: Item) -> dict[str, Any]:
     """Return the row of an Item by the names of its columns; its revision is made anew."""
-    return {
-        "version": item.version,
-        "changed_at": item.changed_at,
-        "changed_by": item.changed_by,
-        "revision": revision_of(item),
-        "kept": item.kept,
-        "value": item.value,
-    }
+    return {name: getattr(item, name) for name in COLUMNS.split(", ")} | {"revision": revision_of(item)}
 
 
 def revision_of(item: Item) -> str:
