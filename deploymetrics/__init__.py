@@ -43,6 +43,7 @@ class Application(Flask):
     """
 
     request_class = Request
+    url_rule_class = urls.Rule
     short_way: ShortWay
     counting: Counting
     request_ids: RequestIds

@@ -3,10 +3,12 @@
 werkzeug decodes the path, and two things get lost on the way.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from flask import Request, request
+from werkzeug import routing
 from werkzeug.routing import Map, MapAdapter
 
 from ..errors import BadRequest
@@ -20,6 +22,21 @@ def in_api(asked: Request | None = None) -> bool:
     """Return True if a request, the current one if none is given, is for the API or another address for programs."""
     path = (asked or request).path
     return path.startswith("/api/") or path in _FOR_PROGRAMS
+
+
+class Rule(routing.Rule):
+    """A rule that compiles what writes its URL when it is first written: all of them are most of a start."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compile_builder = super()._compile_builder
+        compiled: list[Callable[..., tuple[str, str]]] = []
+
+        def build(rule: Rule, **values: Any) -> tuple[str, str]:
+            if not compiled:
+                compiled.append(compile_builder(append_unknown))
+            return compiled[0](rule, **values)
+
+        return build
 
 
 def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
