@@ -50,6 +50,10 @@ EVERY = (
 )
 
 
+bp.add_app_template_filter(WORDS.__getitem__, "in_words")
+bp.add_app_template_filter(shlex.quote, "shell_word")
+
+
 def page_number(name: str) -> int:
     """Return the page, from 1, that an argument of the URL names; 1 where it makes no sense."""
     return max(whole_number(request.args.get(name, "")[:9]) or 1, 1)
@@ -103,12 +107,6 @@ def size(count: int) -> str:
     return f"{count / divisor:.1f} {unit}"
 
 
-@bp.app_template_filter()
-def in_words(name: str) -> str:
-    """Return a role, or what a token may, for people: ``master operator``."""
-    return WORDS[name]
-
-
 @bp.app_template_global()
 def tag_url(page: str, tag: str, **values: Any) -> str:
     """Return the address of a page about a tag."""
@@ -146,12 +144,6 @@ def visible(tag: str) -> str:
 def breakable(name: str) -> Markup:
     """Return the name with places where a line may break: after what joins its words."""
     return Markup(re.sub(r"([_.\])/-])(?=.)", r"\1<wbr>", str(escape(name))))
-
-
-@bp.app_template_filter()
-def shell_word(text: str) -> str:
-    """Return the text as one word of a shell command."""
-    return shlex.quote(text)
 
 
 @bp.app_template_filter()
