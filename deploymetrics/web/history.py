@@ -1,8 +1,9 @@
 """The versions of a document, any two of them compared, and an earlier one brought back."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from flask import flash, redirect, render_template, request
@@ -30,8 +31,8 @@ from .template_filters import folded, tag_url
 from .time_range import RANGES, read_moment
 
 PER_PAGE = 50
-#: How many versions are looked at to find those of an author, or to count who wrote.
-MAX_VERSIONS = 4096
+#: How many versions are looked at to find those of an author, or to count who wrote; and how many bytes of them.
+MAX_VERSIONS, MAX_BYTES = 4096, 2**27
 MAX_AUTHORS = 10
 
 
@@ -88,7 +89,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
     documents.history(tag, limit=1)  # which says so where there is none
     versions = documents.versions(tag, before)
     items: list[Item] = []
-    for item in islice(versions, MAX_VERSIONS):
+    for item in _first_of(versions):
         if folded(query.by) in folded(item.changed_by):
             items.append(item)
         if len(items) > PER_PAGE:
@@ -143,12 +144,19 @@ def read_versions(tag: str) -> tuple[Item, Item]:
 
 def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], bool]:
     """Return who wrote how many versions after one up to another, and whether there are more, of very many."""
-    written = (
-        item.changed_by
-        for item in services().documents.versions(tag, after.version + 1)
-        if item.version > before.version
-    )
-    return Counter(islice(written, MAX_VERSIONS)), next(written, None) is not None
+    versions = services().documents.versions(tag, after.version + 1)
+    written = takewhile(lambda item: item.version > before.version, versions)
+    return Counter(item.changed_by for item in _first_of(written)), next(written, None) is not None
+
+
+def _first_of(versions: Iterator[Item]) -> Iterator[Item]:
+    """Yield the first of some versions, so that no request reads a long history of large documents."""
+    size = 0
+    for item in islice(versions, MAX_VERSIONS):
+        yield item
+        size += item.size
+        if size > MAX_BYTES:
+            break
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")
