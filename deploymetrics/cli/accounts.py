@@ -25,7 +25,7 @@ def check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
 
 
 _name = click.argument("name", callback=check_name)
-_role = click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+_role = click.option("--role", required=True, type=click.Choice([role.value for role in Role]), help="What it may do.")
 #: More than any password; what is longer is not read to its end.
 _MAX_INPUT = 2**16
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -111,11 +111,11 @@ def remove_account(name: str) -> None:
 
 @account.command("limit")
 @_name
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
-@click.option("--documents", default=0, type=click.IntRange(0), help="How many documents may be of its making.")
-@click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How long these may be together, in bytes.")
-@click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
+@click.option("--documents", default=0, type=click.IntRange(0), help="How many documents it may have.")
+@click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How many bytes these may have together.")
+@click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post in a minute.")
 def limit_account(name: str, tags: tuple[str, ...], documents: int, size: int, posts_a_minute: int) -> None:
-    """Limit what an account may post. What is not given is not limited any more; 0 is no limit."""
+    """Limit what an account may post. A limit that is not given, or is 0, ends."""
     limits = load(Limits(), {"tags": list(tags), "documents": documents, "bytes": size, "posts": posts_a_minute})
     services().accounts.set_limits(name, **limits)

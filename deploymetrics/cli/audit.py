@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import sys
 from itertools import islice
 
 import click
@@ -20,7 +19,7 @@ _NOTED = ("account", "name", "tag", "version", "role")
 
 
 @click.command()
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, sys.maxsize), help="How many lines.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10**9), help="How many lines.")
 @click.option("--who", help="Only what this account did.")
 @click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
 @with_appcontext

@@ -27,8 +27,8 @@ _LEFT_OUT = {"locks"}
 def backup(folder: Path) -> None:
     """Copy the instance to a new FOLDER while the server runs.
 
-    Then the copy is read, and it is said what is in it. It has every version that was acknowledged before the command
-    began, accounts, sessions and settings.
+    Then it reads the copy, and says what is in it: every version that was acknowledged before the command began,
+    accounts, sessions and settings.
     """
     if current_app.config["STORAGE"] != FILES:
         raise click.ClickException("The documents are in a database; its own tools make backups of it.")
@@ -44,8 +44,8 @@ def backup(folder: Path) -> None:
 def restore(folder: Path) -> None:
     """Make the instance from FOLDER, a backup.
 
-    Then it is read, and it is said what is in it. What is at the place of the instance has to be moved away first, with
-    the server stopped.
+    Then it reads that, and says what is in it. An instance that is there already has to be moved away first, with its
+    server stopped.
     """
     instance = find_instance()
     if is_instance(instance):

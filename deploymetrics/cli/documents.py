@@ -40,7 +40,8 @@ def history(tag: str, limit: int) -> None:
 def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     """Store the JSON in FILE as the metrics of the document TAG.
 
-    FILE may be - for standard input, and as long as a request's body (MAX_BODY_BYTES). The author is "command line".
+    FILE may be - for standard input. It may be as long as a request's body (MAX_BODY_BYTES). The author is "command
+    line".
     """
     limit = current_app.config["MAX_BODY_BYTES"]
     body = file.read(limit + 1)
@@ -57,10 +58,10 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
 @click.argument("version", type=click.IntRange(min=1), required=False)
 @with_appcontext
 def purge(tag: str, version: int | None) -> None:
-    """Remove a document, or one VERSION of it, without a trace.
+    """Remove a document and its history, or one VERSION of it.
 
-    It goes from document, history and copies: a secret posted by mistake. Where the current version goes, the document
-    is deleted. Backups and exports have it still.
+    It goes from history and copies too: for a secret that was posted by mistake. Where the current version goes, the
+    document is deleted. Backups and exports have it still.
     """
     number = services().documents.purge(tag, person(), version)
     click.echo(f"{counted(number, 'version')} removed")

@@ -26,11 +26,19 @@ def token() -> None:
 @token.command("add")
 @_account
 @click.argument("name")
-@click.option("--days", default=30, type=click.IntRange(0, MAX_DAYS), help="For how many days; 0 is for ever.")
-@click.option("--access", default=Access.FULL.value, type=click.Choice([each.value for each in Access]))
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
+@click.option(
+    "--days", default=30, show_default=True, type=click.IntRange(0, MAX_DAYS), help="How long it works; 0 is for ever."
+)
+@click.option(
+    "--access",
+    default=Access.FULL.value,
+    show_default=True,
+    type=click.Choice([each.value for each in Access]),
+    help="All that its account may do, reading only, or /metrics only.",
+)
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
-    """Give an account a token, whose secret is the only output. It never may more than the account."""
+    """Give an account a token, whose secret is the only output. It can never do more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
     del loaded["user"]
     click.echo(services().tokens.add(account, author=AUTHOR, **loaded)[1])

@@ -22,7 +22,7 @@ COLLECTIONS = (*_OF_DOCUMENTS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, ST
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Write copies that are not right again.")
+@click.option("--repair", is_flag=True, help="Write the copies anew that are not right.")
 @with_appcontext
 def verify(repair: bool) -> None:
     """Read everything that is stored and name what is damaged.
