@@ -3,7 +3,6 @@
 import re
 from codecs import BOM_UTF8
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ import msgspec
 from flask import Flask, current_app
 from marshmallow import EXCLUDE
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.utils import cached_property
 
 from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAcceptable

@@ -51,7 +51,7 @@ class Answering:
                 self._refuse(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
-            elif not self._answer(exchange._replace(environ=exchange.environ | {ONLY_SHORT_WAY: True})):
+            elif not self._answer(Exchange(request, exchange.environ | {ONLY_SHORT_WAY: True}, exchange.began)):
                 exchange.environ[CAME] = exchange.began
                 self.threads.submit(self._answer, exchange)
         except BaseException:
