@@ -54,7 +54,7 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
         webhook = Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
         collect_forever(task, lease, stop, webhook)
     elif show_status:
-        ctx.exit(_status(task, lease))
+        ctx.exit(print_status())
     else:
         ctx.exit(_once(task, lease, retry))
 
@@ -88,12 +88,8 @@ def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: b
 
 def print_status() -> int:
     """Print what is known of the collector and its sources; return the exit status."""
-    task = _task()
-    return _status(task, task.store.lease(LEASE))
-
-
-def _status(task: DeploymentMetricsCollectorTask, lease: Lease) -> int:
-    holder, status = lease.holder(), 0
+    task, status = _task(), 0
+    holder = task.store.lease(LEASE).holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
     try:
         item = task.documents.find(RESERVED_TAG)

@@ -56,7 +56,9 @@ class Quotas:
         try:
             self._take(account, more, None)
         except _CountNeededError:
-            self._take(account, (1, size), self._stored(account.name, tag))
+            entries = self.documents.list().items
+            others = [entry.size for entry in entries if entry.changed_by == account.name and entry.key != tag]
+            self._take(account, (1, size), (len(others), sum(others)))
 
     def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
         """Count a post and what it stores, on top of ``stored``, or of what is known where that is None."""
@@ -84,8 +86,3 @@ class Quotas:
             return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
 
         self.store.write(QUOTAS, account.name, "server", change)
-
-    def _stored(self, name: str, tag: str) -> tuple[int, int]:
-        """Return how many documents an account has stored beside that of the tag, and their bytes."""
-        sizes = [entry.size for entry in self.documents.list().items if entry.changed_by == name and entry.key != tag]
-        return len(sizes), sum(sizes)

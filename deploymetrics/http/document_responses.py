@@ -55,7 +55,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
         shown = ""
-        for path in map(_path, listing.damaged):
+        for path in (quote(tag, safe="") for tag in listing.damaged):
             if len(shown) + len(path) > _MAX_DAMAGED_BYTES:
                 break
             shown += f", {path}" if shown else path
@@ -155,8 +155,4 @@ def _version_entry(item: Item, root: str) -> besxml.Entry:
 
 def resource_url(tag: str, root: str) -> str:
     """Return the address of a document in the API; ``root`` is the URL of the server."""
-    return f"{root}api/deploymentmetrics/{_path(tag)}"
-
-
-def _path(tag: str) -> str:
-    return quote(tag, safe="")
+    return f"{root}api/deploymentmetrics/{quote(tag, safe='')}"

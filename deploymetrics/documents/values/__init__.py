@@ -3,7 +3,7 @@
     numbers.py     what counts as a number
     identity.py    which members name the elements of an array
     places.py      a value as its leaves, each at its place, and the places' names
-    extraction.py  values out of a document by their places, without parsing the rest
+    extraction.py  values out of a document by their places, many at once
     measures.py    what there is to plot
     series.py      its numbers over the history
 
