@@ -18,7 +18,7 @@ from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force
 
-_GB = 1e9
+_MB = 1e6
 
 
 @click.command()
@@ -56,5 +56,5 @@ def _print_storage() -> bool:
         return False
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
     size, free = disk_space(current_app.instance_path)
-    click.echo(f"  {free / _GB:.1f} GB of {size / _GB:.1f} GB are free")
+    click.echo(f"  {free / _MB:,.0f} MB of {size / _MB:,.0f} MB are free")
     return not details["damaged"]

@@ -146,6 +146,8 @@ class Request(flask.Request):
         environ = self.environ
         if encoding := environ.get("HTTP_CONTENT_ENCODING"):
             check_encoding(encoding)
+        if "HTTP_CONTENT_RANGE" in environ:
+            raise BadRequest("The body is a part only, by its Content-Range; send all of it.", code="content-range")
         reader, body = choose_reader(environ.get("CONTENT_TYPE", "")), self.body
         if reader is None:
             reader = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON

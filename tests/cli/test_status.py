@@ -40,7 +40,7 @@ def test_a_good_instance(run, instance):
         f"deploymetrics {VERSION}, Python",
         "storage: files:, 2 documents, 0 damaged",
         "reads and writes",
-        "GB are free",
+        "MB are free",
         "collector: ",
         "server: good",
         f"# The instance folder is {instance}.",

@@ -185,6 +185,13 @@ def test_what_is_not_read_is_415(master, headers, code, form):
     assert master.get(LIST).data == b"[]"
 
 
+@pytest.mark.parametrize("method", ["put", "post"])
+def test_a_part_is_not_taken_for_all(master, method):
+    answer = getattr(master, method)(URL, data=b"[]", headers={"Content-Range": "bytes 0-1/9"})
+    assert_problem(answer, 400, "content-range")
+    assert master.get(LIST).data == b"[]"
+
+
 @pytest.mark.parametrize("coding", ["identity", "Identity", " identity ", "identity, identity"])
 def test_a_body_that_is_not_encoded_is_read(master, coding):
     assert master.post(URL, data=b"[]", headers={"Content-Encoding": coding}).status_code == 200
