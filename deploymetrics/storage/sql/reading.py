@@ -73,7 +73,7 @@ class Reader:
             else:
                 if self._snapshot(came) == latest:
                     return result
-        return self._with(self._asked(wanted).copy(), work)
+        return self._with(self._asked(wanted, came).copy(), work)
 
     def _with(self, answers: dict[Name, Answer], work: Callable[[], T]) -> T:
         before, self._ahead.answers = self._ahead.answers, answers
@@ -114,14 +114,14 @@ class Reader:
             answers[name] = answer
         return answers
 
-    def _asked(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
-        """Return what the database says of these now; what has a list in it, to all threads that ask for the same."""
+    def _asked(self, wanted: tuple[Wanted, ...], came: float) -> dict[Name, Answer]:
+        """Return what the database says of these; what has a list in it, to all that came before it was asked."""
         if all(key is not None for _, key in wanted):
             return self._ask(wanted)
         together = self._with_lists.get(wanted)
         if together is None:
             together = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
-        return together()
+        return together(came)
 
     def _ask_for_snapshot(self) -> Snapshot:
         opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())
