@@ -1,16 +1,16 @@
-"""What a process keeps of what it read: nothing is stale, and what was read longest ago costs one open file."""
+"""What a process keeps of what it read: nothing is stale, and what a list knows costs one open file."""
 
 import os
 
 import pytest
-from storekit import COLLECTIONS, THINGS, metrics, open_files, put, remove
+from storekit import COLLECTIONS, THINGS, listed, metrics, open_files, put, remove
 
-from deploymetrics.storage.files import newest_cache
+from deploymetrics.storage.files import listing, newest_cache
 
 
 @pytest.fixture(autouse=True)
 def kept_values(monkeypatch):
-    """Keep two values, and places of all else."""
+    """Keep two values."""
     monkeypatch.setattr(newest_cache, "ALL_BYTES", 2500)
 
 
@@ -44,24 +44,65 @@ def read_all(store, keys):
     return {key: metrics(store.read(THINGS, key)) for key in keys}
 
 
-def test_what_was_read_longest_ago_costs_one_open_file(store, other, looks):
+def test_what_was_read_last_opens_nothing(store, other, looks):
+    put(store, "a")
+    put(store, "b")
+    read_all(other, "ab")
+    looks.clear()
+    assert read_all(other, "ab") == {"a": "1", "b": "1"}
+    assert looks == []
+
+
+def test_what_was_read_longest_ago_costs_a_folder_and_a_file(store, other, looks):
     keys = "abcdefgh"
     for key in keys:
         put(store, key)
     read_all(other, keys)
     looks.clear()
     assert read_all(other, keys) == dict.fromkeys(keys, "1")
-    assert len(looks) <= len(keys) and {what for what, _ in looks} == {"open"}
+    assert [name for what, name in looks if what == "open"] == [
+        name for key in keys for name in (key, "00000000000000001.jsonl")
+    ]
 
 
-def test_what_a_list_knows_costs_one_open_file_too(store, other, looks):
+def test_what_a_list_knows_costs_one_open_file(store, other, looks):
     keys = "abcdefgh"
     for key in keys:
         put(store, key)
     other.items(THINGS)
+    read_all(other, keys)
     looks.clear()
     assert read_all(other, keys) == dict.fromkeys(keys, "1")
-    assert len(looks) == len(keys) and {what for what, _ in looks} == {"open"}
+    assert len(looks) <= len(keys) and {what for what, _ in looks} == {"open"}
+
+
+@pytest.fixture
+def saving(monkeypatch):
+    """Lists that are saved at once, and taken over by who reads the third key that it does not know."""
+    monkeypatch.setattr(listing, "SAVED_KEYS", 1)
+    monkeypatch.setattr(listing, "UNKNOWN_KEYS", 3)
+
+
+def test_who_reads_many_takes_over_what_another_process_knows(store, other, saving, looks):
+    keys = "abcdefgh"
+    for key in keys:
+        put(store, key)
+    store.items(THINGS)
+    looks.clear()
+    assert read_all(other, keys) == dict.fromkeys(keys, "1")
+    assert [name for what, name in looks if what == "open" and not name.endswith(".jsonl")] == ["a", "b", ".list"]
+
+
+def test_what_was_saved_before_a_write_harms_nothing(store, folder, saving):
+    for key in "abcde":
+        put(store, key)
+    store.items(THINGS)
+    remove(store, "a")
+    for number in range(2, 20):
+        put(store, "b", str(number))
+    late = open_files(folder)
+    assert [late.read(THINGS, key) for key in "abcde"] == [store.read(THINGS, key) for key in "abcde"]
+    assert listed(late) == {"b": "19", "c": "1", "d": "1", "e": "1"}
 
 
 @pytest.mark.parametrize("is_listed", [False, True], ids=["alone", "listed"])
@@ -89,15 +130,3 @@ def test_what_a_person_wrote_is_so_too_when_it_is_read_again(store, other):
     written = [put(store, key, kept=True) for key in "abcdef"]
     for _ in range(3):
         assert [other.read(THINGS, item.key) for item in written] == written
-
-
-def test_the_number_of_locations_is_bounded(store, other, monkeypatch, looks):
-    monkeypatch.setattr(newest_cache, "LOCATIONS", 5)
-    keys = [f"{number:02d}" for number in range(20)]
-    for key in keys:
-        put(store, key)
-    read_all(other, keys)
-    for key, is_known in ((keys[0], False), (keys[-4], True)):
-        looks.clear()
-        assert metrics(other.read(THINGS, key)) == "1"
-        assert ("listdir" not in dict(looks)) == is_known

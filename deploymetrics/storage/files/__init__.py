@@ -23,6 +23,7 @@ from .. import Change, Collection, Item, Listing, Retention, Storage
 from . import disk, format, lines, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
+from .locations import read_newest
 from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
 from .newest_cache import NewestCache
 from .queues import Queue, Write
@@ -62,8 +63,9 @@ class FileStorage(Storage):
     def _newest(self, collection: Collection, key: str) -> Newest:
         if known := self._remembered.get(collection.name, key):
             return known
-        log = self.log(collection, key)
-        if known := self._remembered.read(log, self._listing(collection).find):
+        log, place = self.log(collection, key), self._listing(collection).find(key)
+        if place and (known := read_newest(place, log)):
+            self._remembered.offer(log, known)
             return known
         with disk.storage_errors("read"):
             newest = log.newest()

@@ -29,6 +29,8 @@ _SETTLED_NS = 2 * 10**9
 LONG_SECONDS = 1.0
 #: What a list knows is saved when it read so many logs since, and a quarter of all.
 SAVED_KEYS = 1000
+#: A process that reads one key after the other takes over what was saved when it has met so many unknown ones.
+UNKNOWN_KEYS = 100
 
 
 class FolderListing:
@@ -44,10 +46,12 @@ class FolderListing:
         self._changes = Changes(folder)
         self._lock = threading.Lock()
         self._is_known = False
+        self._is_loaded = False
+        self._unknown = 0
         self._is_outdated = False  # the Listing is not that of what was looked at
         self._again: set[str] = set()  # names to be looked at whatever changed
-        self._blocks = Blocks[Location]()
-        self._deleted: dict[str, Location] = {}
+        self._places: dict[str, Location] = {}
+        self._blocks = Blocks[Location]()  # the same without deletions
         self._damaged: set[str] = set()
         self._values = ValueCache[Location](lambda locations: map(self._read, locations))
         self._rechecks: list[Location] = []  # what is still to be looked at for that
@@ -63,7 +67,9 @@ class FolderListing:
             # What raises in here may leave the list half looked at; then the rest is looked at the next time.
             if changed is None or not self._is_known:
                 self._is_known, self._folder_time = False, 0
-                self._load()
+                if not self._blocks.blocks:
+                    self._load()
+                    self._take(dict(self._places))
                 self._look_around()
                 self._recheck(len(self._rechecks))
                 self._is_known = True
@@ -82,29 +88,33 @@ class FolderListing:
             return self._listing
 
     def find(self, key: str) -> Location | None:
-        """Return where a key's version is that was the current one when a list looked last, or None."""
-        return self._blocks.find(key)
+        """Return where a key's newest version was when a list looked last, in this process or in another, or None."""
+        place = self._places.get(key)
+        if place is None and not self._is_loaded:
+            self._unknown += 1
+            if self._unknown >= UNKNOWN_KEYS and self._lock.acquire(blocking=False):  # not while a list is being made
+                try:
+                    self._load()
+                finally:
+                    self._lock.release()
+                place = self._places.get(key)
+        return place
 
     def _load(self) -> None:
-        """Take over what another process saved, where this one knows nothing."""
-        if self.collection.durable and not self._listing.items:
-            locations = saved_list.load(self.folder)
-            self._deleted = {location.key: location for location in locations if location.is_deleted}
-            self._blocks.apply({location.key: location for location in locations if not location.is_deleted})
-            self._is_outdated = True
+        """Take over what another process saved."""
+        self._is_loaded = True
+        if self.collection.durable:
+            self._places.update((location.key, location) for location in saved_list.load(self.folder))
 
     def _save(self) -> None:
         self._unsaved = 0
         if self.collection.durable:
-            saved_list.save(self.folder, self._known())
+            saved_list.save(self.folder, self._places.values())
 
     def _look_around(self) -> None:
         """Begin to look whether everything is as it was."""
-        self._rechecks, self._rechecked = self._known(), time.monotonic()
+        self._rechecks, self._rechecked = [*self._places.values()], time.monotonic()
         self._again |= self._new_names()
-
-    def _known(self) -> list[Location]:
-        return [*self._deleted.values(), *self._blocks.entries()]
 
     def _new_names(self) -> set[str]:
         """Return the names of what is not known, if something was made or removed since the last call."""
@@ -112,9 +122,7 @@ class FolderListing:
             changed = os.stat(self.folder).st_mtime_ns
             if changed != self._folder_time:
                 self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
-                return set(os.listdir(self.folder)).difference(
-                    lines.name_of(location.key) for location in self._known()
-                )
+                return set(os.listdir(self.folder)).difference(map(lines.name_of, self._places))
         return set()
 
     def _recheck(self, number: int) -> None:
@@ -139,14 +147,22 @@ class FolderListing:
                 if is_settled:
                     self._again.discard(name)
         finally:
-            changes = {key: location for key, location in found.items() if self._blocks.find(key) != location}
-            self._blocks.apply(changes)
-            self._is_outdated |= bool(changes)
+            self._take({key: place for key, place in found.items() if self._places.get(key) != place})
         if (seconds := time.monotonic() - began) > LONG_SECONDS:
             _log.warning("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
 
+    def _take(self, changes: dict[str, Location | None]) -> None:
+        """Put what was found out in its place; None for a key that has no version."""
+        for key, place in changes.items():
+            if place:
+                self._places[key] = place
+            else:
+                self._places.pop(key, None)
+        self._blocks.apply({key: None if place and place.is_deleted else place for key, place in changes.items()})
+        self._is_outdated |= bool(changes)
+
     def _look_at_one(self, key: str, found: dict[str, Location | None]) -> bool:
-        """Note the Location of a key's current version, or None; False if it has to be looked at again."""
+        """Note the Location of a key's newest version, or None; False if it has to be looked at again."""
         try:
             newest = self.log(key).newest()
         except DamagedItemError:
@@ -156,11 +172,7 @@ class FolderListing:
             return False
         self._is_outdated |= key in self._damaged
         self._damaged.discard(key)
-        self._deleted.pop(key, None)
-        location = location_of(newest)
-        if location and location.is_deleted:
-            self._deleted[key], location = location, None
-        found[key] = location
+        found[key] = location_of(newest)
         return not newest.is_pending
 
     def _read(self, location: Location) -> bytes:

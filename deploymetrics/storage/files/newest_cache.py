@@ -4,23 +4,20 @@ The newest version is the last line of the last file of a log. It still is while
 is no file that begins with the next version. Files only grow, so neither sign can be fooled by the grain of a clock
 or by the number of an inode that is used again.
 
-Of what was read longest ago only the location is kept, so that it is read again without a look for it.
+What is not kept here is read where a list saw it last (see listing.py), by the same two signs.
 """
 
 import os
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
-from .locations import Location, location_of, read_newest
 from .log import Log, Newest, signature_of
 
-#: Values larger than this are not kept, nor more than so many bytes of all, and the locations of so many keys.
+#: Values larger than this are not kept, nor more than so many bytes of all.
 ITEM_BYTES = 2**16
 ALL_BYTES = 2**24
-LOCATIONS = 2**17
 _OVERHEAD = 2**10
-#: One of so many that are read again is kept as a whole again: what is read often, sooner or later.
+#: Where there is no room, one of so many is kept of what is quickly read again: what is read often, sooner or later.
 _PROMOTED = 8
 
 
@@ -36,9 +33,8 @@ class NewestCache:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], _Entry] = {}  # the one that was put in first is the first
-        self._locations: dict[tuple[str, str], Location] = {}
         self._bytes = 0
-        self._rereads = 0
+        self._offers = 0
         self._lock = threading.Lock()
 
     def get(self, collection: str, key: str) -> Newest | None:
@@ -53,19 +49,16 @@ class NewestCache:
         is_same = signature_of(stat) == entry.newest.signature and not os.access(entry.next_path, os.F_OK)
         return entry.newest if is_same else None
 
-    def read(self, log: Log, find: Callable[[str], Location | None]) -> Newest | None:
-        """Read the Newest of a key if its location is kept, or ``find`` knows it, and it is still true."""
-        location = self._locations.get((log.collection.name, log.key)) or find(log.key)
-        newest = read_newest(location, log) if location else None
-        self._rereads += 1
-        if newest and (self._bytes < ALL_BYTES - ITEM_BYTES or self._rereads % _PROMOTED == 0):
-            self.put(log, newest)
-        return newest
-
     def last(self, collection: str, key: str) -> Newest | None:
         """Return the Newest of a key if it is kept; a writer sees by itself whether it is still true."""
         entry = self._entries.get((collection, key))
         return entry and entry.newest
+
+    def offer(self, log: Log, newest: Newest) -> None:
+        """Keep the Newest of a key if there is room, and sometimes where there is none."""
+        self._offers += 1
+        if self._bytes < ALL_BYTES - ITEM_BYTES or self._offers % _PROMOTED == 0:
+            self.put(log, newest)
 
     def put(self, log: Log, newest: Newest) -> None:
         """Keep the Newest of a key, unless it is too large or may not be relied on."""
@@ -73,22 +66,11 @@ class NewestCache:
         item = newest.item
         size = item.size + _OVERHEAD if item else 0
         is_known = newest.is_ended and newest.signature and newest.signature[0] == newest.end
-        is_kept = is_known and size and size <= ITEM_BYTES + _OVERHEAD
         with self._lock:
-            self._locations.pop(name, None)
-            before = self._entries.pop(name, None)
-            self._bytes -= before.size if before else 0
-            if is_kept:
+            if before := self._entries.pop(name, None):
+                self._bytes -= before.size
+            if is_known and size and size <= ITEM_BYTES + _OVERHEAD:
                 self._bytes += size
                 self._entries[name] = _Entry(newest, log.path(newest.start), log.path(log.next_start(newest)), size)
             while self._bytes > ALL_BYTES:
-                self._demote(next(iter(self._entries)))
-
-    def _demote(self, name: tuple[str, str]) -> None:
-        """Keep only the location of a key from now on."""
-        entry = self._entries.pop(name)
-        self._bytes -= entry.size
-        if len(self._locations) >= LOCATIONS:
-            del self._locations[next(iter(self._locations))]
-        if location := location_of(entry.newest):
-            self._locations[name] = location
+                self._bytes -= self._entries.pop(next(iter(self._entries))).size
