@@ -128,7 +128,7 @@ def running(command, port, environment):
 
 
 def _wait_until_up(port, process):
-    for _ in range(300):
+    for _ in range(3000):
         if process.poll() is not None:
             raise RuntimeError(f"{process.args} ended with {process.returncode}")
         try:
@@ -137,7 +137,7 @@ def _wait_until_up(port, process):
             connection.getresponse().read()
             return
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.01)
     raise RuntimeError(f"{process.args} does not answer")
 
 
