@@ -12,8 +12,7 @@ from werkzeug.routing import Map, Rule
 from ..http.access import MASTER_OPERATORS
 from ..http.request_ids import HEADER
 from ..schemas import MAX_BYTES
-from .openapi_operations import Operation
-from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json
+from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json, Operation
 
 #: The address of the page that shows the document to people, which is not itself a part of it.
 PAGE = "/api/docs"

@@ -10,15 +10,14 @@ from ..clock import from_precise
 from ..documents.values.measures import measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import versions_between
-from ..formats.csvtable import csv_table
+from ..formats.printable import csv_table
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
 from ..http.requests import current_request
 from ..http.responses import Response, csv_response, json_response
 from ..schemas import load
 from ..services import services
-from .openapi_operations import answers
-from .openapi_schemas import MOMENT, SERIES, TEXT
+from .openapi_schemas import MOMENT, SERIES, TEXT, answers
 from .views import bp
 
 #: How many numbers are answered where none is named.

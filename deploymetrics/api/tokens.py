@@ -17,8 +17,7 @@ from ..http.responses import Response, check_value_precondition, json_response
 from ..schemas import load, whole_number
 from ..services import services
 from ..telemetry.audited_requests import noted_by_name
-from .openapi_operations import answers
-from .openapi_schemas import TEXT, TOKEN, TOKENS, list_of
+from .openapi_schemas import TEXT, TOKEN, TOKENS, answers, list_of
 from .views import bp
 
 _DURATION = ("duration", {"type": "integer", "minimum": 0, "default": 30}, "For how many days; 0 is for ever.")

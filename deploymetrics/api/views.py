@@ -23,8 +23,7 @@ from ..schemas import load
 from ..services import services
 from ..telemetry.audited_requests import always_noted
 from . import openapi
-from .openapi_operations import answers
-from .openapi_schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, list_of
+from .openapi_schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, answers, list_of
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 

@@ -1,4 +1,8 @@
-"""Text that came from outside, for a log, a terminal or a spreadsheet."""
+"""Text that came from outside, for a log, a terminal or a spreadsheet; and counts of things."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from io import StringIO
 
 
 def escaped(text: str) -> str:
@@ -13,9 +17,13 @@ def on_one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def spreadsheet_cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+def csv_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV; no spreadsheet takes a name in its head for a formula."""
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow(f"'{name}" if name[:1] in "=+-@\t\r" else name for name in head)
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def counted(count: int, noun: str, form: str = "") -> str:

@@ -10,7 +10,7 @@ The rule is applied before any view, to routes that say nothing as well: those a
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import flask
 from flask import current_app
@@ -27,9 +27,9 @@ from .cross_site import check_same_site, has_ambient_credential
 from .requests import SAFE_METHODS, Request, current_request
 from .sign_on import SignOn
 from .urls import in_api
-from .view_attributes import View, marked
 
 Roles = frozenset[Role]
+View = TypeVar("View", bound=Callable[..., Any])
 
 ANYONE: Roles = frozenset()
 MASTER_OPERATORS = frozenset({Role.MASTER_OPERATOR})
@@ -59,6 +59,16 @@ class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_logi
 def has_header_credential(environ: dict[str, Any]) -> bool:
     """Return True if the request carries a credential in a header, right or wrong."""
     return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
+
+
+def marked(**attributes: Any) -> Callable[[View], View]:
+    """Return a decorator that gives a view these attributes, at which others look."""
+
+    def mark(view: View) -> View:
+        view.__dict__.update(attributes)
+        return view
+
+    return mark
 
 
 def require_role(*roles: Role) -> Callable[[View], View]:

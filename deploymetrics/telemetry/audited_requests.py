@@ -8,10 +8,9 @@ from werkzeug.exceptions import HTTPException
 
 from ..accounts.service import Accounts
 from ..errors import DeploymetricsError
-from ..http.access import has_header_credential
+from ..http.access import has_header_credential, marked
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
-from ..http.view_attributes import marked
 from .audit_log import AuditLog
 
 AnyView = Callable[..., Any] | None
