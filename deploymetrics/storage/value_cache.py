@@ -5,9 +5,11 @@ Only what was asked for is kept: a process that sends pages, or answers 304, kee
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Generic
 
-from .blocks import Block, E
+from .blocks import Block, Blocks, E
+from .listing import Listing
 
 #: The most bytes of values that a process keeps for the lists of a collection.
 KEPT_BYTES = 2**27
@@ -25,7 +27,21 @@ class ValueCache(Generic[E]):
         self._kept: dict[str, tuple[Sequence[E], bytes]] = {}  # by the first key of the block
         self._bytes = 0
 
-    def pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
+    def listing(self, blocks: Blocks[E], damaged: Iterable[str]) -> Listing:
+        """Return the Listing of the entries in ``blocks``, and forget what is in none of these."""
+        keys, parts = tuple(sorted(damaged)), tuple(blocks.blocks)
+        self._forget_others(parts)
+        read = partial(self._pieces, parts)
+        return Listing(blocks.revision(keys), blocks.changed_at(), blocks.entries(), keys, read)
+
+    def _forget_others(self, blocks: Sequence[Block[E]]) -> None:
+        if len(self._kept) > len(blocks):
+            firsts = {block.entries[0].key for block in blocks}
+            with self._lock:
+                for key in [key for key in self._kept if key not in firsts]:
+                    self._bytes -= len(self._kept.pop(key)[1])
+
+    def _pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
         place = 0
         for entries, _, _ in blocks:
@@ -33,14 +49,6 @@ class ValueCache(Generic[E]):
             if first < last:
                 yield from self._of_block(entries, first, last)
             place += len(entries)
-
-    def forget(self, blocks: Sequence[Block[E]]) -> None:
-        """Forget what is of none of these blocks; to be called when blocks came or went."""
-        if len(self._kept) > len(blocks):
-            firsts = {block.entries[0].key for block in blocks}
-            with self._lock:
-                for key in [key for key in self._kept if key not in firsts]:
-                    self._bytes -= len(self._kept.pop(key)[1])
 
     def _of_block(self, entries: Sequence[E], start: int, stop: int) -> Iterator[bytes]:
         text = self._text(entries)

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
@@ -58,7 +58,7 @@ class FolderListing:
         self._rechecked = 0.0
         self._folder_time = 0
         self._unsaved = 0  # how many logs were read since
-        self._listing = self._build()
+        self._listing = self._values.listing(self._blocks, self._damaged)
 
     def current(self) -> Listing:
         """Return the Listing; right at once after a write by any process."""
@@ -81,7 +81,7 @@ class FolderListing:
             if self._again:
                 self._look_at(list(self._again))
             if self._is_outdated:
-                self._listing = self._build()
+                self._listing = self._values.listing(self._blocks, self._damaged)
                 self._is_outdated = False
             if self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
                 self._save()
@@ -182,13 +182,3 @@ class FolderListing:
         except StorageError:
             self._again.add(lines.name_of(location.key))  # the next list shall know what is wrong
             raise
-
-    def _build(self) -> Listing:
-        blocks, damaged = tuple(self._blocks.blocks), tuple(sorted(self._damaged))
-        self._values.forget(blocks)
-
-        def read(start: int, stop: int) -> Iterator[bytes]:
-            return self._values.pieces(blocks, start, stop)
-
-        changed_at, entries = self._blocks.changed_at(), self._blocks.entries()
-        return Listing(self._blocks.revision(damaged), changed_at, entries, damaged, read)

@@ -7,7 +7,7 @@ commits is another one, and what a failover takes back might be counted twice.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from operator import xor
 from typing import Any
 
@@ -38,7 +38,7 @@ class ShardListing:
         self._damaged: dict[int, set[str]] = {}
         self._blocks = Blocks[Entry]()
         self._values = ValueCache(self._fetch)
-        self._latest: tuple[int | None, Listing] = None, self._build()
+        self._latest: tuple[int | None, Listing] = None, self._listing()
         #: Returns the Listing; right at once after a write by any server.
         self.current = SharedAnswer(self._ask)
 
@@ -52,7 +52,7 @@ class ShardListing:
         if changed := self._query(statements.CHANGED, where):
             self._take(changed)
             marks = reduce(xor, (mark for mark in self._marks if mark != _NONE))
-            self._latest = marks, self._build()
+            self._latest = marks, self._listing()
         return self._latest[1]
 
     def _take(self, changed: list[Any]) -> None:
@@ -74,13 +74,8 @@ class ShardListing:
         keys = [key for key in before.keys() | found.keys() if before.get(key) != found.get(key)]
         self._blocks.apply({key: found.get(key) for key in keys})
 
-    def _build(self) -> Listing:
-        blocks, damaged = tuple(self._blocks.blocks), tuple(sorted(set().union(*self._damaged.values())))
-        self._values.forget(blocks)
-        changed_at, entries = self._blocks.changed_at(), self._blocks.entries()
-        return Listing(
-            self._blocks.revision(damaged), changed_at, entries, damaged, partial(self._values.pieces, blocks)
-        )
+    def _listing(self) -> Listing:
+        return self._values.listing(self._blocks, set().union(*self._damaged.values()))
 
     def _fetch(self, entries: Sequence[Entry]) -> list[bytes]:
         where = {
