@@ -55,6 +55,7 @@ SLOW = tuple(
 _NUMBERS = itertools.count()
 
 compile_once()
+hash_quickly()
 
 # Of the folders of tests only ``on_disk`` is about a disk; elsewhere nobody waits for one, where memory has the room.
 if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2 * 2**30:
@@ -93,12 +94,6 @@ def bare_environment(monkeypatch):
     """No setting of the machine reaches a test."""
     for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
         monkeypatch.delenv(name)
-
-
-@pytest.fixture(autouse=True)
-def fast_password_hashes(monkeypatch):
-    """The hash is the same kind of thing, with one round: its slowness is not what most tests are about."""
-    hash_quickly(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -313,7 +313,7 @@ def look_at_folder(work, keys, last, root):
     try:
         store = open_files(instance, clock, **limits)
         found = {key: view(store, work.collection, key) for key in keys}
-        go_on(store, work.collection, last, instance)
+        go_on(store, work.collection, last, instance, found.get(last))
         if any(key == last for key, sentence in store.verify(work.collection)):
             raise Violation("verify", list(store.verify(work.collection)))
         if work.is_purged:
@@ -325,9 +325,9 @@ def look_at_folder(work, keys, last, root):
         raise Violation("an error", repr(error), getattr(error, "log", "")) from error
 
 
-def go_on(store, collection, key, instance):
-    """Write, delete and write again, and see what comes of it."""
-    expected = view(store, collection, key)
+def go_on(store, collection, key, instance, seen=None):
+    """Write, delete and write again, and see what comes of it; ``seen`` is what is there, where that is known."""
+    expected = view(store, collection, key) if seen is None else seen
     for text in ("1000", None, '"%s"' % ("y" * 5000)):
         before, expected = expected, intended(expected, text, collection)
         carry_out(store, collection, key, text)

@@ -253,20 +253,16 @@ CONCERNS = {
 }
 
 
-class Failing(Recorder):
+class Failing(Calls):
     """Lets the call of number ``at`` among those that ``error`` concerns fail, and with ``lasts`` all after it.
 
     ``failed`` has the names of those calls. ``is_short``: ``pwrite`` takes one byte less than it is given.
     """
 
-    def __init__(self, root, at=None, error=None, *, lasts=False, is_short=False):
+    def __init__(self, root, *, is_short=False):
         super().__init__(root)
-        self.at = at
-        self.error = error
-        self.lasts = lasts
         self.is_short = is_short
-        self.failed = []
-        self._count = itertools.count()
+        self.end()
 
     def sees(self, name):
         return super().sees(name) or (self.at is not None and CONCERNS[self.error](name, False))
@@ -288,3 +284,7 @@ class Failing(Recorder):
     def end(self):
         """Fail no more."""
         self.at = None
+
+
+class FailingRecorder(Failing, Recorder):
+    """Records changes below ``root``, which has to be empty, while calls fail."""

@@ -13,7 +13,7 @@ from deploymetrics.errors import StorageError, StorageFullError
 
 from . import check
 from .check import Work, carry_out, intended, view
-from .record import Failing
+from .record import Failing, FailingRecorder
 
 LONG = '"%s"' % ("x" * 20_000)
 #: Errors, and whether they last.
@@ -99,7 +99,7 @@ class Met:
         found = view(self.store, self.work.collection, self.key)
         other = open_files(self.instance, HeldClock(), **self.work.limits)
         assert view(other, self.work.collection, self.key) == found
-        check.go_on(self.store, self.work.collection, self.key, self.instance)
+        check.go_on(self.store, self.work.collection, self.key, self.instance, found)
         assert list(self.store.verify(self.work.collection)) == []
 
     def is_one_of(self, found, allowed):
@@ -128,19 +128,18 @@ def test_a_step_that_fails(name, error, lasts, caplog):
     while number >= 0:
         with check.folder() as root:
             failing = Failing(root)
+            met = Met(CASES[name], root, failing)
+            caplog.clear()
+            failing.begin(number, error, lasts=lasts)
             with failing.in_place():
-                met = Met(CASES[name], root, failing)
-                caplog.clear()
-                failing.begin(number, error, lasts=lasts)
                 allowed = met.attempt()
                 warnings = [record for record in caplog.records if "purged" not in record.message]
                 assert len(warnings) <= (2 if lasts else 1), warnings  # the copy, and what was to be thinned out
                 is_met = bool(failing.failed)
                 if lasts:
                     met.read_meanwhile(allowed)
-                failing.end()
-                assert open_files_below(root) == []
-                met.see(allowed)
+            assert open_files_below(root) == []
+            met.see(allowed)
             check.close_below(root)
         number = number + 1 if is_met else -1
 
@@ -150,7 +149,7 @@ def test_success_under_a_fault_is_durable(name):
     """A sync that failed and was not told of would lose the write with the next power loss."""
     for number in range(100):
         with check.folder() as root:
-            failing = Failing(root)
+            failing = FailingRecorder(root)
             with failing.in_place():
                 work = CASES[name]
                 try:

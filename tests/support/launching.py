@@ -3,6 +3,7 @@
 That one is a fresh interpreter, so nothing that a test changes in its own reaches them.
 """
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -18,7 +19,9 @@ from deploymetrics.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["deploymetrics.cli", "deploymetrics.server.master", "deploymetrics.storage.sql"])
+PROCESSES.set_forkserver_preload(
+    ["deploymetrics.cli", "deploymetrics.server.master", "deploymetrics.server.granian", "deploymetrics.storage.sql"]
+)
 
 
 def forked(target, *args):
@@ -27,6 +30,7 @@ def forked(target, *args):
 
 
 def _call(environment, target, args):
+    gc.freeze()  # else the first collection copies all pages that are shared until then
     os.environ.clear()
     os.environ.update(environment)
     target(*args)
