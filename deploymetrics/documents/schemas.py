@@ -1,5 +1,7 @@
 """What a tag can be, and what a line of an export holds."""
 
+from functools import lru_cache
+
 from marshmallow import Schema, ValidationError, fields, validate
 
 from ..clock import from_precise
@@ -8,6 +10,7 @@ from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
 from ..storage import VERSION_LIMIT
 
 
+@lru_cache(maxsize=2**12)
 def check_tag(tag: str) -> str:
     """Return the tag if it can be one (docs/api.rst); raises BadRequest with the code ``invalid-tag``."""
     try:
