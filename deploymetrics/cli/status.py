@@ -12,8 +12,7 @@ from ..errors import DeploymetricsError
 from ..formats.printable import counted, escaped
 from ..services import services
 from ..start_record import last_start
-from ..telemetry.health import Health
-from ..telemetry.server import disk_space
+from ..telemetry.health import Health, disk_space
 from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force

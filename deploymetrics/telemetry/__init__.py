@@ -2,7 +2,7 @@
 
     views.py      ``/metrics``, ``/healthz`` and ``/readyz``
     documents.py  the numbers in the documents
-    server.py     what the storage and the machine know of the server and its collector
+    server.py     the server's own numbers: what was counted, and what storage and machine know of it
     health.py     whether the storage reads and writes
     counting.py   what a process counts: its requests and its calls of the storage
     audit_log.py  who changed, logged in or was refused what; audited_requests.py what of a request is noted

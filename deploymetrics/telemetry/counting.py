@@ -2,11 +2,8 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Callable
 from typing import Any
-
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from ..errors import StorageError
 from ..storage import Collection, Item, Storage
@@ -17,42 +14,9 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 #: The cells of a histogram: one for each bound, one for what takes longer, and the sum.
 _TIMES = len(BOUNDS) + 2
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-_REQUESTS, _DURATIONS, IN_PROGRESS = "requests", "durations", "progress"
-_FAILED_LOGINS, _ERRORS, _WRITES = "logins", "errors", "writes"
-#: By the first word of a counter's name: the kind of the family, its name, what it is, and the labels, which follow.
-_FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
-    _REQUESTS: (
-        CounterMetricFamily,
-        "deploymetrics_http_requests",
-        "Requests that were answered; route is empty where no route has the address.",
-        ("method", "route", "status"),
-    ),
-    _DURATIONS: (
-        HistogramMetricFamily,
-        "deploymetrics_http_request_duration_seconds",
-        "Time from the beginning of a request to the beginning of its answer.",
-        ("method", "route"),
-    ),
-    IN_PROGRESS: (
-        GaugeMetricFamily,
-        "deploymetrics_http_requests_in_progress",
-        "Requests that are being answered now.",
-        (),
-    ),
-    _FAILED_LOGINS: (
-        CounterMetricFamily,
-        "deploymetrics_failed_logins",
-        "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
-        ("status",),
-    ),
-    _ERRORS: (CounterMetricFamily, "deploymetrics_storage_errors", "Errors of the storage, by their code.", ("code",)),
-    _WRITES: (
-        HistogramMetricFamily,
-        "deploymetrics_storage_write_duration_seconds",
-        "Time of a write, its wait for a lock and its sync included, by collection.",
-        ("collection",),
-    ),
-}
+#: The first words of the names of counters; the values of the labels follow, with newlines between them.
+REQUESTS, DURATIONS, IN_PROGRESS = "requests", "durations", "progress"
+FAILED_LOGINS, ERRORS, WRITES = "logins", "errors", "writes"
 
 
 class Counting:
@@ -89,15 +53,15 @@ class Counting:
 
     def _request_cells(self, method: str, route: str, status: int) -> tuple[Floats, Floats]:
         name = method if method in _METHODS else "other"
-        number = self._counters.cells_of(_joined(_REQUESTS, name, route, str(status)))
-        cells = number, self._counters.cells_of(_joined(_DURATIONS, name, route), _TIMES)
+        number = self._counters.cells_of(_joined(REQUESTS, name, route, str(status)))
+        cells = number, self._counters.cells_of(_joined(DURATIONS, name, route), _TIMES)
         if name == method:
             self._of_requests[method, route, status] = cells
         return cells
 
     def count_failed_login(self, status: int) -> None:
         """Count a wrong credential: 401, or 429 for one that was not even looked at."""
-        self._add_one(_FAILED_LOGINS, str(status))
+        self._add_one(FAILED_LOGINS, str(status))
 
     def _add_one(self, *words: str) -> None:
         cells = self._counters.cells_of(_joined(*words))
@@ -115,7 +79,7 @@ class Counting:
             try:
                 return method(*args, **kwargs)
             except StorageError as error:
-                self._add_one(_ERRORS, error.code)
+                self._add_one(ERRORS, error.code)
                 raise
 
         return watched
@@ -125,29 +89,13 @@ class Counting:
             began = time.perf_counter()
             item = write(collection, *args, **kwargs)
             seconds = time.perf_counter() - began
-            times = self._counters.cells_of(_joined(_WRITES, collection.name), _TIMES)
+            times = self._counters.cells_of(_joined(WRITES, collection.name), _TIMES)
             with self._lock:
                 times[bisect_left(BOUNDS, seconds)] += 1
                 times[-1] += seconds
             return item
 
         return timed
-
-    def families(self, worker: str = "") -> Iterator[Metric]:
-        """Yield what all processes counted; ``worker`` labels what only this one counted, where they do not share."""
-        names, values = (["worker"], [worker]) if worker else ([], [])
-        families = {
-            word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
-        }
-        for name, cells in self.memory.totals().items():
-            word, *labels = name.split("\n")
-            if _FAMILIES[word][0] is HistogramMetricFamily:
-                # A bucket has all that is below its bound.
-                buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(cells[:-1])))
-                families[word].add_metric([*labels, *values], buckets, cells[-1])
-            else:
-                families[word].add_metric([*labels, *values], cells[0])
-        return iter(families.values())
 
 
 def _joined(*words: str) -> str:

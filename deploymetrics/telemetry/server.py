@@ -1,18 +1,92 @@
-"""What the storage and the machine know of the server and its collector, as families of metrics."""
+"""The server's own numbers for a scrape: what its processes counted, and what storage and machine know of it."""
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 
 from ..clock import from_precise
 from ..collector.states import read_states
 from ..start_record import last_start
 from ..storage import Storage
 from ..version import VERSION
+from .counting import BOUNDS, DURATIONS, ERRORS, FAILED_LOGINS, IN_PROGRESS, REQUESTS, WRITES, Counting
+from .health import disk_space
+
+#: By the first word of a counter's name: the kind of the family, its name, what it is, and the labels, which follow.
+_FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
+    REQUESTS: (
+        CounterMetricFamily,
+        "deploymetrics_http_requests",
+        "Requests that were answered; route is empty where no route has the address.",
+        ("method", "route", "status"),
+    ),
+    DURATIONS: (
+        HistogramMetricFamily,
+        "deploymetrics_http_request_duration_seconds",
+        "Time from the beginning of a request to the beginning of its answer.",
+        ("method", "route"),
+    ),
+    IN_PROGRESS: (
+        GaugeMetricFamily,
+        "deploymetrics_http_requests_in_progress",
+        "Requests that are being answered now.",
+        (),
+    ),
+    FAILED_LOGINS: (
+        CounterMetricFamily,
+        "deploymetrics_failed_logins",
+        "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
+        ("status",),
+    ),
+    ERRORS: (CounterMetricFamily, "deploymetrics_storage_errors", "Errors of the storage, by their code.", ("code",)),
+    WRITES: (
+        HistogramMetricFamily,
+        "deploymetrics_storage_write_duration_seconds",
+        "Time of a write, its wait for a lock and its sync included, by collection.",
+        ("collection",),
+    ),
+}
+
+
+class ServerNumbers(NamedTuple):
+    """What prometheus_client collects for one scrape; ``worker`` is as in ``counted``."""
+
+    counting: Counting
+    worker: str
+    store: Storage
+    instance: str
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all families of metrics but those of the documents."""
+        yield from counted(self.counting, self.worker)
+        yield from families(self.store, self.instance)
+
+
+def counted(counting: Counting, worker: str) -> Iterator[Metric]:
+    """Yield what all processes counted; ``worker`` labels what only this one counted, where they do not share."""
+    names, values = (["worker"], [worker]) if worker else ([], [])
+    families = {
+        word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
+    }
+    for name, cells in counting.memory.totals().items():
+        word, *labels = name.split("\n")
+        if _FAMILIES[word][0] is HistogramMetricFamily:
+            # A bucket has all that is below its bound.
+            buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(cells[:-1])))
+            families[word].add_metric([*labels, *values], buckets, cells[-1])
+        else:
+            families[word].add_metric([*labels, *values], cells[0])
+    yield from families.values()
 
 
 def families(store: Storage, instance: str) -> Iterator[Metric]:
@@ -33,12 +107,6 @@ def families(store: Storage, instance: str) -> Iterator[Metric]:
         for state in states:
             family.add_metric([state.name], _number(getattr(state, field)))
         yield family
-
-
-def disk_space(instance: str) -> tuple[int, int]:
-    """Return the size of the disk with the instance folder, and what is free there for this account, in bytes."""
-    disk = os.statvfs(instance)
-    return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
 
 #: By the field of a SourceState: the kind of metric, its name and what it is.

@@ -1,14 +1,11 @@
 """``/metrics`` for Prometheus; ``/healthz`` and ``/readyz`` for load balancers and whatever starts the server."""
 
 import os
-from collections.abc import Iterator
 
 import flask
 import msgspec
 from flask import Blueprint, Flask, current_app
 from flask_login import current_user
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
 
 from ..accounts.records import Role
 from ..http.access import public, require_role
@@ -16,7 +13,7 @@ from ..http.requests import SAFE_METHODS, current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
-from . import audited_requests, server
+from . import audited_requests
 from .audit_log import AuditLog
 from .counting import Counting
 from .documents import DocumentMetrics
@@ -63,23 +60,20 @@ def note_request(app: Flask, request: flask.Request, status: int) -> None:
         app.counting.count_failed_login(status)  # type: ignore[attr-defined]
 
 
-class _Server:
-    """The server's own numbers, as prometheus_client collects them for one scrape."""
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield all families of metrics but those of the documents."""
-        counting: Counting = current_app.counting  # type: ignore[attr-defined]
-        alone = not counting.memory.is_shared and current_request().environ.get("wsgi.multiprocess")
-        yield from counting.families(str(os.getpid()) if alone else "")
-        yield from server.families(services().store, current_app.instance_path)
-
-
 @bp.get("/metrics")
 @require_role(Role.MASTER_OPERATOR, Role.SCRAPER)
 def metrics() -> Response:
     """Show all numbers, in Prometheus' text format or in OpenMetrics."""
-    encode, content_type = choose_encoder(current_request().environ.get("HTTP_ACCEPT", ""))
-    body = current_app.extensions[_DOCUMENTS].text(), encode(_Server())  # in which OpenMetrics has its end
+    # Here, since nothing else needs prometheus_client, and every command would wait for it.
+    from prometheus_client.exposition import choose_encoder
+
+    from .server import ServerNumbers
+
+    environ, counting = current_request().environ, current_app.counting  # type: ignore[attr-defined]
+    alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
+    numbers = ServerNumbers(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
+    encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+    body = current_app.extensions[_DOCUMENTS].text(), encode(numbers)  # in which OpenMetrics has its end
     return _answer(content_type, *body, Vary="Accept")
 
 
