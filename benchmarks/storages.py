@@ -125,6 +125,7 @@ def main():
     parser.add_argument("--documents", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--only", default="", help="the rows that have this in their name, and no second server")
     parser.add_argument("--folder", help="where the files are: a disk, not a tmpfs")
     arguments = parser.parse_args()
     with ExitStack() as stack:
@@ -146,7 +147,10 @@ def main():
             return [*pair.primary.processes(), *pair.standby.processes()]
 
         for name, options in scenarios(arguments.documents, etags):
-            row(name, measure(sides, options, arguments.rounds, arguments.seconds, database))
+            if arguments.only in name:
+                row(name, measure(sides, options, arguments.rounds, arguments.seconds, database))
+        if arguments.only:
+            return
         third = stack.enter_context(on(home / "sql2", pair.url()))
         print(f"{'':<28}{'1 server':>11}{'2 servers':>11}{'ratio':>8}")
         for name, (_, options) in scenarios(arguments.documents, etags):
