@@ -1,5 +1,6 @@
 """What the database said last of the newest versions and lists that this process reads; it may be old."""
 
+import threading
 from typing import Any, NamedTuple
 
 from .. import Item
@@ -31,6 +32,7 @@ class AnswerCache:
     def __init__(self) -> None:
         self._answers: dict[Name, Answer] = {}
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def get(self, name: Name) -> Answer | None:
         """Return what was kept last."""
@@ -38,17 +40,22 @@ class AnswerCache:
 
     def put(self, name: Name, answer: Answer) -> None:
         """Keep an Answer, unless its Item is too large; where there are too many, begin anew."""
-        self.forget(name)
         size = _size(answer)
-        if size > ITEM_BYTES + _OVERHEAD:
-            return
-        if self._bytes + size > ALL_BYTES:
-            self._answers, self._bytes = {}, 0
-        self._answers[name] = answer
-        self._bytes += size
+        with self._lock:
+            self._drop(name)
+            if size > ITEM_BYTES + _OVERHEAD:
+                return
+            if self._bytes + size > ALL_BYTES:
+                self._answers, self._bytes = {}, 0
+            self._answers[name] = answer
+            self._bytes += size
 
     def forget(self, name: Name) -> None:
         """Drop what was kept of a name."""
+        with self._lock:
+            self._drop(name)
+
+    def _drop(self, name: Name) -> None:
         if before := self._answers.pop(name, None):
             self._bytes -= _size(before)
 
