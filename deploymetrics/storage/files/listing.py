@@ -67,8 +67,8 @@ class FolderListing:
             # What raises in here may leave the list half looked at; then the rest is looked at the next time.
             if changed is None or not self._is_known:
                 self._is_known, self._folder_time = False, 0
+                self._load()
                 if not self._blocks.blocks:
-                    self._load()
                     self._take(dict(self._places))
                 self._look_around()
                 self._recheck(len(self._rechecks))
@@ -101,10 +101,10 @@ class FolderListing:
         return place
 
     def _load(self) -> None:
-        """Take over what another process saved."""
-        self._is_loaded = True
-        if self.collection.durable:
+        """Take over what another process saved, once: twice would be twice the memory for a while."""
+        if self.collection.durable and not self._is_loaded:
             self._places.update((location.key, location) for location in saved_list.load(self.folder))
+        self._is_loaded = True
 
     def _save(self) -> None:
         self._unsaved = 0
