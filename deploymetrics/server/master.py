@@ -42,7 +42,9 @@ SETTINGS: dict[str, Any] = {
     "accesslog": "-",
     "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
-    "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe
+    "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe, also at a socket in the file system
+    "forwarder_headers": "",
+    "secure_scheme_headers": {},
     "umask": 0o077,
     "child_exit": lambda master, worker: master.clean_up_after(worker),
     "pre_fork": lambda master, worker: master.assign_slot(worker),

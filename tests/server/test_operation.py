@@ -344,12 +344,12 @@ def test_a_certificate_that_granian_does_not_know_is_said_in_a_sentence(instance
 # --- A socket in the file system
 
 
-def connected(path):
+def answered(path, more=b""):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(path)
-        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        return client.recv(12)
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%b\r\n" % more)
+        return b"".join(iter(lambda: client.recv(2**16), b""))
 
 
 @by_both
@@ -359,9 +359,12 @@ def test_a_proxy_can_open_the_socket(serve, instance, tmp_path, environment, mod
     server = serve(bind=f"unix:{path}", **environment)
     wait_for(lambda: server.count("The instance folder is "), "the server to listen")
     assert stat.S_IMODE(os.stat(path).st_mode) == mode
-    assert connected(path) == b"HTTP/1.1 200"
+    answer = answered(path)
+    assert answer.startswith(b"HTTP/1.1 200")
+    for forged in (b"SCRIPT_NAME: /evil\r\n", b"SCRIPT_NAME: /openapi.json\r\n", b"X-Forwarded-Proto: https\r\n"):
+        assert len(answered(path, forged)) == len(answer)  # PROXIES is 0: nobody is believed
     assert "another program listens there already" in refused(instance, "--bind", f"unix:{path}")
-    assert connected(path) == b"HTTP/1.1 200"
+    assert answered(path).startswith(b"HTTP/1.1 200")
     server.process.kill()
     server.process.wait()
     again = serve(bind=f"unix:{path}", **environment)  # what was left behind is replaced
