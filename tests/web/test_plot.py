@@ -39,6 +39,14 @@ def test_numbers_of_several_tags_in_one_plot(master, posted):
     assert lines_of(text_of(master.get("/plot?" + "series=endpoints/count&series=endpoints/other&" * 9))) == 2
 
 
+def test_what_stands_between_the_links_above_is_not_read_aloud(master, posted):
+    page = text_of(master.get("/plot?series=endpoints/count&series=actions/open&series=endpoints/other"))
+    crumbs = re.search('<p class="crumbs">(.*)</p>', page)[1]
+    read_aloud = re.sub('<span aria-hidden="true">.*?</span>', "", crumbs)
+    assert re.sub("<.*?>", "", crumbs) == "Metrics › endpoints , actions"
+    assert re.sub("<.*?>", "", read_aloud) == "Metrics  endpoints  actions"
+
+
 def test_what_is_not_there_is_said(master, posted):
     page = text_of(master.get("/plot?series=endpoints/no&series=none/x&series=endpoints/count&series=a%0Ab/c"))
     assert "endpoints has no number no in this time." in page and "none: There is no document" in page
