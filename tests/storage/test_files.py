@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import stat
 import threading
 import time
@@ -390,6 +391,15 @@ def test_files_with_other_names_are_told_and_left_alone(store, folder, name):
     told = [f"copies in things/{name}"] + ([] if name in ("a.json~", "a.txt") else [f"things/{name}"])
     assert all(any(sentence.startswith(f"{one} ") for sentence in findings(store, repair=True)) for one in told)
     assert (folder / "things" / name).read_bytes() == value("a")
+
+
+def test_a_write_whose_folders_are_removed_leaves_nothing_open(store, folder, monkeypatch):
+    put(store, "other")
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(queues, "wait_for_lock", lambda fd, path: shutil.rmtree(folder / "data"))
+    with pytest.raises(StorageError):
+        put(store, "a")
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):

@@ -278,17 +278,17 @@ def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
     """
     began = time.monotonic()
     while True:
-        writer = Writer(log, known or log.newest())
+        writer, is_locked = Writer(log, known or log.newest()), False
         try:
-            if writer.lock(make=make):
-                return writer
+            is_locked = writer.lock(make=make)
         except FileNotFoundError:
             if not os.path.isdir(os.path.dirname(log.folder)):
                 raise
-        except BaseException:
-            writer.close()
-            raise
-        writer.close()
+        finally:
+            if not is_locked:
+                writer.close()
+        if is_locked:
+            return writer
         known = None
         if time.monotonic() - began > queues.LOCK_SECONDS:
             raise queues.busy(log.folder)
