@@ -97,3 +97,15 @@ def test_what_failed_is_asked_again():
     with pytest.raises(StorageError):
         together()
     assert together() == 2
+
+
+def test_each_thread_raises_an_error_of_its_own():
+    source = Source(fails=True)
+    source.let.release()
+    together, before, errors = SharedAnswer(source), time.perf_counter(), []
+    for _ in range(2):
+        with pytest.raises(StorageError) as raised:
+            together(before)
+        errors.append(raised.value)
+    assert source.began == 1 and errors[0] is not errors[1]
+    assert [error.log for error in errors] == ["answer 1", "answer 1"]

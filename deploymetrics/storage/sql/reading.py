@@ -23,6 +23,7 @@ one, statements bring what is wanted too, until two of them have had the same.
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -85,8 +86,8 @@ class Reader:
     def item(self, collection: Collection, key: str) -> Item | None:
         """Return the newest version of a key, or None if that is a deletion; raises DamagedItem."""
         value: Item | DamagedItemError | None = self._answer(collection, key).value
-        if isinstance(value, DamagedItemError):
-            raise value
+        if isinstance(value, DamagedItemError):  # which other threads may have got too
+            raise copy(value) from value.__cause__
         return value
 
     def marks(self, collection: Collection) -> int | None:

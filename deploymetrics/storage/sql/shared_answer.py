@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from copy import copy
 from threading import Lock
 from typing import Generic, NamedTuple
 
@@ -40,8 +41,8 @@ class SharedAnswer(Generic[T]):
                 if self._latest.asked < came:
                     self._latest = self._new()
                 answer = self._latest
-        if answer.error:
-            raise answer.error
+        if answer.error:  # threads must not raise the same: it would grow by the traceback of each
+            raise copy(answer.error) from answer.error
         return answer.values[0]
 
     def _new(self) -> _Answer[T]:
