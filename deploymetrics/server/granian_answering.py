@@ -1,8 +1,8 @@
 """How a worker of granian answers: which thread does it, and how long a client may take.
 
 granian parses a request and calls ``Answering.schedule`` in its one Python thread. What the application answers without
-waiting for anything, it answers there (ONLY_SHORT_WAY). All else is answered by other threads, and a body is read
-before, by the event loop: so no client holds a thread by sending slowly or not at all.
+waiting for anything, it answers there (ONLY_SHORT_WAY). All else is answered by other threads, once the body is there
+(``granian_bodies.py``).
 """
 
 import time

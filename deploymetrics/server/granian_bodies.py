@@ -55,7 +55,9 @@ class Body:
 class Bodies:
     """The bodies that come to a worker, of which none is read beyond ``largest`` bytes.
 
-    ``finish`` is called once with each Body, when ``wsgi.input`` has it, or with one for which there was ``no_room``.
+    None is begun while more than limits.HELD bytes are held; of those that come together and are more than may be held,
+    the longest is given up. Once for each Body one of two is called: ``finish``, when ``wsgi.input`` has it, or
+    ``no_room``.
     """
 
     def __init__(self, largest: int, finish: Callable[[Body], Any], no_room: Callable[[Body], Any]) -> None:
@@ -117,6 +119,11 @@ class Bodies:
                 piece = message.get("body", b"")
                 body.data += piece
                 self.held += len(piece)
+            given_up = self._give_up_longest() if self.held > limits.may_hold(self.largest) else None
+        if given_up:
+            self.no_room(given_up)
+        if given_up is body:
+            return
         if message["type"] != "http.request":
             self._end(body, is_broken=True)
         elif not message["more_body"] or len(body.data) == body.length:
@@ -125,6 +132,13 @@ class Bodies:
             if len(body.data) > self.largest and not body.is_dropped:
                 body.is_dropped, body.since = True, time.monotonic()
             self._wait_for(body)
+
+    def _give_up_longest(self) -> Body:
+        longest = max(self._coming, key=lambda body: len(body.data))
+        self._coming.remove(longest)
+        self.held -= len(longest.data)
+        longest.data.clear()
+        return longest
 
     def _end(self, body: Body, *, is_broken: bool = False) -> None:
         with self._lock:

@@ -41,6 +41,11 @@ def largest_body(max_body_bytes: int) -> int:
     return 8 * max_body_bytes + 2**16
 
 
+def may_hold(largest_body: int) -> int:
+    """Return how many bytes a worker holds for its clients at most: HELD, or more where the largest body needs it."""
+    return max(HELD, largest_body + HELD // 4)
+
+
 def connections(most: int = CONNECTIONS) -> int:
     """Return how many connections a process can have, ``most`` at most; its limit of files is raised if need be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -46,7 +46,7 @@ class FairThreadWorker(ThreadWorker):
         super().load_wsgi()
         settings = getattr(self.app, "settings", None) or getattr(self.wsgi, "config", {})
         self.largest_body = limits.largest_body(settings.get("MAX_BODY_BYTES", 2**20))
-        self.may_hold = max(limits.HELD, self.largest_body + limits.HELD // 4)
+        self.may_hold = limits.may_hold(self.largest_body)
         self.application, self.wsgi = self.wsgi, self._call
 
     def init_signals(self) -> None:

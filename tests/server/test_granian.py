@@ -189,6 +189,23 @@ def test_no_body_is_read_while_too_many_are_held(answering, monkeypatch, is_late
     assert third.answer() == (200, b"[3]")
 
 
+def test_of_bodies_that_come_together_the_longest_is_given_up_where_they_are_too_much(answering, monkeypatch):
+    """All of them were begun while nothing was held."""
+    monkeypatch.setattr(limits, "HELD", 0)
+    answering.bodies.largest = 5  # bytes, which are held then at most
+    short, long = Request(), Request()
+    for request in short, long:
+        request.scope["headers"][1] = (b"content-length", b"5")
+        answering.schedule(request)
+    long.send_body(b"[1,1", is_all=False)
+    short.send_body(b"[1", is_all=False)
+    assert long.answer()[0] == 503 and answering.bodies.held == 2
+    long.send_body(b"]")
+    short.send_body(b",1]")
+    assert short.answer() == (200, b"[1,1]") and len(long.sent) == 2
+    wait_for(lambda: answering.bodies.held == 0, "its release")
+
+
 class Listener:
     """A listener of the master that does nothing."""
 
