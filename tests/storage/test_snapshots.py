@@ -1,6 +1,8 @@
 """What is remembered counts as long as the database's snapshot is the same, and no longer."""
 
+import itertools
 import os
+import random
 import secrets
 import signal
 import time
@@ -9,7 +11,8 @@ from contextlib import ExitStack, closing
 import psycopg
 import pytest
 import sqlalchemy
-from storekit import THINGS, VOLATILE, listed, metrics, put, remove, value
+from linearizability import Seen, violations
+from storekit import THINGS, VOLATILE, in_threads, listed, metrics, put, remove, value
 from waiting import wait_for
 
 from deploymetrics.clock import Clock
@@ -100,6 +103,29 @@ def test_what_was_read_before_the_database_confirmed_it_does_not_count(store, op
     asked.clear()
     assert store.reading(read, (THINGS, "a")) == "2"
     assert seen == ["1", "2"] and asked[0] == statements.SNAPSHOT
+
+
+def test_what_two_servers_read_while_little_changes_can_have_happened_in_order(store, open_one, asked):
+    """Reads that waited for a thread use what was asked for meanwhile."""
+    stores, seen, writes = itertools.cycle([store, open_one()]), [], itertools.count(2)
+
+    def client():
+        one = next(stores)
+        for _ in range(100):
+            called = time.perf_counter()
+            if random.random() < 0.03:
+                text = f"{next(writes)}"
+                kind, item = "write", put(one, "a", text)
+            else:
+                time.sleep(random.choice([0, 0, 0.001, 0.003]))
+                kind, item = "read", one.reading(lambda: one.read(THINGS, "a"), (THINGS, "a"), came=called)
+                text = metrics(item)
+            seen.append(Seen(called, time.perf_counter(), kind, item.version, text))
+
+    seen.append(Seen(0, 0, "write", 1, "1"))
+    in_threads(8, client)
+    assert list(violations(seen)) == []
+    assert statements.SNAPSHOT in asked
 
 
 def test_a_write_of_another_server_is_seen_at_once(store, open_one, asked):
