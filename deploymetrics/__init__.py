@@ -1,5 +1,6 @@
 """An open, self-hosted server for deployment metrics, the REST resource of HCL BigFix."""
 
+import logging
 import mimetypes
 import os
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import flask
 from flask import Flask
 from flask.globals import request_ctx
+from flask.logging import default_handler
 from werkzeug.routing import MapAdapter
 
 from . import api, cli, telemetry, web
@@ -19,6 +21,7 @@ from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
 from .config.storage_url import FILES
 from .errors import SettingError
+from .formats.logs import EscapingFormatter
 from .http import access, cross_site, error_handlers, public_address, security_headers, urls
 from .http.request_ids import ROUTE, RequestIds
 from .http.requests import Request
@@ -100,6 +103,7 @@ def create_app(
     folder is one that was opened with them: where it is gone, it is not made anew. ``clock`` is for tests. ``memory``
     is where the processes of a server count. Raises SettingError.
     """
+    _escape_logs()
     folder = Path(os.path.abspath(instance)) if instance else find_instance()
     is_opened = isinstance(settings, Settings)
     if not is_opened:
@@ -147,3 +151,10 @@ def _make_instance(folder: Path) -> None:
     except OSError as error:
         raise SettingError(f"The instance folder {str(folder)!r} cannot be used: {error}") from error
     check_folder(folder)
+
+
+def _escape_logs() -> None:
+    """Let no line steer a terminal where nobody has set up a log: in commands, and below servers other than ours."""
+    default_handler.setFormatter(EscapingFormatter("[%(asctime)s] %(levelname)s: %(message)s"))
+    if logging.lastResort:
+        logging.lastResort.setFormatter(EscapingFormatter())

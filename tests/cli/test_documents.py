@@ -1,6 +1,13 @@
 """put, history and purge."""
 
+import logging
+import os
+
 import pytest
+from flask.logging import default_handler
+from launching import run
+
+from deploymetrics import create_app
 
 
 def test_history_prints_as_many_versions_as_asked_for_however_large(service, invoke):
@@ -24,3 +31,12 @@ def test_purge_says_how_many_went(service, invoke, writes, said):
         service.save("custom", b"1", "alice")
     assert invoke("purge", "custom").stdout == said
     assert "never was" in str(invoke("purge", "nothing").exception)
+
+
+def test_a_tag_cannot_steer_the_terminal_or_a_log(tmp_path):
+    instance, tag = tmp_path / "instance", "a\u202eb"
+    create_app(instance).extensions["deploymetrics"].documents.save(tag, b"1", "alice")
+    done = run(("purge", tag), {**os.environ, "DEPLOYMETRICS_INSTANCE": str(instance)}, tmp_path)
+    assert done.returncode == 0 and r"a\u202eb: versions purged" in done.stderr
+    line = default_handler.format(logging.makeLogRecord({"msg": tag, "levelname": "ERROR"}))  # with other servers
+    assert line.endswith(r"ERROR: a\u202eb")
