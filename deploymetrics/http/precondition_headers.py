@@ -7,6 +7,7 @@ still name one version of one document, so here they match as ours do.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -70,4 +71,8 @@ def _revisions(header: str, form: str | None) -> frozenset[str] | str:
 
 def _date(header: str | None) -> datetime | None:
     """Return the time of an HTTP date, or None for what is none."""
-    return parse_date(header) if header is None or len(header) <= _LONGEST_DATE else None
+    if header is None or len(header) > _LONGEST_DATE:
+        return None
+    with suppress(OverflowError):  # of a number that is no day, hour or year
+        return parse_date(header)
+    return None
