@@ -105,3 +105,9 @@ def test_a_source_that_is_not_there_is_none(copy, tmp_path, tables):
     assert not (tmp_path / "nowhere").exists()
     with pytest.raises(SettingError, match="storage init|does not exist"):
         maintenance.storage_at(tables.replace("/d", "/nodb"), "", make=False)
+
+
+def test_a_folder_that_cannot_be_read_is_named(copy, tmp_path):
+    (tmp_path / "odd/data/format.json").mkdir(parents=True)
+    done = copy(f"files:{tmp_path}/odd", f"files:{tmp_path}/new")
+    assert (done.exit_code, f"{tmp_path}/odd cannot be used: open: " in done.output) == (1, True), done.output

@@ -18,18 +18,20 @@ def prepare(root: str) -> None:
 
     Where nothing can be written the folder is read as it is.
     """
-    with disk.storage_errors("open"):
-        if not check(root):
+    if not check(root):
+        with disk.storage_errors("open"):
             _make(f"{root}/data", f"{root}/data/format.json")
 
 
 def check(root: str) -> bool:
-    """Return True if the instance folder says its format; raises SettingError for another one."""
+    """Return True if the instance folder says its format; raises SettingError for another one, and StorageError."""
     path = f"{root}/data/format.json"
     try:
         found = json.loads(disk.read_file(path))["format"]
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise disk.as_storage_error(error, "open") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingError(
             f'{path} does not say which format the instance has. Where this release wrote it, {{"format": {FORMAT}}}'
