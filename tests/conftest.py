@@ -1,5 +1,6 @@
 """Fixtures: an application on an empty instance folder, a clock that tests set, and a client per role."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -66,6 +67,17 @@ def pytest_ignore_collect(collection_path, config):
     """Spare the import of what is slow as a whole where no slow test is wanted."""
     name = f"{collection_path.relative_to(config.rootpath)}/"
     return True if config.option.markexpr == "not slow" and name.startswith(SLOW) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Spare the search for garbage in what all tests share: it is much, and none of it is garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):
