@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from storekit import COLLECTIONS, THINGS, listed, metrics, open_files, put, remove
+from storekit import COLLECTIONS, THINGS, listed, metrics, open_files, put, remove, value
 
 from deploymetrics.storage.files import listing, newest_cache
 
@@ -103,6 +103,17 @@ def test_what_was_saved_before_a_write_harms_nothing(store, folder, saving):
     late = open_files(folder)
     assert [late.read(THINGS, key) for key in "abcde"] == [store.read(THINGS, key) for key in "abcde"]
     assert listed(late) == {"b": "19", "c": "1", "d": "1", "e": "1"}
+
+
+def test_what_was_written_over_the_line_that_a_list_saw_is_read_with_its_own_revision(store, other, folder):
+    put(store, "a")
+    other.items(THINGS)
+    (path,) = (folder / "data/things/a").iterdir()
+    line = path.read_bytes()
+    with open(path, "r+b") as file:
+        file.write(line.replace(value("a", "1")[1:], value("a", "2")[1:]))
+    item = other.read(THINGS, "a")
+    assert metrics(item) == "2" and item == open_files(folder).read(THINGS, "a")
 
 
 @pytest.mark.parametrize("is_listed", [False, True], ids=["alone", "listed"])

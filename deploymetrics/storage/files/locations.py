@@ -64,15 +64,15 @@ def read_newest(last: Location, log: Log) -> Newest | None:
     try:
         fd = disk.open_private(log.path(last.start))
         try:
-            signature = signature_of(os.fstat(fd))
-            value = None if last.is_deleted else b"{" + os.pread(fd, last.size - 1, last.end - last.size + 1)
+            signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
         finally:
             os.close(fd)
+        value = None if last.is_deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
     except (OSError, msgspec.MsgspecError):
         return None
     following = log.path(start_after(log.collection, last.start, last.version))
-    if hash(signature) != last.sign or os.access(following, os.F_OK):
+    if hash(signature) != last.sign or lines.revision_of(line) != last.revision or os.access(following, os.F_OK):
         return None
     facts = last.version, last.changed_at, last.changed_by, last.revision, last.is_deleted, last.kept
     return Newest(Item(last.key, value, record, *facts), last.start, last.end + 1, signature=signature)
@@ -81,15 +81,24 @@ def read_newest(last: Location, log: Log) -> Newest | None:
 def read_value(location: Location, log: Log) -> bytes:
     """Return the value of the version, also where newer ones came since. Raises StorageError where it is gone."""
     with suppress(FileNotFoundError), disk.opened(log.path(location.start)) as fd:
-        begin = max(location.end - location.size - _HEAD_BYTES, 0)
-        line = os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
+        line = _line_of(location, fd)
         if lines.revision_of(line) == location.revision:
-            return b"{%b" % line[1 - location.size :]
+            return _value_in(line, location)
     item = _find(location, log)
     if item is None or item.revision != location.revision or item.value is None:
         log_line = f"{log.folder}: version {location.version} is gone"
         raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)
     return item.value
+
+
+def _line_of(location: Location, fd: int) -> bytes:
+    """Return what stands where the line of a version was: that line, if it has the version's revision."""
+    begin = max(location.end - location.size - _HEAD_BYTES, 0)
+    return os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
+
+
+def _value_in(line: bytes, location: Location) -> bytes:
+    return b"{%b" % line[1 - location.size :]
 
 
 def _find(location: Location, log: Log) -> Item | None:
