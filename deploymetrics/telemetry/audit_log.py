@@ -126,8 +126,7 @@ class AuditLog:
         with self._lock:
             # All processes leave a file when it is full, so what was used last is still the right one till then.
             if self._file is None or not self._file.takes_more(self.file_size):
-                with suppress(FileExistsError):
-                    make_one_folder(self.folder)
+                make_one_folder(self.folder)
                 with opened(self.folder, os.O_DIRECTORY) as folder:
                     fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
                     self._file = self._last_file() or self._new_file()
