@@ -35,11 +35,10 @@ class ValueCache(Generic[E]):
         return Listing(blocks.revision(keys), blocks.changed_at(), blocks.entries(), keys, read)
 
     def _forget_others(self, blocks: Sequence[Block[E]]) -> None:
-        if len(self._kept) > len(blocks):
-            firsts = {block.entries[0].key for block in blocks}
-            with self._lock:
-                for key in [key for key in self._kept if key not in firsts]:
-                    self._bytes -= len(self._kept.pop(key)[1])
+        firsts = {block.entries[0].key for block in blocks}
+        with self._lock:
+            for key in self._kept.keys() - firsts:
+                self._bytes -= len(self._kept.pop(key)[1])
 
     def _pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""

@@ -113,6 +113,20 @@ def test_what_is_beyond_the_limit_is_read_each_time_and_not_kept(filled, folder,
         assert listed(filled)[KEYS[number * 200]] == str(number)
 
 
+def test_values_of_a_block_that_is_gone_take_no_room(filled, monkeypatch, opened):
+    everything = filled.items(THINGS)
+    last = next(number for number in range(len(KEYS)) if list(everything.read(number, len(KEYS)))[1:] == [])
+    first_block, *_, last_block = everything.read(0, len(KEYS))
+    reader = open_files(filled.root)
+    monkeypatch.setattr(value_cache, "KEPT_BYTES", max(len(first_block), len(last_block)))
+    list(reader.items(THINGS).read(last, len(KEYS)))
+    remove(filled, KEYS[last])
+    now = reader.items(THINGS)
+    list(now.read(0, 1))
+    opened.clear()
+    assert list(now.read(0, 1)) == [b",%b" % value(KEYS[0])] and not logs(opened)
+
+
 def test_a_large_collection_leaves_little_in_memory(store, monkeypatch):
     import tracemalloc
 
