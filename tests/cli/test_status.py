@@ -32,7 +32,8 @@ def run(instance):
     return call
 
 
-def test_a_good_instance(run, instance):
+def test_a_good_instance(run, instance, monkeypatch):
+    monkeypatch.setattr("deploymetrics.cli.status.disk_space", lambda folder: (2_000_000_000, 3_400_000))
     run("collect")
     create_app(instance).extensions["deploymetrics"].documents.save("custom", b"1", "bob")
     shown = run("status")
@@ -40,7 +41,7 @@ def test_a_good_instance(run, instance):
         f"deploymetrics {VERSION}, Python",
         "storage: files:, 2 documents, 0 damaged",
         "reads and writes",
-        "MB are free",
+        "3 MB of 2,000 MB are free",
         "collector: ",
         "server: good",
         f"# The instance folder is {instance}.",

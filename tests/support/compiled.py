@@ -1,8 +1,7 @@
-"""Templates and routes compiled once per process: each test has an application of its own, and they are all alike."""
+"""Templates compiled once per process: each test has an application of its own, and they are all alike."""
 
 from flask import Flask
 from jinja2 import BytecodeCache
-from werkzeug.routing import Rule
 
 
 class Bytecode(BytecodeCache):
@@ -20,15 +19,5 @@ class Bytecode(BytecodeCache):
 
 
 def compile_once():
-    """Keep the code of templates and that of the functions with which werkzeug builds the URL of a route."""
+    """Keep the code of templates."""
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Bytecode()}
-    builders = {}
-    build = Rule._compile_builder
-
-    def compile_builder(rule, append_unknown=True):
-        key = rule.rule, rule.host, rule.subdomain, repr(rule.defaults), rule.merge_slashes, append_unknown
-        if key not in builders:
-            builders[key] = build(rule, append_unknown)
-        return builders[key]
-
-    Rule._compile_builder = compile_builder
