@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..http.access import public, require_role
-from ..http.requests import SAFE_METHODS, current_request
+from ..http.requests import current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
@@ -53,8 +53,6 @@ def audit_log_of(app: Flask) -> AuditLog:
 def note_request(app: Flask, request: flask.Request, status: int) -> None:
     """Have the audit log note a request that was answered, and count a failed login."""
     view = app.view_functions.get(request.endpoint or "")
-    if status < 400 and request.method in SAFE_METHODS and not hasattr(view, "is_always_noted"):
-        return  # as most are
     audited_requests.note(audit_log_of(app), request, view, status, app.extensions[NAME].accounts)
     if audited_requests.is_failed_login(request, view, status):
         app.counting.count_failed_login(status)  # type: ignore[attr-defined]
