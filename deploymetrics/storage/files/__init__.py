@@ -13,21 +13,21 @@ reader takes no lock.
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, takewhile, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import ConflictError, StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage
-from . import disk, format, lines, readable_copies, retention, verifying
+from . import changes, disk, format, lines, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
 from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
 from .newest_cache import NewestCache
 from .queues import Queue, Write
-from .writer import Batch, Writer, writer_of
+from .writer import Writer
 
 _log = logging.getLogger(__name__)
 QUEUES = 256
@@ -122,40 +122,42 @@ class FileStorage(Storage):
             return None  # before a folder is made for it
         log = self.log(collection, key)
         queue, write = self._queue(log), Write(log.folder, author, change, kept=kept)
-        with queue.turn(log.folder, write) as is_left:
-            if is_left:
-                with closing(_writer(queue, log, known, make=True)) as writer:
+        queue.begin(log.folder, write)
+        try:
+            if queue.withdraw(write):  # else another thread stored it
+                with disk.storage_errors("write"), Writer(log, known, make=True) as writer:
+                    queue.note_lock()
                     self._store(writer, write, queue)
+        finally:
+            queue.end()
         if write.error:
             raise write.error
         return write.item
 
     def _store(self, writer: Writer, write: Write, queue: Queue) -> None:
         """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
-        batch, writes = Batch(writer.log, writer.newest.item), list[Write]()
+        writes = list[Write]()
         next_write: Write | None = write
         try:
             while next_write:
                 writes.append(next_write)
-                batch.add(next_write, self.clock.now())
+                writer.add(next_write, self.clock.now())
                 # One at a time: so what is stored together is larger by one document at the most.
-                has_room = len(writes) < TOGETHER and sum(map(len, batch.lines)) < FILE_BYTES
+                has_room = len(writes) < TOGETHER and sum(map(len, writer.lines)) < FILE_BYTES
                 next_write = queue.take(writer.log.folder) if has_room else None
-            if batch.items:
-                with disk.storage_errors("write"):
-                    self._commit(writer, batch)
+            if writer.items:
+                self._commit(writer)
         except BaseException as error:
             for write in writes:  # also those that were refused: what they were refused for may not be there
                 write.error = disk.as_storage_error(error, "write")
             raise
 
-    def _commit(self, writer: Writer, batch: Batch) -> None:
-        log, before, last = writer.log, writer.newest, batch.items[-1]
+    def _commit(self, writer: Writer) -> None:
+        log, before, last = writer.log, writer.newest, writer.items[-1]
         if last.deleted and not log.collection.history:
             writer.remove(last.version)
             return
-        added = writer.append(batch)
-        self._remembered.put(log, added)
+        self._remembered.put(log, writer.commit())
         if log.collection.copies:
             readable_copies.update(self.root, log.collection, last.key, last.value)
         self._remove_old(writer, before)
@@ -183,7 +185,7 @@ class FileStorage(Storage):
         if newest.item is None:
             if dry_run:
                 return True
-            with self._writing(log, newest, make=True) as writer, disk.storage_errors("restore"):
+            with self._writing("restore", log, newest, make=True) as writer:
                 newest = writer.newest
                 if newest.item is None:
                     writer.restore(items)
@@ -194,7 +196,7 @@ class FileStorage(Storage):
             if not _are_the_last(log.history(newest, None, oldest_first=True), items):
                 raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
             if not dry_run:  # who restored them may have been killed before that
-                log.announce(newest.version)
+                changes.add(log.folder, newest.version)
                 disk.sync_folder(self.folder(collection))
         return False
 
@@ -216,7 +218,7 @@ class FileStorage(Storage):
         # They are counted before the key is locked: a long history takes seconds.
         with disk.storage_errors("purge"):
             number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
-        with self._writing(log) as writer, disk.storage_errors("purge"):
+        with self._writing("purge", log) as writer:
             if number:
                 writer.remove_versions(first, end)
             writer.remove_drafts()
@@ -235,7 +237,7 @@ class FileStorage(Storage):
         steps, now = 0, self.clock.now()
         oldest = as_precise(now - timedelta(days=self.limits.daily_days))
         while True:  # with the key locked for each step only
-            with self._writing(log) as writer, disk.storage_errors("trim"):
+            with self._writing("trim", log) as writer:
                 item, step = writer.newest.item, 0
                 if item and item.deleted and item.changed_at < oldest:
                     step = writer.remove_versions(1, item.version)  # that it was deleted is all
@@ -256,7 +258,7 @@ class FileStorage(Storage):
         item = self.read(collection, key)
         if readable_copies.is_right(self.root, collection, key, item and item.value):
             return True
-        with self._writing(self.log(collection, key)):  # a writer may be about to write it
+        with self._writing("verify", self.log(collection, key)):  # a writer may be about to write it
             item = self.read(collection, key)
             is_right = readable_copies.is_right(self.root, collection, key, item and item.value)
             if repair and not is_right:
@@ -277,19 +279,18 @@ class FileStorage(Storage):
         return self._queues[hash(log.folder) % QUEUES]
 
     @contextmanager
-    def _writing(self, log: Log, known: Newest | None = None, *, make: bool = False) -> Iterator[Writer]:
-        """Give the Writer of a log, which nobody else can change meanwhile; see writer_of."""
+    def _writing(
+        self, operation: str, log: Log, known: Newest | None = None, *, make: bool = False
+    ) -> Iterator[Writer]:
+        """Give the Writer of a log, which nobody else can change meanwhile; ``operation`` is for the log of errors."""
         queue = self._queue(log)
-        with queue.turn(log.folder), closing(_writer(queue, log, known, make=make)) as writer:
-            yield writer
-
-
-def _writer(queue: Queue, log: Log, known: Newest | None, *, make: bool) -> Writer:
-    """Return the Writer of a log to the thread whose turn it is."""
-    with disk.storage_errors("lock"):
-        writer = writer_of(log, known, make=make)
-    queue.begin()
-    return writer
+        queue.begin(log.folder)
+        try:
+            with disk.storage_errors(operation), Writer(log, known or log.newest(), make=make) as writer:
+                queue.note_lock()
+                yield writer
+        finally:
+            queue.end()
 
 
 def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:
@@ -300,4 +301,4 @@ def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:
         return True
     existing = (item for item in existing if item.version >= first.version)
     pairs = zip_longest(existing, chain([first], wanted))
-    return all(one is not None and two is not None and lines.encode(one) == lines.encode(two) for one, two in pairs)
+    return all(one is not None and two is not None and lines.line_of(one) == lines.line_of(two) for one, two in pairs)

@@ -28,24 +28,20 @@ class _Seen(NamedTuple):
 def add(folder: str, version: int) -> None:
     """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
     parent, _, name = folder.rpartition("/")
+    path = f"{parent}/.changes"
     entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
-    while not _add(f"{parent}/.changes", entry):
-        pass
-
-
-def _add(path: str, entry: bytes) -> bool:
-    """Write an entry; False where the file has to begin anew, or was begun anew meanwhile."""
-    fd = disk.open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    try:
-        if os.write(fd, entry) < len(entry):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        stat = os.fstat(fd)
-        if stat.st_nlink and stat.st_size > max(CHANGES_BYTES, len(entry)):
-            os.unlink(path)
-            return False  # begin another one at once: where there is none nobody has written
-        return stat.st_nlink > 0
-    finally:
-        disk.close(fd)
+    while True:  # until it stands in the file that is there
+        fd = disk.open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            if os.write(fd, entry) < len(entry):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            stat = os.fstat(fd)
+            if stat.st_nlink:
+                if stat.st_size <= max(CHANGES_BYTES, len(entry)):
+                    return
+                os.unlink(path)  # begin another one at once: where there is none nobody has written
+        finally:
+            disk.close(fd)
 
 
 class Changes:

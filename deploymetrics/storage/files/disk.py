@@ -114,6 +114,15 @@ def close(fd: int) -> None:
         pass
 
 
+def unlock(fd: int) -> None:
+    """Close a locked file. Its lock goes too where a process that was forked meanwhile shares the open file."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    except OSError:
+        pass
+    close(fd)
+
+
 def list_folder(path: str) -> list[str]:
     """Return the names in a folder; raises OSError for a link to one."""
     with opened(path, os.O_DIRECTORY) as fd:

@@ -64,10 +64,15 @@ def key_of(name: str) -> str | None:
         return None
 
 
-def encode(item: Item) -> bytes:
+def encode(version: int, changed_at: str, changed_by: str, value: bytes | None, *, kept: bool = False) -> bytes:
+    """Return the line of a version, without a newline; without a ``value`` it is a deletion."""
+    head = msgspec.json.encode(_Head(version, kept, changed_at, changed_by, value is None))
+    return head if value is None else head[:-1] + b"," + value[1:]
+
+
+def line_of(item: Item) -> bytes:
     """Return the line of an Item, without a newline."""
-    head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.deleted))
-    return head if item.value is None else head[:-1] + b"," + item.value[1:]
+    return encode(item.version, item.changed_at, item.changed_by, item.value, kept=item.kept)
 
 
 def join(lines: Iterable[bytes]) -> bytes:

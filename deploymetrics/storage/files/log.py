@@ -149,7 +149,7 @@ class Log:
     def _end(self, fd: int, start: int, tail: "Tail") -> bool:
         """Tell lists of a line that a crash left, and end it; False where nothing can be written."""
         try:
-            self.announce(lines.version_of((tail.line or b"").rpartition(lines.TOGETHER)[2]))
+            changes.add(self.folder, lines.version_of((tail.line or b"").rpartition(lines.TOGETHER)[2]))
             with disk.opened(self.path(start), os.O_WRONLY) as other:
                 if os.path.samestat(os.fstat(other), os.fstat(fd)):
                     disk.write_at(other, b"\n", tail.end)
@@ -158,10 +158,6 @@ class Log:
                 raise
             return False
         return True
-
-    def announce(self, version: int) -> None:
-        """Let lists look at this key; ``version`` is the one that it gets, or has."""
-        changes.add(self.folder, version)
 
     def sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
         """Make the content of a file durable, and its name and that of its folder if they are new."""

@@ -9,8 +9,6 @@ import fcntl
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 
 from ...errors import StorageError
@@ -51,11 +49,10 @@ class Queue:
         self._waiting: list[Write] = []
         self._since = math.inf  # since when the thread whose turn it is waits for another process
 
-    @contextmanager
-    def turn(self, folder: str, write: Write | None = None) -> Iterator[bool]:
-        """Wait for the turn; then give True if the ``write`` is still to be stored, False if another thread did that.
+    def begin(self, folder: str, write: Write | None = None) -> None:
+        """Wait for the turn, with a ``write`` that others may take meanwhile; ``end`` ends the turn.
 
-        Raises StorageError where that takes too long, and nobody has begun to store it.
+        Raises StorageError where that takes too long, and nobody has taken it.
         """
         if write:
             self._waiting.append(write)
@@ -64,29 +61,31 @@ class Queue:
             while not self._turn.acquire(timeout=_POLL_SECONDS):
                 now = time.monotonic()
                 is_stuck = now - self._since > STUCK_SECONDS or now > deadline
-                if is_stuck and (write is None or self._withdraw(write)):
+                if is_stuck and (write is None or self.withdraw(write)):
                     raise busy(folder)
         except BaseException:
             if write:
-                self._withdraw(write)
+                self.withdraw(write)
             raise
-        try:
-            self._since = time.monotonic()
-            yield write is None or self._withdraw(write)
-        finally:
-            self._since = math.inf
-            self._turn.release()
+        self._since = time.monotonic()
 
-    def begin(self) -> None:
+    def note_lock(self) -> None:
         """Note that nobody waits for another process any more: a slow disk is no reason to give up."""
         self._since = math.inf
 
+    def end(self) -> None:
+        """Give the turn to another thread."""
+        self._since = math.inf
+        self._turn.release()
+
     def take(self, folder: str) -> Write | None:
         """Return a write of the key in ``folder`` that waits, or None; whoever takes it lets it end."""
-        waiting = (write for write in list(self._waiting) if write.folder == folder)
-        return next((write for write in waiting if self._withdraw(write)), None)
+        for write in list(self._waiting):
+            if write.folder == folder and self.withdraw(write):
+                return write
+        return None
 
-    def _withdraw(self, write: Write) -> bool:
+    def withdraw(self, write: Write) -> bool:
         """Take a write out of the queue; False where another thread did."""
         try:
             self._waiting.remove(write)

@@ -36,6 +36,8 @@ def due(before: Newest, newest: Newest) -> tuple[str, ...]:
 
     Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
     """
+    if newest.start == 1:
+        return ()  # it is the only file
     done, number = before.version - before.start, newest.version - newest.start
     return TIERS[done:number] if before.start == newest.start else TIERS[max(done, 0) :] + TIERS[:number]
 

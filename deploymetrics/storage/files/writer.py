@@ -5,7 +5,6 @@ without its newline, in a file that is locked, for one that is being written. So
 locks the file: what a crash left there would be hidden from them.
 """
 
-import fcntl
 import os
 import shutil
 import time
@@ -17,67 +16,58 @@ from itertools import pairwise
 from ...clock import as_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Item
-from . import disk, lines, queues
+from . import changes, disk, lines, queues
 from .log import NEWEST, Log, Newest, read_tail, signature_of
 
 
-class Batch:
-    """Versions of a key that are added together: the Items, and their lines. They follow the Item ``newest``."""
+class Writer:
+    """A log which no other process changes as long as this is entered, with its newest version.
 
-    def __init__(self, log: Log, newest: Item | None) -> None:
+    ``newest`` is what is known of it at first. ``make`` makes the folder of a log that is not there; without it nothing
+    is locked then. Entering it raises StorageError after LOCK_SECONDS, DamagedItemError and OSError.
+    """
+
+    def __init__(self, log: Log, newest: Newest, *, make: bool) -> None:
         self.log = log
         self.newest = newest
+        self.make = make
+        #: The versions that are to be added together, and their lines.
         self.items: list[Item] = []
         self.lines: list[bytes] = []
+        self._files: list[int] = []  # those that are locked: the last one is the newest file, or the folder
 
-    def add(self, write: queues.Write, now: datetime) -> None:
-        """Add what a Write makes of the newest version; it ends with its Item, or with what its ``change`` raised."""
-        newest, collection, key = self.newest, self.log.collection, self.log.key
-        current = None if newest is None or newest.deleted else newest
-        try:
-            value = write.context.run(write.change, current, now)
-            if value is None and current is None:
-                return
-            record = None if value is None else collection.decode(value)
-            version = newest.version + 1 if newest else 1
-            if version >= VERSION_LIMIT:
-                raise lines.damaged(collection, key, "its versions are at the end of the numbers")
-        except Exception as error:
-            write.error = error
-            return
-        item = Item(key, value, record, version, as_precise(now), write.author, "", value is None, write.kept)
-        line = lines.encode(item)
-        item = item._replace(revision=lines.revision_of(line))
-        self.items.append(item)
-        self.lines.append(line)
-        write.item = None if item.deleted else item
-        self.newest = None if item.deleted and not collection.history else item
+    def __enter__(self) -> "Writer":
+        began = time.monotonic()
+        while True:
+            is_locked = False
+            try:
+                is_locked = self._lock()
+            except FileNotFoundError:
+                if not os.path.isdir(os.path.dirname(self.log.folder)):
+                    raise
+            finally:
+                if not is_locked:
+                    self._unlock()
+            if is_locked:
+                return self
+            if time.monotonic() - began > queues.LOCK_SECONDS:
+                raise queues.busy(self.log.folder)
+            self.newest = self.log.newest()
 
-
-class Writer:
-    """A log with its newest version, and the open files whose locks keep others from it."""
-
-    def __init__(self, log: Log, newest: Newest) -> None:
-        self.log = log
-        self.newest = newest
-        self._files: list[int] = []  # the last one is the newest file, or the folder
-
-    def close(self) -> None:
-        """Let others write."""
-        # Closing alone would leave the lock to a process that was forked meanwhile and shares the open file.
-        while self._files:
-            fd = self._files.pop()
-            with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)
-            disk.close(fd)
+    def __exit__(self, *_: object) -> None:
+        self._unlock()
 
     # Keeping others from it
 
-    def lock(self, *, make: bool) -> bool:
-        """Lock the newest file, or the folder, which ``make`` makes; False where there may be a newer version."""
+    def _unlock(self) -> None:
+        while self._files:
+            disk.unlock(self._files.pop())
+
+    def _lock(self) -> bool:
+        """Lock the newest file, or the folder; False where there may be a newer version."""
         newest, log = self.newest, self.log
         if newest.item is None:
-            return self._lock_folder(make)
+            return self._lock_folder()
         if not newest.is_ended:
             raise StorageError(log=f"{log.folder}: what a crash left cannot be ended")
         fd = self._open(log.path(newest.start), os.O_RDWR)
@@ -100,9 +90,9 @@ class Writer:
         self.newest = Newest(item, self.newest.start, tail.end, signature=tail.signature)
         return True
 
-    def _lock_folder(self, make: bool) -> bool:
+    def _lock_folder(self) -> bool:
         folder = self.log.folder
-        if not make and not os.path.isdir(folder):
+        if not self.make and not os.path.isdir(folder):
             return True
         collection = os.path.dirname(folder)
         disk.make_one_folder(collection)
@@ -124,11 +114,38 @@ class Writer:
 
     # Adding
 
-    def append(self, batch: Batch) -> Newest:
-        """Add versions, durably. Raises OSError where none was added, and StorageError where that is not known."""
-        newest, log, last = self.newest, self.log, batch.items[-1]
-        line = lines.TOGETHER.join(batch.lines) if log.collection.history else batch.lines[-1]
-        start, end = self._file_for(batch.items[0].version), newest.end
+    def add(self, write: queues.Write, now: datetime) -> None:
+        """Let ``commit`` add what a Write makes of the newest version.
+
+        The Write ends with its Item, or with what its ``change`` raised.
+        """
+        collection, key = self.log.collection, self.log.key
+        newest = self.items[-1] if self.items else self.newest.item
+        current = None if newest is None or newest.deleted else newest
+        try:
+            value = write.context.run(write.change, current, now)
+            if value is None and current is None:
+                return
+            record = None if value is None else collection.decode(value)
+            version = newest.version + 1 if newest and (current or collection.history) else 1
+            if version >= VERSION_LIMIT:
+                raise lines.damaged(collection, key, "its versions are at the end of the numbers")
+        except Exception as error:
+            write.error = error
+            return
+        changed_at, author = as_precise(now), write.author
+        line = lines.encode(version, changed_at, author, value, kept=write.kept)
+        facts = version, changed_at, author, lines.revision_of(line), value is None, write.kept
+        item = Item(key, value, record, *facts)
+        self.items.append(item)
+        self.lines.append(line)
+        write.item = None if value is None else item
+
+    def commit(self) -> Newest:
+        """Add the versions, durably. Raises OSError where none was added, and StorageError where that is not known."""
+        newest, log, last = self.newest, self.log, self.items[-1]
+        line = lines.TOGETHER.join(self.lines) if log.collection.history else self.lines[-1]
+        start, end = self._file_for(self.items[0].version), newest.end
         if is_new := newest.item is None or start != newest.start:
             self._lock_file(log.path(start))
             end = 0
@@ -139,7 +156,7 @@ class Writer:
                 self._cut_off(fd, end, size)
             disk.write_at(fd, line, end)
             log.sync(fd, new_file=is_new, new_folder=newest.item is None)
-            log.announce(last.version)
+            changes.add(log.folder, last.version)
             disk.write_at(fd, b"\n", end + len(line))
         except OSError as error:
             try:
@@ -188,7 +205,7 @@ class Writer:
                 if not added or log.is_full(start, version, sum(map(len, added))):
                     save()
                     start, added = version, []
-                added.append(lines.encode(item))
+                added.append(lines.line_of(item))
             save(is_newest=True)
             disk.sync_folder(draft)
             for name in os.listdir(log.folder):  # what a creation left that broke off
@@ -214,13 +231,13 @@ class Writer:
     def _rename(self, old: str, new: str, version: int) -> None:
         os.rename(old, new)
         try:
-            self.log.announce(version)
+            changes.add(self.log.folder, version)
             if self.log.collection.durable:
                 disk.sync_folder(os.path.dirname(old))
         except OSError as error:
             try:
                 os.rename(new, old)
-                self.log.announce(version)
+                changes.add(self.log.folder, version)
             except OSError as second:
                 raise _unknown(error, second) from error
             raise
@@ -267,31 +284,6 @@ class Writer:
             disk.sync_folder(folder)
         with suppress(FileNotFoundError):
             disk.sync_folder(os.path.dirname(folder))
-
-
-def writer_of(log: Log, known: Newest | None, *, make: bool) -> Writer:
-    """Return the Writer of a log when no other process has it; ``known`` is what is known of it.
-
-    ``make`` makes the folder of a log that is not there; without it nothing is locked then.
-
-    Raises StorageError after LOCK_SECONDS, DamagedItemError and OSError.
-    """
-    began = time.monotonic()
-    while True:
-        writer, is_locked = Writer(log, known or log.newest()), False
-        try:
-            is_locked = writer.lock(make=make)
-        except FileNotFoundError:
-            if not os.path.isdir(os.path.dirname(log.folder)):
-                raise
-        finally:
-            if not is_locked:
-                writer.close()
-        if is_locked:
-            return writer
-        known = None
-        if time.monotonic() - began > queues.LOCK_SECONDS:
-            raise queues.busy(log.folder)
 
 
 def _unknown(error: OSError, second: OSError) -> StorageError:

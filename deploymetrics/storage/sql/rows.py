@@ -49,7 +49,7 @@ def fields(item: Item) -> dict[str, Any]:
 
 def revision_of(item: Item) -> str:
     """Return the revision that a version with this content has."""
-    return lines.revision_of(lines.encode(item))
+    return lines.revision_of(lines.line_of(item))
 
 
 def check(collection: Collection, key: str, row: Row) -> str:
