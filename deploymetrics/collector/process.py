@@ -115,12 +115,14 @@ def collect_forever(
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
-        first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
+        first, trimmed_at, heard_at = True, time.monotonic() - TRIM_SECONDS, task.heard_at()
         while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
             first = False
             if time.monotonic() - trimmed_at > TRIM_SECONDS:
                 trimmed_at = time.monotonic()
-                task.documents.trim(lambda: stop.wait(0))
+                # By the time of the round before: one start under a clock that is ahead must not cost the histories.
+                task.documents.trim(lambda: stop.wait(0), heard_at)
+            heard_at = task.heard_at()
     lease.release()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ..accounts.service import Accounts
-from ..clock import Clock, as_precise
+from ..clock import Clock, as_precise, from_precise
 from ..documents.service import Documents
 from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source
@@ -124,6 +124,11 @@ class DeploymentMetricsCollectorTask:
         now = self.clock.timestamp()
         times = [state.nextAttempt - now for state in self.states() if not state.damaged]
         return float(max(0, min([*times, self.timing.interval])))
+
+    def heard_at(self) -> datetime | None:
+        """Return when a source was last heard of, None where none ever was."""
+        times = [time for state in self.states() for time in (state.lastSuccess, state.lastFailure) if time]
+        return from_precise(max(times)) if times else None
 
     def is_overdue(self, state: SourceState) -> bool:
         """Return True if the source should have been asked long ago, so that no collector is at work, or it hangs."""

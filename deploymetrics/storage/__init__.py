@@ -219,9 +219,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def trim(self, collection: Collection, key: str) -> int:
+    def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
         """Remove the versions of a key that are past the Retention; return how many files or rows went.
 
+        Their age is counted up to ``now``, which is the clock's time where it is None.
         Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
         A copy that a crash left behind is made right, too.
         """

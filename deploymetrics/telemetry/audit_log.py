@@ -24,6 +24,9 @@ from ..storage.files.disk import close, list_folder, make_one_folder, open_priva
 
 #: A file has this part of all bytes at most.
 _PARTS = 10
+#: How much older a new file may make the others: a clock that is years ahead for a while costs no more than that.
+_STEP_DAYS = 30
+_DAY = 86400 * 10**6  # in microseconds, as files are named
 _NAME = re.compile(r"[0-9]{16}\.jsonl")
 _log = logging.getLogger(__name__)
 
@@ -148,7 +151,9 @@ class AuditLog:
 
     def _remove_old(self) -> None:
         names = self._names()
-        oldest = f"{max(time.time_ns() // 1000 - self.days * 86400 * 10**6, 0):016d}"
+        last = int(names[-1][:16]) if names else 0
+        now = min(time.time_ns() // 1000, last + _STEP_DAYS * _DAY)
+        oldest = f"{max(now - self.days * _DAY, 0):016d}"
         size = 0
         for name, following in reversed(list(zip(names, names[1:]))):  # a file is over when the next one begins
             with suppress(FileNotFoundError):

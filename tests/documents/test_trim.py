@@ -2,8 +2,12 @@
 
 from storekit import open_files
 
+from deploymetrics.collector.process import collect_forever
+from deploymetrics.collector.signals import Stop
+from deploymetrics.collector.task import DeploymentMetricsCollectorTask, Timing
 from deploymetrics.documents.service import DOCUMENTS, Documents
 from deploymetrics.errors import StorageError
+from deploymetrics.sources import Source
 
 
 def never():
@@ -49,12 +53,49 @@ def test_one_document_that_cannot_be_trimmed_keeps_no_other_from_it(folder, cloc
         (folder / "deploymentmetrics" / f"{tag}.json").unlink()
     trim = service.store.trim
 
-    def failing(collection, key):
+    def failing(collection, key, now):
         if key == "bad":
             raise StorageError(log="no")
-        return trim(collection, key)
+        return trim(collection, key, now)
 
     monkeypatch.setattr(service.store, "trim", failing)
     service.trim(never)
     assert (folder / "deploymentmetrics" / "good.json").exists()
     assert "no" in caplog.text
+
+
+class Answering(Source):
+    """Finds a number."""
+
+    def __init__(self):
+        pass
+
+    def collect(self):
+        return {"number": 1}
+
+
+class StopAtSecondRound(Stop):
+    """Lets the collector run one round, and what follows it."""
+
+    rounds = 0
+
+    def wait(self, seconds):
+        self.rounds += seconds > 0
+        self.is_set = self.rounds > 1
+        return self.is_set
+
+
+def test_a_collector_that_starts_under_a_clock_that_is_ahead_costs_no_history(folder, clock):
+    service = Documents(open_files(folder, clock, versions=8, hourly_days=60, daily_days=800))
+    timing = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
+    task = DeploymentMetricsCollectorTask({"one": Answering()}, service, service.store, clock, timing, "the secret key")
+    for number in range(100):
+        clock.forward(hours=1)
+        service.save("custom", b"%d" % number, "app")
+    task.run(["one"], Stop())
+    before = versions(service.store, "custom")
+    clock.forward(days=3650)
+    collect_forever(task, service.store.lease("collector"), StopAtSecondRound())
+    assert versions(service.store, "custom") == before
+    collect_forever(task, service.store.lease("collector"), StopAtSecondRound())
+    assert len(versions(service.store, "custom")) < len(before)

@@ -142,8 +142,11 @@ class Task:
     def note_crash(self, name):
         pass
 
-    def trim(self, is_stopped):
+    def trim(self, is_stopped, now):
         pass
+
+    def heard_at(self):
+        return None
 
     def due(self, first):
         return ["server"]

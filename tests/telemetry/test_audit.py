@@ -212,6 +212,18 @@ def test_a_clock_that_was_ahead_makes_no_file_a_line(tmp_path, clock, monkeypatc
     assert len([*(tmp_path / "audit").iterdir()]) < 12
 
 
+def test_a_clock_that_is_years_ahead_for_a_while_costs_no_line(tmp_path, clock, monkeypatch):
+    log = AuditLog(str(tmp_path), clock, days=400, size=10**6)
+    now = [1_800_000_000]
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time_ns", lambda: now[0] * 10**9)
+    monkeypatch.setattr("deploymetrics.telemetry.audit_log.time.time", lambda: now[0])
+    days = [*range(0, 300, 10), 300 + 3 * 365, 301, 302]
+    for day in days:
+        now[0] = 1_800_000_000 + day * 86400
+        log.note("alice", "save_document", what=str(day))
+    assert [entry.what for entry in log.newest_first()] == [str(day) for day in reversed(days)]
+
+
 def test_a_line_that_was_written_in_part_costs_no_other(tmp_path, clock, monkeypatch, caplog):
     log = AuditLog(str(tmp_path), clock, days=10, size=10**6)
     write = os.write

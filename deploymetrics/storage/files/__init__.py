@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, takewhile, zip_longest
 
 from ...clock import Clock, as_precise, from_precise
@@ -228,13 +228,13 @@ class FileStorage(Storage):
             _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, number)
         return number
 
-    def trim(self, collection: Collection, key: str) -> int:
+    def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
         if collection.copies:
             self.has_right_copy(collection, key, repair=True)
         log, newest = self.log(collection, key), self._newest(collection, key)
         if newest.item is None or not collection.history:
             return 0
-        steps, now = 0, self.clock.now()
+        steps, now = 0, now or self.clock.now()
         oldest = as_precise(now - timedelta(days=self.limits.daily_days))
         while True:  # with the key locked for each step only
             with self._writing("trim", log) as writer:

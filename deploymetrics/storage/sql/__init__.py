@@ -8,7 +8,7 @@ after the database has confirmed it (``reading.py``).
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -173,15 +173,17 @@ class SqlStorage(Storage):
             _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, gone)
         return gone
 
-    def trim(self, collection: Collection, key: str) -> int:
+    def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
+        until = now or self.clock.now()
+
         def work(connection: Connection) -> int:
-            newest, now = _lock(connection, collection, key), self.clock.now()
+            newest = _lock(connection, collection, key)
             if newest is None or not collection.history:
                 return 0
-            gone, oldest = 0, as_precise(now - timedelta(days=self.limits.daily_days))
+            gone, oldest = 0, as_precise(until - timedelta(days=self.limits.daily_days))
             if newest.deleted and newest.changed_at < oldest:  # of it stays only that it was deleted
                 gone = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
-            return gone + self._thin(connection, collection, newest, as_precise(now))
+            return gone + self._thin(connection, collection, newest, as_precise(until))
 
         return self._connections.transact(work, durable=collection.durable)
 
