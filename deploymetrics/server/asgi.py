@@ -1,10 +1,12 @@
 """Between ASGI, which granian speaks, and WSGI, which the application does: a request's environ, an answer's head."""
 
 import sys
+import time
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from ..clock import as_http_date
 from . import limits
 
 _VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
@@ -91,6 +93,10 @@ def _name(name: str) -> bytes:
 
 
 def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return the message that begins an answer, of what an application gave to ``start_response``."""
+    """Return the message that begins an answer, of what an application gave to ``start_response``.
+
+    It has the date: granian's own stands still when the clock is put back, until that has caught up.
+    """
     fields = [(_names.get(name) or _name(name), value.encode("latin-1")) for name, value in headers]
+    fields.append((b"date", as_http_date(int(time.time())).encode()))
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

@@ -142,6 +142,17 @@ def test_a_body_is_answered_when_it_is_whole(answering):
     assert second.answer() == (200, b"[1]")
 
 
+def test_an_answer_has_the_date_of_the_clock_also_when_that_was_put_back(answering, monkeypatch):
+    dates = []
+    for moment in (1515758403.9, 1515672003.0):
+        monkeypatch.setattr(time, "time", lambda: moment)
+        answering.schedule(request := Request())
+        request.send_body(b"[1]")
+        request.answer()
+        dates += [value for name, value in request.sent[0]["headers"] if name == b"date"]
+    assert dates == [b"Fri, 12 Jan 2018 12:00:03 GMT", b"Thu, 11 Jan 2018 12:00:03 GMT"]
+
+
 def test_a_body_that_takes_too_long_ends_once(answering, monkeypatch):
     monkeypatch.setattr(limits, "HELD", 0)
     request, following = Request(), Request()
