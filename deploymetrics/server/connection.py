@@ -9,9 +9,7 @@ A thread gets a request only when its head and body are there, or when it is cle
 answers goes into a buffer. gunicorn parses, and finds here all that it asks of a connection and its parser.
 """
 
-import errno
 import re
-import select
 import selectors
 import socket
 import ssl
@@ -20,125 +18,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
+
 from . import limits
-from .gunicorn import (
-    ChunkedReader,
-    InvalidHeader,
-    LimitRequestHeaders,
-    NoMoreData,
-    Request,
-    Unreader,
-    UnsupportedTransferCoding,
-)
+from .incoming import Incoming, StrictRequest, chunks
+from .outgoing import Outgoing
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 #: A request is there, for a thread to answer; the connection is over.
 READY, OVER = 0, -1
 
 _HEAD_END = re.compile(rb"\n\r?\n")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
 _BATCH = 2**16
-
-
-class Incoming(Unreader):
-    """What came and was not read yet. Who reads on gets an end in place of a wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.data = bytearray()
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return all that is there."""
-        data = bytes(self.data)
-        self.data.clear()
-        return data
-
-    def rewind(self) -> None:
-        """Put back what a parser has taken and not used."""
-        self.data[:0] = self.take_buffered()
-
-
-class StrictRequest(Request):
-    """A request as gunicorn parses it, without what it lets pass: codings that nobody decodes, and no Host."""
-
-    def set_body_reader(self) -> None:
-        """Choose what reads the body; raises InvalidHeader and UnsupportedTransferCoding."""
-        if self.version >= (1, 1) and not dict(self.headers).get("HOST"):
-            raise InvalidHeader("HOST")
-        for name, value in self.headers:
-            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
-                raise UnsupportedTransferCoding(value)
-        super().set_body_reader()
-
-
-class Outgoing:
-    """What is to be sent. It stands in for the socket while gunicorn writes an answer."""
-
-    def __init__(self, wire: socket.socket) -> None:
-        self.wire = wire
-        self.pieces: list[bytes | memoryview] = []
-        self.size = 0
-        self.deadline = 0.0
-        #: When the request had come that is being answered, by time.perf_counter().
-        self.came = 0.0
-
-    def sendall(self, data: bytes) -> None:
-        """Take data, and send in batches; wait for the client only where it is far behind."""
-        self.pieces.append(data)
-        self.size += len(data)
-        if self.size >= _BATCH:
-            self.flush()
-            while self.size > limits.UNSENT:
-                self._wait()
-                self.flush()
-
-    def flush(self) -> bool:
-        """Send what can be sent now, and return True if that was all."""
-        while self.pieces:
-            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-            self.pieces[:] = [data]
-            try:
-                sent = self.wire.send(data)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return False
-            self.size -= sent
-            self.deadline += sent / limits.BYTES_PER_SECOND
-            self.pieces[:] = [memoryview(data)[sent:]] if self.size else []
-        return True
-
-    def sendfile(self, file: Any, offset: int, count: int) -> None:
-        """Take a part of a file; those of this service are small."""
-        file.seek(offset)
-        self.sendall(file.read(count))
-
-    def _wait(self) -> None:
-        poll = select.poll()
-        poll.register(self.wire, select.POLLOUT)
-        if not poll.poll(self.patience * 1000):
-            raise ConnectionResetError(errno.ECONNRESET, "The client reads too slowly.")
-
-    @property
-    def patience(self) -> float:
-        """Return for how many seconds the client may read nothing now."""
-        return min(limits.SEND_SECONDS, max(0, self.deadline - time.monotonic()))
-
-    def setblocking(self, flag: bool) -> None:
-        """Stay as it is: nothing here blocks."""
-
-    def shutdown(self, how: int) -> None:
-        """Refuse: an answer that failed in the middle must not look like a whole one."""
-        raise ConnectionResetError(errno.ECONNRESET, "The answer failed in the middle.")
-
-    def close(self) -> None:
-        """Leave that to the worker."""
 
 
 class Connection:
     """A client's connection, which the worker's poller moves on.
 
-    ``deadline`` is when its phase is over in any case, ``since`` when it last began to wait.
+    ``deadline`` is when its phase is over in any case, ``since`` when it last began to wait, by time.monotonic().
+    ``counted`` are the bytes that the worker has counted for it. Of a request ``error`` is what it broke of HTTP;
+    ``is_cut`` says that no more of its body is read, ``scanned`` how far its end was looked for.
     """
 
+    # What gunicorn's worker asks of a connection: it is one of HTTP/1, and there is nothing to wait for.
     initialized = data_ready = True
     is_http2 = False
 
@@ -154,11 +57,11 @@ class Connection:
         self.parser = self
         self.incoming = Incoming()
         self.requests = 0
-        self.counted = 0  # bytes that the worker has counted for it
-        self.keeps = False
+        self.counted = 0
+        self.keep_alive = False
         self.phase: Callable[[], int] = self.receive if tls is None else self.handshake
         self._begin()
-        self._limit(limits.RECEIVE_SECONDS)
+        self._set_deadline(limits.RECEIVE_SECONDS)
 
     def _begin(self) -> None:
         """Wait for a request."""
@@ -167,7 +70,7 @@ class Connection:
         self.is_cut = False
         self.scanned = 0
 
-    def _limit(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         self.since = time.monotonic()
         self.deadline = self.since + seconds
 
@@ -207,7 +110,7 @@ class Connection:
             self.is_cut = True
             return READY if self.request else OVER
         if self.request is None and not self.incoming.data and self.requests:
-            self._limit(limits.RECEIVE_SECONDS)
+            self._set_deadline(limits.RECEIVE_SECONDS)
         self.incoming.data += data
         while isinstance(self.wire, ssl.SSLSocket) and self.wire.pending():
             self.incoming.data += self.wire.recv(_BATCH)
@@ -242,7 +145,7 @@ class Connection:
             return READY
         if expects:
             self.wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._limit(limits.RECEIVE_SECONDS)
+        self._set_deadline(limits.RECEIVE_SECONDS)
         return READ
 
     def _has_body(self) -> bool:
@@ -259,16 +162,16 @@ class Connection:
     def send(self) -> int:
         """Send what is left of the answer."""
         if not self.sock.flush():
-            self._limit(self.sock.patience)
+            self._set_deadline(self.sock.patience)
             return WRITE
-        if self.keeps:
+        if self.keep_alive:
             self.phase = self.receive
             self._begin()
-            self._limit(limits.RECEIVE_SECONDS if self.incoming.data else limits.KEEP_SECONDS)
+            self._set_deadline(limits.RECEIVE_SECONDS if self.incoming.data else limits.KEEP_SECONDS)
             return self.look()
         self.wire.shutdown(socket.SHUT_WR)
         self.phase = self.linger
-        self._limit(limits.RECEIVE_SECONDS)
+        self._set_deadline(limits.RECEIVE_SECONDS)
         return READ
 
     def linger(self) -> int:
@@ -298,26 +201,8 @@ class Connection:
             return not (self.is_cut or self.request.body.failed)
         return False
 
-    def answered(self, keeps: bool) -> None:
+    def answered(self, keep_alive: bool) -> None:
         """Go on with what is left of the answer, and then with the next request if the connection is kept."""
-        self.keeps = keeps
+        self.keep_alive = keep_alive
         self.phase = self.send
-        self._limit(limits.SEND_SECONDS)
-
-
-def chunks(data: bytearray, at: int) -> tuple[int, bool]:
-    """Return where to look on in a chunked body, and whether it ends in ``data``, or breaks there.
-
-    ``at`` is where a chunk begins. This says only when there is enough to read; gunicorn's reader says what it means.
-    """
-    while (end := data.find(b"\r\n", at)) >= 0:
-        size = _CHUNK_SIZE.fullmatch(data, at, end)
-        if size is None:
-            return at, True
-        length = int(size[1], 16)
-        if length == 0:
-            return at, data.find(b"\r\n\r\n", end) >= 0 or len(data) - end > limits.HEAD
-        if len(data) < end + 2 + length + 2:
-            return at, False
-        at = end + 2 + length + 2
-    return at, len(data) - at > limits.HEADER_FIELD
+        self._set_deadline(limits.SEND_SECONDS)

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.workers.base import Worker
+
 from ..errors import SettingError
 from . import limits
 from .granian_answering import Answering
 from .granian_bodies import Callbacks
-from .gunicorn import Worker
 from .worker import SIGNALS
 
 if TYPE_CHECKING:

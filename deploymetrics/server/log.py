@@ -13,10 +13,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from ..formats.logs import JSON, TEXT, formatter, json_line
 from ..formats.printable import escaped
 from ..http.request_ids import ROUTE, request_id_of
-from .gunicorn import Logger
 
 
 class Log(Logger):

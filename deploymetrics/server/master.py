@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import click
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
@@ -20,7 +22,6 @@ from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
 from .checks import check_address, risks, tls_files
-from .gunicorn import Arbiter, BaseApplication
 from .log import Log
 from .turns import SLOTS, forget
 from .worker import SIGNALS

@@ -12,10 +12,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.workers.gthread import ThreadWorker
+
 from ..http.short_way import CAME
 from . import limits
 from .connection import OVER, READY, Connection
-from .gunicorn import ThreadWorker
 from .protocol_errors import StatusReader, error_bytes
 from .tls import tls_context
 from .turns import GONE, SLOTS, STEP_SECONDS, Turn

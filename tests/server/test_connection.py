@@ -8,7 +8,8 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
 
 from deploymetrics.server import limits
-from deploymetrics.server.connection import OVER, READ, READY, WRITE, Connection, chunks
+from deploymetrics.server.connection import OVER, READ, READY, WRITE, Connection
+from deploymetrics.server.incoming import chunks
 from deploymetrics.server.master import SETTINGS
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"

@@ -19,8 +19,8 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from deploymetrics.server import master
-from deploymetrics.server.connection import Incoming, StrictRequest
 from deploymetrics.server.granian import GranianWorker
+from deploymetrics.server.incoming import Incoming, StrictRequest
 from deploymetrics.server.log import Log
 from deploymetrics.server.worker import FairThreadWorker
 

@@ -1,0 +1,74 @@
+"""What is sent to a client: a buffer in the place of the socket, so that a thread waits for no slow reader."""
+
+import errno
+import select
+import socket
+import ssl
+import time
+from typing import Any
+
+from . import limits
+
+_BATCH = 2**16
+
+
+class Outgoing:
+    """What is to be sent. It stands in for the socket while gunicorn writes an answer."""
+
+    def __init__(self, wire: socket.socket) -> None:
+        self.wire = wire
+        self.pieces: list[bytes | memoryview] = []
+        self.size = 0
+        self.deadline = 0.0
+        #: When the request had come that is being answered, by time.perf_counter().
+        self.came = 0.0
+
+    def sendall(self, data: bytes) -> None:
+        """Take data, and send in batches; wait for the client only where it is far behind."""
+        self.pieces.append(data)
+        self.size += len(data)
+        if self.size >= _BATCH:
+            self.flush()
+            while self.size > limits.UNSENT:
+                self._wait()
+                self.flush()
+
+    def flush(self) -> bool:
+        """Send what can be sent now, and return True if that was all."""
+        while self.pieces:
+            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+            self.pieces[:] = [data]
+            try:
+                sent = self.wire.send(data)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return False
+            self.size -= sent
+            self.deadline += sent / limits.BYTES_PER_SECOND
+            self.pieces[:] = [memoryview(data)[sent:]] if self.size else []
+        return True
+
+    def sendfile(self, file: Any, offset: int, count: int) -> None:
+        """Take a part of a file; those of this service are small."""
+        file.seek(offset)
+        self.sendall(file.read(count))
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self.wire, select.POLLOUT)
+        if not poll.poll(self.patience * 1000):
+            raise ConnectionResetError(errno.ECONNRESET, "The client reads too slowly.")
+
+    @property
+    def patience(self) -> float:
+        """Return for how many seconds the client may read nothing now."""
+        return min(limits.SEND_SECONDS, max(0, self.deadline - time.monotonic()))
+
+    def setblocking(self, flag: bool) -> None:
+        """Stay as it is: nothing here blocks."""
+
+    def shutdown(self, how: int) -> None:
+        """Refuse: an answer that failed in the middle must not look like a whole one."""
+        raise ConnectionResetError(errno.ECONNRESET, "The answer failed in the middle.")
+
+    def close(self) -> None:
+        """Leave that to the worker."""
