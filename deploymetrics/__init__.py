@@ -3,19 +3,15 @@
 import logging
 import mimetypes
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import flask
-from flask import Flask
-from flask.globals import request_ctx
 from flask.logging import default_handler
-from werkzeug.routing import MapAdapter
 
 from . import api, cli, telemetry, web
+from .application import Application
 from .clock import Clock
 from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
@@ -23,72 +19,17 @@ from .config.storage_url import FILES
 from .errors import SettingError
 from .formats.logs import EscapingFormatter
 from .http import access, cross_site, error_handlers, public_address, security_headers, urls
-from .http.request_ids import ROUTE, RequestIds
-from .http.requests import Request
-from .http.responses import FlaskResponse, Response
+from .http.request_ids import RequestIds
 from .http.session_cookie import LoginCookie
-from .http.short_way import ONLY_SHORT_WAY, ShortWay
+from .http.short_way import ShortWay
 from .http.sign_on import SignOn
 from .services import NAME, assemble
 from .storage.files.disk import make_folder
-from .telemetry.counting import Counting
 from .telemetry.shared_memory import Memory
 from .upgrade import upgrade
 from .version import VERSION
 
 __version__ = VERSION
-
-
-class Application(Flask):
-    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host.
-
-    Requests that need nothing of Flask go the short way.
-    """
-
-    request_class = Request
-    url_rule_class = urls.Rule
-    short_way: ShortWay
-    counting: Counting
-    request_ids: RequestIds
-
-    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
-        start_response = self.request_ids.begin(environ, start_response)
-        if answer := self.short_way.answer(environ):
-            return answer(environ, start_response)
-        return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start_response)
-
-    def make_response(self, rv: Any) -> flask.Response:
-        """Return what a view or an error handler returned as a response of Flask."""
-        return FlaskResponse(rv) if isinstance(rv, Response) else super().make_response(rv)
-
-    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """Return what finds the view of a request, by its path alone."""
-        if request is None:
-            return super().create_url_adapter(request)
-        return urls.adapter(self.url_map, request.environ)
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is."""
-        return func
-
-    def full_dispatch_request(self) -> flask.Response:
-        """Answer a request through Flask, count it, and have the audit log note it."""
-        began, status = time.perf_counter(), 500
-        self.counting.begin()
-        try:
-            response = super().full_dispatch_request()
-            status = response.status_code
-            return response
-        finally:
-            self.finish(request_ctx.request, status, began)
-
-    def finish(self, request: flask.Request, status: int, began: float) -> None:
-        """Count a request that was answered, and have the audit log note it."""
-        route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
-        self.counting.count(request.method, route, status, time.perf_counter() - began)
-        self.counting.end()
-        telemetry.note_request(self, request, status)
 
 
 def create_app(
@@ -126,7 +67,7 @@ def create_app(
     services = assemble(app.instance_path, app.config, clock, make=not is_opened)
     app.extensions[NAME] = services
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
-    app.counting = telemetry.init_app(app, memory or Memory())
+    app.telemetry = telemetry.init_app(app, memory or Memory())
     security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)
@@ -138,8 +79,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    counting = app.counting.begin, app.counting.end, app.finish
-    app.short_way = ShortWay(app, services.documents, services.authenticator, *counting)
+    app.short_way = ShortWay(app, services.documents, services.authenticator, app.finish)
     return app
 
 

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..formats.printable import escaped
-from ..telemetry import audit_log_of
+from ..telemetry import telemetry_of
 
 #: The author of what commands write.
 AUTHOR = "command line"
@@ -29,7 +29,7 @@ def audit(limit: int, who: str | None, as_json: bool) -> None:
     The newest stands last. Separated by tabs: time, who, what was done, to what, status, code of the error, address, id
     of the request. A command has no status: it is noted as it begins, whatever becomes of it.
     """
-    entries = (entry for entry in audit_log_of(current_app).newest_first() if who in (None, entry.who))
+    entries = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if who in (None, entry.who))
     for entry in reversed(list(islice(entries, limit))):
         if as_json:
             click.echo(msgspec.json.encode(entry))
@@ -50,4 +50,4 @@ def note(app: Flask, ctx: click.Context) -> None:
     """Note that a command begins, which may change something. Arguments may be bytes that are no text."""
     what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))
     action = ctx.command_path.partition(" ")[2]
-    audit_log_of(app).note(person(), action, what=escaped(" ".join(what)))
+    telemetry_of(app).audit_log.note(person(), action, what=escaped(" ".join(what)))

@@ -62,8 +62,7 @@ class _Route(NamedTuple):
 class ShortWay:
     """The short way of an application whose views are registered.
 
-    ``begin`` is called when a request begins on it, then ``finish`` with the request, its status and when it began, or
-    ``end`` where it goes Flask's way.
+    ``finish`` is called with a request that was answered here, its status, and when it began.
     """
 
     def __init__(
@@ -71,15 +70,11 @@ class ShortWay:
         app: Flask,
         documents: Documents,
         credentials: Authenticator,
-        begin: Callable[[], None],
-        end: Callable[[], None],
         finish: Callable[[Request, int, float], None],
     ) -> None:
         self.app = app
         self.documents = documents
         self.credentials = credentials
-        self.begin = begin
-        self.end = end
         self.finish = finish
         kinds: tuple[Any, ...] = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
         hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
@@ -109,7 +104,6 @@ class ShortWay:
         request = Request(environ)
         request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
         began, status = time.perf_counter(), 500
-        self.begin()
         try:
             response = self._response(request, route)
             status = response.status if response else 0
@@ -117,8 +111,6 @@ class ShortWay:
         finally:
             if status:
                 self.finish(request, status, began)
-            else:
-                self.end()
 
     def _response(self, request: Request, route: _Route) -> Response | None:
         answer = partial(self._answer, request, route)

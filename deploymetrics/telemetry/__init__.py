@@ -11,6 +11,6 @@
 A scrape is made from the storage, so it is the same on every worker.
 """
 
-from .views import audit_log_of, bp, init_app, note_request
+from .views import Telemetry, bp, init_app, telemetry_of
 
-__all__ = ["audit_log_of", "bp", "init_app", "note_request"]
+__all__ = ["Telemetry", "bp", "init_app", "telemetry_of"]

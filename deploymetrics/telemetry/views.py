@@ -1,8 +1,8 @@
 """``/metrics`` for Prometheus; ``/healthz`` and ``/readyz`` for load balancers and whatever starts the server."""
 
 import os
+from typing import NamedTuple
 
-import flask
 import msgspec
 from flask import Blueprint, Flask, current_app
 from flask_login import current_user
@@ -13,7 +13,6 @@ from ..http.requests import current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
 from ..services import NAME, services
-from . import audited_requests
 from .audit_log import AuditLog
 from .counting import Counting
 from .documents import DocumentMetrics
@@ -21,41 +20,44 @@ from .health import Health
 from .shared_memory import Memory
 
 bp = Blueprint("telemetry", __name__)
-_DOCUMENTS, _HEALTH, _AUDIT = f"{NAME}.documents", f"{NAME}.health", f"{NAME}.audit"
+_KEY = f"{NAME}.telemetry"
 _NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
 
 
-def init_app(app: Flask, memory: Memory) -> Counting:
-    """Return the Counting of an application, which counts in a Memory."""
-    assembled, settings = app.extensions[NAME], app.config
-    app.extensions[_DOCUMENTS] = DocumentMetrics(
-        assembled.documents,
-        assembled.expectations,
-        assembled.clock,
-        per_tag=settings["METRICS_PER_TAG"],
-        in_all=settings["METRICS_SERIES"],
+class Telemetry(NamedTuple):
+    """What is known of an application beside its documents, which keeps it as ``app.extensions[_KEY]``."""
+
+    documents: DocumentMetrics
+    health: Health
+    audit_log: AuditLog
+    counting: Counting
+
+
+def init_app(app: Flask, memory: Memory) -> Telemetry:
+    """Return the Telemetry of an application, which counts in a Memory."""
+    services, settings = app.extensions[NAME], app.config
+    telemetry = app.extensions[_KEY] = Telemetry(
+        DocumentMetrics(
+            services.documents,
+            services.expectations,
+            services.clock,
+            per_tag=settings["METRICS_PER_TAG"],
+            in_all=settings["METRICS_SERIES"],
+        ),
+        Health(services.documents, services.clock, is_read_only=settings["READ_ONLY"]),
+        AuditLog(
+            app.instance_path, services.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
+        ),
+        Counting(memory),
     )
-    app.extensions[_HEALTH] = Health(assembled.documents, assembled.clock, is_read_only=settings["READ_ONLY"])
-    app.extensions[_AUDIT] = AuditLog(
-        app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
-    )
-    counting = Counting(memory)
-    counting.watch(assembled.store)
-    return counting
+    telemetry.counting.watch(services.store)
+    return telemetry
 
 
-def audit_log_of(app: Flask) -> AuditLog:
-    """Return the audit log of an application."""
-    log: AuditLog = app.extensions[_AUDIT]
-    return log
-
-
-def note_request(app: Flask, request: flask.Request, status: int) -> None:
-    """Have the audit log note a request that was answered, and count a failed login."""
-    view = app.view_functions.get(request.endpoint or "")
-    audited_requests.note(audit_log_of(app), request, view, status, app.extensions[NAME].accounts)
-    if audited_requests.is_failed_login(request, view, status):
-        app.counting.count_failed_login(status)  # type: ignore[attr-defined]
+def telemetry_of(app: Flask) -> Telemetry:
+    """Return the Telemetry of an application."""
+    telemetry: Telemetry = app.extensions[_KEY]
+    return telemetry
 
 
 @bp.get("/metrics")
@@ -67,11 +69,12 @@ def metrics() -> Response:
 
     from .server import ServerNumbers
 
-    environ, counting = current_request().environ, current_app.counting  # type: ignore[attr-defined]
+    environ, telemetry = current_request().environ, telemetry_of(current_app)
+    counting = telemetry.counting
     alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
     numbers = ServerNumbers(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
     encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-    body = current_app.extensions[_DOCUMENTS].text(), encode(numbers)  # in which OpenMetrics has its end
+    body = telemetry.documents.text(), encode(numbers)  # in which OpenMetrics has its end
     return _answer(content_type, *body, Vary="Accept")
 
 
@@ -86,7 +89,7 @@ def alive() -> Response:
 @public
 def ready() -> Response:
     """Say that the storage reads and writes, else 503; a master operator is told more."""
-    health: Health = current_app.extensions[_HEALTH]
+    health = telemetry_of(current_app).health
     health.check()
     if current_user.is_authenticated and current_user.role is Role.MASTER_OPERATOR:
         return _answer("application/json", msgspec.json.encode(health.details()))

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from ..accounts.records import Role
 from ..http.access import require_role
-from ..telemetry import audit_log_of
+from ..telemetry import telemetry_of
 from . import bp
 from .template_filters import page_number
 
@@ -20,7 +20,7 @@ MAX_PAGES = 100
 def audit() -> ResponseReturnValue:
     """Show who changed, logged in or was refused what, newest first."""
     who, page = request.args.get("who", ""), min(page_number("page"), MAX_PAGES)
-    every = (entry for entry in audit_log_of(current_app).newest_first() if not who or entry.who == who)
+    every = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if not who or entry.who == who)
     entries = list(islice(every, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
     more = len(entries) > PER_PAGE and page < MAX_PAGES
     return render_template("web/audit.html", entries=entries[:PER_PAGE], who=who, page=page, more=more)

@@ -4,7 +4,7 @@ import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.telemetry import audit_log_of
+from deploymetrics.telemetry import telemetry_of
 
 from .conftest import follow, log_in, press
 
@@ -88,7 +88,7 @@ def documents(app, site, services, clock):
         services.tokens.add(name, "a token", "alice", duration=1, tags=("web-*", "db"))
         services.tokens.add(name, "for ever", "alice", duration=0)
     facts = {"what": "w" * 64, "code": "precondition-failed", "address": "2001:db8:1111:2222:3333:4444:5555:6666"}
-    audit_log_of(app).note("w" * 64, "change_own_password", status=412, request="f" * 36, **facts)
+    telemetry_of(app).audit_log.note("w" * 64, "change_own_password", status=412, request="f" * 36, **facts)
     clock.forward(days=2)
 
 

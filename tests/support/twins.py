@@ -8,7 +8,7 @@ from werkzeug.test import EnvironBuilder
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.http.request_ids import RequestIds
-from deploymetrics.telemetry import audit_log_of
+from deploymetrics.telemetry import telemetry_of
 
 PASSWORD = "correct horse battery"
 
@@ -52,10 +52,10 @@ class Twins:
         """What is left of all requests: documents with their histories, lines of the audit log, counters."""
         documents = app.extensions["deploymetrics"].documents
         history = {entry.key: documents.history(entry.key).items for entry in documents.list().items}
-        counted = app.counting.memory.totals().items()
+        counted = app.telemetry.counting.memory.totals().items()
         return (
             {tag: [item._replace(record=None) for item in items] for tag, items in history.items()},
-            [*audit_log_of(app).newest_first()],
+            [*telemetry_of(app).audit_log.newest_first()],
             {name: cells for name, cells in counted if name.startswith(("requests", "progress", "errors", "logins"))},
         )
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.accounts.service import Role
 from deploymetrics.cli import main
-from deploymetrics.telemetry import audit_log_of
+from deploymetrics.telemetry import telemetry_of
 from deploymetrics.telemetry.audit_log import AuditLog
 
 PASSWORD = "correct horse battery"
@@ -25,7 +25,7 @@ def noted(app):
     seen = []
 
     def new():
-        entries = [*audit_log_of(app).newest_first()][::-1][len(seen) :]
+        entries = [*telemetry_of(app).audit_log.newest_first()][::-1][len(seen) :]
         seen.extend(entries)
         return [(entry.who, entry.action, entry.what, entry.status, entry.code) for entry in entries]
 
@@ -101,7 +101,7 @@ def test_tokens_are_noted_by_name_and_number(master, pages, noted):
 
 def test_from_where_and_by_which_request(app, master):
     answer = master.put(URL, data="1", environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
-    (entry,) = audit_log_of(app).newest_first()
+    (entry,) = telemetry_of(app).audit_log.newest_first()
     assert (entry.address, entry.request) == ("192.0.2.1", answer.headers["X-Request-ID"])
     assert entry.at == "2018-01-12T12:00:03.123456Z"
 
@@ -148,7 +148,7 @@ def test_commands(app, folder):
 
 def test_the_page(app, pages, master, operator):
     for number in range(101):
-        audit_log_of(app).note("<b>", "save_document", what=f"tag-{number:03d}\u202e")
+        telemetry_of(app).audit_log.note("<b>", "save_document", what=f"tag-{number:03d}\u202e")
     first = pages.get("/audit").text
     assert "tag-100" in first and "tag-000" not in first and "<b>" not in first and "\u202e" not in first
     second = pages.get("/audit?page=2").text
