@@ -5,9 +5,9 @@ Month and day names are English whatever the locale, which is why ``strftime("%b
 
 import time
 from datetime import UTC, datetime
+from email.utils import formatdate
 from functools import lru_cache
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -55,5 +55,4 @@ def timestamp_of(precise: str) -> float:
 @lru_cache(maxsize=4096)
 def as_http_date(seconds: int) -> str:
     """Write a time in seconds since 1970 as HTTP does (RFC 9110): ``Fri, 12 Jan 2018 12:00:00 GMT``."""
-    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(seconds)
-    return f"{DAYS[weekday]}, {day:02d} {MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{second:02d} GMT"
+    return formatdate(seconds, usegmt=True)

@@ -14,9 +14,9 @@ FOLDER = Path(deploymetrics.__file__).parent
 # From the top to the bottom: the folders, and the modules that stand beside them. Each may import those of the lines
 # below its own, and of its own line.
 LAYERS = [
-    {"__init__", "__main__", "application", "maintenance", "upgrade"},
+    {"__init__", "__main__", "application"},
     {"api", "web", "cli", "server", "telemetry"},
-    {"services"},
+    {"services", "maintenance", "upgrade"},
     {"http"},
     {"collector"},
     {"sources"},

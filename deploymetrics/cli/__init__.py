@@ -13,6 +13,7 @@ from ..config import Settings
 from ..config.instance import become_owner, check_exists, existing_instance, find_instance, user_name
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
+from ..upgrade import check_format
 from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer, verify
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -57,12 +58,17 @@ class Commands(click.Group):
         except OSError as error:
             hint = f". The command acts as {user_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
             raise click.ClickException(escaped(f"{error}{hint}")) from error
+        except (ImportError, LookupError) as error:  # of a module or a codec, after root has become another account
+            if all(os.access(file, os.R_OK, effective_ids=True) for file in (__file__, os.__file__)):
+                raise
+            user = user_name(os.geteuid())
+            detail = f"The command acts as {user}, who cannot read all of Python or deploymetrics: {error}."
+            raise click.ClickException(f"{detail} Install them outside of root's home.") from error
 
 
 def _create_app() -> Flask:
     """Return the application for a command: check the folder's format, and act as the folder's owner."""
     from .. import create_app
-    from ..upgrade import check_format
 
     ctx = click.get_current_context()
     if ctx.params.get("of_serve"):  # its collector, which gets the settings that serve has checked

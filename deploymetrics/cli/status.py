@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from shutil import disk_usage
 
 import click
 from flask import current_app
@@ -12,7 +13,7 @@ from ..errors import DeploymetricsError
 from ..formats.printable import counted, escaped
 from ..services import services
 from ..start_record import last_start
-from ..telemetry.health import Health, disk_space
+from ..telemetry.health import Health
 from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force
@@ -54,6 +55,6 @@ def _print_storage() -> bool:
         click.echo(f"storage: {error.detail} {escaped(error.log or '')}".rstrip())
         return False
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
-    size, free = disk_space(current_app.instance_path)
-    click.echo(f"  {free / _MB:,.0f} MB of {size / _MB:,.0f} MB are free")
+    disk = disk_usage(current_app.instance_path)
+    click.echo(f"  {disk.free / _MB:,.0f} MB of {disk.total / _MB:,.0f} MB are free")
     return not details["damaged"]

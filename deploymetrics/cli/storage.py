@@ -2,6 +2,7 @@
 
 import click
 
+from .. import maintenance
 from ..config import read_settings
 from ..config.instance import become_owner, existing_instance, find_instance
 from ..formats.printable import counted, escaped
@@ -18,8 +19,6 @@ def init() -> None:
 
     That is the tables in a database that is there already, or the instance folder.
     """
-    from .. import maintenance
-
     folder = find_instance()
     become_owner(folder)
     click.echo(maintenance.init(str(folder), read_settings(folder)))
@@ -32,8 +31,6 @@ def upgrade() -> None:
     Stop its servers first, and make a backup. The first start does the same for an instance folder, and never for a
     database.
     """
-    from .. import maintenance
-
     folder = existing_instance()
     click.echo(maintenance.upgrade(str(folder), read_settings(folder)))
 
@@ -44,8 +41,6 @@ def status() -> None:
 
     Exits with 1 where it cannot.
     """
-    from .. import maintenance
-
     folder = existing_instance()
     for name, text in maintenance.status(str(folder), read_settings(folder)):
         click.echo(f"{name}: {text}")
@@ -62,8 +57,6 @@ def copy(source: str, target: str) -> None:
     made the tables of, without a password. The servers of FROM have READ_ONLY set, and TO has no servers yet. What TO
     has already stays as it is. Exits with 1 where both are not the same afterwards.
     """
-    from .. import maintenance
-
     folder = find_instance()
     become_owner(folder)
     before = maintenance.storage_at(source, str(folder), make=False)

@@ -1,6 +1,5 @@
 """Whether the storage reads and writes, and has room: for load balancers, and for ``deploymetrics status``."""
 
-import os
 import platform
 import threading
 import time
@@ -19,12 +18,6 @@ from ..version import VERSION
 #: A storage that was good is not asked again for so many seconds, so probes cost next to nothing.
 GOOD_SECONDS = 5.0
 _WAIT_SECONDS = 2.0
-
-
-def disk_space(instance: str) -> tuple[int, int]:
-    """Return the size of the disk with the instance folder, and what is free there for this account, in bytes."""
-    disk = os.statvfs(instance)
-    return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
 
 class Probe(Record, frozen=True):

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
+from shutil import disk_usage
 from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import (
@@ -20,7 +21,6 @@ from ..start_record import last_start
 from ..storage import Storage
 from ..version import VERSION
 from .counting import BOUNDS, DURATIONS, ERRORS, FAILED_LOGINS, IN_PROGRESS, REQUESTS, WRITES, Counting
-from .health import disk_space
 
 #: By the first word of a counter's name: the kind of the family, its name, what it is, and the labels, which follow.
 _FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
@@ -98,9 +98,9 @@ def families(store: Storage, instance: str) -> Iterator[Metric]:
     )
     yield _gauge("deploymetrics_start_timestamp_seconds", "When serve last started.", _number(last_start(store)))
     with suppress(OSError):
-        size, free = disk_space(instance)
-        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", size)
-        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", free)
+        disk = disk_usage(instance)
+        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", disk.total)
+        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", disk.free)
     states = read_states(store)
     for field, (kind, name, help) in _OF_SOURCES.items():
         family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])

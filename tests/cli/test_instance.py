@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -291,3 +293,15 @@ def test_a_file_env_of_the_working_folder_chooses_nothing(tmp_path, monkeypatch)
     create_app(tmp_path / "theirs")
     result = CliRunner().invoke(main, ["settings"], env={"DEPLOYMETRICS_INSTANCE": None})
     assert "theirs" not in result.output
+
+
+@as_root
+def test_an_account_that_cannot_read_the_program_is_named(owned, tmp_path):
+    shutil.copytree(Path(instances.__file__).parents[1], tmp_path / "private" / "deploymetrics")
+    (tmp_path / "private").chmod(0o700)
+    environment = os.environ | {"DEPLOYMETRICS_INSTANCE": str(owned), "PYTHONPATH": str(tmp_path / "private")}
+    command = [sys.executable, "-m", "deploymetrics", "serve"]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr.startswith(f"Error: The command acts as {instances.user_name(ACCOUNT)}, who cannot read all")
+    assert result.stderr.count("\n") == 1

@@ -1,5 +1,7 @@
 """``deploymetrics status``: the page about an instance."""
 
+from types import SimpleNamespace
+
 import pytest
 from click.testing import CliRunner
 from storekit import newest_file
@@ -33,7 +35,7 @@ def run(instance):
 
 
 def test_a_good_instance(run, instance, monkeypatch):
-    monkeypatch.setattr("deploymetrics.cli.status.disk_space", lambda folder: (2_000_000_000, 3_400_000))
+    monkeypatch.setattr("deploymetrics.cli.status.disk_usage", lambda folder: SimpleNamespace(total=2e9, free=3.4e6))
     run("collect")
     create_app(instance).extensions["deploymetrics"].documents.save("custom", b"1", "bob")
     shown = run("status")
