@@ -14,7 +14,7 @@ from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.printable import counted, escaped
-from ..services import NAME, Services, services
+from ..services import services
 from .verify import COLLECTIONS
 
 # The locks of this machine; the folder is made again where it is missing.
@@ -87,7 +87,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     """
     from .. import create_app
 
-    copied: Services = create_app(folder, {"STORAGE": FILES}).extensions[NAME]
+    copied = services(create_app(folder, {"STORAGE": FILES}))
     store = copied.store
     wrong: list[str] = []
     for tag, version in before.items():

@@ -35,7 +35,8 @@ def serve(**flags: Any) -> None:
 
     Each option goes before the setting of the same name.
     """
-    from ..server import first_start, master
+    from ..server import first_start
+    from ..server.master import Server
 
     instance = Path(current_app.instance_path)
     flags = {name: value for name, value in flags.items() if value is not None}
@@ -46,4 +47,4 @@ def serve(**flags: Any) -> None:
         record_start(services().store, services().clock)
         first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"]))
 
-    master.run(instance, flags, when_ready)
+    Server(instance, flags, when_ready).run()

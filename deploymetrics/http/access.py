@@ -1,4 +1,4 @@
-"""From a request to the account that asks, and whether it may: flask-login's loaders and ``@require_role``.
+"""From a request to the account that asks, and whether it may: flask-login's manager and ``@require_role``.
 
 A view says who may call it one line above itself::
 
@@ -42,18 +42,34 @@ class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_logi
     What the client sends goes before what a proxy says of it, and that before the cookie.
     """
 
-    def __init__(self, sign_on: SignOn) -> None:
+    def __init__(self, authenticator: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
         super().__init__()
+        self.authenticator = authenticator
         self.sign_on = sign_on
+        self.user_loader(sessions.resume)
+        # The session in the cookie is checked against the storage, which is stronger than comparing addresses.
+        self.session_protection = None
 
     def _load_user(self) -> None:
-        environ = current_request().environ
-        if has_header_credential(environ):
-            self._update_request_context_with_user(self._request_callback(current_request()))
-        elif self.sign_on.is_used(environ):
-            self._update_request_context_with_user(self.sign_on.account_of(environ))
+        request = current_request()
+        if has_header_credential(request.environ):
+            self._update_request_context_with_user(self._account_in_headers(request))
+        elif self.sign_on.is_used(request.environ):
+            self._update_request_context_with_user(self.sign_on.account_of(request.environ))
         else:
             super()._load_user()
+
+    def _account_in_headers(self, request: Request) -> Account | None:
+        authorization = request.environ.get("HTTP_AUTHORIZATION")
+        token = request.environ.get("HTTP_SESSIONTOKEN")
+        if token == "":
+            raise Unauthorized("The SessionToken header is empty; /api/login gives a token for it.")
+        try:
+            return self.authenticator.account_of(authorization, token, request.remote_addr or "")
+        except Unauthorized as error:
+            if (authorization or "").lower().startswith("bearer"):
+                error.headers["WWW-Authenticate"] += f', Bearer realm="{REALM}", error="invalid_token"'
+            raise
 
 
 def has_header_credential(environ: dict[str, Any]) -> bool:
@@ -90,71 +106,52 @@ def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
 
 def init_app(app: flask.Flask, authenticator: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
     """Have every request of ``app`` checked."""
-    manager = HeaderFirstLoginManager(sign_on)
     # Not its init_app: that looks for a remember-me cookie after each request, so that every answer varies by Cookie.
-    app.login_manager = manager  # type: ignore[attr-defined]
+    app.login_manager = HeaderFirstLoginManager(authenticator, sessions, sign_on)  # type: ignore[attr-defined]
     # The proxy, asked only where a template names it: the page about a broken credential must not meet it again.
     app.jinja_env.globals["current_user"] = current_user
-    # The session in the cookie is checked against the storage, which is stronger than comparing addresses.
-    manager.session_protection = None
-    manager.user_loader(sessions.resume)
-
-    @manager.request_loader  # type: ignore[untyped-decorator]
-    def from_headers(request: flask.Request) -> Account | None:
-        environ = request.environ
-        authorization, token = environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_SESSIONTOKEN")
-        if token == "":
-            raise Unauthorized("The SessionToken header is empty; /api/login gives a token for it.")
-        try:
-            account: Account | None = authenticator.account_of(authorization, token, request.remote_addr or "")
-        except Unauthorized as error:
-            if (authorization or "").lower().startswith("bearer"):
-                error.headers["WWW-Authenticate"] += f', Bearer realm="{REALM}", error="invalid_token"'
-            raise
-        return account
-
     app.before_request(check_access)
 
 
 def check_access() -> None:
     """Raise Unauthorized or Forbidden unless the account that asks may call what the URL names."""
-    req = current_request()
-    roles = _roles_of_request(req)
+    request = current_request()
+    roles = _roles_of_request(request)
     if roles is ANYONE:
         return
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
     if not account.is_authenticated:
         raise Unauthorized()
-    check_account(account, roles, req)
+    check_account(account, roles, request)
 
 
-def check_account(account: Account, roles: Roles, req: Request) -> None:
+def check_account(account: Account, roles: Roles, request: Request) -> None:
     """Raise Forbidden, ReadOnlyError or ProofNeededError unless the account may do what a request asks.
 
     ``roles`` are those that may do it at all; the credential may leave less. The account is noted for the access log.
     """
-    req.environ["REMOTE_USER"] = account.name
-    is_read = req.method in SAFE_METHODS
+    request.environ["REMOTE_USER"] = account.name
+    is_read = request.method in SAFE_METHODS
     if account.role not in roles:
         needed = f"Action requires one of these roles: {', '.join(sorted(roles))}."
         raise Forbidden(MASTER_OPERATOR_NEEDED if roles == MASTER_OPERATORS else needed, code="role-required")
     if account.token is not None or account.record.tags:
-        check_limits(account, roles, is_read=is_read, tag=(req.view_args or {}).get("tag"))
-    if has_ambient_credential(req.environ):
-        check_same_site(req)
+        check_limits(account, roles, is_read=is_read, tag=(request.view_args or {}).get("tag"))
+    if has_ambient_credential(request.environ):
+        check_same_site(request)
     if is_read:
         return
-    if req.app.config["READ_ONLY"]:
+    if request.app.config["READ_ONLY"]:
         raise ReadOnlyError()
-    if not account.is_proved and hasattr(req.app.view_functions.get(req.endpoint or ""), "needs_proof"):
+    if not account.is_proved and hasattr(request.app.view_functions.get(request.endpoint or ""), "needs_proof"):
         raise ProofNeededError()
 
 
-def _roles_of_request(req: flask.Request) -> Roles:
+def _roles_of_request(request: flask.Request) -> Roles:
     """Return who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
-    error = req.routing_exception
-    if error is None and req.method != "OPTIONS":
-        return roles_of(req.url_rule.endpoint) if req.url_rule else MASTER_OPERATORS
+    error = request.routing_exception
+    if error is None and request.method != "OPTIONS":
+        return roles_of(request.url_rule.endpoint) if request.url_rule else MASTER_OPERATORS
     if not in_api():
         return ANYONE
     if error is not None and not isinstance(error, MethodNotAllowed):

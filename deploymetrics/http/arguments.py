@@ -55,7 +55,7 @@ class ListArguments(Schema):
     limit = WholeNumber(validate=validate.Range(min=1))
 
 
-class _Stretch(Schema):
+class _TimeRange(Schema):
     """Arguments of an address where one that is not known is refused: it would change what is meant."""
 
     output = fields.String(load_only=True)
@@ -63,14 +63,14 @@ class _Stretch(Schema):
     until = fields.Function(deserialize=read_moment, load_default="")
 
 
-class SeriesArguments(_Stretch):
+class SeriesArguments(_TimeRange):
     """Which numbers, from when until when, and of how many seconds the last value only."""
 
     name = fields.String()
     step = fields.Function(deserialize=read_step, load_default=0)
 
 
-class HistoryArguments(_Stretch):
+class HistoryArguments(_TimeRange):
     """From when until when, below which version a page of the history begins, and how long it is."""
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))

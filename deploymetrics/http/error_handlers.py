@@ -39,11 +39,11 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
     if isinstance(error, errors.DeploymetricsError):
         problem = error
         if error.status >= 500:
-            log(error, error.log or error.detail, request)
+            log_error(error, error.log or error.detail, request)
     elif isinstance(error, HTTPException):
         problem = _problem_of_http(error)
     else:
-        log(error, "unexpected error", request)
+        log_error(error, "unexpected error", request)
         problem = errors.DeploymetricsError()
     request.environ[CODE] = problem.code
     if problem.code != "broken-body":  # of which nothing more is to come
@@ -68,7 +68,7 @@ def _problem_of_http(error: HTTPException) -> errors.DeploymetricsError:
     return ours
 
 
-def log(error: BaseException, message: str, request: Request) -> str:
+def log_error(error: BaseException, message: str, request: Request) -> str:
     """Write the error to the log, and return the request id under which it is there.
 
     One of the project's own takes one line, which says its cause: a full disk must not fill the log as well.

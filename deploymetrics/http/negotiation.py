@@ -77,13 +77,13 @@ def _weight(weights: dict[str, float], media_type: str) -> float:
     return 0.0
 
 
-def choose_reader(content_type: str) -> str | None:
+def choose_body_format(content_type: str) -> str | None:
     """Return ``JSON``, ``XML``, or None where the body's first character decides; raises UnsupportedMediaType."""
-    return _reader(content_type) if len(content_type) <= _SHORT else _reader.__wrapped__(content_type)
+    return _body_format(content_type) if len(content_type) <= _SHORT else _body_format.__wrapped__(content_type)
 
 
 @lru_cache(_REMEMBERED)
-def _reader(content_type: str) -> str | None:
+def _body_format(content_type: str) -> str | None:
     name, *parameters = (text.strip().lower() for text in content_type.split(";"))
     for parameter in parameters:
         key, _, value = parameter.partition("=")

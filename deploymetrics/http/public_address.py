@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     if proxies := settings["PROXIES"]:
         prefixes = proxies if settings["PROXY_PREFIX"] else 0
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            Checked(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
+            CheckedProxyHeaders(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
         )
 
 
@@ -53,7 +53,7 @@ def _without_port(authority: str) -> str:
     return re.sub(":[0-9]*$", "", authority.lower())
 
 
-class Checked:
+class CheckedProxyHeaders:
     """Middleware behind ProxyFix, which takes whatever the headers have: only a scheme and a path are left of them."""
 
     def __init__(self, app: Any) -> None:

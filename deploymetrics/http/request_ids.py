@@ -16,16 +16,16 @@ _FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 
 class RequestIds:
-    """Gives each request of a process its id; that of a proxy in front where ``are_taken`` says that there is one."""
+    """Gives each request of a process its id; that of a proxy in front where ``are_trusted`` says that there is one."""
 
-    def __init__(self, are_taken: bool) -> None:
-        self.are_taken = are_taken
+    def __init__(self, are_trusted: bool) -> None:
+        self.are_trusted = are_trusted
         self._process = secrets.token_hex(4)
         self._numbers = count(1)
 
     def begin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Callable[..., Any]:
         """Note the id of a request, and return the ``start_response`` that adds it to the answer."""
-        id = environ.get("HTTP_X_REQUEST_ID") if self.are_taken else None
+        id = environ.get("HTTP_X_REQUEST_ID") if self.are_trusted else None
         if id is None or not _FORM.fullmatch(id):
             id = f"{self._process}{next(self._numbers):08x}"
         environ[REQUEST_ID] = id

@@ -18,7 +18,7 @@ from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAccept
 from ..formats import rawjson, xmlbody
 from ..schemas import load
 from .arguments import OutputArguments
-from .negotiation import JSON, XML, check_encoding, choose_format, choose_reader, prefers_csv
+from .negotiation import JSON, XML, check_encoding, choose_body_format, choose_format, prefers_csv
 from .precondition_headers import read_precondition
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -148,10 +148,10 @@ class Request(flask.Request):
             check_encoding(encoding)
         if "HTTP_CONTENT_RANGE" in environ:
             raise BadRequest("The body is a part only, by its Content-Range; send all of it.", code="content-range")
-        reader, body = choose_reader(environ.get("CONTENT_TYPE", "")), self.body
-        if reader is None:
-            reader = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON
-        if reader == XML:
+        form, body = choose_body_format(environ.get("CONTENT_TYPE", "")), self.body
+        if form is None:
+            form = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON
+        if form == XML:
             return xmlbody.read_document(body, tag)
         metrics = rawjson.compact(body)
         if _is_whole_document(metrics, tag):

@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     """Give every answer its headers, errors at addresses that no view has included; before proxies are believed."""
     app.after_request(harden)
     if seconds := app.config["HSTS_SECONDS"]:
-        app.wsgi_app = StaySecure(app.wsgi_app, seconds)  # type: ignore[method-assign]
+        app.wsgi_app = StrictTransportSecurity(app.wsgi_app, seconds)  # type: ignore[method-assign]
 
 
 def harden(response: Response) -> Response:
@@ -40,7 +40,7 @@ def harden(response: Response) -> Response:
     return response
 
 
-class StaySecure:
+class StrictTransportSecurity:
     """Middleware that tells a browser that came over HTTPS to use nothing else, for so many seconds."""
 
     def __init__(self, app: Any, seconds: int) -> None:
@@ -57,7 +57,7 @@ class StaySecure:
         return self.app(environ, start)  # type: ignore[no-any-return]
 
 
-def forget_all(response: Response) -> Response:
+def clear_site_data(response: Response) -> Response:
     """Have the browser forget what it has of this site; the cookie is dropped by itself, and others' cookies stay.
 
     Where others have a part of this origin, it forgets what costs them little.

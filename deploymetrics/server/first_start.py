@@ -10,7 +10,7 @@ from flask import Flask
 from ..accounts.passwords import generate_password
 from ..accounts.records import Role
 from ..accounts.service import Accounts
-from ..services import NAME
+from ..services import services
 from .checks import is_local
 
 FIRST_ACCOUNT = "admin"
@@ -59,7 +59,7 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
 def announce(app: Flask) -> None:
     """Say where the data is, and whether nobody can log in; for servers that make the application by themselves."""
     click.echo(f"The instance folder is {app.instance_path}.", err=True)
-    if not app.extensions[NAME].accounts.exist():
+    if not services(app).accounts.exist():
         click.echo(f"There is no account yet, so nobody can log in. Make one:\n    {HOW_TO_ADD}", err=True)
 
 

@@ -123,6 +123,7 @@ class Server(BaseApplication):
         self.when_ready(self.settings)
 
     def run(self) -> None:
+        """Serve until a signal ends it; does not return."""
         try:
             Master(self).run()
         except RuntimeError as error:
@@ -199,8 +200,3 @@ class Master(Arbiter):
     def stop(self, graceful: bool = True) -> None:
         self.collector.stop()
         super().stop(graceful)
-
-
-def run(instance: Path, flags: Mapping[str, Any], when_ready: Callable[[Settings], None]) -> None:
-    """Serve an instance folder until a signal ends it; does not return. Raises SettingError."""
-    Server(instance, flags, when_ready).run()

@@ -35,22 +35,22 @@ class Telemetry(NamedTuple):
 
 def init_app(app: Flask, memory: Memory) -> Telemetry:
     """Return the Telemetry of an application, which counts in a Memory."""
-    services, settings = app.extensions[NAME], app.config
+    assembled, settings = services(app), app.config
     telemetry = app.extensions[_KEY] = Telemetry(
         DocumentMetrics(
-            services.documents,
-            services.expectations,
-            services.clock,
+            assembled.documents,
+            assembled.expectations,
+            assembled.clock,
             per_tag=settings["METRICS_PER_TAG"],
             in_all=settings["METRICS_SERIES"],
         ),
-        Health(services.documents, services.clock, is_read_only=settings["READ_ONLY"]),
+        Health(assembled.documents, assembled.clock, is_read_only=settings["READ_ONLY"]),
         AuditLog(
-            app.instance_path, services.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
+            app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
         ),
         Counting(memory),
     )
-    telemetry.counting.watch(services.store)
+    telemetry.counting.watch(assembled.store)
     return telemetry
 
 

@@ -134,7 +134,7 @@ def save_text(tag: str, new: bool = False) -> ResponseReturnValue:
     except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
         return form(tag, text, revision, new, _mistake_of(error, text)), error.status
     except StorageError as error:
-        request_id = error_handlers.log(error, error.log or error.detail, current_request())
+        request_id = error_handlers.log_error(error, error.log or error.detail, current_request())
         wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
         return form(tag, text, revision, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")

@@ -13,7 +13,7 @@ from ..http import error_handlers
 from ..http.access import has_header_credential, public
 from ..http.cross_site import check_same_site
 from ..http.requests import current_request
-from ..http.security_headers import forget_all
+from ..http.security_headers import clear_site_data
 from ..http.urls import in_api
 from ..services import services
 from ..telemetry.audited_requests import always_noted, noted_login
@@ -65,7 +65,7 @@ def log_out() -> ResponseReturnValue:
     check_same_site()
     end_session()
     flash("You are logged out.")
-    return forget_all(redirect(url_for("web.login")))
+    return clear_site_data(redirect(url_for("web.login")))
 
 
 @bp.app_errorhandler(Unauthorized)

@@ -41,7 +41,7 @@ from deploymetrics.http import negotiation, precondition_headers as headers
 patterns = eval(sys.stdin.read())
 for pattern in patterns:
     for read in (
-        lambda: negotiation.choose_format(pattern, None), lambda: negotiation.choose_reader(pattern),
+        lambda: negotiation.choose_format(pattern, None), lambda: negotiation.choose_body_format(pattern),
         lambda: negotiation.check_encoding(pattern),
         *(lambda name=name: headers.read_precondition({name: pattern}, None) for name in headers._NAMES),
     ):
@@ -65,7 +65,7 @@ def test_a_header_costs_no_more_than_its_length():
 
 @pytest.mark.parametrize("name", ["Accept", "Content-Type"])
 def test_what_is_remembered_of_headers_is_bounded_in_bytes(master, name):
-    remembered = negotiation._accepted if name == "Accept" else negotiation._reader
+    remembered = negotiation._accepted if name == "Accept" else negotiation._body_format
     remembered.cache_clear()
     for number in range(3):
         master.post(URL, data="1", headers={name: f"text/plain, */*;x={'y' * 300}{number}"})

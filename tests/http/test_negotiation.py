@@ -8,7 +8,7 @@ from problems import assert_problem
 from xmlkit import SCHEMA
 
 from deploymetrics.errors import NotAcceptable, UnsupportedMediaType
-from deploymetrics.http.requests import JSON, XML, choose_format, choose_reader
+from deploymetrics.http.requests import JSON, XML, choose_body_format, choose_format
 
 LIST = "/api/deploymentmetrics"
 URL = "/api/deploymentmetrics/custom"
@@ -113,9 +113,9 @@ SNIFFED = "sniffed"
 def test_reader_by_content_type(content_type, reader):
     if reader is None:
         with pytest.raises(UnsupportedMediaType):
-            choose_reader(content_type)
+            choose_body_format(content_type)
     else:
-        assert choose_reader(content_type) == (None if reader == SNIFFED else reader)
+        assert choose_body_format(content_type) == (None if reader == SNIFFED else reader)
 
 
 @pytest.mark.parametrize(
