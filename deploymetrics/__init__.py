@@ -79,7 +79,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.short_way = ShortWay(app, services.documents, services.authenticator, app.finish)
+    app.short_way = ShortWay(app, services.documents, services.authenticator, app.noted)
     return app
 
 

@@ -1,6 +1,6 @@
 """The application: what of Flask is done otherwise here, and what happens to each request at its end.
 
-A request goes the short way or Flask's. Both end in ``Application.finish``, which counts it and has the audit log note
+A request goes the short way or Flask's. Both end in ``Application.noted``, which counts it and has the audit log note
 it. On Flask's way the hooks before that add headers (``security_headers.harden``, ``cross_site.allow_origin``) and the
 session cookie; answers of the short way are made with theirs. The server writes the line of the access log once all of
 the answer was sent.
@@ -8,7 +8,7 @@ the answer was sent.
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import flask
 from flask import Flask
@@ -23,6 +23,9 @@ from .http.short_way import ONLY_SHORT_WAY, ShortWay
 from .services import services
 from .telemetry import Telemetry
 from .telemetry.audited_requests import is_failed_login, note
+
+R = TypeVar("R", bound=flask.Request)
+A = TypeVar("A")
 
 
 class Application(Flask):
@@ -50,19 +53,23 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> flask.Response:
         """Answer a request on Flask's way."""
+        return self.noted(request_ctx.request, lambda request: Flask.full_dispatch_request(self))
+
+    def noted(self, request: R, answer: Callable[[R], A]) -> A:
+        """Return ``answer(request)``; unless that is None, count the request, and have the audit log note it."""
         began, status = time.perf_counter(), 500
         try:
-            response = super().full_dispatch_request()
-            status = response.status_code
-            return response
+            response: Any = answer(request)
+            status = response.status_code if response else 0
+            return response  # type: ignore[no-any-return]
         finally:
-            self.finish(request_ctx.request, status, began)
+            if status:
+                self._note(request, status, time.perf_counter() - began)
 
-    def finish(self, request: flask.Request, status: int, began: float) -> None:
-        """Count a request that was answered, and have the audit log note it; ``began`` is of time.perf_counter()."""
+    def _note(self, request: flask.Request, status: int, seconds: float) -> None:
         counting, audit_log = self.telemetry.counting, self.telemetry.audit_log
         route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
-        counting.count(request.method, route, status, time.perf_counter() - began)
+        counting.count(request.method, route, status, seconds)
         view = self.view_functions.get(request.endpoint or "")
         if is_failed_login(request, view, status):
             counting.count_failed_login(status)

@@ -39,7 +39,7 @@ class Response:
     def __init__(self, body: Iterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
         self.body = body
         self.headers = headers
-        self.status = status
+        self.status_code = status
         #: Beside ``headers``, where those may have a Link already.
         self.links: tuple[str, ...] = ()
 
@@ -49,7 +49,7 @@ class Response:
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer as a WSGI application."""
-        start_response(_STATUS_LINES[self.status], self.fields())
+        start_response(_STATUS_LINES[self.status_code], self.fields())
         return [] if environ["REQUEST_METHOD"] == "HEAD" else self.body
 
 
@@ -59,7 +59,7 @@ class FlaskResponse(flask.Response):
     default_mimetype = None
 
     def __init__(self, response: Response) -> None:
-        super().__init__(response.body, response.status, Headers(response.fields()))
+        super().__init__(response.body, response.status_code, Headers(response.fields()))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer as a WSGI application."""

@@ -6,22 +6,19 @@ goes Flask's way from the start: another path, arguments, a credential that is t
 What begins here ends here, errors as well, since a body is read once and a write is tried once.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask
 from flask_login import current_user
-from werkzeug.routing import Rule
 
 from ..accounts.authentication import Authenticator
-from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY, Account
+from ..accounts.records import ACCOUNTS, ACCOUNTS_KEY
 from ..documents.service import DOCUMENTS, Documents
 from ..errors import StorageError
-from .access import Roles, check_access, check_account, roles_of
+from .access import check_access, check_account, roles_of
 from .error_handlers import problem_of
-from .request_ids import CODE
 from .requests import SAFE_METHODS, Request, check_output, current_request
 from .responses import Response, problem_response
 from .security_headers import harden
@@ -39,6 +36,7 @@ ONLY_SHORT_WAY = "deploymetrics.only_short_way"
 CAME = "deploymetrics.came"
 
 Operation = Callable[..., Response]
+Answer = Callable[[Request], Response | None]
 
 
 def both_ways(operation: Operation) -> Callable[..., Response]:
@@ -52,17 +50,10 @@ def both_ways(operation: Operation) -> Callable[..., Response]:
     return view
 
 
-class _Route(NamedTuple):
-    rule: Rule
-    roles: Roles
-    operation: Operation
-    is_read: bool
-
-
 class ShortWay:
     """The short way of an application whose views are registered.
 
-    ``finish`` is called with a request that was answered here, its status, and when it began.
+    ``noted`` is called with a request and what answers it, and takes note of both.
     """
 
     def __init__(
@@ -70,78 +61,59 @@ class ShortWay:
         app: Flask,
         documents: Documents,
         credentials: Authenticator,
-        finish: Callable[[Request, int, float], None],
+        noted: Callable[[Request, Answer], Response | None],
     ) -> None:
         self.app = app
-        self.documents = documents
+        self.store = documents.store
         self.credentials = credentials
-        self.finish = finish
-        kinds: tuple[Any, ...] = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+        self.noted = noted
+        kinds: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
         hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
         self.is_open = _HOOKS.issuperset(hooks)
-        self._routes = dict(self._found())
-
-    def _found(self) -> Any:
-        """Yield the routes of this way by method and what stands before the tag."""
-        for rule in self.app.url_map.iter_rules():
-            operation = getattr(self.app.view_functions[rule.endpoint], "short_way", None)
-            if operation is not None:
-                for method in (rule.methods or set()) - {"OPTIONS"}:
-                    route = _Route(rule, roles_of(rule.endpoint, self.app), operation, method in SAFE_METHODS)
-                    yield (method, rule.rule.removesuffix(_TAG)), route
+        # By method, and what stands before the tag in the path.
+        self._rules = {
+            (method, rule.rule.removesuffix(_TAG)): rule
+            for rule in app.url_map.iter_rules()
+            if hasattr(app.view_functions[rule.endpoint], "short_way")
+            for method in (rule.methods or set()) - {"OPTIONS"}
+        }
 
     def answer(self, environ: dict[str, Any]) -> Response | None:
         """Return the answer to a request, or None where it goes Flask's way."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         folder, slash, tag = path.rpartition("/")
-        route, arguments = self._routes.get((method, folder + slash)), {"tag": tag}
-        if route is None:
-            route, arguments = self._routes.get((method, path)), {}
-        if route is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
+        rule, arguments = self._rules.get((method, folder + slash)), {"tag": tag}
+        if rule is None:
+            rule, arguments = self._rules.get((method, path)), {}
+        if rule is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
             return None
-        if ONLY_SHORT_WAY in environ and (self.documents.store.reads_wait or not route.is_read):
+        waits = method not in SAFE_METHODS or self.store.reads_wait
+        if waits and ONLY_SHORT_WAY in environ:
             return None
         request = Request(environ)
-        request.app, request.url_rule, request.view_args = self.app, route.rule, arguments
-        began, status = time.perf_counter(), 500
-        try:
-            response = self._response(request, route)
-            status = response.status if response else 0
-            return response
-        finally:
-            if status:
-                self.finish(request, status, began)
+        request.app, request.url_rule, request.view_args = self.app, rule, arguments
+        return self.noted(request, self._answer_from_database if waits and method in SAFE_METHODS else self._answer)
 
-    def _response(self, request: Request, route: _Route) -> Response | None:
-        answer = partial(self._answer, request, route)
-        if not route.is_read:
-            return answer()
-        # Where each read is a way to a database, this makes one of two.
+    def _answer_from_database(self, request: Request) -> Response | None:
+        """Answer by two reads, each of which is a way to the database, at once."""
         wanted = (ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, (request.view_args or {}).get("tag"))
         try:
-            return self.documents.store.reading(answer, *wanted, came=request.environ.get(CAME))
+            return self.store.reading(partial(self._answer, request), *wanted, came=request.environ.get(CAME))
         except StorageError as error:  # which Flask's way would only wait for once more
             return problem_response(problem_of(error, request), request)
 
-    def _answer(self, request: Request, route: _Route) -> Response | None:
-        for name in ("REMOTE_USER", CODE):  # what an answer noted that turned out to be outdated
-            request.environ.pop(name, None)
+    def _answer(self, request: Request) -> Response | None:
+        request.environ.pop("REMOTE_USER", None)  # of an answer that turned out to be outdated
         try:
-            account = self._account_of(request)
+            account = self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
             if account is None:
                 return None
-            check_account(account, route.roles, request)
-            return route.operation(request, account, **request.view_args or {})
+            check_account(account, roles_of(request.endpoint or "", self.app), request)
+            view: Any = self.app.view_functions[request.endpoint or ""]
+            response: Response = view.short_way(request, account, **request.view_args or {})
+            return response
         except Exception as error:
             return problem_response(problem_of(error, request), request)
-
-    def _account_of(self, request: Request) -> Account | None:
-        try:
-            return self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
-        except StorageError:
-            raise
-        except Exception:  # Flask's way meets it again, and has a handler for it
-            return None
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:

@@ -177,7 +177,9 @@ def read_twice(app, monkeypatch, between=lambda: None):
         between()
         return work()
 
-    monkeypatch.setattr(app.extensions["deploymetrics"].store, "reading", reading)
+    store = app.extensions["deploymetrics"].store
+    monkeypatch.setattr(store, "reading", reading)
+    monkeypatch.setattr(store, "reads_wait", True)
 
 
 def test_an_answer_that_was_outdated_leaves_nothing(twins, monkeypatch):

@@ -13,7 +13,7 @@ class BothWays:
     def answer(self, environ):
         """The answer of the short way, once Flask's way gave the same to what can be asked twice without a trace."""
         answer = self.short_way.answer(environ)
-        if answer is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD") or answer.status >= 400:
+        if answer is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD") or answer.status_code >= 400:
             return answer
         environ_of_flask = environ.copy()
         short, flask = answered(answer, environ), answered(self._flask_way, environ_of_flask)
