@@ -46,12 +46,12 @@ class DeploymetricsError(Exception):
         """Return the standard phrase of the status: ``Bad Request``."""
         return HTTPStatus(self.status).phrase
 
-    def problem(self, request_id: str | None = None) -> dict[str, object]:
-        """Return the members of the problem document; ``request_id`` is the one that the logs have, if any.
+    def problem(self, request_id: str) -> dict[str, object]:
+        """Return the members of the problem document; ``request_id`` is the one that the logs have.
 
         ``error`` repeats the sentence: that is where clients of BigFix look for it.
         """
-        members = {
+        return {
             "type": "about:blank",
             "title": self.title,
             "status": self.status,
@@ -59,8 +59,8 @@ class DeploymetricsError(Exception):
             "code": self.code,
             "error": self.detail,
             **self.extra,
+            "requestId": request_id,
         }
-        return {**members, "requestId": request_id} if request_id else members
 
 
 class BadRequest(DeploymetricsError):

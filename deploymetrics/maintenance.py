@@ -18,6 +18,9 @@ from .storage import Collection, Retention, Storage, open_storage
 from .storage.files import format
 from .upgrade import upgrade as upgrade_folder
 
+#: What a copy has. Sessions and failed logins are left out: people log in again.
+COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
+
 
 def init(folder: str, settings: Mapping[str, Any]) -> str:
     """Make the storage and return a sentence; raises SettingError where there is one, or it cannot be made."""
@@ -56,10 +59,6 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
     yield "can be read", "yes"
 
 
-#: What a copy has. Sessions and failed logins are left out: people log in again.
-COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
-
-
 def storage_at(url: str, folder: str, *, make: bool) -> Storage:
     """Return the storage of a URL, in which ``files:`` may have a folder; raises SettingError where there is none.
 
@@ -90,7 +89,7 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
     """
     for collection in COPIED:
         for key in source.keys(collection):
-            problem, numbers = "", count()
+            problem, numbers = "", count()  # which counts the versions while they are read
             versions = zip(source.history(collection, key, oldest_first=True), numbers)
             try:
                 target.restore(collection, key, (item for item, _ in versions))

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields
 from .errors import InvalidFieldsError
 
 MAX_BYTES = 64
-_WITH_MORE = re.compile("LATIN SMALL LETTER ([A-Z]) WITH .*|LATIN LETTER SMALL CAPITAL ([A-Z])")
+_WITH_MARK = re.compile("LATIN SMALL LETTER ([A-Z]) WITH .*|LATIN LETTER SMALL CAPITAL ([A-Z])")
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
@@ -29,7 +29,7 @@ def bare_letters(text: str) -> str:
 def _bare(char: str) -> str:
     if char.isascii():
         return char
-    match = _WITH_MORE.fullmatch(unicodedata.name(char, ""))
+    match = _WITH_MARK.fullmatch(unicodedata.name(char, ""))
     if match:
         return (match[1] or match[2]).lower()
     return "" if unicodedata.category(char)[0] == "M" else char

@@ -17,7 +17,7 @@ from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json, Operation
 #: The address of the page that shows the document to people, which is not itself a part of it.
 PAGE = "/api/docs"
 _METHODS = ("GET", "POST", "PUT", "DELETE")
-_EVERYWHERE = (400, 401, 403, 405, 412, 429, 500, 503)
+_COMMON_STATUSES = (400, 401, 403, 405, 412, 429, 500, 503)
 _PATH_PARAMETERS = {
     "tag": ({**TEXT, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
     "resource": (TEXT, "The first part of a path after /api, such as deploymentmetrics."),
@@ -108,7 +108,7 @@ def document(app: Flask, version: str, root: str) -> Json:
 def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
     operation: Operation = view.operation
     summary, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
-    statuses = sorted({204 if operation.schema is None else 200, *operation.statuses, *_EVERYWHERE})
+    statuses = sorted({204 if operation.schema is None else 200, *operation.statuses, *_COMMON_STATUSES})
     query = (*operation.query, _OUTPUT_CSV if operation.csv else _OUTPUT)
     conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
     entry: Json = {

@@ -22,7 +22,7 @@ _PREFLIGHT = {
     ),
     "Access-Control-Max-Age": "600",
 }
-_READABLE = (
+_EXPOSED_HEADERS = (
     "ETag, Link, Retry-After, SessionToken, Allow, Deploymetrics-Damaged, Deploymetrics-Damaged-Count, X-Request-ID"
 )
 
@@ -86,5 +86,5 @@ def allow_origin(response: Response) -> Response:
         if is_from_allowed_origin(request):
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
             response.headers["Access-Control-Allow-Credentials"] = "true"
-            response.headers["Access-Control-Expose-Headers"] = _READABLE
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
     return response

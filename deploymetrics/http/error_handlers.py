@@ -10,18 +10,14 @@ from .requests import Request, current_request
 from .responses import Response, problem_response
 from .urls import in_api
 
-Answer = Response | PageResponse
-
 
 def init_app(app: Flask) -> None:
     """Register the handler on the application: one of a blueprint misses unknown URLs below its prefix."""
     app.register_error_handler(Exception, answer_error)
 
 
-def answer_error(error: Exception) -> HTTPException | Answer:
-    """Return the answer to any exception, in the project's form; redirects pass."""
-    if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
-        return error
+def answer_error(error: Exception) -> Response | PageResponse:
+    """Return the answer to any exception, in the project's form."""
     request = current_request()
     problem = problem_of(error, request)
     if in_api():

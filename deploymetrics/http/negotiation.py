@@ -28,7 +28,7 @@ def choose_format(accept: str | None, output: str | None) -> str:
 
 
 def prefers_csv(accept: str | None, output: str | None) -> bool:
-    """Return True where CSV is asked for, for what has it: by ``output``, or by an Accept header that prefers it."""
+    """Return True if CSV is asked for: by ``output``, or by an Accept header that prefers it to JSON."""
     if output is not None or not accept:
         return (output or "").lower() == "csv"
     weights = _weights(accept)

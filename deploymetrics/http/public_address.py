@@ -1,4 +1,4 @@
-"""The address under which the server is reached: what trusted proxies say, or PUBLIC_URL; and which hosts it is.
+"""The address under which the server is reached: what trusted proxies say, or PUBLIC_URL; and the hosts it goes by.
 
 Addresses in answers, redirects and the login cookie are made of it, so a client must not be the one who says it.
 """

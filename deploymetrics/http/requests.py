@@ -54,7 +54,7 @@ class Request(flask.Request):
 
     @cached_property
     def prefers_csv(self) -> bool:
-        """True where the answer is to be CSV, of what has that form beside JSON."""
+        """True if CSV is asked for, which only some addresses have."""
         return prefers_csv(self.environ.get("HTTP_ACCEPT"), self.args.get("output"))
 
     @cached_property
@@ -87,7 +87,7 @@ class Request(flask.Request):
             self.root  # noqa: B018  XML names the document's whole address
 
     def check_json(self) -> None:
-        """Raise NotAcceptable where XML is asked for, for what has no form in it."""
+        """Raise NotAcceptable if XML is asked for; for what is answered in JSON only."""
         if self.format == XML:
             raise NotAcceptable("This is answered in application/json only.")
 

@@ -75,7 +75,7 @@ def whole_response(body: bytes, content_type: str, headers: dict[str, str], stat
 def json_response(
     value: object, xml: Callable[[str], bytes] | None = None, *, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a value that the storage does not count, as JSON; 304 where the client has it.
+    """Return a value that has no versions in the storage, as JSON; 304 where the client has it.
 
     ``xml`` is called with the URL of the server and makes it XML. Raises NotAcceptable where XML is asked for and there
     is none, and PreconditionFailed.
@@ -105,7 +105,7 @@ def check_value_precondition(value: object | None) -> None:
 
 
 def revision_of(value: object) -> str:
-    """Return the revision of a value that the storage does not count: it differs where its JSON does."""
+    """Return the revision of a value that has no versions in the storage: it differs where its JSON does."""
     return blake2b(msgspec.json.encode(value), digest_size=12).hexdigest()
 
 

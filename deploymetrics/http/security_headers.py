@@ -26,7 +26,10 @@ PAGE_HEADERS = {
 
 
 def init_app(app: Flask) -> None:
-    """Give every answer its headers, errors at addresses that no view has included; before proxies are believed."""
+    """Give every answer its headers, also errors where there is no view.
+
+    Called before ``public_address.init_app``, whose middleware lies around this one and says what came over HTTPS.
+    """
     app.after_request(harden)
     if seconds := app.config["HSTS_SECONDS"]:
         app.wsgi_app = StrictTransportSecurity(app.wsgi_app, seconds)  # type: ignore[method-assign]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from flask import Request, request
+import flask
+from flask import Request
 from werkzeug import routing
 from werkzeug.routing import Map, MapAdapter
 
@@ -18,9 +19,9 @@ _TAGS = "/api/deploymentmetrics/"
 _FOR_PROGRAMS = frozenset({"/api", "/metrics", "/healthz", "/readyz"})
 
 
-def in_api(asked: Request | None = None) -> bool:
+def in_api(request: Request | None = None) -> bool:
     """Return True if a request, the current one if none is given, is for the API or another address for programs."""
-    path = (asked or request).path
+    path = (request or flask.request).path
     return path.startswith("/api/") or path in _FOR_PROGRAMS
 
 
@@ -58,11 +59,11 @@ def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
 def check_path() -> None:
     """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
     that are not UTF-8, which would be taken for a replacement character."""
-    environ = request.environ
+    environ = flask.request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
     if "%" not in raw:
         return
-    path = request.path
+    path = flask.request.path
     if path.startswith(_TAGS) and "%2f" in raw.partition("?")[0].lower():
         raise BadRequest("The tag is not valid. It has a slash.", code="invalid-tag")
     if "\ufffd" in path:

@@ -9,7 +9,7 @@ from ..http.request_ids import HEADER
 from ..http.responses import PRIVATE
 
 # By status, the code and the sentence; gunicorn's own words would repeat what was sent.
-_SAID = {
+_PROBLEMS = {
     400: ("malformed-request", "The request is not as HTTP says."),
     403: ("connection-refused", "A request that comes this way is not taken."),
     414: ("uri-too-long", "The request line is too long."),
@@ -37,7 +37,7 @@ class StatusReader:
 def error_answer(status: int) -> tuple[str, dict[str, str], bytes, str]:
     """Return status line, headers and body of an answer, a problem in JSON, and its request id."""
     request_id = secrets.token_hex(8)
-    code, detail = _SAID.get(status, (None, None))
+    code, detail = _PROBLEMS.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)
     error.status = status
     body = msgspec.json.encode(error.problem(request_id))

@@ -32,7 +32,7 @@ class FairThreadWorker(ThreadWorker):
     wsgi: Any
 
     def init_process(self) -> None:
-        # The master of ``serve`` gave it one that no living worker has; gunicorn's own knows of none.
+        # Our master gave it a slot that no living worker has; gunicorn's own knows of none.
         self.turn = Turn(getattr(self, "slot", self.age % SLOTS))
         sys.setswitchinterval(limits.SWITCH_SECONDS)
         self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
@@ -45,8 +45,7 @@ class FairThreadWorker(ThreadWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        settings = getattr(self.app, "settings", None) or getattr(self.wsgi, "config", {})
-        self.largest_body = limits.largest_body(settings.get("MAX_BODY_BYTES", 2**20))
+        self.largest_body = limits.largest_body(self.wsgi.config["MAX_BODY_BYTES"])
         self.may_hold = limits.may_hold(self.largest_body)
         self.application, self.wsgi = self.wsgi, self._call
 

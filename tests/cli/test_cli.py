@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -297,9 +298,9 @@ def served(monkeypatch):
 
     def begin(instance, flags, when_ready):
         calls.append(load_settings(instance, flags))
-        when_ready(calls[-1])
+        return SimpleNamespace(run=lambda: when_ready(calls[-1]))
 
-    monkeypatch.setattr(master, "run", begin)
+    monkeypatch.setattr(master, "Server", begin)
     return calls
 
 
