@@ -12,6 +12,7 @@ from ..accounts.records import Role
 from ..documents.expectations import state
 from ..documents.headlines import Headline
 from ..http.access import require_role
+from ..http.document_responses import resource_url
 from ..services import services
 from . import bp
 from .overview_cache import Spark, overview_cache
@@ -50,6 +51,7 @@ def index() -> ResponseReturnValue:
         query=query,
         shown=shown,
         damaged=[*listing.damaged, *damaged],
+        first_url=resource_url("custom", request.url_root),
         live={"url": url_for("api.list_documents"), "etag": listing.revision, "new": "Something has changed."},
     )
 

@@ -58,6 +58,12 @@ def test_the_names_of_values_are_searched(pages, save, monkeypatch):
     assert tags_of(text_of(pages.get("/?q=deep_"))) == ["one", "two"]  # known already
 
 
+def test_an_empty_overview_says_how_to_post_the_first_document(pages):
+    page = text_of(pages.get("/"))
+    assert page.count("http://localhost/api/deploymentmetrics/custom") == 3
+    assert "search the deleted ones" not in page and "Fresh" not in page
+
+
 # --- Several tags
 
 

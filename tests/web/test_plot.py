@@ -60,7 +60,7 @@ def test_a_line_is_added(master, posted):
     page = text_of(master.get("/plot?series=endpoints/count&pick=actions"))
     assert '<option value="actions/open">open</option>' in page
     assert '<option value="endpoints/other">other</option>' in text_of(master.get("/plot?series=endpoints/count"))
-    assert "There is no other number" in text_of(master.get("/plot?series=endpoints/count&pick=nothing"))
+    assert "There are no other numbers" in text_of(master.get("/plot?series=endpoints/count&pick=nothing"))
 
 
 def test_earlier_and_later(master, posted):
