@@ -1,6 +1,5 @@
 """What the marshmallow schemas share: how one is loaded, and what holds for names, tags and whole numbers."""
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +9,6 @@ from marshmallow import Schema, ValidationError, fields
 from .errors import InvalidFieldsError
 
 MAX_BYTES = 64
-_WITH_MARK = re.compile("LATIN SMALL LETTER ([A-Z]) WITH .*|LATIN LETTER SMALL CAPITAL ([A-Z])")
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
@@ -19,26 +17,6 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
         return schema.load(data)
     except ValidationError as error:
         raise InvalidFieldsError(error.messages_dict) from None
-
-
-def bare_letters(text: str) -> str:
-    """Return a text in lower case with its Latin letters bare of hooks, strokes and accents: ``ƭ`` as ``t``."""
-    return "".join(map(_bare, unicodedata.normalize("NFKD", text)))
-
-
-def _bare(char: str) -> str:
-    if char.isascii():
-        return char
-    match = _WITH_MARK.fullmatch(unicodedata.name(char, ""))
-    if match:
-        return (match[1] or match[2]).lower()
-    return "" if unicodedata.category(char)[0] == "M" else char
-
-
-def without_outer_punctuation(text: str) -> str:
-    """Return the text without the punctuation and spaces at its ends: ``platform.`` reads as ``platform``."""
-    inner = [number for number, char in enumerate(text) if unicodedata.category(char)[0] not in "PZ"]
-    return text[inner[0] : inner[-1] + 1] if inner else ""
 
 
 def no_control_characters(text: str) -> None:

@@ -4,7 +4,7 @@ import unicodedata
 
 from marshmallow import ValidationError
 
-from ..schemas import bare_letters, without_outer_punctuation
+from ..formats.lookalikes import bare_letters, is_unseen, without_outer_punctuation
 
 #: Who writes into the history without being an account.
 RESERVED = ("collector", "server", "command line", "first start", "upgrade", "-")
@@ -12,8 +12,6 @@ RESERVED = ("collector", "server", "command line", "first start", "upgrade", "-"
 _ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU"}
 # Small letters that look like Latin ones.
 _LOOKALIKES = str.maketrans("аԁеһіјкӏмоԛрѕсгтԝхуαεικνορτυχγ", "adehijklmoqpscrtwxyaeikvoptuxy")
-# They are shown as nothing or as a space, though they are letters, marks or symbols.
-_BLANK = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
 
 
 def as_read(name: str) -> str:
@@ -27,7 +25,7 @@ def as_read(name: str) -> str:
 
 def nothing_invisible(name: str) -> None:
     """Raise ValidationError if the name has characters that are not shown, or spaces that are not the usual one."""
-    if any(char != " " and (unicodedata.category(char)[0] in "ZC" or ord(char) in _BLANK) for char in name):
+    if any(is_unseen(char) or unicodedata.category(char)[0] == "C" for char in name):
         raise ValidationError("It has an invisible character.")
 
 

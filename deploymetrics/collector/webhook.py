@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import msgspec
 
 from ..clock import Clock, as_precise
-from ..documents.expectations import Expectations, state
+from ..documents.expectations import FRESH, STALE, Expectations, state, state_names
 from ..documents.service import Documents, Entry
 from ..storage import Collection, Item, Record
 from .document import AUTHOR
@@ -29,7 +29,6 @@ ANSWER_SECONDS = 10.0
 #: How long it is not asked again after a failure, doubled with each further one; and how many messages it gets at once.
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
 AT_ONCE = 50
-STALE, FRESH = "stale", "fresh"
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +75,8 @@ class Webhook:
         expected, now = self.expectations.all(), self.clock.now()
         said = {item.key for item in self.store.items(NOTICES).items}
         items = {item.key: item for item in self.documents.list().items if item.key in expected}
-        late = {tag for tag, item in items.items() if state(item.changed_at, expected[tag], now).name == STALE}
+        states = state_names(items.values(), expected, now)
+        late = {tag for tag, name in zip(items, states) if name == STALE}
         news: list[tuple[str, str, dict[str, Any] | None]] = [
             (STALE, tag, _facts(items[tag], expected[tag], now)) for tag in sorted(late - said)
         ]

@@ -4,7 +4,7 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
-from ..schemas import bare_letters, without_outer_punctuation
+from ..formats.lookalikes import bare_letters, is_unseen, without_outer_punctuation
 
 RESERVED_TAG = "platform"
 
@@ -28,21 +28,21 @@ _BEFORE = {
     ord("ſ"): "f",
     **{start + n: chr(ord("a") + n) for start in _ENCLOSED for n in range(26)},
 }
-# They are shown as nothing or as a space, though they are not of the categories of marks, spaces or controls.
-_BLANK = dict.fromkeys((0x2800, 0x115F, 0x1160, 0x3164, 0xFFA0))
 _RIGHT_TO_LEFT = "\u202e"
 
 
 @lru_cache(maxsize=4096)
 def is_reserved(tag: str) -> bool:
-    """Return True if the tag reads as ``platform``: in any case, width, alphabet or accent, with invisible characters
-    or spaces in it, or percent-encoded once more."""
+    """Return True if the tag reads as ``platform``.
+
+    It may be in any case, width, alphabet or accent, have invisible characters or spaces in it, or be percent-encoded.
+    """
     decoded = tag
     while (once := unquote(decoded)) != decoded:
         decoded = once
-    text = decoded.translate(_BEFORE).translate(_BLANK)
+    text = decoded.translate(_BEFORE)
     folded = bare_letters(unicodedata.normalize("NFKD", text).casefold())
     # Marks, format characters and spaces do not change what is read, nor does a full stop at the end.
-    visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC")
+    visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC" and not is_unseen(char))
     read = without_outer_punctuation(visible.translate(_TO_LATIN)).replace("rn", "m")
     return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)

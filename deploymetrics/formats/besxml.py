@@ -12,8 +12,8 @@ PROBLEM = "urn:ietf:rfc:7807"
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
-    """What an XML answer shows of one document; the fields from ``version`` on are for the history.
+class DeploymentMetrics:
+    """The element of one document; the fields from ``version`` on are for the history.
 
     ``metrics`` is compact JSON, ``last_changed`` is ``12 Jan 2018 12:00``, ``resource`` the URL, ``modified`` an aware
     datetime, ``changed_at`` is ``2018-01-12T12:00:03.123456Z``. A deletion has neither metrics nor last_changed.
@@ -37,42 +37,40 @@ _HEAD = (
 _TAIL = "</BESAPI>\n"
 
 
-def _render(entry: Entry) -> str:
-    """Return the DeploymentMetrics element of one document, as text."""
+def _render(document: DeploymentMetrics) -> str:
     attributes = {
-        "Resource": entry.resource,
+        "Resource": document.resource,
         # Not strftime, whose names follow the locale.
-        "LastModified": entry.modified and format_datetime(entry.modified.astimezone(UTC)),
-        "Version": entry.version,
-        "ChangedAt": entry.changed_at,
-        "ChangedBy": entry.changed_by,
-        "Deleted": "true" if entry.deleted else None,
+        "LastModified": document.modified and format_datetime(document.modified.astimezone(UTC)),
+        "Version": document.version,
+        "ChangedAt": document.changed_at,
+        "ChangedBy": document.changed_by,
+        "Deleted": "true" if document.deleted else None,
     }
     shown = "".join(f' {name}="{plain(value)}"' for name, value in attributes.items() if value is not None)
-    tag, escaped = escape_string(entry.tag)
+    tag, escaped = escape_string(document.tag)
     lines = [f"    <DeploymentMetrics{shown}>", f"        <Tag{escaped}>{tag}</Tag>"]
-    if entry.metrics is not None:
-        lines += ["        <Metrics>", "            " + json_to_xml(entry.metrics), "        </Metrics>"]
-        lines.append(f"        <LastChanged>{plain(entry.last_changed)}</LastChanged>")
+    if document.metrics is not None:
+        lines += ["        <Metrics>", "            " + json_to_xml(document.metrics), "        </Metrics>"]
+        lines.append(f"        <LastChanged>{plain(document.last_changed)}</LastChanged>")
     return "\n".join([*lines, "    </DeploymentMetrics>\n"])
 
 
-def render_documents(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Yield the pieces of an answer with these entries: one piece a document, so that a list can be streamed."""
+def render_documents(documents: Iterable[DeploymentMetrics]) -> Iterator[bytes]:
+    """Yield the pieces of an answer with these documents: one piece each, so that a list can be streamed."""
     yield _HEAD.encode()
-    for entry in entries:
-        yield _render(entry).encode()
+    for document in documents:
+        yield _render(document).encode()
     yield _TAIL.encode()
 
 
-def render_document(entry: Entry) -> bytes:
+def render_document(document: DeploymentMetrics) -> bytes:
     """Return one document as the XML of an answer."""
-    return (_HEAD + _render(entry) + _TAIL).encode()
+    return (_HEAD + _render(document) + _TAIL).encode()
 
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:
-    """Return the answer with these tokens, each its URL and its members; a member of several values has an element
-    for each."""
+    """Return the answer with these tokens, each its URL and members; of several values each has an element."""
     return (_HEAD + "".join(map(_render_token, tokens)) + _TAIL).encode()
 
 

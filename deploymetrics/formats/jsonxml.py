@@ -22,7 +22,6 @@ _NAMES = {f"{{{XPATH}}}{name}": name for name in ("map", "array", "string", "num
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # JSON without any of these has no string that XML writes differently: no markup, no escapes, no U+FFFE or U+FFFF.
 _CARE = (b"&", b"<", b">", b"\\", b"\xef\xbf\xbe", b"\xef\xbf\xbf")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _ESCAPED = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+', re.DOTALL)
 # A quotation mark after an even number of backslashes: one that is not escaped.
 _OPEN_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*+)"')
@@ -145,7 +144,7 @@ def _leaf_json(element: Element, name: str) -> str:
     if name == "string":
         return rawjson.quote(unescape(element, content, "escaped"))
     content = content.strip(WHITE)
-    if name == "number" and _NUMBER.fullmatch(content):
+    if name == "number" and rawjson.NUMBER.fullmatch(content):
         return content
     if name == "boolean" and content in _BOOLEAN:
         return "true" if _BOOLEAN[content] else "false"

@@ -18,6 +18,8 @@ MAX_DEPTH = 512
 #: How deep an object may nest that holds metrics, such as a whole document.
 AROUND_METRICS = MAX_DEPTH + 1
 
+#: A JSON number, as text.
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WHITE = " \t\r\n"
 _BOM = "\ufeff"
 # Strings are taken whole, so that brackets in them do not count. An open string runs to the end: the parser refuses it.

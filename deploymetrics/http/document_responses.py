@@ -43,7 +43,7 @@ def saved_response(item: Item, request: Request) -> Response:
 def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Response:
     if request.format == JSON and item.value is not None:
         return whole_response(item.value, "application/json", headers)
-    body = besxml.render_document(entry_of(item, request.root))
+    body = besxml.render_document(element_of(item, request.root))
     return with_schema_link(request, whole_response(body, "application/xml", headers))
 
 
@@ -67,7 +67,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     if request.format == XML:
         root = request.root  # the body is made after the request's context is gone
         pairs = zip(listing.items, listing.values())
-        return _xml_list(request, headers, (_entry(item, DOCUMENTS.decode(value), root) for item, value in pairs))
+        return _xml_list(request, headers, (_element(item, DOCUMENTS.decode(value), root) for item, value in pairs))
     return _json_list(headers, _begun(request, listing.array()), listing.array_size)
 
 
@@ -82,7 +82,7 @@ def history_response(page: Page) -> Response:
         return Response([], headers, 304)
     if request.format == XML:
         root = request.root
-        return _xml_list(request, headers, (_version_entry(item, root) for item in page.items))
+        return _xml_list(request, headers, (_version_element(item, root) for item in page.items))
     versions = [b",%b" % version_json(item) for item in page.items]
     pieces = chain([b"[" + b"".join(versions[:1])[1:]], versions[1:], [b"]"])
     return _json_list(headers, in_pieces(pieces), sum(map(len, versions)) + (1 if versions else 2))
@@ -108,8 +108,8 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
     return Response(pieces, {"Content-Type": "application/json", "Content-Length": str(size), **headers})
 
 
-def _xml_list(request: Request, headers: dict[str, str], entries: Iterable[besxml.Entry]) -> Response:
-    pieces = _begun(request, in_pieces(besxml.render_documents(entries)))
+def _xml_list(request: Request, headers: dict[str, str], documents: Iterable[besxml.DeploymentMetrics]) -> Response:
+    pieces = _begun(request, in_pieces(besxml.render_documents(documents)))
     return with_schema_link(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
 
 
@@ -130,13 +130,13 @@ def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[byt
     yield b"".join(piece)
 
 
-def entry_of(item: Item, root: str, **of_a_version: Any) -> besxml.Entry:
+def element_of(item: Item, root: str, **of_a_version: Any) -> besxml.DeploymentMetrics:
     """Return an Item as besxml shows it; ``root`` is the URL of the server."""
-    return _entry(item, item.record or DOCUMENTS.decode(item.value or b""), root, **of_a_version)
+    return _element(item, item.record or DOCUMENTS.decode(item.value or b""), root, **of_a_version)
 
 
-def _entry(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> besxml.Entry:
-    return besxml.Entry(
+def _element(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> besxml.DeploymentMetrics:
+    return besxml.DeploymentMetrics(
         tag=document.tag,
         resource=resource_url(document.tag, root),
         modified=from_precise(item.changed_at),
@@ -146,11 +146,11 @@ def _entry(item: Item | Entry, document: Document, root: str, **of_a_version: An
     )
 
 
-def _version_entry(item: Item, root: str) -> besxml.Entry:
+def _version_element(item: Item, root: str) -> besxml.DeploymentMetrics:
     facts: dict[str, Any] = {"version": item.version, "changed_at": item.changed_at, "changed_by": item.changed_by}
     if item.deleted:
-        return besxml.Entry(tag=item.key, resource=resource_url(item.key, root), deleted=True, **facts)
-    return entry_of(item, root, **facts)
+        return besxml.DeploymentMetrics(tag=item.key, resource=resource_url(item.key, root), deleted=True, **facts)
+    return element_of(item, root, **facts)
 
 
 def resource_url(tag: str, root: str) -> str:

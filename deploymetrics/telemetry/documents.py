@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..clock import Clock, from_precise
-from ..documents.expectations import Expectations, state
+from ..documents.expectations import STALE, Expectations, state_names
 from ..documents.service import DOCUMENTS, Documents, Entry, Listing
 from ..documents.values.identity import survey
 from ..documents.values.numbers import is_number
@@ -119,15 +119,13 @@ class DocumentMetrics:
 
     def _expected(self, shown: tuple[Entry, ...]) -> Iterator[str]:
         """Yield the text of the families that change with time."""
-        expected, now = self.expectations.all(), self.clock.now()
-        late = [
-            (self._numbers[item.key].tag, seconds, state(item.changed_at, seconds, now).name == "stale")
-            for item in (shown if expected else ())
-            if (seconds := expected.get(item.key))
-        ]
+        expected = self.expectations.all()
+        items = [item for item in shown if item.key in expected]
+        tags = [self._numbers[item.key].tag for item in items]
+        names = state_names(items, expected, self.clock.now())
         end = "_expected_interval_seconds"
-        yield from _family(end, (_line(end, tag, seconds) for tag, seconds, _ in late))
-        yield from _family("_stale", (_line("_stale", tag, int(stale)) for tag, _, stale in late))
+        yield from _family(end, (_line(end, tag, expected[item.key]) for tag, item in zip(tags, items)))
+        yield from _family("_stale", (_line("_stale", tag, int(name == STALE)) for tag, name in zip(tags, names)))
 
 
 def _family(end: str, lines: Iterable[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ..documents.values.places import shorten
 from ..errors import NotFound
 from ..formats import besxml, rawjson
 from ..http.access import require_role
-from ..http.document_responses import entry_of, resource_url
+from ..http.document_responses import element_of, resource_url
 from ..services import services
 from . import bp
 from .document_plots import read_plots
@@ -126,6 +126,6 @@ def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
 def raw_forms(item: Item) -> Iterator[tuple[str, str, bool]]:
     """Yield (``json`` or ``xml``, text of the document, whether that is cut); a text that would be cut is no XML."""
     value = item.value or b""
-    xml = besxml.render_document(entry_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
+    xml = besxml.render_document(element_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
     for form, text in (("json", rawjson.indented(value)), ("xml", xml)):
         yield form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.records import Role
-from ..documents.expectations import state
+from ..documents.expectations import STALE, state
 from ..documents.headlines import Headline
 from ..http.access import require_role
 from ..http.document_responses import resource_url
@@ -62,5 +62,5 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     if item.deleted:
         return Row(item, url, DELETED, "", None)
     current = state(item.changed_at, seconds, now)
-    late = f"{duration((now - current.due).total_seconds())} late" if current.due and current.name == "stale" else ""
+    late = f"{duration((now - current.due).total_seconds())} late" if current.due and current.name == STALE else ""
     return Row(item, url, current.name, late, overview_cache().spark(item, headline))

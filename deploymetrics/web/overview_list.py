@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from flask import request
 
-from ..clock import as_precise, from_precise
-from ..documents.expectations import QUIET_SECONDS
+from ..clock import from_precise
+from ..documents.expectations import STALE, STATES, state_names
 from ..documents.service import Entry, Item
 from .overview_cache import overview_cache
 from .template_filters import folded, page_number
@@ -28,7 +28,6 @@ ORDERS: dict[str, Callable[[Listed], Any]] = {
 }
 #: The columns that a first click on their head sorts from the top down.
 LARGEST_FIRST = {"changed", "version", "size"}
-STATES = ("fresh", "quiet", "stale")
 DELETED = "deleted"
 #: So many tags with the same beginning make a group, and what such a beginning ends with.
 GROUP = 3
@@ -111,9 +110,9 @@ def select(
     total = len(items)
     if query.q:
         items, deletions = _matching(items, query.q), _matching(deletions, query.q, in_names=False)
-    states = _states(items, expected, now)
+    states = state_names(items, expected, now)
     counts = {name: states.count(name) for name in STATES}
-    late = {item.key for item, name in zip(items, states) if name == "stale"}
+    late = {item.key for item, name in zip(items, states) if name == STALE}
     if query.state == DELETED:
         items = deletions
     elif query.state:
@@ -172,18 +171,3 @@ def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict
     on_top = [item for item in items if item.key in late]
     on_top.sort(key=lambda item: from_precise(item.changed_at) + timedelta(seconds=expected[item.key]))
     return [*on_top, *(item for item in items if item.key not in late)] if on_top else items
-
-
-def _states(items: Sequence[Listed], expected: dict[str, int], now: datetime) -> list[str]:
-    """Return the name of the state of each item; times are compared as text, which is quick."""
-    spans = {*expected.values(), QUIET_SECONDS}
-    limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
-    quiet = limits[QUIET_SECONDS]
-    return [
-        "fresh"
-        if item.changed_at >= (limits[expected[item.key]] if item.key in expected else quiet)
-        else "stale"
-        if item.key in expected
-        else "quiet"
-        for item in items
-    ]

@@ -12,17 +12,13 @@ from markupsafe import Markup, escape
 from ..clock import as_last_changed, from_precise
 from ..documents.values import numbers
 from ..formats import printable
+from ..formats.lookalikes import is_unseen
 from ..schemas import whole_number
 from ..services import services
 from . import bp
 from .preferences import preferences
 
 _UNITS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
-# What nobody sees, or sees as a space: by category, and by name where the category is that of letters and marks.
-_UNSEEN = {"Cf", "Zl", "Zp", "Zs"}
-_UNSEEN_LETTERS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
-)
 #: Of the time up to a moment to come, a minute that has begun counts as one.
 _BEGUN = 59
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (1000, "KB"))
@@ -136,8 +132,7 @@ def visible(tag: str) -> str:
     """Return the tag with its invisible characters named, ``⟨U+200B⟩``, so that no tag passes for another."""
     if tag.isascii():
         return tag
-    unseen = (char != " " and unicodedata.category(char) in _UNSEEN or _UNSEEN_LETTERS.match(char) for char in tag)
-    return "".join(f"⟨U+{ord(char):04X}⟩" if hidden else char for char, hidden in zip(tag, unseen))
+    return "".join(f"⟨U+{ord(char):04X}⟩" if is_unseen(char) else char for char in tag)
 
 
 @bp.app_template_filter()

@@ -26,6 +26,7 @@ REFUSED = [
     "ad\u00admin",
     "ad\u2060min",
     "admin\ufe0f",
+    "admin\U000e0100",
     "ad\u034fmin",
     "a\u00a0b",
     "a\u3000b",

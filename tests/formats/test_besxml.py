@@ -17,11 +17,11 @@ NS = 'xmlns="http://www.w3.org/2005/xpath-functions"'
 MIB = 1 << 20
 
 
-def entry(metrics=b"[]", **changes):
-    """An entry as the API would show it."""
+def document(metrics=b"[]", **changes):
+    """A document as the API would show it."""
     shown = {"resource": "https://host:52311/api/deploymentmetrics/custom", "last_changed": "12 Jan 2018 12:00"}
     shown |= {"tag": "custom", "modified": datetime(2018, 1, 12, 12, tzinfo=UTC), "metrics": metrics}
-    return besxml.Entry(**shown | changes)
+    return besxml.DeploymentMetrics(**shown | changes)
 
 
 def assert_valid(answer):
@@ -96,7 +96,7 @@ def test_json_to_xml(text, fragment):
     ],
 )
 def test_the_text_survives_xml(text):
-    answer = besxml.render_document(entry(text.encode()))
+    answer = besxml.render_document(document(text.encode()))
     assert_valid(answer)
     assert xmlbody.read_document(answer, "custom") == text.encode()
 
@@ -122,7 +122,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_every_value_survives_and_is_valid(text):
     metrics = rawjson.compact(text.encode())
-    answer = besxml.render_document(entry(metrics))
+    answer = besxml.render_document(document(metrics))
     assert_valid(answer)
     assert xmlbody.read_document(answer, "custom") == metrics
 
@@ -198,7 +198,7 @@ def test_a_megabyte_of_digits():
 def test_depth_is_exact(start, end, leaf):
     levels = rawjson.MAX_DEPTH - (leaf == "[]")
     metrics = f"{start * levels}{leaf}{end * levels}".encode()
-    answer = besxml.render_document(entry(metrics))
+    answer = besxml.render_document(document(metrics))
     assert_valid(answer)
     assert xmlbody.read_document(answer, "custom") == metrics
     deeper = answer.replace(b"<Metrics>", f"<Metrics><array {NS}>".encode())
@@ -210,7 +210,9 @@ def test_the_full_depth_under_a_deep_stack():
     metrics = b"[" * rawjson.MAX_DEPTH + b"]" * rawjson.MAX_DEPTH
 
     def deep(frames):
-        return deep(frames - 1) if frames else xmlbody.read_document(besxml.render_document(entry(metrics)), "custom")
+        if frames:
+            return deep(frames - 1)
+        return xmlbody.read_document(besxml.render_document(document(metrics)), "custom")
 
     assert deep(150) == metrics
 
@@ -403,7 +405,7 @@ def test_any_bytes_give_json_or_our_error(body):
 
 
 def test_a_document_is_the_one_of_the_contract():
-    assert besxml.render_document(entry(b'[{"bla":"3"}]')).decode() == (
+    assert besxml.render_document(document(b'[{"bla":"3"}]')).decode() == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<BESAPI xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="BESAPI.xsd">\n'
         '    <DeploymentMetrics Resource="https://host:52311/api/deploymentmetrics/custom"'
@@ -421,7 +423,7 @@ def test_a_document_is_the_one_of_the_contract():
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_list_is_streamed_a_piece_a_document(count):
     asked = []
-    pieces = besxml.render_documents(asked.append(n) or entry(b"%d" % n) for n in range(count))
+    pieces = besxml.render_documents(asked.append(n) or document(b"%d" % n) for n in range(count))
     next(pieces)
     assert asked == []
     rest = list(pieces)
@@ -431,13 +433,13 @@ def test_a_list_is_streamed_a_piece_a_document(count):
 
 
 def test_one_document_is_a_list_of_one():
-    assert b"".join(besxml.render_documents([entry()])) == besxml.render_document(entry())
+    assert b"".join(besxml.render_documents([document()])) == besxml.render_document(document())
 
 
 def test_the_history_has_its_attributes():
     past = {"changed_at": "2018-01-12T12:00:03.123456Z", "changed_by": "alice"}
-    gone = entry(None, version=2, deleted=True, last_changed=None, modified=None, **past)
-    root = assert_valid(b"".join(besxml.render_documents([gone, entry(version=1, **past)])))
+    gone = document(None, version=2, deleted=True, last_changed=None, modified=None, **past)
+    root = assert_valid(b"".join(besxml.render_documents([gone, document(version=1, **past)])))
     names = ("Version", "ChangedAt", "ChangedBy", "Deleted")
     assert [root[0].get(name) for name in names] == ["2", "2018-01-12T12:00:03.123456Z", "alice", "true"]
     assert [child.tag for child in root[0]] == ["Tag"]
@@ -447,20 +449,22 @@ def test_the_history_has_its_attributes():
 
 def test_last_modified_is_english_gmt():
     modified = datetime(2018, 5, 13, 1, 30, tzinfo=timezone(timedelta(hours=2)))
-    root = assert_valid(besxml.render_document(entry(modified=modified)))
+    root = assert_valid(besxml.render_document(document(modified=modified)))
     assert root[0].get("LastModified") == "Sat, 12 May 2018 23:30:00 +0000"
 
 
 @pytest.mark.parametrize("text", ["<&>\"'", "\x00\x1f", "\ufffe", "\ud800", "é\U0001f600", "a\r\n\tb"])
 def test_odd_names_keep_the_xml_well_formed(text):
     shown = "".join("\ufffd" if char in "\x00\x1f\ufffe\ud800" else char for char in text)
-    root = assert_valid(besxml.render_document(entry(changed_by=text, changed_at="2018-01-12T12:00:03.1Z", version=1)))
+    root = assert_valid(
+        besxml.render_document(document(changed_by=text, changed_at="2018-01-12T12:00:03.1Z", version=1))
+    )
     assert root[0].get("ChangedBy") == shown
 
 
 @pytest.mark.parametrize("tag", ["a&<b", "\ufffe", "é\U0001f600", "\\n", "\\\uffff"])
 def test_every_tag_comes_back(tag):
-    answer = besxml.render_document(entry(tag=tag))
+    answer = besxml.render_document(document(tag=tag))
     assert_valid(answer)
     assert xmlbody.read_document(answer, tag) == b"[]"
     assert (b'<Tag escaped="true">' in answer) == bool({"\ufffe", "\uffff"} & set(tag))
@@ -468,7 +472,7 @@ def test_every_tag_comes_back(tag):
 
 def test_a_long_list_is_quick():
     with processor_seconds(10):  # well under one here
-        size = sum(map(len, besxml.render_documents(entry(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
+        size = sum(map(len, besxml.render_documents(document(b'{"a":"%s"}' % (b"x" * 1000)) for _ in range(10_000))))
     assert size > 10_000_000
 
 
@@ -522,7 +526,7 @@ def test_problems_are_valid_whatever_they_say(extra, path, texts):
     ],
 )
 def test_the_schema_refuses_other_documents(old, new):
-    answer = besxml.render_document(entry(b"[1.5]")).decode()
+    answer = besxml.render_document(document(b"[1.5]")).decode()
     assert SCHEMA.validate(etree.fromstring(answer.encode()))
     assert answer != answer.replace(old, new)
     assert not SCHEMA.validate(etree.fromstring(answer.replace(old, new).encode()))

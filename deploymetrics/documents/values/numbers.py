@@ -1,17 +1,17 @@
 """What counts as a number: a JSON number, or text that is nothing but one, which is how BigFix writes them."""
 
-import re
 import sys
 from decimal import Decimal, InvalidOperation
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+from ...formats import rawjson
+
 _LARGEST = sys.float_info.max
 _SHORT = 15
 
 
 def is_number(value: object) -> bool:
     """Return True if a value that ``rawjson.parse`` returned is a number of any length."""
-    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
+    return isinstance(value, str) and rawjson.NUMBER.fullmatch(value) is not None
 
 
 def as_float(text: str) -> float:

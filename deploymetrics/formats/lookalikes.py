@@ -1,0 +1,36 @@
+"""How a text reads to a person: letters that look like others, and characters that nobody sees."""
+
+import re
+import unicodedata
+
+_WITH_MARK = re.compile("LATIN SMALL LETTER ([A-Z]) WITH .*|LATIN LETTER SMALL CAPITAL ([A-Z])")
+_UNSEEN_CATEGORIES = ("Cf", "Zl", "Zp", "Zs")
+# Those that Unicode has among letters, marks and symbols.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+
+
+def is_unseen(char: str) -> bool:
+    """Return True for a character that is shown as nothing, or as a space that is not the usual one."""
+    return char != " " and (unicodedata.category(char) in _UNSEEN_CATEGORIES or _UNSEEN.match(char) is not None)
+
+
+def bare_letters(text: str) -> str:
+    """Return a text in lower case with its Latin letters bare of hooks, strokes and accents: ``ƭ`` as ``t``."""
+    return "".join(map(_bare, unicodedata.normalize("NFKD", text)))
+
+
+def _bare(char: str) -> str:
+    if char.isascii():
+        return char
+    match = _WITH_MARK.fullmatch(unicodedata.name(char, ""))
+    if match:
+        return (match[1] or match[2]).lower()
+    return "" if unicodedata.category(char)[0] == "M" else char
+
+
+def without_outer_punctuation(text: str) -> str:
+    """Return the text without the punctuation and spaces at its ends: ``platform.`` reads as ``platform``."""
+    inner = [number for number, char in enumerate(text) if unicodedata.category(char)[0] not in "PZ"]
+    return text[inner[0] : inner[-1] + 1] if inner else ""
