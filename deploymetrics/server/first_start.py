@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ from flask import Flask
 from ..accounts.passwords import generate_password
 from ..accounts.records import Role
 from ..accounts.service import Accounts
+from ..errors import AccountError
 from ..services import services
 from .checks import is_local
 
@@ -31,29 +34,40 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
     it is in the file PASSWORD_FILE of the instance folder, and has to be changed at the first login. For when the
-    server listens: a start that fails must not have shown a password that nobody saw.
+    when the server listens: a start that fails must not have shown a password that nobody saw. Of servers that start
+    at the same time one makes the account.
     """
     if accounts.exist():
         return
     password = generate_password()
     options, root = _curl(bind, tls)
-    if not sys.stdout.isatty():
-        path = instance / PASSWORD_FILE
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with suppress(AccountError):  # another server has made it meanwhile
+        if sys.stdout.isatty():
+            accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
+            click.echo(
+                f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"
+                f"It is not shown again. Try:\n    curl {options}-u {FIRST_ACCOUNT}:{password}"
+                f" -d '[{{\"bla\": \"3\"}}]' {root}/api/deploymentmetrics/custom"
+            )
+        else:
+            path = instance / PASSWORD_FILE
+            _make_in_file(accounts, password, path)
+            click.echo(
+                f"Made the master operator {FIRST_ACCOUNT}. Its password is in the file {path}, and is to be changed at"
+                f" the first login: {root}/ in a browser, or deploymetrics account set-password {FIRST_ACCOUNT}"
+            )
+
+
+def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:
+    """Make the account and have its password in a file; raises AccountError, and leaves the file, if it is there."""
+    fd, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with open(fd, "w") as file:
             file.write(f"{password}\n")
         accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start", must_change=True)
-        click.echo(
-            f"Made the master operator {FIRST_ACCOUNT}. Its password is in the file {path}, and is to be changed at the"
-            f" first login: {root}/ in a browser, or deploymetrics account set-password {FIRST_ACCOUNT}"
-        )
-        return
-    accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start")
-    click.echo(
-        f"Made the master operator {FIRST_ACCOUNT} with the password {password}\n"
-        f"It is not shown again. Try:\n"
-        f"    curl {options}-u {FIRST_ACCOUNT}:{password} -d '[{{\"bla\": \"3\"}}]' {root}/api/deploymentmetrics/custom"
-    )
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
 def announce(app: Flask) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from serving import make_certificate
 
 from deploymetrics import create_app
+from deploymetrics.accounts.service import Accounts
 from deploymetrics.cli import main
 from deploymetrics.config import SETTINGS, documentation, load_settings
 from deploymetrics.server import master
@@ -348,6 +349,21 @@ def test_the_file_of_the_first_password_is_a_new_one(run, instance, served, tmp_
     (instance / "first-password").symlink_to(tmp_path / "elsewhere")
     run("serve", "--bind", "127.0.0.1:52311")
     assert (tmp_path / "elsewhere").read_text() == "theirs" and not (instance / "first-password").is_symlink()
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_of_servers_that_start_at_the_same_time_one_makes_the_account(
+    run, instance, served, shows, request, monkeypatch
+):
+    if shows:
+        request.getfixturevalue("terminal")
+    monkeypatch.setattr(Accounts, "exist", lambda self: False)
+    first, second = (run("serve", "--bind", "127.0.0.1:52311") for _ in range(2))
+    assert second.exit_code == 0 and second.stdout == ""
+    path = instance / "first-password"
+    password = first.stdout.split("with the password ")[1].split()[0] if shows else path.read_text().strip()
+    assert login(instance, "admin", password) == 200
+    assert path.exists() is not shows and [*instance.glob(".first*")] == []
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:52311", ":52311", "[::]:52311", "192.0.2.1:52311", "example.com:80"])
