@@ -36,9 +36,9 @@ def read_precondition(environ: Mapping[str, Any], form: str | None) -> Precondit
     document; None is for a write, which means the document whatever its form. Raises BadRequest for a header of a write
     that says nothing, because to ignore it could overwrite what somebody else wrote.
     """
-    match, none_match, unmodified, modified = map(environ.get, _NAMES)
-    if match is none_match is unmodified is modified is None:
+    if environ.keys().isdisjoint(_NAMES):
         return ANY
+    match, none_match, unmodified, modified = map(environ.get, _NAMES)
     precondition = Precondition(
         match=None if match is None else _revisions(match, form),
         none_match=None if none_match is None else _revisions(none_match, form),
