@@ -684,6 +684,20 @@ def test_what_was_deleted_can_be_purged(store):
     assert store.purge(THINGS, "a", "carol") == 0
 
 
+@pytest.mark.parametrize("is_listed", [False, True], ids=["alone", "listed"])
+def test_what_is_purged_makes_no_reader_take_the_version_before_for_the_newest(reopen, is_listed):
+    store, other = reopen(versions=8), reopen(versions=8)
+    put(store, "a", "1")
+    if is_listed:
+        other.items(THINGS)
+    assert metrics(other.read(THINGS, "a")) == "1"
+    put(store, "a", "2")
+    put(store, "a", "3")
+    assert store.purge(THINGS, "a", "carol", 2) == 1
+    assert metrics(other.read(THINGS, "a")) == "3"
+    assert listed(other) == {"a": "3"}
+
+
 def test_what_is_not_there_cannot_be_purged(store, caplog):
     put(store, "a")
     assert store.purge(THINGS, "a", "carol", 2) == store.purge(THINGS, "b", "carol") == 0

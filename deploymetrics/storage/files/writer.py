@@ -265,6 +265,9 @@ class Writer:
         path, found = self.log.path(start, tier), [] if is_whole else self.log.lines(start, tier, self.newest)
         wanted = [line for line in found if not first <= self.log.version_of(line) < end]
         if not wanted:
+            # Whoever has the file before it for the newest looks for this one by its name; so it becomes another file.
+            for before in [one for one in self.log.files()[tier] if one < first][-1:]:
+                disk.replace_file(self.log.path(before, tier), disk.read_file(self.log.path(before, tier)))
             self.remove_file(start, tier)
         elif len(wanted) < len(found):
             # Others wait for the lock of the newest file; the one in its place has it from the beginning.
