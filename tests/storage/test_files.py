@@ -31,8 +31,8 @@ from storekit import (
 
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
-from deploymetrics.storage import Collection
-from deploymetrics.storage.files import changes, disk, listing, log, newest_cache, queues, readable_copies
+from deploymetrics.storage import Collection, item_cache
+from deploymetrics.storage.files import changes, disk, listing, log, queues, readable_copies
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -417,8 +417,7 @@ def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):
 @pytest.fixture
 def only_size(monkeypatch):
     """File systems whose times stand still and which use the number of a removed file again."""
-    for module in log, newest_cache:
-        monkeypatch.setattr(module, "signature_of", lambda stat: (stat.st_size,))
+    monkeypatch.setattr(log, "signature_of", lambda stat: (stat.st_size,))
 
 
 @pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
@@ -494,14 +493,14 @@ def test_a_list_looks_only_at_what_changed(store, other, folder, looks):
 
 
 def test_what_is_remembered_is_bounded(store, other, monkeypatch):
-    monkeypatch.setattr(newest_cache, "ITEM_BYTES", 1000)
-    monkeypatch.setattr(newest_cache, "ALL_BYTES", 5000)
+    monkeypatch.setattr(item_cache, "ITEM_BYTES", 1000)
+    monkeypatch.setattr(item_cache, "ALL_BYTES", 5000)
     put(store, "large", '"%s"' % ("x" * 1000))
     for number in range(20):
         put(store, f"k{number}")
         assert other.read(THINGS, f"k{number}").key == f"k{number}"
         assert other.read(THINGS, "large").key == "large"
-        assert 1 <= len(other._remembered._entries) <= 4
+        assert 1 <= len(other._remembered) <= 4
 
 
 def look_at_all(store, other, number, *keys):

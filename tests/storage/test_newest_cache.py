@@ -5,13 +5,14 @@ import os
 import pytest
 from storekit import COLLECTIONS, THINGS, listed, metrics, open_files, put, remove, value
 
-from deploymetrics.storage.files import listing, newest_cache
+from deploymetrics.storage import item_cache
+from deploymetrics.storage.files import listing
 
 
 @pytest.fixture(autouse=True)
 def kept_values(monkeypatch):
     """Keep two values."""
-    monkeypatch.setattr(newest_cache, "ALL_BYTES", 2500)
+    monkeypatch.setattr(item_cache, "ALL_BYTES", 2500)
 
 
 @pytest.fixture

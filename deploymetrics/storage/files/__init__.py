@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain, takewhile, zip_longest
+from random import random
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import ConflictError, StorageError, StorageFullError
@@ -61,17 +62,19 @@ class FileStorage(Storage):
         return self._newest(collection, key).current
 
     def _newest(self, collection: Collection, key: str) -> Newest:
-        if known := self._remembered.get(collection.name, key):
+        if known := self._remembered.current(collection.name, key):
             return known
         log, place = self.log(collection, key), self._listing(collection).find(key)
         if place and (known := read_newest(place, log)):
-            self._remembered.offer(log, known)
+            # Where there is no room, what is quickly read again takes it once it has been read often.
+            if self._remembered.has_room or random() < 1 / 8:
+                self._remembered.keep(log, known)
             return known
         with disk.storage_errors("read"):
             newest = log.newest()
             if newest.item is None:
                 self.check()
-            self._remembered.put(log, newest)
+            self._remembered.keep(log, newest)
             return newest
 
     def items(self, collection: Collection) -> Listing:
@@ -157,7 +160,7 @@ class FileStorage(Storage):
         if last.deleted and not log.collection.history:
             writer.remove(last.version)
             return
-        self._remembered.put(log, writer.commit())
+        self._remembered.keep(log, writer.commit())
         if log.collection.copies:
             readable_copies.update(self.root, log.collection, last.key, last.value)
         self._remove_old(writer, before)

@@ -11,7 +11,7 @@ import msgspec
 from ...errors import StorageError
 from .. import Collection, Entry, Item
 from . import disk, lines
-from .log import Log, Newest, file_name, signature_of, start_after
+from .log import Log, Newest, file_name, is_unchanged, signature_of, start_after
 
 #: What stands before a value in its line is shorter, unless the author has a very long name.
 _HEAD_BYTES = 512
@@ -20,8 +20,7 @@ _HEAD_BYTES = 512
 class Location(Entry, frozen=True, gc=False, array_like=True):
     """An Entry, or a deletion, and where its line is: in the file that begins with the version ``start``.
 
-    The line ends there at the offset ``end``; ``sign`` is the hash of the file's signature, and 0 where that cannot be
-    relied on.
+    The line ends there at the offset ``end``; ``sign`` is that of the Newest.
     """
 
     start: int
@@ -40,23 +39,14 @@ def location_of(newest: Newest) -> Location | None:
     if (item := newest.item) is None:
         return None
     facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
-    signature = newest.signature
-    sign = hash(signature) if signature and signature[0] == newest.end else 0
-    return Location(*facts, newest.start, newest.end - newest.is_ended, sign, item.kept)
+    return Location(*facts, newest.start, newest.end - newest.is_ended, newest.sign, item.kept)
 
 
 def is_newest(location: Location, collection: Collection, folder: int) -> bool:
-    """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection.
-
-    The file is the same, and there is none that begins with the next version: files only grow.
-    """
-    name = lines.name_of(location.key)
-    try:
-        stat = os.stat(f"{name}/{file_name(location.start)}", dir_fd=folder)
-    except OSError:
-        return False
-    following = file_name(start_after(collection, location.start, location.version))
-    return hash(signature_of(stat)) == location.sign and not os.access(f"{name}/{following}", os.F_OK, dir_fd=folder)
+    """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection."""
+    name, start = lines.name_of(location.key), location.start
+    following = file_name(start_after(collection, start, location.version))
+    return is_unchanged(f"{name}/{file_name(start)}", f"{name}/{following}", location.sign, folder)
 
 
 def read_newest(last: Location, log: Log) -> Newest | None:
@@ -84,7 +74,7 @@ def read_value(location: Location, log: Log) -> bytes:
         line = _line_of(location, fd)
         if lines.revision_of(line) == location.revision:
             return _value_in(line, location)
-    item = _find(location, log)
+    item = log.find(location.version, log.newest())
     if item is None or item.revision != location.revision or item.value is None:
         log_line = f"{log.folder}: version {location.version} is gone"
         raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)
@@ -99,8 +89,3 @@ def _line_of(location: Location, fd: int) -> bytes:
 
 def _value_in(line: bytes, location: Location) -> bytes:
     return b"{%b" % line[1 - location.size :]
-
-
-def _find(location: Location, log: Log) -> Item | None:
-    newest = log.newest()
-    return newest.item if newest.version == location.version else log.find(location.version, newest)

@@ -18,8 +18,9 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from heapq import merge
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import NamedTuple
 
 from ...errors import DamagedItemError
@@ -64,6 +65,11 @@ class Newest(NamedTuple):
         """The version, 0 where there is none."""
         return 0 if self.item is None else self.item.version
 
+    @property
+    def sign(self) -> int:
+        """The hash of the signature; 0 where it does not tell that this is the newest version still."""
+        return hash(self.signature) if self.signature and self.signature[0] == self.end else 0
+
 
 class Log:
     """The versions of ``key``. Readers need no lock; a Writer has what changes them."""
@@ -82,8 +88,7 @@ class Log:
         """Return for each tier the versions that its files begin with, in order."""
         found: Files = {tier: [] for tier in TIERS}
         try:
-            with _reading(self):
-                names = disk.list_folder(self.folder)
+            names = disk.list_folder(self.folder)
         except FileNotFoundError:
             return found
         for match in filter(None, map(_NAME.fullmatch, sorted(names))):
@@ -100,16 +105,15 @@ class Log:
 
     def newest(self) -> Newest:
         """Return the Newest; raises DamagedItemError."""
-        while True:
-            try:
-                return self._newest()
-            except FileNotFoundError:  # replaced by its successor since the folder was read
-                continue
+        with self._reading():
+            while True:
+                with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
+                    return self._newest(self.files()[NEWEST])
 
-    def _newest(self) -> Newest:
-        is_pending, starts = False, self.files()[NEWEST]
+    def _newest(self, starts: list[int]) -> Newest:
+        is_pending = False
         for start in reversed(starts):
-            with _reading(self), disk.opened(self.path(start)) as fd:
+            with disk.opened(self.path(start)) as fd:
                 tail = self._tail(fd, start)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
@@ -123,6 +127,16 @@ class Log:
                 signature = None if is_pending else tail.signature
                 return Newest(item, start, tail.end, tail.is_ended, is_pending, start != starts[-1], signature)
         return Newest(None, is_pending=is_pending)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raise DamagedItemError where something cannot be read."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in disk.UNREADABLE:
+                raise lines.damaged(self.collection, self.key, error) from error
+            raise
 
     def _tail(self, fd: int, start: int) -> "Tail":
         """Return what the last line of a file is that counts."""
@@ -183,28 +197,29 @@ class Log:
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
         """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
-        end = newest.version + 1 if below is None else min(below, newest.version + 1)
-        tiers = [self._lines_of(tier, newest, end, oldest_first) for tier in TIERS]
-        last = None
-        for line in merge(*tiers, key=self.version_of, reverse=not oldest_first):
-            if self.version_of(line) != last:  # what is thinned out is in two files for a while
-                last = self.version_of(line)
-                yield lines.decode(self.collection, self.key, line)
+        first, end, last = 0, newest.version + 1 if below is None else min(below, newest.version + 1), 0
+        with self._reading():
+            while True:
+                with suppress(FileNotFoundError):  # thinned out meanwhile: what stays of it is in another file now
+                    for line in self._lines(newest, first, end, oldest_first):
+                        if (version := self.version_of(line)) != last:  # else it is in two files for a while
+                            last = version
+                            yield lines.decode(self.collection, self.key, line)
+                    return
+                if last:
+                    first, end = (last + 1, end) if oldest_first else (0, last)
 
-    def _lines_of(self, tier: str, newest: Newest, end: int, oldest_first: bool) -> Iterator[bytes]:
-        """Yield the lines of a tier with a version below ``end``."""
-        starts = [start for start in self.files()[tier] if start < end]
-        files = list(pairwise([*starts, end]))
-        for start, next_start in files if oldest_first else reversed(files):
-            found = [line for line in self.lines(start, tier, newest) if self.version_of(line) < end]
-            if not found:  # it was removed meanwhile, and what stays of it is in a later tier
-                thinned = {
-                    self.version_of(line): line
-                    for later in TIERS[TIERS.index(tier) + 1 :]
-                    for line in self._lines_of(later, newest, next_start, True)
-                }
-                found = [thinned[version] for version in sorted(thinned) if version >= start]
-            yield from found if oldest_first else reversed(found)
+    def _lines(self, newest: Newest, first: int, end: int, oldest_first: bool) -> Iterator[bytes]:
+        """Yield the lines of the versions from ``first`` on that are below ``end``; raises FileNotFoundError."""
+
+        def of(tier: str, starts: list[int]) -> Iterator[bytes]:
+            files = pairwise([*(start for start in starts if start < end), end])
+            wanted = [start for start, following in files if following > first]
+            for start in wanted if oldest_first else reversed(wanted):
+                found = [line for line in self.lines(start, tier, newest) if first <= self.version_of(line) < end]
+                yield from found if oldest_first else reversed(found)
+
+        return merge(*starmap(of, self.files().items()), key=self.version_of, reverse=not oldest_first)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return the Item of a version up to ``newest``, or None."""
@@ -212,14 +227,10 @@ class Log:
         return found if found and found.version == version else None
 
     def lines(self, start: int, tier: str, newest: Newest) -> list[bytes]:
-        """Return the lines of a file, oldest first, none of them after ``newest``; none where it was removed."""
+        """Return the lines of a file, oldest first, none of them after ``newest``; raises FileNotFoundError."""
         if tier == NEWEST and start > newest.start:
             return []
-        try:
-            with _reading(self):
-                data = disk.read_file(self.path(start, tier))
-        except FileNotFoundError:
-            return []
+        data = disk.read_file(self.path(start, tier))
         if tier == NEWEST and start == newest.start:
             found = data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
         else:
@@ -234,22 +245,6 @@ class Log:
             return lines.version_of(line)
         except ValueError as error:
             raise lines.damaged(self.collection, self.key, error) from error
-
-
-class _reading:
-    """Raise DamagedItemError for a key where something cannot be read."""
-
-    __slots__ = ("log",)
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError) and error.errno in disk.UNREADABLE:
-            raise lines.damaged(self.log.collection, self.log.key, error) from error
 
 
 class Tail(NamedTuple):
@@ -286,6 +281,15 @@ def file_name(start: int, tier: str = NEWEST) -> str:
 def start_after(collection: Collection, start: int, version: int) -> int:
     """Return the start of the file after the one that begins with ``start`` and ends with ``version``."""
     return version + 1 if collection.history else start + 1
+
+
+def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None) -> bool:
+    """Return True if a file has this sign still, and there is none after it; paths may be those in an open folder."""
+    try:
+        stat = os.stat(path, dir_fd=folder)
+    except OSError:
+        return False
+    return hash(signature_of(stat)) == sign and not os.access(next_path, os.F_OK, dir_fd=folder)
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:

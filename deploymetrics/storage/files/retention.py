@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import islice, pairwise
+from itertools import pairwise
 
 from ...clock import as_precise
 from .. import Retention
@@ -65,11 +65,11 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
         if tier == NEWEST and following > oldest:
             break
         lines = read(start, tier)
-        next_lines = _next_lines(read, files, tier, start, lines)
-        if not next_lines or (tier != NEWEST and not _are_before(times[tier], lines, next_lines)):
+        next_line = _next_line(read, files, tier, start, lines)
+        if not next_line or (tier != NEWEST and not _are_before(times[tier], lines + next_line)):
             break
         steps += 1
-        if missing := _missing(read, files, tier, [*lines, next_lines[0]]):
+        if missing := _missing(read, files, tier, lines + next_line):
             _add(log, read, _NEXT[tier], files[_NEXT[tier]], missing)
             break
         writer.remove_file(start, tier)
@@ -81,16 +81,9 @@ def _missing(read: _Read, files: Files, tier: str, lines: list[bytes]) -> list[b
     if tier == DAILY:
         return []
     existing = [line for start in files[_NEXT[tier]][-1:] for line in read(start, _NEXT[tier])]
-    last = version_of(existing[-1]) if existing else 0
-    missing, next_head = [], head_of(lines[-1])
-    for line in reversed(lines[:-1]):
-        head = head_of(line)
-        if head.version <= last:
-            break
-        if _stays(head, next_head, tier):
-            missing.append(line)
-        next_head = head
-    return missing[::-1]
+    last, heads = version_of(existing[-1]) if existing else 0, [*map(head_of, lines)]
+    pairs = zip(lines, pairwise(heads))
+    return [line for line, (head, following) in pairs if head.version > last and _stays(head, following, tier)]
 
 
 def _stays(head: Head, next_head: Head, tier: str) -> bool:
@@ -100,25 +93,24 @@ def _stays(head: Head, next_head: Head, tier: str) -> bool:
     return head.time[:length] != next_head.time[:length]
 
 
-def _next_lines(read: _Read, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
-    """Return the lines of the file that follows; none while what was added to it is in a newer tier too."""
+def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
+    """Return the line that follows those of a file; none while what was added to that is in a newer tier too."""
     newer = [(later, of) for of in _NEWER[tier] for later in files[of][:1]]
     if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
     following = [(later, tier) for later in files[tier] if later > start] + newer
-    return read(*following[0]) if following else []
+    return read(*following[0])[:1] if following else []
 
 
-def _are_before(limit: str, lines: list[bytes], next_lines: list[bytes]) -> bool:
+def _are_before(limit: str, lines: list[bytes]) -> bool:
     """Return True if these versions are older than ``limit``; but for one, since the clock may have been ahead once."""
-    is_later = any(head_of(line).time >= limit for line in reversed(next_lines))
-    return is_later + len(list(islice((1 for line in reversed(lines) if head_of(line).time >= limit), 2))) < 2
+    return sorted(head_of(line).time for line in lines)[-2:][0] < limit
 
 
 def _add(log: Log, read: _Read, tier: str, starts: list[int], added: list[bytes]) -> None:
     """Add lines to a tier whose files begin with ``starts``, durably, all or nothing."""
     start = starts[-1] if starts else 0
-    existing = read(start, tier)
+    existing = read(start, tier) if starts else []
     if not existing or len(existing) >= max(log.file_versions, FILE_VERSIONS) or sum(map(len, existing)) >= FILE_BYTES:
         start = version_of(added[0])
     with disk.opened(log.path(start, tier), os.O_RDWR | os.O_CREAT) as fd:

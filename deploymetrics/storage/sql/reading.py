@@ -25,17 +25,29 @@ import time
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import DamagedItemError
 from .. import Collection, Item, T
+from ..item_cache import ItemCache, Name
 from . import rows, statements
-from .answer_cache import Answer, AnswerCache, Name, Snapshot
 from .connections import Connections
 from .shared_answer import SharedAnswer
 
 #: What is read of a collection: the item of a key, or the marks of its list where that is None.
 Wanted = tuple[Collection, str | None]
+#: What a statement saw: how many connections were open before, and what the server says.
+Snapshot = tuple[int, str]
+
+
+class Answer(NamedTuple):
+    """What a statement found, and what it saw.
+
+    The value is an Item, None where there is none, a DamagedItemError, or the marks of a list as one number.
+    """
+
+    value: Any
+    snapshot: Snapshot
 
 
 class _Ahead(threading.local):
@@ -49,7 +61,7 @@ class Reader:
     """Reads for all threads of a process. ``prepare`` is as SqlStorage has it."""
 
     def __init__(self, connections: Connections, *, prepare: bool) -> None:
-        self.remembered = AnswerCache()
+        self.remembered = ItemCache[Answer]()
         self._connections = connections
         self._prepare = prepare
         self._ahead = _Ahead()
@@ -147,7 +159,7 @@ class Reader:
             answers[name] = answer = Answer(_value(collection, key, row, known[number]), snapshot)
             # What is not there is not remembered: clients may ask for anything.
             if row and not isinstance(answer.value, DamagedItemError):
-                self.remembered.put(name, answer)
+                self.remembered.put(name, answer, answer.value.size if isinstance(answer.value, Item) else 0)
         return answers
 
     def _noted(self, opened: int, text: str) -> Snapshot:

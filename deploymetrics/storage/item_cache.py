@@ -1,0 +1,53 @@
+"""What was read last of items, kept in memory up to a limit; either storage sees to it that nothing outdated is used."""
+
+import threading
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+#: A collection's name and a key; None for the list of the collection.
+Name = tuple[str, str | None]
+#: Values larger than this are not kept, nor more than so many bytes of all.
+ITEM_BYTES = 2**16
+ALL_BYTES = 2**24
+_OVERHEAD = 2**10
+
+
+class ItemCache(Generic[V]):
+    """Keeps something for each name; the threads of a process share it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Name, tuple[V, int]] = {}  # the one that was put in first is the first
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def has_room(self) -> bool:
+        """True if whatever is put in takes the place of nothing."""
+        return self._bytes < ALL_BYTES - ITEM_BYTES
+
+    def get(self, name: Name) -> V | None:
+        """Return what was kept last."""
+        kept = self._kept.get(name)
+        return kept and kept[0]
+
+    def put(self, name: Name, what: V, size: int) -> None:
+        """Keep this, unless its value, of ``size`` bytes, is too large."""
+        with self._lock:
+            self._drop(name)
+            if size <= ITEM_BYTES:
+                self._kept[name] = what, size + _OVERHEAD
+                self._bytes += size + _OVERHEAD
+            while self._bytes > ALL_BYTES:
+                self._drop(next(iter(self._kept)))
+
+    def forget(self, name: Name) -> None:
+        """Drop what was kept of a name."""
+        with self._lock:
+            self._drop(name)
+
+    def _drop(self, name: Name) -> None:
+        if before := self._kept.pop(name, None):
+            self._bytes -= before[1]
