@@ -50,10 +50,9 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
         format.check(folder)
         yield "storage", f"files in {folder}"
     else:
-        from .storage.sql.address import Address
-        from .storage.sql.status import status as database_status
+        from .storage.sql import address, schema
 
-        yield from database_status(Address(settings["STORAGE"]))
+        yield from schema.status(address.Address(settings["STORAGE"]))
     store = open_storage(settings["STORAGE"], folder, Clock(), Retention(), make=False)
     store.check()
     yield "can be read", "yes"

@@ -253,7 +253,7 @@ def open_storage(
 
         return FileStorage(instance, clock, retention, make=make)
     try:
-        from .sql.opening import open_sql
+        from .sql import open_sql
     except ModuleNotFoundError as error:
         detail = f"STORAGE needs {error.name}, which comes with: pip install 'deploymetrics[postgresql]'"
         raise SettingError(detail) from error

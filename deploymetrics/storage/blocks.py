@@ -39,13 +39,6 @@ class Blocks(Generic[E]):
         """Return all entries."""
         return tuple(chain.from_iterable(block.entries for block in self.blocks))
 
-    def find(self, key: str) -> E | None:
-        """Return the entry of a key, or None."""
-        for block in self.blocks[max(bisect_right(self._firsts, key) - 1, 0) :][:1]:
-            number = bisect_right(block.entries, key, key=_by_key) - 1
-            return block.entries[number] if number >= 0 and block.entries[number].key == key else None
-        return None
-
     def revision(self, damaged: Iterable[str]) -> str:
         """Return the revision of a list of these entries, in which some keys are ``damaged``."""
         digests = b"".join(block.digest for block in self.blocks)
@@ -56,7 +49,7 @@ class Blocks(Generic[E]):
         return max((block.changed_at for block in self.blocks), default="")
 
     def apply(self, changes: Mapping[str, E | None]) -> None:
-        """Put the new entries of these keys in their places; None removes."""
+        """Put the new entries of these keys in their places; None, or a deletion, removes."""
         groups: dict[int, dict[str, E | None]] = {}
         for key, place in changes.items():
             groups.setdefault(max(bisect_right(self._firsts, key) - 1, 0), {})[key] = place
@@ -68,7 +61,7 @@ class Blocks(Generic[E]):
         for block in self.blocks[number : number + 1]:
             places.update((entry.key, entry) for entry in block.entries)
         places.update(changes)
-        entries = sorted(filter(None, places.values()), key=_by_key)
+        entries = sorted((entry for entry in places.values() if entry and not entry.deleted), key=_by_key)
         first = number
         if number and entries and not _begins_block(entries[0].key):  # what began it is gone
             first -= 1

@@ -1,4 +1,4 @@
-"""What was read last of items, kept in memory up to a limit; either storage sees to it that nothing outdated is used."""
+"""What was read last of items, in memory up to a limit; either storage sees to it that nothing outdated is used."""
 
 import threading
 from typing import Generic, TypeVar

@@ -162,7 +162,4 @@ class AuditLog:
                     os.unlink(f"{self.folder}/{name}")
 
     def _names(self) -> list[str]:
-        try:
-            return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))
-        except FileNotFoundError:
-            return []
+        return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))

@@ -109,10 +109,7 @@ class FileStorage(Storage):
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):
             self.check()
-            try:
-                names = os.listdir(self.folder(collection))
-            except FileNotFoundError:
-                return []
+            names = disk.list_folder(f"{self.folder(collection)}/.")
             return sorted(key for name in names if (key := lines.key_of(name)) is not None)
 
     # Writing

@@ -124,9 +124,10 @@ def unlock(fd: int) -> None:
 
 
 def list_folder(path: str) -> list[str]:
-    """Return the names in a folder; raises OSError for a link to one."""
-    with opened(path, os.O_DIRECTORY) as fd:
+    """Return the names in a folder, none where it is missing; raises OSError for a link to one."""
+    with suppress(FileNotFoundError), opened(path, os.O_DIRECTORY) as fd:
         return os.listdir(fd)
+    return []
 
 
 def read_file(path: str) -> bytes:

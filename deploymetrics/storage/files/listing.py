@@ -45,19 +45,19 @@ class FolderListing:
         self.log = log
         self._changes = Changes(folder)
         self._lock = threading.Lock()
+        self._places: dict[str, Location] = {}
+        self._damaged: set[str] = set()
+        self._again: set[str] = set()  # names to be looked at whatever changed
+        self._rechecks: list[Location] = []  # what is still to be compared with the disk
+        self._rechecked = 0.0
+        self._folder_time = 0
         self._is_known = False
         self._is_loaded = False
         self._unknown = 0
-        self._is_outdated = False  # the Listing is not that of what was looked at
-        self._again: set[str] = set()  # names to be looked at whatever changed
-        self._places: dict[str, Location] = {}
-        self._blocks = Blocks[Location]()  # the same without deletions
-        self._damaged: set[str] = set()
-        self._values = ValueCache[Location](lambda locations: map(self._read, locations))
-        self._rechecks: list[Location] = []  # what is still to be looked at for that
-        self._rechecked = 0.0
-        self._folder_time = 0
         self._unsaved = 0  # how many logs were read since
+        self._blocks = Blocks[Location]()  # the places, without deletions
+        self._unlisted: dict[str, Location | None] = {}  # what is to be changed in there
+        self._values = ValueCache[Location](lambda locations: map(self._read, locations))
         self._listing = self._values.listing(self._blocks, self._damaged)
 
     def current(self) -> Listing:
@@ -69,7 +69,7 @@ class FolderListing:
                 self._is_known, self._folder_time = False, 0
                 self._load()
                 if not self._blocks.blocks:
-                    self._take(dict(self._places))
+                    self._unlisted |= self._places
                 self._look_around()
                 self._recheck(len(self._rechecks))
                 self._is_known = True
@@ -80,25 +80,24 @@ class FolderListing:
                 self._recheck(RECHECKED_KEYS)
             if self._again:
                 self._look_at(list(self._again))
-            if self._is_outdated:
+            if self._unlisted:
+                self._blocks.apply(self._unlisted)
+                self._unlisted = {}
                 self._listing = self._values.listing(self._blocks, self._damaged)
-                self._is_outdated = False
             if self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
                 self._save()
             return self._listing
 
     def find(self, key: str) -> Location | None:
         """Return where a key's newest version was when a list looked last, in this process or in another, or None."""
-        place = self._places.get(key)
-        if place is None and not self._is_loaded:
+        if key not in self._places and not self._is_loaded:
             self._unknown += 1
             if self._unknown >= UNKNOWN_KEYS and self._lock.acquire(blocking=False):  # not while a list is being made
                 try:
                     self._load()
                 finally:
                     self._lock.release()
-                place = self._places.get(key)
-        return place
+        return self._places.get(key)
 
     def _load(self) -> None:
         """Take over what another process saved, once: twice would be twice the memory for a while."""
@@ -112,18 +111,13 @@ class FolderListing:
             saved_list.save(self.folder, self._places.values())
 
     def _look_around(self) -> None:
-        """Begin to look whether everything is as it was."""
+        """Begin to look whether everything is as it was, and whether there is something that is not known."""
         self._rechecks, self._rechecked = [*self._places.values()], time.monotonic()
-        self._again |= self._new_names()
-
-    def _new_names(self) -> set[str]:
-        """Return the names of what is not known, if something was made or removed since the last call."""
         with suppress(FileNotFoundError):
             changed = os.stat(self.folder).st_mtime_ns
             if changed != self._folder_time:
                 self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
-                return set(os.listdir(self.folder)).difference(map(lines.name_of, self._places))
-        return set()
+                self._again |= set(os.listdir(self.folder)).difference(map(lines.name_of, self._places))
 
     def _recheck(self, number: int) -> None:
         """Compare so many of the ``_rechecks`` with the disk; the names of outdated ones go to ``_again``."""
@@ -139,41 +133,29 @@ class FolderListing:
         """Read the newest versions under these names."""
         began = time.monotonic()
         self._unsaved += len(names)
-        found: dict[str, Location | None] = {}
-        try:
-            for name in names:
-                key = lines.key_of(name)
-                is_settled = key is None or self._look_at_one(key, found)
-                if is_settled:
-                    self._again.discard(name)
-        finally:
-            self._take({key: place for key, place in found.items() if self._places.get(key) != place})
+        for name in names:
+            key = lines.key_of(name)
+            if key is None or self._look_at_one(key):
+                self._again.discard(name)
         if (seconds := time.monotonic() - began) > LONG_SECONDS:
             _log.warning("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
 
-    def _take(self, changes: dict[str, Location | None]) -> None:
-        """Put what was found out in its place; None for a key that has no version."""
-        for key, place in changes.items():
+    def _look_at_one(self, key: str) -> bool:
+        """Note the Location of a key's newest version, if it has one; return False if it has to be looked at again."""
+        try:
+            newest = self.log(key).newest()
+        except DamagedItemError:
+            place, is_settled, damaged = None, False, {key}
+        else:
+            place, is_settled, damaged = location_of(newest), not newest.is_pending, set[str]()
+        if place != self._places.get(key) or damaged != self._damaged & {key}:
+            self._damaged = self._damaged - {key} | damaged
+            self._unlisted[key] = place
             if place:
                 self._places[key] = place
             else:
                 self._places.pop(key, None)
-        self._blocks.apply({key: None if place and place.is_deleted else place for key, place in changes.items()})
-        self._is_outdated |= bool(changes)
-
-    def _look_at_one(self, key: str, found: dict[str, Location | None]) -> bool:
-        """Note the Location of a key's newest version, or None; False if it has to be looked at again."""
-        try:
-            newest = self.log(key).newest()
-        except DamagedItemError:
-            self._is_outdated |= key not in self._damaged
-            self._damaged.add(key)
-            found[key] = None
-            return False
-        self._is_outdated |= key in self._damaged
-        self._damaged.discard(key)
-        found[key] = location_of(newest)
-        return not newest.is_pending
+        return is_settled
 
     def _read(self, location: Location) -> bytes:
         try:

@@ -29,7 +29,7 @@ class Location(Entry, frozen=True, gc=False, array_like=True):
     kept: bool
 
     @property
-    def is_deleted(self) -> bool:
+    def deleted(self) -> bool:
         """True for a deletion, which has no value."""
         return self.size == 0
 
@@ -57,14 +57,14 @@ def read_newest(last: Location, log: Log) -> Newest | None:
             signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
         finally:
             os.close(fd)
-        value = None if last.is_deleted else _value_in(line, last)
+        value = None if last.deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
     except (OSError, msgspec.MsgspecError):
         return None
     following = log.path(start_after(log.collection, last.start, last.version))
     if hash(signature) != last.sign or lines.revision_of(line) != last.revision or os.access(following, os.F_OK):
         return None
-    facts = last.version, last.changed_at, last.changed_by, last.revision, last.is_deleted, last.kept
+    facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
     return Newest(Item(last.key, value, record, *facts), last.start, last.end + 1, signature=signature)
 
 

@@ -87,11 +87,7 @@ class Log:
     def files(self) -> Files:
         """Return for each tier the versions that its files begin with, in order."""
         found: Files = {tier: [] for tier in TIERS}
-        try:
-            names = disk.list_folder(self.folder)
-        except FileNotFoundError:
-            return found
-        for match in filter(None, map(_NAME.fullmatch, sorted(names))):
+        for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
             found[match[2]].append(int(match[1]))
         return found
 

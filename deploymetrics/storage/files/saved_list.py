@@ -14,31 +14,29 @@ from ...errors import StorageError
 from . import disk
 from .locations import Location
 
-_DIGEST_BYTES = 16
-_FORM = b"deploymetrics list 1\n"
+NAME = ".list"
 _decoder = msgspec.msgpack.Decoder(list[Location])
+
+
+def _head_of(content: bytes | memoryview) -> bytes:
+    return b"deploymetrics list 1\n" + blake2b(content, digest_size=16).digest()
+
+
+_HEAD_BYTES = len(_head_of(b""))
 
 
 def load(folder: str) -> list[Location]:
     """Return what was saved last, or nothing where there is nothing that is whole."""
     with suppress(OSError, msgspec.MsgspecError):
-        data = disk.read_file(_path(folder))
-        start = len(_FORM) + _DIGEST_BYTES
-        if data[:start] == _FORM + _digest(data[start:]):
-            return _decoder.decode(memoryview(data)[start:])
+        data = memoryview(disk.read_file(f"{folder}/{NAME}"))
+        head, content = data[:_HEAD_BYTES], data[_HEAD_BYTES:]
+        if head == _head_of(content):
+            return _decoder.decode(content)
     return []
 
 
 def save(folder: str, locations: Iterable[Location]) -> None:
     """Save Locations, if that can be done."""
-    data = msgspec.msgpack.encode(list(locations))
+    content = msgspec.msgpack.encode(list(locations))
     with suppress(OSError, StorageError):
-        disk.replace_file(_path(folder), _FORM + _digest(data) + data, durable=False)
-
-
-def _path(folder: str) -> str:
-    return f"{folder}/.list"
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
+        disk.replace_file(f"{folder}/{NAME}", _head_of(content) + content, durable=False)

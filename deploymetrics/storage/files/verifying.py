@@ -1,13 +1,12 @@
 """Reading all that the files of a collection say, and telling what is not right."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...errors import DamagedItemError
 from .. import Collection
-from . import lines, readable_copies
+from . import disk, lines, readable_copies
 
 if TYPE_CHECKING:
     from . import FileStorage
@@ -29,7 +28,7 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
     if collection.copies:
         folder = f"{storage.root}/{name}"
         yield from _strangers(folder, f"copies in {name}", readable_copies.key_of)
-        for key in sorted({*keys, *filter(None, map(readable_copies.key_of, _names(folder)))}):
+        for key in sorted({*keys, *filter(None, map(readable_copies.key_of, disk.list_folder(f"{folder}/.")))}):
             with suppress(DamagedItemError):  # told above
                 if not storage.has_right_copy(collection, key, repair=repair):
                     done = "was put right" if repair else "is not that of the current version"
@@ -38,12 +37,6 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
 
 def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
     """Yield a finding for each name that is no key's."""
-    for name in sorted(_names(folder)):
+    for name in sorted(disk.list_folder(f"{folder}/.")):
         if not name.startswith(".") and key_of(name) is None:
             yield name, f"{title}/{name} is not the name of an item, and is not served"
-
-
-def _names(folder: str) -> list[str]:
-    with suppress(FileNotFoundError):
-        return os.listdir(folder)
-    return []

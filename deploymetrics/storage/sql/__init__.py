@@ -15,6 +15,7 @@ from typing import Any
 from psycopg.errors import SerializationFailure
 
 from ...clock import Clock, as_precise, from_precise
+from ...errors import SettingError, StorageError
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T
 from ..files import lines
 from . import restoring, rows, statements
@@ -202,6 +203,23 @@ class SqlStorage(Storage):
         for key, shard in self._connections.rows(statements.SHARDS, {"collection": collection.name}):
             if shard != rows.shard_of(key):
                 yield key, f"it is in the part {shard} of its collection, where no list looks for its changes"
+
+
+def open_sql(
+    url: str, clock: Clock, limits: Retention, *, wait: bool = False, seconds: float = 5.0, prepare: bool = True
+) -> SqlStorage:
+    """Return the storage; raises SettingError where the database cannot be used now, or has the tables of another
+    release.
+
+    With ``wait`` it gives StorageError until it can be used. ``seconds`` and ``prepare`` are as SqlStorage has them.
+    """
+    storage = SqlStorage(url, clock, limits, seconds=seconds, prepare=prepare)
+    if not wait:
+        try:
+            storage.check()
+        except StorageError as error:
+            raise SettingError(f"The database {storage.address.text} cannot be used. {error.log}") from error
+    return storage
 
 
 def _where(collection: Collection, key: str) -> dict[str, Any]:

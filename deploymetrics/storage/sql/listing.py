@@ -34,8 +34,8 @@ class ShardListing:
         self._query = query
         self._marks: list[int] = [_NONE] * rows.SHARDS
         self._known = _array(self._marks)
-        self._shards: dict[int, dict[str, Entry]] = {}
-        self._damaged: dict[int, set[str]] = {}
+        self._shards: dict[int, dict[str, Entry | None]] = {}  # None for what is damaged
+        self._damaged: set[str] = set()
         self._blocks = Blocks[Entry]()
         self._values = ValueCache(self._fetch)
         self._latest: tuple[int | None, Listing] = None, self._listing()
@@ -56,26 +56,22 @@ class ShardListing:
         return self._latest[1]
 
     def _take(self, changed: list[Any]) -> None:
-        before: dict[str, Entry] = {}
-        found: dict[str, Entry] = {}
-        for shard, mark, *_ in changed:
+        before: dict[str, Entry | None] = {}
+        found: dict[str, Entry | None] = {}
+        for shard, mark in {(shard, mark) for shard, mark, *_ in changed}:
             self._marks[shard] = mark
-            before |= self._shards.get(shard, {})
-            self._shards[shard], self._damaged[shard] = {}, set()
+            before |= self._shards.pop(shard, {})
         for shard, _, key, *row in changed:
-            if key is None:
-                continue
-            entry = Entry(key, *row)
-            if _is_good(entry):
-                found[key] = self._shards[shard][key] = entry
-            else:
-                self._damaged[shard].add(key)
+            if key is not None:  # else there is nothing in that part
+                entry = Entry(key, *row)
+                found[key] = self._shards.setdefault(shard, {})[key] = entry if _is_good(entry) else None
         self._known = _array(self._marks)
+        self._damaged = self._damaged - before.keys() | {key for key, entry in found.items() if entry is None}
         keys = [key for key in before.keys() | found.keys() if before.get(key) != found.get(key)]
         self._blocks.apply({key: found.get(key) for key in keys})
 
     def _listing(self) -> Listing:
-        return self._values.listing(self._blocks, set().union(*self._damaged.values()))
+        return self._values.listing(self._blocks, self._damaged)
 
     def _fetch(self, entries: Sequence[Entry]) -> list[bytes]:
         where = {

@@ -1,4 +1,4 @@
-"""The tables' version: making them, bringing them over, and refusing those of another release.
+"""The tables' version: making them, bringing them over, refusing those of another release, and what there is to say.
 
 Alembic makes and changes the tables, by the migrations beside this. Of two commands at the same time one waits.
 """
@@ -26,6 +26,10 @@ VERSION_TABLE = "deploymetrics_schema"
 VERSION = "0001"
 #: Any number that nobody else locks.
 _LOCK = 0x6465706C6F79
+_SETTINGS = """
+SELECT current_setting('server_version'), current_setting('synchronous_commit'),
+       current_setting('synchronous_standby_names'), current_setting('fsync'), current_setting('full_page_writes'),
+       (SELECT count(*) FROM pg_stat_replication), current_setting('max_connections')"""
 
 
 def check_schema(connection: Connection) -> None:
@@ -79,22 +83,40 @@ def upgrade(address: Address) -> str:
     return f"Brought the tables in {address.text} over from the version {version} to {VERSION}."
 
 
+def status(address: Address) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) for each fact; raises SettingError where the database cannot be used."""
+    with _connected(address) as connection:
+        version, commit, names, fsync, full_page_writes, standbys, most = connection.execute(
+            sqlalchemy.text(_SETTINGS)
+        ).one()
+        info = connection.connection.dbapi_connection.info  # type: ignore[union-attr]
+        yield "storage", f"PostgreSQL {version} at {info.host} port {info.port}, {address.text}"
+        yield "tables", f"version {_version_of(connection) or 'none'}; this release needs {VERSION}"
+        yield "synchronous standbys", f"{names or 'none, so a failover may lose acknowledged writes'}"
+        yield "standbys connected", str(standbys)
+        yield "connections at most", most
+        if commit in ("off", "local"):
+            yield "synchronous_commit", f"{commit}; this server sets it to on for what has to be durable"
+        if "off" in (fsync, full_page_writes):
+            yield "fsync, full_page_writes", f"{fsync}, {full_page_writes}: a power loss may destroy the database"
+
+
 @contextmanager
 def _migrating(address: Address) -> Iterator[tuple[sqlalchemy.Connection, str | None]]:
     """Give a connection in a transaction, which of two commands one waits for, and the version of the tables."""
-    with connected(address) as connection, connection.begin():
+    with _connected(address) as connection, connection.begin():
         connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        yield connection, version_of(connection)
+        yield connection, _version_of(connection)
 
 
-def version_of(connection: sqlalchemy.Connection) -> str | None:
+def _version_of(connection: sqlalchemy.Connection) -> str | None:
     """Return the version of the tables, or None where there are none."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
 
 
 @contextmanager
-def connected(address: Address) -> Iterator[sqlalchemy.Connection]:
+def _connected(address: Address) -> Iterator[sqlalchemy.Connection]:
     """Give a connection of SQLAlchemy for a command; raises SettingError, or StorageError while it is in use."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
