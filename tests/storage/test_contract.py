@@ -685,17 +685,24 @@ def test_what_was_deleted_can_be_purged(store):
 
 
 @pytest.mark.parametrize("is_listed", [False, True], ids=["alone", "listed"])
-def test_what_is_purged_makes_no_reader_take_the_version_before_for_the_newest(reopen, is_listed):
-    store, other = reopen(versions=8), reopen(versions=8)
-    put(store, "a", "1")
-    if is_listed:
-        other.items(THINGS)
-    assert metrics(other.read(THINGS, "a")) == "1"
-    put(store, "a", "2")
-    put(store, "a", "3")
-    assert store.purge(THINGS, "a", "carol", 2) == 1
-    assert metrics(other.read(THINGS, "a")) == "3"
-    assert listed(other) == {"a": "3"}
+@pytest.mark.parametrize("limit", [8, 16, 1000])
+def test_nobody_takes_the_version_before_a_purged_one_for_the_newest(reopen, is_listed, limit):
+    store, reader, writer = [reopen(versions=limit) for _ in range(3)]
+    for number in range(1, 4):
+        put(store, "a", str(number))
+    for other in reader, writer:
+        if is_listed:
+            other.items(THINGS)
+        assert metrics(other.read(THINGS, "a")) == "3"
+    put(store, "a", "4")
+    put(store, "a", "5")
+    assert store.purge(THINGS, "a", "carol", 4) == 1
+    assert metrics(reader.read(THINGS, "a")) == "5"
+    assert listed(reader) == {"a": "5"}
+    assert versions(reader, "a") == [5, 3, 2, 1]
+    for number, one in enumerate([writer, reader, store], 6):
+        assert put(one, "a", str(number)).version == number
+        assert versions(reader, "a") == [*range(number, 4, -1), 3, 2, 1]
 
 
 def test_what_is_not_there_cannot_be_purged(store, caplog):

@@ -95,11 +95,11 @@ def _stays(head: Head, next_head: Head, tier: str) -> bool:
 
 def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
     """Return the line that follows those of a file; none while what was added to that is in a newer tier too."""
-    newer = [(later, of) for of in _NEWER[tier] for later in files[of][:1]]
+    newer = [(later, of) for of in _NEWER[tier] for later in files[of]]
     if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
     following = [(later, tier) for later in files[tier] if later > start] + newer
-    return read(*following[0])[:1] if following else []
+    return next((found[:1] for one in following if (found := read(*one))), [])  # what was purged left empty files
 
 
 def _are_before(limit: str, lines: list[bytes]) -> bool:

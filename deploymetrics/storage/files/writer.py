@@ -253,27 +253,28 @@ class Writer:
         Only a file with others too is read.
         """
         changed, files = 0, self.log.files()
-        for start, next_start, tier in [
-            (*pair, tier) for tier, starts in files.items() for pair in pairwise([*starts, self.newest.version + 1])
-        ]:
-            if start < end and next_start > first:
-                changed += self._remove_from(start, tier, first, end, is_whole=start >= first and next_start <= end)
+        for tier, starts in files.items():
+            for start, next_start in pairwise([*starts, self.newest.version + 1]):
+                if start < end and next_start > first:
+                    changed += self._remove_from(start, next_start, tier, first, end)
         return changed
 
-    def _remove_from(self, start: int, tier: str, first: int, end: int, *, is_whole: bool) -> bool:
-        """Remove versions from a file, or the file where ``is_whole``; return True if there were any."""
-        path, found = self.log.path(start, tier), [] if is_whole else self.log.lines(start, tier, self.newest)
+    def _remove_from(self, start: int, next_start: int, tier: str, first: int, end: int) -> bool:
+        """Remove versions from a file, or the file where it has no others; return True if there were any."""
+        path, is_whole = self.log.path(start, tier), start >= first and next_start <= end
+        found = [] if is_whole else self.log.lines(start, tier, self.newest)
         wanted = [line for line in found if not first <= self.log.version_of(line) < end]
-        if not wanted:
-            # Whoever has the file before it for the newest looks for this one by its name; so it becomes another file.
-            for before in [one for one in self.log.files()[tier] if one < first][-1:]:
-                disk.replace_file(self.log.path(before, tier), disk.read_file(self.log.path(before, tier)))
+        gone = self.log.version_of(wanted[-1]) + 1 if wanted else start
+        if tier == NEWEST and 1 < first and gone < next_start:
+            # Who has the version before it for the newest looks for a file with this name. So one stays, and is empty.
+            disk.write_file(self.log.path(gone), b"")
+        elif not wanted:
             self.remove_file(start, tier)
-        elif len(wanted) < len(found):
+        if wanted and len(wanted) < len(found):
             # Others wait for the lock of the newest file; the one in its place has it from the beginning.
             self._lock_file(disk.draft_of(path))
             disk.replace_file(path, lines.join(wanted))
-        return not wanted or len(wanted) < len(found)
+        return len(wanted) < len(found) or not wanted
 
     def remove_drafts(self) -> None:
         """Remove what operations left that broke off; durably, and all that was removed before too."""
