@@ -59,7 +59,11 @@ class CollectorProcess:
         self._not_before = now + self._pause
         # Not with -m, which would take a package of our name in the current folder, such as an older checkout.
         command = [sys.executable, "-P", "-c", _MAIN, _HOME, "collect", "--forever", "--of-serve"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)
+        except OSError as error:  # no memory, process or file is left
+            log.error("The collector is not started: %s", error.strerror)
+            return
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(settings).encode() + b"\n")

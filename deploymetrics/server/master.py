@@ -184,7 +184,7 @@ class Master(Arbiter):
         try:
             check_exists(self.app.instance)
             self.app.renew_settings()
-        except SettingError as error:
+        except (SettingError, OSError) as error:  # of the system where no process or file is left
             self.log.error("Not reloaded, the settings in force stay: %s", error)
             return
         if self.app.settings["BIND"] != self.app.bind:

@@ -1,5 +1,6 @@
 """The collector as processes: one per deployment, whoever dies, and the command ``collect``."""
 
+import errno
 import io
 import json
 import os
@@ -320,6 +321,26 @@ def test_a_collector_that_cannot_start_is_not_started_all_the_time(tmp_path, mon
         process.ensure({})
         now[0] += 1
     assert 5 < len(started) < 15
+
+
+def test_a_collector_for_which_there_is_no_process_left_is_tried_again(tmp_path, monkeypatch, caplog):
+    started = []
+
+    def start(*args, **kwargs):
+        started.append(args)
+        if len(started) == 1:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return Dead()
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    process = CollectorProcess(tmp_path)
+    process.ensure({})
+    assert "The collector is not started: Resource temporarily unavailable" in caplog.text
+    now[0] += 10
+    process.ensure({})
+    assert len(started) == 2
 
 
 def test_the_collector_is_of_this_package_whatever_the_current_folder_has(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What an operator does to a running server, and what a start says that cannot work."""
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -24,6 +26,7 @@ from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.server.master import Master
 
 MASTER = ("master", PASSWORD)
 URL = "/api/deploymentmetrics"
@@ -268,6 +271,17 @@ def test_a_worker_that_does_not_start_is_tried_again_while_others_serve(serve, i
         assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
     assert server.stop() == 0
     assert "belongs into it" in refused(instance)
+
+
+def test_a_reload_for_which_no_process_is_left_leaves_the_running_server_as_it_is(instance):
+    said = []
+
+    def renew():
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    app = SimpleNamespace(instance=instance, renew_settings=renew)
+    Master.reload(SimpleNamespace(app=app, log=SimpleNamespace(error=lambda *words: said.append(words))))
+    assert len(said) == 1 and "the settings in force stay" in said[0][0]
 
 
 @by_both
