@@ -7,7 +7,6 @@ waiting for anything, it answers there (ONLY_SHORT_WAY). All else is answered by
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -18,6 +17,7 @@ from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .granian_bodies import Bodies, Body, Exchange
 from .protocol_errors import error_answer
+from .threads import thread_pool
 
 _PIECE_BYTES = 2**18
 _CLOSE = ("Connection", "close")
@@ -29,7 +29,7 @@ class Answering:
     def __init__(self, app: Any, log: Any, cfg: Any) -> None:
         self.app = app
         self.log = log
-        self.threads = ThreadPoolExecutor(cfg.threads)
+        self.threads = thread_pool(cfg.threads)
         self.bodies = Bodies(
             limits.largest_body(app.config["MAX_BODY_BYTES"]),
             finish=lambda body: self.threads.submit(self._answer_with_body, body),

@@ -8,6 +8,7 @@ not HTTP is refused in the form of all other errors.
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from ..http.short_way import CAME
 from . import limits
 from .connection import OVER, READY, Connection
 from .protocol_errors import StatusReader, error_bytes
+from .threads import thread_pool
 from .tls import tls_context
 from .turns import GONE, SLOTS, STEP_SECONDS, Turn
 
@@ -42,6 +44,9 @@ class FairThreadWorker(ThreadWorker):
         self.capacity = min(limits.connections(), self.cfg.worker_connections)
         self.worker_connections = self.capacity + 1  # where it stops taking connections: when all are being answered
         super().init_process()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        return thread_pool(self.cfg.threads)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()

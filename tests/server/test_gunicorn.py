@@ -86,6 +86,7 @@ HASHES = {
     "ThreadWorker.accept": "f8dcead3dce5c851",
     "ThreadWorker.enqueue_req": "c9f428953d24acef",
     "ThreadWorker.finish_request": "616e7bb15a009ff7",
+    "ThreadWorker.get_thread_pool": "003f3549a71b6d34",
     "ThreadWorker.handle": "ca85c9be3df75da4",
     "ThreadWorker.handle_request": "6d0de5b919102efc",
     "ThreadWorker.init_process": "e4fc63a1a68e4f48",
