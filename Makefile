@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast fuzz kill soak failover coverage lint format types docs pre-commit bench bench-rivals constraints sbom clean
+.PHONY: help run test test-fast fuzz kill soak failover coverage lint format types docs pre-commit bench bench-rivals wheel constraints sbom clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -66,15 +66,19 @@ bench-rivals: $(TEST)  ## Install the servers that the benchmark compares with, 
 	apt-get install --yes wrk etcd-server prometheus-pushgateway
 	$(BIN)/python -m pip install --quiet kinto waitress
 
+wheel: $(RUN)  ## Build the package into dist, for machines without a checkout.
+	rm -rf dist build/lib
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 constraints: $(DEV)  ## Choose anew which versions are deployed, with their hashes, in deploy/constraints.txt.
 	CUSTOM_COMPILE_COMMAND='make constraints' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --upgrade \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	  --extra bigfix --extra granian --extra postgresql --output-file deploy/constraints.txt setup.cfg
 
-sbom: $(DEV)  ## Install what is deployed into build/deployed, and list all of it in build/sbom.json (CycloneDX).
+sbom: $(DEV) wheel  ## Install what is deployed into build/deployed, and list all of it in build/sbom.json (CycloneDX).
 	$(PYTHON) -m venv --clear build/deployed
 	build/deployed/bin/python -m pip install --quiet --require-hashes --requirement deploy/constraints.txt
-	build/deployed/bin/python -m pip install --quiet --no-deps .
+	build/deployed/bin/python -m pip install --quiet --no-deps dist/*.whl
 	build/deployed/bin/python -m pip uninstall --quiet --yes pip setuptools
 	$(BIN)/cyclonedx-py environment --output-reproducible --output-file build/sbom.json build/deployed
 
@@ -92,4 +96,4 @@ $(DEV): $(TEST)
 	touch $@
 
 clean:  ## Remove what was installed and built.
-	rm -rf $(VENV) build docs/build *.egg-info
+	rm -rf $(VENV) build dist docs/build *.egg-info
