@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import (
 
 from ..clock import from_precise
 from ..collector.states import read_states
+from ..errors import StorageError
 from ..start_record import last_start
 from ..storage import Storage
 from ..version import VERSION
@@ -78,7 +79,7 @@ def counted(counting: Counting, worker: str) -> Iterator[Metric]:
     families = {
         word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
     }
-    for name, cells in counting.memory.totals().items():
+    for name, cells in (_not_yet() | counting.memory.totals()).items():
         word, *labels = name.split("\n")
         if _FAMILIES[word][0] is HistogramMetricFamily:
             # A bucket has all that is below its bound.
@@ -87,6 +88,13 @@ def counted(counting: Counting, worker: str) -> Iterator[Metric]:
         else:
             families[word].add_metric([*labels, *values], cells[0])
     yield from families.values()
+
+
+def _not_yet() -> dict[str, list[float]]:
+    """Return as 0 what an alert waits for: only then is the first time an increase."""
+    codes = [error.code for error in (StorageError, *StorageError.__subclasses__())]
+    names = [(FAILED_LOGINS, "401"), (FAILED_LOGINS, "429"), *((ERRORS, code) for code in codes)]
+    return {"\n".join(name): [0] for name in names}
 
 
 def families(store: Storage, instance: str) -> Iterator[Metric]:

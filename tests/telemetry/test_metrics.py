@@ -202,8 +202,11 @@ def test_processes_that_share_no_memory_say_who_counted(master):
     assert ("deploymetrics_http_requests_in_progress", ("worker", str(os.getpid()))) in samples(answer)
 
 
-def test_errors_of_the_storage_are_counted(master, save, folder):
+def test_errors_of_the_storage_are_counted_from_0_on(master, save, folder):
     save("custom", b"[1]")
+    found = samples(master.get("/metrics"))
+    assert found["deploymetrics_storage_errors_total", ("code", "damaged-item")] == 0
+    assert found["deploymetrics_failed_logins_total", ("status", "401")] == 0
     newest_file(folder, "deploymentmetrics", "custom").write_bytes(b"garbage\n")
     assert master.get(URL).status_code == 503
     found = samples(master.get("/metrics"))
