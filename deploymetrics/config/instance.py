@@ -101,6 +101,7 @@ def become_owner(folder: Path) -> None:
         os.setgroups([owner.st_gid])
         os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
+        os.environ[INSTANCE] = str(folder)  # that account would find another one
     except OSError as error:
         raise SettingError(
             f"root cannot act as {user_name(owner.st_uid)}, who has {folder}: {error.strerror}."

@@ -177,6 +177,18 @@ def test_what_root_makes_belongs_to_the_account(owned):
 
 
 @as_root
+def test_the_folder_stays_the_same_one_for_the_account(owned, monkeypatch, tmp_path):
+    monkeypatch.setattr(instances, "__file__", str(tmp_path / "site-packages/deploymetrics/config/instance.py"))
+    monkeypatch.delenv("DEPLOYMETRICS_INSTANCE", raising=False)
+
+    def run():
+        instances.become_owner(owned)
+        return instances.find_instance()
+
+    assert forked(run) == owned
+
+
+@as_root
 @pytest.mark.parametrize("private", ["secret_key", "config.py", "data"])
 def test_another_account_is_told_whose_the_files_are(owned, private):
     as_roots_command(owned, "account", "add", "alice", "--role", "operator")
