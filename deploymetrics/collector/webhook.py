@@ -98,8 +98,11 @@ class Webhook:
             stop.run_limited(ANSWER_SECONDS, lambda: self._post(body))
         except KeyboardInterrupt:
             reason = "no answer in time"
+        except HTTPError as error:
+            error.close()
+            reason = f"HTTP {error.code}"
         except (OSError, ValueError) as error:
-            reason = f"HTTP {error.code}" if isinstance(error, HTTPError) else type(error).__name__
+            reason = type(error).__name__
         else:
             self._failures = 0
             return True
