@@ -1,5 +1,6 @@
 """The files for Prometheus and Grafana: what they ask for exists, and the alerts fire when they should."""
 
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 #: What Grafana puts in the place of its variables.
 FILLED = {
-    "${tag}": "custom",
+    "${tag:percentencode}": "cust%23m",
     "${name:percentencode}": "a%5B0%5D",
     "${__from}": "1515758400000",
     "${__to}": "1515844800000",
@@ -50,8 +51,8 @@ def addresses():
 
 
 def test_every_address_answers(master, services):
-    master.put("/api/deploymentmetrics/custom", data='{"a":[1]}')
-    services.expectations.set("custom", 60, "bob")
+    master.put("/api/deploymentmetrics/cust%23m", data='{"a":[1]}')
+    services.expectations.set("cust#m", 60, "bob")
     found = list(addresses())
     assert len(found) >= 5
     for url in found:
@@ -59,15 +60,19 @@ def test_every_address_answers(master, services):
             url = url.replace(name, value)
         answer = master.get(url)
         assert "$" not in url and answer.status_code == 200, (url, answer.text)
-    points = master.get("/api/deploymentmetrics/custom/series?name=a%5B0%5D").get_json()["series"][0]["points"]
+    points = master.get("/api/deploymentmetrics/cust%23m/series?name=a%5B0%5D").get_json()["series"][0]["points"]
     assert list(points[0]) == ["time", "version", "value"]
 
 
 def test_each_panel_has_a_place_of_its_own():
     for path in DASHBOARDS:
         panels = json.loads(path.read_text())["panels"]
-        places = [(one["gridPos"]["x"], one["gridPos"]["y"]) for one in panels]
-        assert len(set(places)) == len(panels) and all(one["title"] and one["targets"] for one in panels)
+        places = [place for one in panels for place in covered(**one["gridPos"])]
+        assert len(set(places)) == len(places) and all(one["title"] and one["targets"] for one in panels)
+
+
+def covered(x, y, w, h):
+    return itertools.product(range(x, x + w), range(y, y + h))
 
 
 @pytest.mark.parametrize(
