@@ -28,8 +28,8 @@ SECRET = "a-secret-of-an-application"
 NOT_RUN = {
     "git clone <this repository> deploymetrics && cd deploymetrics": "needs the repository's address",
     "pip install 'deploymetrics[granian]'": "comes with the tests",
-    "pip install --require-hashes --requirement deploy/constraints.txt": "downloads, and needs the checkout",
-    "pip install --no-deps .": "needs the checkout",
+    "pip install --require-hashes --requirement deploy/constraints.txt": "downloads",
+    "pip install --no-deps --force-reinstall --no-index --find-links dist deploymetrics": "needs the wheel",
     "deploymetrics storage copy files: postgresql+psycopg://deploymetrics@db1/deploymetrics": "needs a database",
     "deploymetrics serve --server granian": "serves for ever",
     "make run": "installs into the checkout, and serves for ever",
