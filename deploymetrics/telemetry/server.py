@@ -92,8 +92,8 @@ def counted(counting: Counting, worker: str) -> Iterator[Metric]:
 
 def _not_yet() -> dict[str, list[float]]:
     """Return as 0 what an alert waits for: only then is the first time an increase."""
-    codes = [error.code for error in (StorageError, *StorageError.__subclasses__())]
-    names = [(FAILED_LOGINS, "401"), (FAILED_LOGINS, "429"), *((ERRORS, code) for code in codes)]
+    errors: list[type[StorageError]] = [StorageError, *StorageError.__subclasses__()]
+    names = [(FAILED_LOGINS, "401"), (FAILED_LOGINS, "429"), *((ERRORS, error.code) for error in errors)]
     return {"\n".join(name): [0] for name in names}
 
 
