@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 
 from ..formats.printable import escaped
 from ..telemetry import telemetry_of
+from .rows import echo_row
 
 #: The author of what commands write.
 AUTHOR = "command line"
@@ -34,7 +35,7 @@ def audit(limit: int, who: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode(entry))
         else:
-            click.echo("\t".join(escaped(str(field or "-")) for field in msgspec.structs.astuple(entry)))
+            echo_row(*(field or "-" for field in msgspec.structs.astuple(entry)))
 
 
 def person() -> str:

@@ -10,9 +10,10 @@ from flask.cli import with_appcontext
 from ..documents.precondition import Precondition
 from ..errors import BodyTooLargeError
 from ..formats import rawjson
-from ..formats.printable import counted, escaped
+from ..formats.printable import counted
 from ..services import services
 from .audit import AUTHOR, person
+from .rows import echo_row
 
 
 @click.command()
@@ -28,7 +29,7 @@ def history(tag: str, limit: int) -> None:
     documents.history(tag, limit=1)  # which says so where there is none
     for item in islice(documents.versions(tag), limit):
         size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
-        click.echo(f"{item.version}\t{item.changed_at}\t{escaped(item.changed_by)}\t{size}")
+        echo_row(item.version, item.changed_at, item.changed_by, size)
 
 
 @click.command()

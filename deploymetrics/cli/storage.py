@@ -5,7 +5,8 @@ import click
 from .. import maintenance
 from ..config import read_settings
 from ..config.instance import become_owner, existing_instance, find_instance
-from ..formats.printable import counted, escaped
+from ..formats.printable import counted
+from .rows import echo_row
 
 
 @click.group()
@@ -66,11 +67,11 @@ def copy(source: str, target: str) -> None:
         items += 1
         versions += count
         if problem:
-            click.echo(f"{collection.name}\t{escaped(key)}\t{escaped(problem)}", err=True)
+            echo_row(collection.name, key, problem, err=True)
     click.echo(f"{counted(items, 'item')} with {counted(versions, 'version')} read.")
     different = list(maintenance.differences(before, after))
     for collection, key in different:
-        click.echo(f"{collection.name}\t{escaped(key)}\tis not the same in both", err=True)
+        echo_row(collection.name, key, "is not the same in both", err=True)
     if different:
         number = f"{counted(len(different), 'item')} not the same"
         click.echo(f"{number}. Is FROM still written? Set READ_ONLY there.", err=True)

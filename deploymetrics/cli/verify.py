@@ -12,10 +12,10 @@ from ..documents.expectations import EXPECTATIONS
 from ..documents.headlines import HEADLINES
 from ..documents.quotas import QUOTAS
 from ..documents.service import DOCUMENTS
-from ..formats.printable import escaped
 from ..services import services
 from ..start_record import STARTS
 from ..telemetry.health import PROBES
+from .rows import echo_row
 
 _OF_DOCUMENTS = (DOCUMENTS, EXPECTATIONS, HEADLINES, QUOTAS)
 COLLECTIONS = (*_OF_DOCUMENTS, ACCOUNTS, SESSIONS, USES, FAILURES, COLLECTOR, STARTS, PROBES, NOTICES)
@@ -33,7 +33,7 @@ def verify(repair: bool) -> None:
     for collection in COLLECTIONS:
         for what, sentence in services().store.verify(collection, repair=repair):
             findings += 1
-            click.echo(f"{collection.name}\t{escaped(what)}\t{escaped(sentence)}")
+            echo_row(collection.name, what, sentence)
     if findings:
         raise SystemExit(1)
     click.echo("Everything that is stored can be read.", err=True)

@@ -69,7 +69,10 @@ class Counting:
             cells[0] += 1
 
     def watch(self, store: Storage) -> None:
-        """Wrap the methods of a storage, so that its errors are counted, and the time of its writes."""
+        """Have the errors of a storage counted, and the time of its writes, by replacing its methods on the object.
+
+        Whoever calls it may get over an error, so that no answer says that there was one.
+        """
         for name in ("read", "reading", "items", "version"):
             setattr(store, name, self._watched(getattr(store, name)))
         store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]
