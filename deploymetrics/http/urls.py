@@ -4,6 +4,7 @@ werkzeug decodes the path, and two things get lost on the way.
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -29,15 +30,8 @@ class Rule(routing.Rule):
     """A rule that compiles what writes its URL when it is first written: all of them are most of a start."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compile_builder = super()._compile_builder
-        compiled: list[Callable[..., tuple[str, str]]] = []
-
-        def build(rule: Rule, **values: Any) -> tuple[str, str]:
-            if not compiled:
-                compiled.append(compile_builder(append_unknown))
-            return compiled[0](rule, **values)
-
-        return build
+        compiled = cache(partial(super()._compile_builder, append_unknown))
+        return lambda rule, **values: compiled()(rule, **values)
 
 
 def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:

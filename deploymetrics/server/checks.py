@@ -28,11 +28,14 @@ def check_address(bind: str) -> None:
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the sockets are there already, from systemd or from the server that this one replaces
     deadline = time.monotonic() + _LEAVING_SECONDS
-    while (error := _listening_error(bind)) and error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+    while True:
+        try:
+            return _check_socket_path(bind.removeprefix("unix:")) if bind.startswith("unix:") else _check_port(bind)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
+                raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
         time.sleep(0.1)
-    if error:
-        meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)
-        raise SettingError(f"BIND {bind} cannot be used: {meaning}.") from error
 
 
 def risks(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -57,18 +60,6 @@ def is_local(bind: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _listening_error(bind: str) -> OSError | None:
-    """Return what keeps an address from being listened on, or None."""
-    try:
-        if bind.startswith("unix:"):
-            _check_socket_path(bind.removeprefix("unix:"))
-        else:
-            _check_port(bind)
-    except OSError as error:
-        return error
-    return None
 
 
 def _check_port(bind: str) -> None:
