@@ -38,7 +38,7 @@ class PrivateFile(click.ParamType[BinaryIO]):
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file with what it has, before root acts as an account that may not be able to."""
+    """Open a file and leave what is in it. root does that before it acts as an account that may not be able to."""
     is_new = not os.path.exists(path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         if os.path.isfile(path):  # else a device or a pipe
@@ -56,7 +56,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _draft_of(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Give what to write to: a draft that is copied into the file once it is whole, or standard output itself."""
+    """Give a draft, which is copied into the file once it is whole; or standard output itself."""
     if file is sys.stdout.buffer:
         yield file
     else:

@@ -18,10 +18,10 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 
 
-def read_moment(text: str) -> str:
-    """Return a time as the storage writes it, of one as RFC 3339 does, or of seconds or milliseconds since 1970.
+def parse_time(text: str) -> str:
+    """Return the time in an argument as ``as_precise`` writes it; raises ValidationError.
 
-    Raises ValidationError.
+    It is one of RFC 3339, or seconds or milliseconds since 1970.
     """
     try:
         if _EPOCH.fullmatch(text):
@@ -34,7 +34,7 @@ def read_moment(text: str) -> str:
     return as_precise(moment)
 
 
-def read_step(text: str) -> int:
+def parse_step(text: str) -> int:
     """Return a number of seconds, or of another unit: ``300``, ``5m``, ``1h``, ``1d``; raises ValidationError."""
     match = _STEP.fullmatch(text)
     if match is None:
@@ -56,18 +56,18 @@ class ListArguments(Schema):
 
 
 class _TimeRange(Schema):
-    """Arguments of an address where one that is not known is refused: it would change what is meant."""
+    """From when until when. An argument that is not known is refused here, since it may mean another time."""
 
     output = fields.String(load_only=True)
-    since = fields.Function(deserialize=read_moment, load_default="")
-    until = fields.Function(deserialize=read_moment, load_default="")
+    since = fields.Function(deserialize=parse_time, load_default="")
+    until = fields.Function(deserialize=parse_time, load_default="")
 
 
 class SeriesArguments(_TimeRange):
     """Which numbers, from when until when, and of how many seconds the last value only."""
 
     name = fields.String()
-    step = fields.Function(deserialize=read_step, load_default=0)
+    step = fields.Function(deserialize=parse_step, load_default=0)
 
 
 class HistoryArguments(_TimeRange):

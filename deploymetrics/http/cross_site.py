@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
 def has_ambient_credential(environ: dict[str, Any]) -> bool:
     """Return True if the credential of a request may be one that a browser adds by itself, whoever made the request."""
     authorization: str = environ.get("HTTP_AUTHORIZATION", "")
-    return "HTTP_SESSIONTOKEN" not in environ and not authorization[:7].lower() == "bearer "
+    return "HTTP_SESSIONTOKEN" not in environ and authorization[:7].lower() != "bearer "
 
 
 def check_same_site(request: Request | None = None) -> None:

@@ -47,13 +47,13 @@ def read_precondition(environ: Mapping[str, Any], form: str | None) -> Precondit
     )
     if form is None:
         if none_match is not None and not precondition.none_match:
-            raise _useless("If-None-Match", "an ETag in quotation marks")
+            raise _invalid("If-None-Match", "an ETag in quotation marks")
         if unmodified is not None and precondition.unmodified_since is None:
-            raise _useless("If-Unmodified-Since", "a date such as Fri, 12 Jan 2018 12:00:00 GMT")
+            raise _invalid("If-Unmodified-Since", "a date such as Fri, 12 Jan 2018 12:00:00 GMT")
     return precondition
 
 
-def _useless(name: str, wanted: str) -> BadRequest:
+def _invalid(name: str, wanted: str) -> BadRequest:
     return BadRequest(f"The header {name} does not have {wanted}.", code="invalid-precondition")
 
 

@@ -10,7 +10,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 
 
 class LoginCookie(SecureCookieSessionInterface):
-    """Signed by SECRET_KEY, for this instance only, not for scripts, over HTTPS only where it was set over HTTPS."""
+    """A cookie signed by SECRET_KEY, for this instance and no script; over HTTPS only where it was set over HTTPS."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return an empty session without looking for a key where the request has no cookie."""

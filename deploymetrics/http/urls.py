@@ -51,8 +51,10 @@ def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
 
 
 def check_path() -> None:
-    """Raise BadRequest for an encoded slash in a tag, which would look like another path, and for bytes in the path
-    that are not UTF-8, which would be taken for a replacement character."""
+    """Raise BadRequest for a path that would be taken for another one.
+
+    A tag with an encoded slash would be two parts of it, and bytes that are not UTF-8 would be a replacement character.
+    """
     environ = flask.request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
     if "%" not in raw:

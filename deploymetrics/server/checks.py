@@ -30,7 +30,11 @@ def check_address(bind: str) -> None:
     deadline = time.monotonic() + _LEAVING_SECONDS
     while True:
         try:
-            return _check_socket_path(bind.removeprefix("unix:")) if bind.startswith("unix:") else _check_port(bind)
+            if bind.startswith("unix:"):
+                _check_socket_path(bind.removeprefix("unix:"))
+            else:
+                _check_port(bind)
+            return
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 meaning = _MEANINGS.get(error.errno or 0) or error.strerror or str(error)

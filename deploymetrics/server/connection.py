@@ -22,7 +22,7 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 
 from . import limits
-from .incoming import Incoming, StrictRequest, chunks
+from .incoming import Incoming, StrictRequest, scan_chunks
 from .outgoing import Outgoing
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -152,7 +152,7 @@ class Connection:
         """Return True if the body is there, or no more of it is to be read."""
         reader, size = self.request.body.reader, len(self.incoming.data)
         if isinstance(reader, ChunkedReader):
-            self.scanned, ends = chunks(self.incoming.data, self.scanned)
+            self.scanned, ends = scan_chunks(self.incoming.data, self.scanned)
             self.is_cut = not ends and size > self.largest_body
         else:
             ends = size >= reader.length

@@ -42,8 +42,8 @@ class StrictRequest(Request):
         super().set_body_reader()
 
 
-def chunks(data: bytearray, at: int) -> tuple[int, bool]:
-    """Return where to look on in a chunked body, and whether it ends in ``data``, or breaks there.
+def scan_chunks(data: bytearray, at: int) -> tuple[int, bool]:
+    """Return where to look on in a chunked body, and True if it ends in ``data``, or breaks there.
 
     ``at`` is where a chunk begins. This says only when there is enough to read; gunicorn's reader says what it means.
     """

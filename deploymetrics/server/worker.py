@@ -170,6 +170,7 @@ class FairThreadWorker(ThreadWorker):
                 conn.sock.flush()
 
     def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Call the application, which is told when the request had come."""
         environ[CAME] = environ["gunicorn.socket"].came
         return self.application(environ, start_response)
 

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -56,8 +57,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 _decode = msgspec.json.Decoder(Entry).decode
 
 
-class _File:
-    """A file that is added to, which is open as long as it is."""
+class _OpenFile:
+    """An open file of the log, to which lines are added; it is closed when nobody refers to it any more."""
 
     def __init__(self, path: str) -> None:
         self.fd = -1
@@ -70,7 +71,7 @@ class _File:
         close(self.fd)
 
     def takes_more(self, size: int) -> bool:
-        """Return True until it has so many bytes, or lines of more than a day, or is not in its place any more."""
+        """Return True while it has fewer bytes than ``size``, began less than a day ago, and lies in its place."""
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:
@@ -102,7 +103,7 @@ class AuditLog:
         self.days = days
         self.size = size
         self.file_size = size // _PARTS
-        self._file: _File | None = None  # the one that was added to last
+        self._file: _OpenFile | None = None  # the one that was added to last
         self._is_failing = False
         self._lock = Lock()
 
@@ -135,19 +136,19 @@ class AuditLog:
                     self._file = self._last_file() or self._new_file()
             self._file.add(line)
 
-    def _last_file(self) -> "_File | None":
+    def _last_file(self) -> _OpenFile | None:
         """Return the file that another process may have begun."""
         for name in self._names()[-1:]:
             with suppress(FileNotFoundError):
-                file = _File(f"{self.folder}/{name}")
+                file = _OpenFile(f"{self.folder}/{name}")
                 return file if file.takes_more(self.file_size) else None
         return None
 
-    def _new_file(self) -> "_File":
+    def _new_file(self) -> _OpenFile:
         """Begin a file, after the last one also where the clock went back since that began."""
         self._remove_old()
         last = int((self._names() or ["0" * 16])[-1][:16])
-        return _File(f"{self.folder}/{max(time.time_ns() // 1000, last + 1):016d}.jsonl")
+        return _OpenFile(f"{self.folder}/{max(time.time_ns() // 1000, last + 1):016d}.jsonl")
 
     def _remove_old(self) -> None:
         names = self._names()
@@ -155,7 +156,7 @@ class AuditLog:
         now = min(time.time_ns() // 1000, last + _STEP_DAYS * _DAY)
         oldest = f"{max(now - self.days * _DAY, 0):016d}"
         size = 0
-        for name, following in reversed(list(zip(names, names[1:]))):  # a file is over when the next one begins
+        for name, following in reversed(list(pairwise(names))):  # a file is over when the next one begins
             with suppress(FileNotFoundError):
                 size += os.stat(f"{self.folder}/{name}").st_size
                 if following < oldest or size > self.size - self.file_size:

@@ -9,7 +9,7 @@ from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitReques
 
 from deploymetrics.server import limits
 from deploymetrics.server.connection import OVER, READ, READY, WRITE, Connection
-from deploymetrics.server.incoming import chunks
+from deploymetrics.server.incoming import scan_chunks
 from deploymetrics.server.master import SETTINGS
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
@@ -218,7 +218,7 @@ def test_who_does_not_read_a_large_answer_is_given_up(pair, monkeypatch):
     ],
 )
 def test_where_chunks_end(data, at, ends):
-    assert chunks(bytearray(data), 0) == (at, ends)
+    assert scan_chunks(bytearray(data), 0) == (at, ends)
 
 
 def test_a_byte_at_a_time_costs_no_more_than_a_byte(pair):
