@@ -26,6 +26,7 @@ from .http.sign_on import SignOn
 from .services import NAME, assemble
 from .storage.files.disk import make_folder
 from .telemetry.shared_memory import Memory
+from .telemetry.views import bp as telemetry_bp
 from .upgrade import upgrade
 from .version import VERSION
 
@@ -67,14 +68,14 @@ def create_app(
     services = assemble(app.instance_path, app.config, clock, make=not is_opened)
     app.extensions[NAME] = services
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
-    app.telemetry = telemetry.init_app(app, memory or Memory())
+    app.telemetry = telemetry.assemble(app.instance_path, app.config, services, memory or Memory())
     security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)
     access.init_app(app, services.authenticator, services.sessions, SignOn(app, services.accounts))
     app.before_request(urls.check_path)
     error_handlers.init_app(app)
-    for blueprint in (*api.BLUEPRINTS, web.bp, telemetry.bp):
+    for blueprint in (*api.BLUEPRINTS, web.bp, telemetry_bp):
         app.register_blueprint(blueprint)
     for command in cli.COMMANDS:
         app.cli.add_command(command)

@@ -40,7 +40,6 @@ SETTINGS: dict[str, Any] = {
     "limit_request_line": limits.REQUEST_LINE,
     "limit_request_fields": limits.HEADER_FIELDS,
     "limit_request_field_size": limits.HEADER_FIELD,
-    "accesslog": "-",
     "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe, also at a socket in the file system

@@ -1,10 +1,9 @@
 """``/metrics`` for Prometheus; ``/healthz`` and ``/readyz`` for load balancers and whatever starts the server."""
 
 import os
-from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, current_app
 from flask_login import current_user
 
 from ..accounts.records import Role
@@ -12,52 +11,11 @@ from ..http.access import public, require_role
 from ..http.requests import current_request
 from ..http.responses import Response
 from ..http.security_headers import DATA_HEADERS
-from ..services import NAME, services
-from .audit_log import AuditLog
-from .counting import Counting
-from .documents import DocumentMetrics
-from .health import Health
-from .shared_memory import Memory
+from ..services import services
+from . import telemetry_of
 
 bp = Blueprint("telemetry", __name__)
-_KEY = f"{NAME}.telemetry"
 _NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
-
-
-class Telemetry(NamedTuple):
-    """What is known of an application beside its documents, which keeps it as ``app.extensions[_KEY]``."""
-
-    documents: DocumentMetrics
-    health: Health
-    audit_log: AuditLog
-    counting: Counting
-
-
-def init_app(app: Flask, memory: Memory) -> Telemetry:
-    """Return the Telemetry of an application, which counts in a Memory."""
-    assembled, settings = services(app), app.config
-    telemetry = app.extensions[_KEY] = Telemetry(
-        DocumentMetrics(
-            assembled.documents,
-            assembled.expectations,
-            assembled.clock,
-            per_tag=settings["METRICS_PER_TAG"],
-            in_all=settings["METRICS_SERIES"],
-        ),
-        Health(assembled.documents, assembled.clock, is_read_only=settings["READ_ONLY"]),
-        AuditLog(
-            app.instance_path, assembled.clock, days=settings["AUDIT_DAYS"], size=settings["AUDIT_MEGABYTES"] * 10**6
-        ),
-        Counting(memory),
-    )
-    telemetry.counting.watch(assembled.store)
-    return telemetry
-
-
-def telemetry_of(app: Flask) -> Telemetry:
-    """Return the Telemetry of an application."""
-    telemetry: Telemetry = app.extensions[_KEY]
-    return telemetry
 
 
 @bp.get("/metrics")
