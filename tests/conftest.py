@@ -24,13 +24,19 @@ PASSWORD = "correct horse battery"
 SLOW = tuple(
     f"tests/{name}"
     for name in (
+        "accounts/test_remembering.py::test_a_password_is_hashed_anew",
+        "accounts/test_remembering.py::test_an_import",
         "api/test_help_openapi.py::test_a_generated_client",
+        "api/test_help_openapi.py::test_the_document_is_valid",
         "api/test_schemathesis",
         "browser/",
         "collector/test_collector_processes",
         "crash/",
+        "deploy/test_monitoring.py::test_promtool",
         "deploy/test_proxies",
+        "deploy/test_scale",
         "deploy/test_signed_on_by_nginx",
+        "documents/test_transfer.py::test_an_import_of_a_long_history",
         "documents/test_transfer.py::test_of_a_file_that_is_no_export",
         "documents/test_versions",
         "formats/test_besxml.py::test_every_value",
@@ -38,12 +44,14 @@ SLOW = tuple(
         "formats/test_rawjson.py::test_a_hostile_mebibyte",
         "http/test_access_matrix",
         "http/test_fuzzed_headers",
+        "http/test_headers.py::test_a_header_costs",
         "http/test_spending",
         "http/test_streaming",
         "server/",
         "sources/",
         "storage/",
         "telemetry/test_document_lines",
+        "test_architecture.py::test_what_only_some_requests_need",
         "test_moved_instance",
         "test_package",
         "test_readme.py::test_every",
@@ -71,12 +79,13 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Spare the search for garbage in what all tests share: it is much, and none of it is garbage."""
+    """Spare the search for garbage in what all tests share, and search in larger heaps: an application is one."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)
         gc.enable()
 
 
