@@ -60,3 +60,11 @@ def test_what_the_compose_file_mounts_is_there():
     places = [volume.split(":")[0] for service in services.values() for volume in service["volumes"]]
     assert [place for place in places if place.startswith("../") and not (DEPLOY / "container" / place).exists()] == []
     assert (DEPLOY / "container" / services["deploymetrics"]["build"]["context"]).resolve() == ROOT
+
+
+def test_what_the_image_is_made_of_is_there():
+    """And its health check is in the form that only one of the two formats keeps."""
+    text = (DEPLOY / "container" / "Containerfile").read_text()
+    sources = re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE)
+    assert sources and all((ROOT / source).exists() for source in sources)
+    assert "HEALTHCHECK" in text and "build --format docker " in text
