@@ -432,6 +432,21 @@ def test_memory_relies_on_no_time_and_no_inode(only_size, store, other, collecti
                 assert other.read(collection, "a") is None
 
 
+@pytest.mark.parametrize("limit", [8, 16, 1000])
+def test_memory_relies_on_no_inode_where_versions_are_purged(only_size, folder, limit):
+    store, other = open_files(folder, versions=limit), open_files(folder, versions=limit)
+    for last in range(10, 90, 5):
+        while put(store, "a").version < last:
+            pass
+        assert other.read(THINGS, "a").version == last
+        put(store, "a")
+        put(store, "a")
+        for version in last - 1, last, last + 1:
+            assert store.purge(THINGS, "a", "admin", version) == 1
+        assert other.read(THINGS, "a").version == last + 2
+        assert put(other, "a").version == last + 3
+
+
 @pytest.fixture
 def looks(monkeypatch):
     """The paths that are opened or listed from now on."""

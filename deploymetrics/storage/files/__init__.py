@@ -220,7 +220,7 @@ class FileStorage(Storage):
             number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
         with self._writing("purge", log) as writer:
             if number:
-                writer.remove_versions(first, end)
+                writer.remove_older() if version is None else writer.remove_version(version)
             writer.remove_drafts()
             if collection.copies and writer.newest.item:
                 readable_copies.update(self.root, collection, key, writer.newest.item.value, durable=True)
@@ -240,7 +240,7 @@ class FileStorage(Storage):
             with self._writing("trim", log) as writer:
                 item, step = writer.newest.item, 0
                 if item and item.deleted and item.changed_at < oldest:
-                    step = writer.remove_versions(1, item.version)  # that it was deleted is all
+                    step = writer.remove_older()  # that it was deleted is all
                 step += retention.thin(writer, TIERS, self.limits, now)
             if not step:
                 return steps

@@ -84,7 +84,7 @@ def read_value(location: Location, log: Log) -> bytes:
 def _line_of(location: Location, fd: int) -> bytes:
     """Return what stands where the line of a version was: that line, if it has the version's revision."""
     begin = max(location.end - location.size - _HEAD_BYTES, 0)
-    return os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2]
+    return os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2].strip(b" ")
 
 
 def _value_in(line: bytes, location: Location) -> bytes:

@@ -4,11 +4,11 @@
     data/deploymentmetrics/custom/00000000000000065.jsonl          the versions from 65 on, the newest ones
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
-A file is named by the version that it begins with, and only grows. **A line counts once a newline ends it.** A writer
-locks the file, adds the line, syncs it, tells lists (changes.py), and then adds the newline (see writer.py). So no
-reader sees what a power loss could take back. A crash leaves at most a last line without its newline, in a file that
-nobody has locked: if that line is whole it counts, and whoever meets it does what is left to do; else it is nothing,
-and the next writer cuts it off.
+A file is named by the version that it begins with, and only grows; of what is purged spaces stay. **A line counts once
+a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py), and then adds the
+newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a last line without
+its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it does what is left
+to do; else it is nothing, and the next writer cuts it off.
 
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
 time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
@@ -183,7 +183,7 @@ class Log:
 
         Zeros may stand in the place of the newline, and of what was written after it.
         """
-        line = rest.partition(b"\0")[0]
+        line = rest.partition(b"\0")[0].strip(b" ")
         try:
             for one in line.split(lines.TOGETHER):
                 lines.decode(self.collection, self.key, one)
@@ -233,7 +233,8 @@ class Log:
             *found, rest = data.split(b"\n")
             if rest and (whole := self.whole_line(rest)) is not None:
                 found.append(whole)  # its newline was lost after the next file had been begun
-        return [line for together in found for line in together.split(lines.TOGETHER)]
+        versions = (line.strip(b" ") for together in found for line in together.split(lines.TOGETHER))
+        return [line for line in versions if line]  # of what was purged there are spaces
 
     def version_of(self, line: bytes) -> int:
         """Return the version of a line; raises DamagedItemError."""
@@ -264,7 +265,7 @@ def read_tail(fd: int) -> Tail:
         end = data.rfind(b"\n")
         before = data.rfind(b"\n", 0, end) if end > 0 else -1
         if before >= 0 or begin == 0:
-            line = data[before + 1 : end] if end >= 0 else None
+            line = data[before + 1 : end].strip(b" ") or None if end >= 0 else None
             return Tail(line, begin + end + 1, data[end + 1 :], signature)
         length *= 16
 

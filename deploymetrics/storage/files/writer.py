@@ -6,18 +6,20 @@ locks the file: what a crash left there would be hidden from them.
 """
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from itertools import pairwise
 
 from ...clock import as_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Item
 from . import changes, disk, lines, queues
-from .log import NEWEST, Log, Newest, read_tail, signature_of
+from .log import NEWEST, TIERS, Log, Newest, read_tail, signature_of
+
+_LINE = re.compile(b"[\r\n]?[^\r\n]+")
 
 
 class Writer:
@@ -247,34 +249,44 @@ class Writer:
         with suppress(FileNotFoundError):
             os.unlink(self.log.path(start, tier))
 
-    def remove_versions(self, first: int, end: int) -> int:
-        """Remove the versions from ``first`` on that are below ``end``; return how many files were changed.
-
-        Only a file with others too is read.
-        """
-        changed, files = 0, self.log.files()
-        for tier, starts in files.items():
-            for start, next_start in pairwise([*starts, self.newest.version + 1]):
-                if start < end and next_start > first:
-                    changed += self._remove_from(start, next_start, tier, first, end)
-        return changed
-
-    def _remove_from(self, start: int, next_start: int, tier: str, first: int, end: int) -> bool:
-        """Remove versions from a file, or the file where it has no others; return True if there were any."""
-        path, is_whole = self.log.path(start, tier), start >= first and next_start <= end
-        found = [] if is_whole else self.log.lines(start, tier, self.newest)
-        wanted = [line for line in found if not first <= self.log.version_of(line) < end]
-        gone = self.log.version_of(wanted[-1]) + 1 if wanted else start
-        if tier == NEWEST and 1 < first and gone < next_start:
-            # Who has the version before it for the newest looks for a file with this name. So one stays, and is empty.
-            disk.write_file(self.log.path(gone), b"")
-        elif not wanted:
+    def remove_older(self) -> int:
+        """Remove all versions but the newest; return how many files were changed."""
+        newest, files = self.newest, self.log.files()
+        files[NEWEST] = [start for start in files[NEWEST] if start < newest.start]
+        older = [(start, tier) for tier in TIERS for start in files[tier]]
+        for start, tier in older:
             self.remove_file(start, tier)
-        if wanted and len(wanted) < len(found):
-            # Others wait for the lock of the newest file; the one in its place has it from the beginning.
-            self._lock_file(disk.draft_of(path))
-            disk.replace_file(path, lines.join(wanted))
-        return len(wanted) < len(found) or not wanted
+        *others, last = self.log.lines(newest.start, NEWEST, newest)
+        if others:
+            self._replace(self.log.path(newest.start), last + b"\n")
+        return len(older) + bool(others)
+
+    def remove_version(self, version: int) -> bool:
+        """Remove a version that is not the newest; return True if it was there.
+
+        Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
+        """
+        is_found = False
+        for tier, starts in self.log.files().items():
+            for start in [one for one in starts if one <= version][-1:]:
+                data = disk.read_file(path := self.log.path(start, tier))
+                blanked = _LINE.sub(lambda line: self._blanked(line[0], version), data)
+                if blanked != data:
+                    self._replace(path, blanked)
+                    is_found = True
+        return is_found
+
+    def _replace(self, path: str, data: bytes) -> None:
+        # Others wait for the lock of the newest file; the one in its place has it from the beginning.
+        self._lock_file(disk.draft_of(path))
+        disk.replace_file(path, data)
+
+    def _blanked(self, line: bytes, version: int) -> bytes:
+        """Return a line, and what separates it from the one before; spaces if it is that of the version."""
+        with suppress(ValueError):
+            if lines.version_of(line.strip()) == version:
+                return b" " * len(line)
+        return line
 
     def remove_drafts(self) -> None:
         """Remove what operations left that broke off; durably, and all that was removed before too."""
