@@ -71,8 +71,8 @@ def import_lines(
 
     Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag and each expectation. A line that cannot be
     read refuses its tag; where it does not say its tag, those beside it of which it may be a version. Lines of a tag
-    that do not stand with those before are refused, and so are times more than a day ahead of ``clock``. ``dry_run``
-    stores nothing.
+    that do not stand with those before are refused, and so is a newest version more than a day ahead of ``clock``; one
+    before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """
     latest = as_precise(clock.now() + timedelta(days=1))
     before: str | None = ""
@@ -137,15 +137,14 @@ def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: boo
     if torn_beside:
         return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
     items = [row.item for row in rows if row.item]
-    ahead = next((item for item in items if item.changed_at > latest), None)
     if tag and tag != RESERVED_TAG and is_reserved(tag):
         mistake = f"only the server writes what reads as {RESERVED_TAG}"
     elif is_seen:
         mistake = "they do not stand with the others"
     elif any(newer.version <= older.version for older, newer in pairwise(items)):
         mistake = "they are not in order"
-    elif ahead:
-        mistake = f"version {ahead.version} is of {ahead.changed_at}, which is more than a day ahead"
+    elif items and items[-1].changed_at > latest:
+        mistake = f"version {items[-1].version} is of {items[-1].changed_at}, which is more than a day ahead"
     else:
         return None
     return f"line {number}: the versions of {tag!r} were not imported: {mistake}"

@@ -100,6 +100,14 @@ def test_a_document_without_news_is_written_again_after_a_day(deployment):
     assert deployment.version() == 2
 
 
+def test_a_document_of_a_clock_that_was_ahead_is_written_again_at_once(deployment):
+    deployment.clock.forward(days=1000)
+    deployment.run()
+    deployment.clock.forward(days=-1000)
+    deployment.run()
+    assert deployment.version() == 2
+
+
 class Watching(Source):
     """Answers with what is stored of the source ``one`` by then."""
 

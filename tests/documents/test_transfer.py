@@ -93,6 +93,14 @@ def test_versions_may_have_gaps_and_an_earlier_time(store):
     assert [item.version for item in store.history(DOCUMENTS, "x")] == [3, 1]
 
 
+def test_a_version_of_a_clock_that_was_ahead_and_was_put_back_keeps_no_export_out(store, folder, clock):
+    for days in (0, 1000, -1000):
+        clock.forward(days=days)
+        store.write(DOCUMENTS, "x", "a", lambda current, now: b'{"tag":"x","metrics":1,"lastChanged":"c"}')
+    lines = list(transfer.export_tag(store, "x"))
+    assert outcomes(open_files(folder.parent / "other", clock), lines) == [IMPORTED]
+
+
 def test_what_a_person_wrote_stays_so(store, folder, clock):
     store.write(DOCUMENTS, "x", "a", lambda current, now: b'{"tag":"x","metrics":1,"lastChanged":"c"}', kept=True)
     lines = list(transfer.export_tag(store, "x"))
