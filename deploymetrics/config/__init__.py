@@ -11,13 +11,12 @@ storage_url.py    what STORAGE can be
 
 from .instance import INSTANCE
 from .loading import Settings, load_settings, read_settings
-from .settings import BY_NAME, PREFIX, SECRETS, SETTINGS, display_value
+from .settings import BY_NAME, PREFIX, SETTINGS, display_value
 
 __all__ = [
     "BY_NAME",
     "INSTANCE",
     "PREFIX",
-    "SECRETS",
     "SETTINGS",
     "Settings",
     "load_settings",
