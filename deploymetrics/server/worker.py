@@ -29,7 +29,12 @@ SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal
 
 
 class FairThreadWorker(ThreadWorker):
-    """Answers requests with threads, and takes a new connection only in its turn (``turns.py``)."""
+    """Answers requests with threads, and takes a new connection only in its turn (``turns.py``).
+
+    ``waiting``: the connections that the poller waits for, and for what.
+    ``held``, ``may_hold``: the bytes that are held for clients, and how many may be.
+    ``capacity``: how many connections there may be.
+    """
 
     wsgi: Any
 
@@ -37,7 +42,7 @@ class FairThreadWorker(ThreadWorker):
         # Our master gave it a slot that no living worker has; gunicorn's own knows of none.
         self.turn = Turn(getattr(self, "slot", self.age % SLOTS))
         sys.setswitchinterval(limits.SWITCH_SECONDS)
-        self.waiting: dict[Connection, int] = {}  # those that the poller waits for, and for what
+        self.waiting: dict[Connection, int] = {}
         self.held = 0
         self.next_sweep = 0.0
         self.tls = tls_context(self.cfg.certfile, self.cfg.keyfile) if self.cfg.is_ssl else None
