@@ -6,7 +6,7 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import cycle, groupby, islice, pairwise
+from itertools import chain, groupby, islice, pairwise
 from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
 
@@ -75,47 +75,36 @@ def import_lines(
     before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """
     latest = as_precise(clock.now() + timedelta(days=1))
+    read = (_read(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    with_next = pairwise(chain(read, [_Line(0, "")]))
     before: str | None = ""
     seen: set[str] = set()
-    for (tag, rows, values), (after, _, _) in pairwise(_by_tag(lines)):
-        if expectation := rows[0].expectation:
-            yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
-            continue
-        torn_beside = (before is None and rows[0].version > 1) or after is None
-        before = tag
-        problem = next((row.problem for row in rows if row.problem), None)
-        error = problem or _mistake(tag, rows, torn_beside, tag in seen, latest)
-        if error or tag is None:
-            yield tag, REFUSED, error or ""
-        else:
+    with SpooledTemporaryFile[bytes](_MEMORY_BYTES) as values:
+        for (tag, expectation), pairs in groupby(with_next, key=lambda pair: (pair[0].tag, pair[0].expectation)):
+            values.seek(0)
+            values.truncate()
+            rows: list[_Line] = []
+            after: str | None = ""
+            # Of a file that is no export there may be no end of lines without a tag.
+            for row, following in islice(pairs, 1) if tag is None else pairs:
+                rows.append(_without_value(row, values))
+                after = following.tag
+            if expectation:
+                yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
+                continue
+            torn_beside = (before is None and rows[0].version > 1) or after is None
+            before = tag
+            problem = next((row.problem for row in rows if row.problem), None)
+            error = problem or _mistake(tag, rows, torn_beside, tag in seen, latest)
+            if error or tag is None:
+                yield tag, REFUSED, error or ""
+                continue
             seen.add(tag)
             try:
                 is_new = store.restore(DOCUMENTS, tag, _items(rows, values), dry_run=dry_run)
                 yield tag, IMPORTED if is_new else THERE, ""
             except DeploymetricsError as refusal:
                 yield tag, REFUSED, f"line {rows[0].number}: {refusal.detail}"
-
-
-#: Tag or None, lines, and the values of their items after each other.
-_Group = tuple[str | None, list[_Line], SpooledTemporaryFile[bytes]]
-
-
-def _by_tag(lines: Iterable[bytes]) -> Iterator[_Group]:
-    """Yield a group for versions of one tag after each other, and for each expectation; then an empty one.
-
-    The values of a group are gone when the group after the next one is asked for.
-    """
-    read = (_read(number, line) for number, line in enumerate(lines, 1) if line.strip())
-    with SpooledTemporaryFile[bytes](_MEMORY_BYTES) as one, SpooledTemporaryFile[bytes](_MEMORY_BYTES) as other:
-        files = cycle([one, other])
-        for ((tag, _), rows), values in zip(
-            groupby(read, key=lambda row: (row.tag, row.expectation)), files, strict=False
-        ):
-            values.seek(0)
-            values.truncate()
-            rows = islice(rows, 1) if tag is None else rows  # of a file that is no export there may be no end of them
-            yield tag, [_without_value(row, values) for row in rows], values
-        yield "", [], one
 
 
 def _without_value(row: _Line, values: SpooledTemporaryFile[bytes]) -> _Line:

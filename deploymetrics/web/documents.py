@@ -81,7 +81,7 @@ def document(tag: str) -> ResponseReturnValue:
         tag=tag,
         item=item,
         live={"url": url_for("api.show_document", tag=tag), "etag": item.revision, "new": "There is a new version."},
-        every=seconds,
+        seconds=seconds,
         state=state(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(value, query.find, query.sort, query.page),
         query=query,

@@ -16,7 +16,7 @@ from ..http.access import require_role
 from ..services import services
 from . import bp
 from .editing import precondition_of, read_seconds
-from .template_filters import counted, duration, visible
+from .template_filters import counted, every, visible
 
 MAX_SELECTED = 1000
 
@@ -60,8 +60,7 @@ def expect_all(tags: list[str]) -> ResponseReturnValue:
     seconds = read_seconds()
     for tag in tags:
         services().expectations.set(tag, seconds, current_user.name)
-    every = f"every {duration(seconds)}" if seconds else "at no fixed time"
-    flash(f"{counted(len(tags), 'tag')}: a post is expected {every} now.")
+    flash(f"{counted(len(tags), 'tag')}: a post is expected {every(seconds)} now.")
     return redirect(url_for("web.index"))
 
 

@@ -34,16 +34,6 @@ WORDS = {
     "read-only": "only read",
     "scrape": "only read /metrics",
 }
-EVERY = (
-    (0, "at no fixed time"),
-    (300, "every 5 minutes"),
-    (900, "every 15 minutes"),
-    (3600, "every hour"),
-    (6 * 3600, "every 6 hours"),
-    (86400, "every day"),
-    (7 * 86400, "every week"),
-    (31 * 86400, "every month"),
-)
 
 
 bp.add_app_template_filter(WORDS.__getitem__, "in_words")
@@ -71,6 +61,12 @@ def duration(seconds: float) -> str:
 
 
 @bp.app_template_filter()
+def every(seconds: int | None) -> str:
+    """Return how often something comes: ``every 6 hours``, ``every hour``, or ``at no fixed time`` for 0 or None."""
+    return f"every {duration(seconds).removeprefix('1 ')}" if seconds else "at no fixed time"
+
+
+@bp.app_template_filter()
 def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
     """Return ``3 minutes ago``, ``just now`` or ``in 3 minutes`` for a time as the storage writes it, or a datetime."""
     # Versions of one moment are told apart by microseconds.
@@ -86,6 +82,14 @@ def exact(changed_at: str | datetime) -> str:
     """Return ``12 Jan 2018 12:00:03``, in the reader's zone, for a time as the storage writes it or a datetime."""
     moment = _as_datetime(changed_at).astimezone(preferences().zone_info())
     return f"{as_last_changed(moment)}:{moment.second:02d}"
+
+
+@bp.app_template_filter()
+def ago_time(changed_at: str | datetime) -> Markup:
+    """Return what ``ago`` does, as an element that shows the exact time under the pointer."""
+    moment = _as_datetime(changed_at)
+    title = f"{exact(moment)} {escape(preferences().zone)}"
+    return Markup(f'<time datetime="{moment.isoformat()}" title="{title}">{ago(moment)}</time>')
 
 
 @bp.app_template_filter()
@@ -107,12 +111,6 @@ def size(count: int) -> str:
 def tag_url(page: str, tag: str, **values: Any) -> str:
     """Return the address of a page about a tag."""
     return url_for(f"web.{page}", tag=tag, **values)
-
-
-@bp.app_template_global()
-def every_choices() -> tuple[tuple[int, str], ...]:
-    """Return (seconds, words) of the times in which a post can be expected; 0 expects none."""
-    return EVERY
 
 
 @bp.app_template_global()

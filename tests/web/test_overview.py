@@ -84,7 +84,7 @@ def test_posts_of_several_are_expected(pages, save, services):
         save(tag, b"1")
     assert pages.post("/selected", data={"action": "expect", "every": "3600", "tag": ["a", "b"]}).status_code == 302
     assert services.expectations.all() == {"a": 3600, "b": 3600}
-    assert "2 tags: a post is expected every 1 hour now." in text_of(pages.get("/"))
+    assert "2 tags: a post is expected every hour now." in text_of(pages.get("/"))
     text_of(pages.post("/selected", data={"action": "expect", "every": "x", "tag": ["a"]}), 400)
 
 
