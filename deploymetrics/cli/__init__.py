@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -93,4 +94,6 @@ def _create_app() -> Flask:
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not all characters ends no command
     ctx.obj = ScriptInfo(create_app=_create_app, set_debug_flag=False)

@@ -63,6 +63,13 @@ def assert_error(result, *words):
 ADD = ("account", "add")
 
 
+def test_a_terminal_that_has_not_all_characters_ends_no_command(run, instance):
+    run(*ADD, "Łukasz", "--role", "webui-app")
+    environment = {"DEPLOYMETRICS_INSTANCE": str(instance)}
+    result = CliRunner(charset="latin-1").invoke(main, ["account", "list"], env=environment)
+    assert result.exit_code == 0 and "\\u0141ukasz" in result.stdout
+
+
 @pytest.mark.parametrize("role", ["master-operator", "operator", "webui-app", "scraper"])
 def test_a_generated_secret_is_the_only_output(run, instance, role):
     secret = secret_of(run(*ADD, "alice", "--role", role))
