@@ -15,7 +15,7 @@ SCALE = ROOT / "deploy" / "scale"
 
 
 def test_the_url_names_three_servers():
-    url = re.search(r"DEPLOYMETRICS_STORAGE=([^\"]+)", (SCALE / "database.conf").read_text())[1]
+    url = re.search(r"DEPLOYMETRICS_STORAGE=\"([^\"]+)\"", (SCALE / "database.conf").read_text())[1]
     check_storage(url)
     assert Address(url).hosts == [(f"10.0.0.{number}", "5432") for number in (21, 22, 23)]
     assert "password" not in Address(url).conninfo()
