@@ -6,7 +6,7 @@ It is in one of four phases, each a method that does what can be done now and re
                                                     → linger, where the connection is to end
 
 A thread gets a request only when its head and body are there, or when it is clear that it will be refused; what it
-answers goes into a buffer. gunicorn parses, and finds here all that it asks of a connection and its parser.
+answers goes into a buffer.
 """
 
 import re
@@ -41,10 +41,6 @@ class Connection:
     ``is_cut`` says that no more of its body is read, ``scanned`` how far its end was looked for.
     """
 
-    # What gunicorn's worker asks of a connection: it is one of HTTP/1, and there is nothing to wait for.
-    initialized = data_ready = True
-    is_http2 = False
-
     def __init__(
         self, cfg: Any, wire: socket.socket, client: Any, server: Any, tls: ssl.SSLContext | None, largest_body: int
     ) -> None:
@@ -54,7 +50,6 @@ class Connection:
         self.cfg, self.wire, self.client, self.server = cfg, wire, client, server
         self.largest_body = largest_body
         self.sock = Outgoing(wire)
-        self.parser = self
         self.incoming = Incoming()
         self.requests = 0
         self.counted = 0
@@ -180,10 +175,7 @@ class Connection:
 
     # --- The request and its answer, for a thread
 
-    def init(self) -> None:
-        """Be ready: it is."""
-
-    def __next__(self) -> Any:
+    def next_request(self) -> Any:
         """Return the request; raises what it broke of HTTP."""
         self.sock.deadline = time.monotonic() + limits.SEND_SECONDS
         if self.error:
@@ -192,7 +184,7 @@ class Connection:
             self.request.force_close()
         return self.request
 
-    def finish_body(self, deadline: float) -> bool:
+    def finish_body(self) -> bool:
         """Drop what is left of the body; return False where nobody knows at which byte the next request begins."""
         with suppress(Exception):
             while self.request.body.read(_BATCH):

@@ -63,9 +63,6 @@ class Outgoing:
         """Return for how many seconds the client may read nothing now."""
         return min(limits.SEND_SECONDS, max(0, self.deadline - time.monotonic()))
 
-    def setblocking(self, flag: bool) -> None:
-        """Stay as it is: nothing here blocks."""
-
     def shutdown(self, how: int) -> None:
         """Refuse: an answer that failed in the middle must not look like a whole one."""
         raise ConnectionResetError(errno.ECONNRESET, "The answer failed in the middle.")

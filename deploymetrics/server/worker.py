@@ -5,7 +5,9 @@ and answers it. So a client that is slow or silent costs memory for a while, whi
 not HTTP is refused in the form of all other errors.
 """
 
+import errno
 import signal
+import ssl
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
 from ..http.short_way import CAME
@@ -166,13 +169,23 @@ class FairThreadWorker(ThreadWorker):
 
     # --- Requests that a thread answers
 
-    def handle(self, conn: Connection) -> Any:
+    def handle(self, conn: Connection) -> bool:
         """Answer a request, and return True if the connection is kept."""
+        request = None
         try:
-            return super().handle(conn)
+            request = conn.next_request()
+            return bool(self.handle_request(request, conn)) and conn.finish_body()
+        except (NoMoreData, StopIteration, ConnectionError, ssl.SSLError):
+            pass  # the client is gone; or its answer failed in the middle, which is in the log
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                self.log.exception("Socket error processing request.")
+        except Exception as error:
+            self.handle_error(request, conn.sock, conn.client, error)
         finally:
             with suppress(OSError, ValueError):
                 conn.sock.flush()
+        return False
 
     def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Call the application, which is told when the request had come."""

@@ -33,9 +33,9 @@ def pair():
 
 def answer(conn, data=b"HTTP/1.1 200 OK\r\n\r\n"):
     """Answer the request of a connection as a thread does; (its body, what the connection wants then)."""
-    body = next(conn.parser).body.read()
+    body = conn.next_request().body.read()
     conn.sock.sendall(data)
-    conn.answered(bool(conn.finish_body(deadline=0)))
+    conn.answered(bool(conn.finish_body()))
     return body, conn.advance()
 
 
@@ -80,8 +80,8 @@ def test_a_body_that_nobody_reads_is_not_the_next_request(pair):
     ):
         client.sendall(HEAD + framing)
         assert conn.advance() == READY
-        next(conn.parser)
-        conn.answered(conn.finish_body(deadline=0))
+        conn.next_request()
+        conn.answered(conn.finish_body())
         assert conn.advance() == READ and conn.is_idle
 
 
@@ -102,7 +102,7 @@ def test_what_is_not_http_is_refused_when_it_is_clear(pair, sent, error):
         sent = sent[client.send(sent[: 2**15]) :]
     assert conn.advance() == READY if sent == b"" and wanted == READ else wanted == READY
     with pytest.raises(error):
-        next(conn.parser)
+        conn.next_request()
 
 
 CUT = {
@@ -120,10 +120,10 @@ def test_of_a_body_that_is_too_large_no_more_is_read_than_shows_it(pair, sent):
         sent = sent[client.send(sent[: 2**14]) :]
         wanted = conn.advance()
     assert wanted == READY and conn.held <= LARGEST + 2**16
-    request = next(conn.parser)
+    request = conn.next_request()
     assert request.should_close()
     conn.sock.sendall(b"HTTP/1.1 413 No\r\n\r\n")
-    conn.answered(conn.finish_body(deadline=0))
+    conn.answered(conn.finish_body())
     assert conn.advance() == READ and conn.is_idle  # it lingers, dropping what comes
     client.sendall(b"x" * 1000)
     assert conn.advance() == READ and conn.advance() == READ
@@ -156,8 +156,8 @@ def test_who_stops_in_the_middle_of_a_body_is_answered_and_left(pair):
     assert conn.advance() == READ
     client.shutdown(socket.SHUT_WR)
     assert conn.advance() == READY
-    assert next(conn.parser).should_close()
-    assert not conn.finish_body(deadline=0)
+    assert conn.next_request().should_close()
+    assert not conn.finish_body()
 
 
 def test_no_byte_moves_the_deadline_of_a_head(pair):

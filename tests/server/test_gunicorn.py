@@ -37,7 +37,6 @@ OURS = {
 RELIED_ON = (
     Arbiter.start,
     Worker.init_process,
-    ThreadWorker._keepalive_after,
     ThreadWorker.enqueue_req,
     ThreadWorker.handle_request,
     ThreadWorker.run,
@@ -82,7 +81,6 @@ HASHES = {
     "Request.set_body_reader": "db5c46d4c717f58a",
     "Response.sendfile": "417ea65fb9a19f5b",
     "ThreadWorker._cap_keepalive": "745c8ac37108c74d",
-    "ThreadWorker._keepalive_after": "4ebdbbc8bf5aafa5",
     "ThreadWorker.accept": "f8dcead3dce5c851",
     "ThreadWorker.enqueue_req": "c9f428953d24acef",
     "ThreadWorker.finish_request": "616e7bb15a009ff7",
