@@ -72,7 +72,12 @@ class DeploymentMetricsCollectorTask:
         return [self._state(name) for name in self.sources]
 
     def run(
-        self, names: list[str], stop: Stop, note: Callable[[str], object] = bool, *, everything: bool = False
+        self,
+        names: list[str],
+        stop: Stop,
+        note: Callable[[str], object] = lambda name: None,
+        *,
+        everything: bool = False,
     ) -> list[SourceState]:
         """Ask these sources one after the other, store what they say and write the document; return their SourceStates.
 

@@ -18,8 +18,8 @@ import msgspec
 
 from ..clock import Clock, as_precise
 from ..documents.expectations import FRESH, STALE, Expectations, state, state_names
-from ..documents.service import Documents, Entry
-from ..storage import Collection, Item, Record
+from ..documents.service import Documents
+from ..storage import Collection, Entry, Item, Record
 from .document import AUTHOR
 from .signals import Stop
 

@@ -3,9 +3,9 @@
 from itertools import islice
 
 from ..errors import BadRequest, DamagedItemError
-from ..storage import Collection, Record
+from ..storage import Collection, Entry, Item, Record
 from .per_tag import PerTag
-from .service import Documents, Entry, Item
+from .service import Documents
 from .values.measures import measures
 from .values.places import MAX_NAME
 from .values.series import Series, over_time
@@ -38,7 +38,7 @@ class Headlines(PerTag[Headline]):
     def set(self, tag: str, number: str | None, unit: str, author: str) -> None:
         """Show this number of the tag from now on; None leaves the choice to the overview. Raises BadRequest."""
         if number is not None and len(number) > MAX_NUMBER or len(unit) > MAX_UNIT or not unit.isprintable():
-            raise BadRequest(f"A unit has at most {MAX_UNIT} characters, and a number the name that plots give it.")
+            raise BadRequest(f"A unit has at most {MAX_UNIT} characters, and a number is named as in the plots.")
         self._write(tag, None if number is None else Headline(tag, number, unit), author)
 
 

@@ -27,7 +27,7 @@ class Precondition(NamedTuple):
     unmodified_since: datetime | None = None
     modified_since: datetime | None = None
 
-    def check(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = str) -> None:
+    def check(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = lambda: "") -> None:
         """Raise PreconditionFailed unless the current state is as the request asks.
 
         ``revision`` and ``changed_at`` (a precise text) are those of the current state, None and empty where there is
@@ -37,7 +37,7 @@ class Precondition(NamedTuple):
         if self.none_match_names(revision):
             raise PreconditionFailed(_EXISTS if self.none_match == "*" else _NAMED, revision=revision)
 
-    def check_match(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = str) -> None:
+    def check_match(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = lambda: "") -> None:
         """Raise PreconditionFailed if ``If-Match``, or else ``If-Unmodified-Since``, is not fulfilled."""
         if self.match is not None:
             if not _names(self.match, revision):

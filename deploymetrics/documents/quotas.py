@@ -71,18 +71,17 @@ class Quotas:
             if account.posts_a_minute and posts >= account.posts_a_minute:
                 often = f"{counted(account.posts_a_minute, 'time')} a minute"
                 raise TooManyPostsError(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
-            if stored is None and known is None:
+            before = (known.documents, known.bytes) if known and stored is None else stored
+            if before is None:
                 raise _CountNeededError
-            documents, size = stored or (known.documents, known.bytes)  # type: ignore[union-attr]
-            documents, size = documents + more[0], size + more[1]
-            if account.max_documents and documents > account.max_documents or 0 < account.max_bytes < size:
-                if stored is None:
-                    raise _CountNeededError
-                if account.max_documents and documents > account.max_documents:
-                    limit = f"This account may store {counted(account.max_documents, 'document')}."
-                else:
-                    limit = f"The documents of this account may have {account.max_bytes} bytes together."
-                raise QuotaExceededError(limit)
+            documents, size = before[0] + more[0], before[1] + more[1]
+            exceeded = ""
+            if 0 < account.max_documents < documents:
+                exceeded = f"This account may store {counted(account.max_documents, 'document')}."
+            elif 0 < account.max_bytes < size:
+                exceeded = f"The documents of this account may have {account.max_bytes} bytes together."
+            if exceeded:
+                raise _CountNeededError if stored is None else QuotaExceededError(exceeded)
             return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
 
         self.store.write(QUOTAS, account.name, "server", change)

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from ..clock import from_precise
-from .service import Documents, Item
+from ..storage import Item
+from .service import Documents
 
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
 MAX_VERSIONS = 6000

@@ -47,10 +47,9 @@ def read_plots(tag: str) -> dict[str, Any]:
     pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
     page = min(page_number("plots"), pages)
     on_page = chosen[(page - 1) * PLOTS_PER_PAGE : page * PLOTS_PER_PAGE]
-    shown = [read[one.name] for one in on_page if one.name in read]
     if not read:
-        shown = over_time(versions.items, on_page, repeated=known.repeated)
-    shown = [series for series in shown if series.points]
+        read = {one.name: one for one in over_time(versions.items, on_page, repeated=known.repeated)}
+    shown = [series for one in on_page if (series := read[one.name]).points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in shown]
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]

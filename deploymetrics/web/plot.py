@@ -128,7 +128,7 @@ def read_query() -> PlotQuery:
 
 def draw(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]:
     """Return the lines of a plot in the order in which they are asked for, notes, and by tag the names of numbers."""
-    series_of: dict[tuple[str, str], Series] = {}
+    lines: dict[tuple[str, str], Line] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
@@ -139,23 +139,14 @@ def draw(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]
             continue
         every[tag] = list(known.by_name)
         names = [name for other, name in query.pairs if other == tag]
-        wanted = [known.by_name[name] for name in names if name in known.by_name]
-        series = over_time(versions.items, wanted, repeated=known.repeated)
-        series_of.update(((tag, one.name), one) for one in series)
         notes += (f"{tag} has no number {name} in this time." for name in names if name not in known.by_name)
+        wanted = [known.by_name[name] for name in names if name in known.by_name]
+        for series in over_time(versions.items, wanted, repeated=known.repeated):
+            without = query._replace(pairs=[pair for pair in query.pairs if pair != (tag, series.name)])
+            lines[tag, series.name] = Line(tag, series.name or "value", series, without.url())
         if versions.sampled:
             notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
-    lines = [
-        Line(
-            pair[0],
-            pair[1] or "value",
-            series_of[pair],
-            query._replace(pairs=[other for other in query.pairs if other != pair]).url(),
-        )
-        for pair in query.pairs
-        if pair in series_of
-    ]
-    return lines, notes, every
+    return [lines[pair] for pair in query.pairs if pair in lines], notes, every
 
 
 def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:

@@ -93,8 +93,8 @@ def ago_time(changed_at: str | datetime) -> Markup:
 
 
 @bp.app_template_filter()
-def field(moment: datetime | None) -> str:
-    """Return a moment, in the reader's zone, as the value of a field for a date and time."""
+def datetime_local(moment: datetime | None) -> str:
+    """Return a moment, in the reader's zone, as the value of an input of that type."""
     return moment.astimezone(preferences().zone_info()).strftime("%Y-%m-%dT%H:%M") if moment else ""
 
 
@@ -120,7 +120,7 @@ def rows_for(text: str) -> int:
 
 
 @bp.app_template_filter()
-def moment(seconds: float) -> datetime:
+def from_timestamp(seconds: float) -> datetime:
     """Return the aware datetime of seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ...formats import rawjson
-from ..service import Item
+from ...storage import Item
 from .extraction import Steps
 from .identity import is_naming, survey
 from .numbers import is_number

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..service import Item
+from ...storage import Item
 from .extraction import Extractor, floats_of, text_of
 from .measures import Measure
 from .numbers import as_float, is_number
