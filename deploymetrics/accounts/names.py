@@ -14,8 +14,8 @@ _ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "L
 _LOOKALIKES = str.maketrans("аԁеһіјкӏмоԛрѕсгтԝхуαεικνορτυχγ", "adehijklmoqpscrtwxyaeikvoptuxy")
 
 
-def as_read(name: str) -> str:
-    """Return the one text for all names that a person reads as the same.
+def skeleton(name: str) -> str:
+    """Return the one text for all names that a person reads as the same (its skeleton in Unicode's standard 39).
 
     They may differ in case, width, alphabet, and in punctuation at their ends; ``jörg`` and ``jorg`` are two.
     """
@@ -38,5 +38,5 @@ def one_alphabet(name: str) -> None:
 
 def not_reserved(name: str) -> None:
     """Raise ValidationError if the name reads as one of RESERVED."""
-    if name in RESERVED or bare_letters(as_read(name)) in RESERVED:
+    if name in RESERVED or bare_letters(skeleton(name)) in RESERVED:
         raise ValidationError("The server itself writes under this name.")

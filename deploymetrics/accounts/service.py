@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import AccountError, DamagedItemError, NotFound, StorageError
 from ..storage import Item, Storage
-from .names import as_read
+from .names import skeleton
 from .passwords import hash_password, hash_secret, is_hashed_by
 from .records import ACCOUNTS, ACCOUNTS_KEY, AccountRecord, AccountsRecord, Role, Token
 
@@ -76,7 +76,7 @@ class Accounts:
         def change(accounts: dict[str, AccountRecord]) -> None:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
-            if like := next((other for other in accounts if as_read(other) == as_read(name)), None):
+            if like := next((other for other in accounts if skeleton(other) == skeleton(name)), None):
                 raise AccountError(f"That name looks like that of the account {like}.")
             accounts[name] = record
 

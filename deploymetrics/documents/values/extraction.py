@@ -37,7 +37,7 @@ class Extractor:
         for index, steps in enumerate(wanted):
             node = self._root
             for step in steps:
-                node = node.at(step)
+                node = node.child(step)
             node.ends.append(index)
 
     def extract(self, metrics: bytes) -> list[list[Any]]:
@@ -71,7 +71,7 @@ class _Node:
         self.elements: dict[tuple[str, ...], dict[tuple[tuple[str | None, ...], int], _Node]] = {}
         self.every: _Node | None = None
 
-    def at(self, step: Step) -> "_Node":
+    def child(self, step: Step) -> "_Node":
         """Return the node below a step."""
         if isinstance(step, EllipsisType):
             self.every = self.every or _Node()
@@ -89,10 +89,10 @@ def _step(node: _Node, value: Any, found: list[list[Any]]) -> Iterator[tuple[_No
         found[index].append(value)
     if node.members:
         members = _members_of(value)
-        for (key, number), below in node.members.items():
+        for (key, number), child in node.members.items():
             step = (key, number) if number else key
             if step in members:
-                yield below, members[step]
+                yield child, members[step]
     if node.elements or node.every:
         elements = value if type(value) is list else []
         if node.every:
@@ -104,14 +104,14 @@ def _step(node: _Node, value: Any, found: list[list[Any]]) -> Iterator[tuple[_No
 def _step_to_every(node: _Node, elements: list[Any], found: list[list[Any]]) -> Iterator[tuple[_Node, Any]]:
     """Step into all elements; where they are flat, the members of all are taken in one go."""
     is_flat = not (node.ends or node.elements or node.every) and all(
-        not (number or below.members or below.elements or below.every) for (_, number), below in node.members.items()
+        not (number or child.members or child.elements or child.every) for (_, number), child in node.members.items()
     )
     if not is_flat or not all(type(element) is dict for element in elements):
         yield from ((node, element) for element in elements)
         return
-    for (key, _), below in node.members.items():
+    for (key, _), child in node.members.items():
         values = [element[key] for element in elements if key in element]
-        for index in below.ends:
+        for index in child.ends:
             found[index] += values
 
 
@@ -125,10 +125,10 @@ def _step_to_elements(
         for names in by_most_names:
             values = tuple([text_of(members.get(name)) for name in names])
             if None not in values:
-                below = wanted[names].get((values, seen[names, values]))
+                child = wanted[names].get((values, seen[names, values]))
                 seen[names, values] += 1
-                if below is not None:
-                    yield below, element
+                if child is not None:
+                    yield child, element
                 break
 
 

@@ -31,21 +31,21 @@ MAX_CANDIDATES = 8
 class Shape:
     """A place in several documents at once, the elements of an array taken together."""
 
-    __slots__ = ("_choices", "_fallback", "below")
+    __slots__ = ("_choices", "_fallback", "children")
 
     def __init__(self) -> None:
         #: The shapes of members by their key, and that of an array's elements by None.
-        self.below: dict[str | None, Shape] = {}
+        self.children: dict[str | None, Shape] = {}
         #: Names that tell all elements apart in every array so far, best first; None before an array with several.
         self._choices: list[tuple[str, ...]] | None = None
         self._fallback: tuple[str, ...] = ()
 
-    def at(self, key: str | None) -> "Shape":
+    def child(self, key: str | None) -> "Shape":
         """Return the Shape of the member with that key, or of an array's elements."""
-        below = self.below.get(key)
-        if below is None:
-            below = self.below[key] = Shape()
-        return below
+        child = self.children.get(key)
+        if child is None:
+            child = self.children[key] = Shape()
+        return child
 
     def see(self, array: list[object]) -> None:
         """Drop the names that do not tell apart the elements of one more array at this place."""
@@ -85,7 +85,7 @@ def survey(values: Iterable[object]) -> Shape:
             for child in inner if isinstance(inner, list) else ():
                 key, value = child if type(inner) is rawjson.Pairs else (None, child)
                 if isinstance(value, list) and value:
-                    opened.append((shape.at(key), value))
+                    opened.append((shape.child(key), value))
     return root
 
 

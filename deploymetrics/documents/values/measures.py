@@ -70,7 +70,7 @@ def measures(items: Sequence[Item]) -> Measures:
         naming = isinstance(key, str) and is_naming(key)
         in_array = any(one.is_element() for one in path)
         by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, in_array)
-        column = place.above and place.above.above, place.step  # that is alike for all elements of an array
+        column = place.parent and place.parent.parent, place.step  # that is alike for all elements of an array
         if not naming and in_array and column not in seen:
             seen.add(column)
             columns.setdefault(tuple(... if is_every else one.step for one, is_every in place.column()), place)

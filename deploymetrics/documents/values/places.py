@@ -21,37 +21,37 @@ _AMBIGUOUS = re.compile(r'[.\[\]"]|^$| \(\d+\)$')
 class Place:
     """A place in documents: the whole, the member of an object, or the element of an array.
 
-    Two leaves have the same Place only if they say the same of the same thing. ``step`` leads here from ``above``: the
+    Two leaves have the same Place only if they say the same of the same thing. ``step`` leads here from ``parent``: the
     key of a member or the Identity of an element, and which of several that have the same it is.
     """
 
-    __slots__ = ("above", "below", "depth", "step")
+    __slots__ = ("children", "depth", "parent", "step")
 
-    def __init__(self, above: "Place | None" = None, step: tuple[str | Identity, int] = ("", 0)) -> None:
-        self.above = above
+    def __init__(self, parent: "Place | None" = None, step: tuple[str | Identity, int] = ("", 0)) -> None:
+        self.parent = parent
         #: How many steps it is below the whole.
-        self.depth: int = above.depth + 1 if above else 0
+        self.depth: int = parent.depth + 1 if parent else 0
         self.step = step
-        self.below: dict[tuple[str | Identity, int], Place] = {}
+        self.children: dict[tuple[str | Identity, int], Place] = {}
 
-    def at(self, step: tuple[str | Identity, int]) -> "Place":
+    def child(self, step: tuple[str | Identity, int]) -> "Place":
         """Return the Place that is one step below this one."""
-        below = self.below.get(step)
-        if below is None:
-            below = self.below[step] = Place(self, step)
-        return below
+        child = self.children.get(step)
+        if child is None:
+            child = self.children[step] = Place(self, step)
+        return child
 
     def path(self) -> "list[Place]":
         """Return the Places from below the whole down to this one."""
         steps, place = [], self
-        while place.above is not None:
+        while place.parent is not None:
             steps.append(place)
-            place = place.above
+            place = place.parent
         return steps[::-1]
 
     def is_element(self) -> bool:
         """Return True if this is one element of an array that had several."""
-        return not isinstance(self.step[0], str) and self.above is not None and len(self.above.below) > 1
+        return not isinstance(self.step[0], str) and self.parent is not None and len(self.parent.children) > 1
 
     def name(self, known: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
         """Return a name that a person can read, such as ``sites.count`` or ``[relay-3].clients``.
@@ -61,13 +61,13 @@ class Place:
         """
         known = {} if known is None else known
         steps, place = [], self
-        while place.above is not None and place not in known:
+        while place.parent is not None and place not in known:
             steps.append(place)
-            place = place.above
+            place = place.parent
         text = known.get(place, "")
         for place in reversed(steps):
             text = place._name_after(text, exact)
-            if place.below:
+            if place.children:
                 known[place] = text
         return text
 
@@ -103,9 +103,9 @@ class Place:
     def _is_only_object(self) -> bool:
         """Return True if no array here ever had another element: its object stands for all of it."""
         return (
-            self.above is not None
-            and len(self.above.below) == 1
-            and any(isinstance(what, str) for what, _ in self.below)
+            self.parent is not None
+            and len(self.parent.children) == 1
+            and any(isinstance(what, str) for what, _ in self.children)
         )
 
 
@@ -164,7 +164,7 @@ def _children(place: Place, shape: Shape, found: list[Any]) -> Iterator[tuple[Pl
         what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
         number = again.get(what, 0)
         again[what] = number + 1
-        yield place.at((what, number)), shape.below.get(key, shape), value
+        yield place.child((what, number)), shape.children.get(key, shape), value
 
 
 def _quoted(text: str, exact: bool) -> str:
