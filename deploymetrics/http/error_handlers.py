@@ -1,7 +1,7 @@
 """What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
 
 from flask import Flask, make_response, render_template
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
@@ -49,18 +49,14 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
 
 def _problem_of_http(error: HTTPException) -> errors.DeploymetricsError:
     """Return an error of Flask or werkzeug as one of the project's own."""
-    ours: errors.DeploymetricsError
-    match error.code:
-        case 404:
-            ours = errors.NotFound()
-        case 405:
-            ours = errors.MethodNotAllowed()
-        case status:
-            ours = errors.DeploymetricsError(error.description, code=f"http-{status}")
-            ours.status = status or 500
-    ours.headers |= {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    if allowed := ours.headers.get("Allow"):
-        ours.detail = f"This address does not have this method; it has {allowed}."
+    if isinstance(error, NotFound):
+        return errors.NotFound()
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))  # in one order, whichever worker answers
+        detail = f"This address does not have this method; it has {allowed}."
+        return errors.MethodNotAllowed(detail, headers={"Allow": allowed})
+    ours = errors.DeploymetricsError(error.description, code=f"http-{error.code}")
+    ours.status = error.code or 500
     return ours
 
 

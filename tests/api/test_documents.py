@@ -136,7 +136,7 @@ def test_options_and_405_say_what_is_allowed(master, url, allowed):
     assert set(answer.headers["Allow"].split(", ")) == allowed
     refused = master.patch(url)
     problem = assert_problem(refused, 405, "method-not-allowed")
-    assert set(refused.headers["Allow"].split(", ")) == allowed
+    assert refused.headers["Allow"].split(", ") == sorted(allowed)
     assert problem["detail"].endswith(f"it has {refused.headers['Allow']}.")
 
 
