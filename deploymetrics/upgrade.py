@@ -26,8 +26,8 @@ from .documents.service import DOCUMENTS
 from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
 from .start_record import STARTS
-from .storage import Collection, Item, Retention
-from .storage.files import FileStorage, disk, lines, queues, readable_copies
+from .storage import Collection, Item, Retention, lines
+from .storage.files import FileStorage, disk, queues, readable_copies
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"

@@ -15,13 +15,13 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from itertools import chain, takewhile, zip_longest
+from itertools import takewhile
 from random import random
 
 from ...clock import Clock, as_precise, from_precise
-from ...errors import ConflictError, StorageError, StorageFullError
-from .. import Change, Collection, Item, Listing, Retention, Storage
-from . import changes, disk, format, lines, readable_copies, retention, verifying
+from ...errors import StorageError, StorageFullError
+from .. import Change, Collection, Item, Listing, Retention, Storage, lines
+from . import changes, disk, format, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
@@ -193,8 +193,7 @@ class FileStorage(Storage):
                         readable_copies.update(self.root, collection, key, item.value)
                     return True
         with disk.storage_errors("restore"):
-            if not _are_the_last(log.history(newest, None, oldest_first=True), items):
-                raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
+            lines.check_same(key, log.history(newest, None, oldest_first=True), items)
             if not dry_run:  # who restored them may have been killed before that
                 changes.add(log.folder, newest.version)
                 disk.sync_folder(self.folder(collection))
@@ -291,14 +290,3 @@ class FileStorage(Storage):
                 yield writer
         finally:
             queue.end()
-
-
-def _are_the_last(existing: Iterator[Item], items: Iterable[Item]) -> bool:
-    """Return True if the existing versions end with all of these."""
-    wanted = iter(items)
-    first = next(wanted, None)
-    if first is None:
-        return True
-    existing = (item for item in existing if item.version >= first.version)
-    pairs = zip_longest(existing, chain([first], wanted))
-    return all(one is not None and two is not None and lines.line_of(one) == lines.line_of(two) for one, two in pairs)

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
-from .. import Collection, Listing
+from .. import Collection, Listing, lines
 from ..blocks import Blocks
 from ..value_cache import ValueCache
-from . import disk, lines, saved_list
+from . import disk, saved_list
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
 from .log import Log

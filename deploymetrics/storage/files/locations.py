@@ -9,8 +9,8 @@ from contextlib import suppress
 import msgspec
 
 from ...errors import StorageError
-from .. import Collection, Entry, Item
-from . import disk, lines
+from .. import Collection, Entry, Item, lines
+from . import disk
 from .log import Log, Newest, file_name, is_unchanged, signature_of, start_after
 
 #: What stands before a value in its line is shorter, unless the author has a very long name.

@@ -24,8 +24,8 @@ from itertools import pairwise, starmap
 from typing import NamedTuple
 
 from ...errors import DamagedItemError
-from .. import Collection, Item
-from . import changes, disk, lines
+from .. import Collection, Item, lines
+from . import changes, disk
 
 #: A file that has so many versions, or bytes, is full. Readers do not depend on these numbers.
 FILE_VERSIONS = 64

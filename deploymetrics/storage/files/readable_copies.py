@@ -9,8 +9,8 @@ import logging
 import os
 from contextlib import suppress
 
-from .. import Collection
-from . import disk, lines
+from .. import Collection, lines
+from . import disk
 
 SUFFIX = ".json"
 _log = logging.getLogger(__name__)

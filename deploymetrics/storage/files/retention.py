@@ -15,8 +15,8 @@ from itertools import pairwise
 
 from ...clock import as_precise
 from .. import Retention
+from ..lines import TOGETHER, Head, head_of, version_of
 from . import disk
-from .lines import TOGETHER, Head, head_of, version_of
 from .log import DAILY, FILE_BYTES, HOURLY, NEWEST, TIERS, Files, Log, Newest
 from .writer import Writer
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...errors import DamagedItemError
-from .. import Collection
-from . import disk, lines, readable_copies
+from .. import Collection, lines
+from . import disk, readable_copies
 
 if TYPE_CHECKING:
     from . import FileStorage

@@ -15,8 +15,8 @@ from datetime import datetime
 
 from ...clock import as_precise
 from ...errors import StorageError
-from .. import VERSION_LIMIT, Item
-from . import changes, disk, lines, queues
+from .. import VERSION_LIMIT, Item, lines
+from . import changes, disk, queues
 from .log import NEWEST, TIERS, Log, Newest, read_tail, signature_of
 
 _LINE = re.compile(b"[\r\n]?[^\r\n]+")

@@ -16,8 +16,7 @@ from psycopg.errors import SerializationFailure
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import SettingError, StorageError
-from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T
-from ..files import lines
+from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T, lines
 from . import restoring, rows, statements
 from .address import Address
 from .connection import Connection
@@ -76,7 +75,7 @@ class SqlStorage(Storage):
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
     ) -> Iterator[Item]:
         for row in self._history(collection, key, before, oldest_first):
-            yield rows.item(collection, key, row)
+            yield lines.item_of(collection, key, *row)
 
     def _history(self, collection: Collection, key: str, before: int | None, oldest_first: bool) -> Iterator[rows.Row]:
         """Yield the row of each version, read a few at a time."""
@@ -97,7 +96,7 @@ class SqlStorage(Storage):
     def version(self, collection: Collection, key: str, version: int) -> Item | None:
         where = {"collection": collection.name, "key": key, "version": version}
         for row in self._connections.rows(statements.VERSION, where):
-            return rows.item(collection, key, row)
+            return lines.item_of(collection, key, *row)
         return None
 
     def keys(self, collection: Collection) -> list[str]:
@@ -150,7 +149,7 @@ class SqlStorage(Storage):
             newest = _lock(connection, collection, key)
             if newest is None and (dry_run or restoring.restore(connection, _where(collection, key), wanted)):
                 return True
-            restoring.check_same(key, self.history(collection, key, oldest_first=True), wanted)
+            lines.check_same(key, self.history(collection, key, oldest_first=True), wanted)
             return False
 
         return self._connections.transact(work, once=True)  # what was taken from ``items`` is gone
@@ -229,7 +228,7 @@ def _where(collection: Collection, key: str) -> dict[str, Any]:
 def _lock(connection: Connection, collection: Collection, key: str) -> Item | None:
     """Return the newest version, a deletion included, which nobody else writes until the transaction ends."""
     row = connection.execute(statements.LOCK, _where(collection, key), binary=True).fetchone()
-    return rows.item(collection, key, row) if row else None
+    return lines.item_of(collection, key, *row) if row else None
 
 
 def _store(

@@ -28,9 +28,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ...errors import DamagedItemError
-from .. import Collection, Item, T
+from .. import Collection, Item, T, lines
 from ..item_cache import ItemCache, Name
-from . import rows, statements
+from . import statements
 from .connections import Connections
 from .shared_answer import SharedAnswer
 
@@ -178,6 +178,6 @@ def _value(collection: Collection, key: str | None, row: Any, known: Item | None
     if row[-2] is None:
         return known
     try:
-        return rows.item(collection, key, row[:-1])
+        return lines.item_of(collection, key, *row[:-1])
     except DamagedItemError as error:
         return error

@@ -1,10 +1,8 @@
 """All versions of a key at once, in the transaction that an import is."""
 
 from collections.abc import Iterator
-from itertools import chain, zip_longest
 from typing import Any
 
-from ...errors import ConflictError
 from .. import Item
 from . import rows, statements
 from .connection import Connection
@@ -29,14 +27,3 @@ def restore(connection: Connection, where: dict[str, Any], items: Iterator[Item]
     else:
         connection.execute(statements.UPDATE, where | rows.fields(last))
     return True
-
-
-def check_same(key: str, existing: Iterator[Item], items: Iterator[Item]) -> None:
-    """Raise ConflictError unless the existing versions end with all of the Items."""
-    first = next(items, None)
-    if first is None:
-        return
-    existing = (item for item in existing if item.version >= first.version)
-    for one, two in zip_longest(existing, chain([first], items)):
-        if one is None or two is None or rows.fields(one) != rows.fields(two):
-            raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")

@@ -2,6 +2,8 @@
 
     {"version":7,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice","tag":"custom","metrics":[{"bla":"3"}]}
 
+It is what the files hold, and what the revision of a version is made of, whichever storage has it.
+
 The first members are the storage's own; what follows them, with a brace before it, is the value byte for byte. A
 deletion has ``"deleted":true`` in the place of a value. Versions that were stored at once, and count together or not at
 all, are one line with carriage returns between them.
@@ -11,14 +13,15 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain, zip_longest
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import msgspec
 
-from ...clock import from_precise
-from ...errors import DamagedItemError
-from .. import VERSION_LIMIT, Collection, Item
+from ..clock import from_precise
+from ..errors import ConflictError, DamagedItemError
+from . import VERSION_LIMIT, Collection, Item
 
 _HEAD = re.compile(
     rb'\{"version":([1-9]\d{0,17})(?:,"kept":true)?,"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"'
@@ -119,22 +122,38 @@ def decode_last(collection: Collection, key: str, line: bytes) -> Item:
 def decode(collection: Collection, key: str, line: bytes) -> Item:
     """Return the Item of a line that has one version; raises DamagedItemError."""
     try:
-        line.decode()
         match = _head_of(line)
         head = _decode_head(match[0] if match[3] != b"," else match[0][:-1] + b"}")
-        from_precise(head.changedAt)
-        if head.version >= VERSION_LIMIT:
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise damaged(collection, key, error) from error
+    value = None if head.deleted else b"{" + line[match.end() :]
+    return item_of(collection, key, head.version, head.changedAt, head.changedBy, revision_of(line), head.kept, value)
+
+
+def item_of(
+    collection: Collection,
+    key: str,
+    version: int,
+    changed_at: str,
+    changed_by: str,
+    revision: str,
+    kept: bool,
+    value: bytes | None,
+) -> Item:
+    """Return the Item of what is stored; raises DamagedItemError unless all of it can be."""
+    record = None
+    try:
+        from_precise(changed_at)
+        if not 0 < version < VERSION_LIMIT:
             raise ValueError("a version that cannot be counted on from")
-        value = record = None
-        if not head.deleted:
-            value = b"{" + line[match.end() :]
+        if value is not None:
+            value.decode()
             record = collection.decode(value)
             if record.key() != key:
-                raise ValueError(f"the line says {record.key()!r}")
+                raise ValueError(f"it says {record.key()!r}")
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise damaged(collection, key, error) from error
-    facts = head.version, head.changedAt, head.changedBy, revision_of(line), head.deleted, head.kept
-    return Item(key, value, record, *facts)
+    return Item(key, value, record, version, changed_at, changed_by, revision, value is None, kept)
 
 
 def damaged(collection: Collection, key: str, error: object) -> DamagedItemError:
@@ -144,3 +163,15 @@ def damaged(collection: Collection, key: str, error: object) -> DamagedItemError
         what = "cannot be read now; the server's log says why."
     log = f"{collection.name}/{name_of(key)}: {error}"
     return DamagedItemError(f"The stored item {key!r} of {collection.name} {what}", log=log)
+
+
+def check_same(key: str, existing: Iterable[Item], items: Iterable[Item]) -> None:
+    """Raise ConflictError unless the existing versions of a key end with all of the Items."""
+    wanted = iter(items)
+    first = next(wanted, None)
+    if first is None:
+        return
+    existing = (item for item in existing if item.version >= first.version)
+    for one, two in zip_longest(existing, chain([first], wanted)):
+        if one is None or two is None or line_of(one) != line_of(two):
+            raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")
