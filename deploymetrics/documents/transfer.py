@@ -164,9 +164,9 @@ def _read(number: int, line: bytes) -> _Line:
         tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
         return _Line(number, tag, _item(tag, members))
     except ValidationError as error:
-        problem: object = InvalidFieldsError(error.normalized_messages())  # type: ignore[no-untyped-call]
+        problem = str(InvalidFieldsError(error.normalized_messages()))  # type: ignore[no-untyped-call]
     except (BadRequest, msgspec.MsgspecError) as error:
-        problem = error
+        problem = str(error)  # not the error, which has this frame, and both would stay until the garbage is searched
     return _Line(number, tag, problem=f"line {number}: {problem}")
 
 
