@@ -1,5 +1,6 @@
 """gunicorn's master process with settings that fit this service, and the collector beside its workers."""
 
+import math
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ from .worker import SIGNALS
 
 #: How long a worker that cannot start waits before another one is tried.
 _PAUSE_SECONDS = 1
+#: A master that comes to look after its workers so late stood still itself, and its workers get so long to answer it.
+_STILL_SECONDS = 10
+_PATIENCE_SECONDS = 20
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
@@ -132,6 +136,9 @@ class Server(BaseApplication):
 class Master(Arbiter):
     """gunicorn's master process, which looks after the collector as it does after its workers."""
 
+    _looked = math.inf  # when it looked after its workers last
+    _patient_until = 0.0
+
     def __init__(self, app: Server) -> None:
         self.collector = CollectorProcess(app.instance)
         super().__init__(app)
@@ -154,6 +161,15 @@ class Master(Arbiter):
         """Clear what all workers share of one that has ended, in whatever way."""
         forget(worker.slot)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
+
+    def murder_workers(self) -> None:
+        """End workers that do not answer, unless all stood still for a while, as in a container that was paused."""
+        now = time.monotonic()
+        if now - self._looked > _STILL_SECONDS:
+            self._patient_until = now + _PATIENCE_SECONDS
+        self._looked = now
+        if now >= self._patient_until:
+            super().murder_workers()
 
     def manage_workers(self) -> None:
         super().manage_workers()

@@ -61,6 +61,7 @@ HASHES = {
     "Arbiter.__init__": "53b20d752bbb4cc2",
     "Arbiter.handle_ttou": "3abf8f0696cb040e",
     "Arbiter.manage_workers": "518f2dd040ef6809",
+    "Arbiter.murder_workers": "3f8fbfdf473fe338",
     "Arbiter.reload": "fec344d2f774ee32",
     "Arbiter.spawn_worker": "6abc0d90b0b9f80b",
     "Arbiter.start": "92668bdb3e86b1af",

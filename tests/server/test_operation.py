@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 from conftest import PASSWORD
+from gunicorn.arbiter import Arbiter
 from launching import run
 from serving import Served, make_certificate
 from waiting import wait_for
@@ -282,6 +283,16 @@ def test_a_reload_for_which_no_process_is_left_leaves_the_running_server_as_it_i
     app = SimpleNamespace(instance=instance, renew_settings=renew)
     Master.reload(SimpleNamespace(app=app, log=SimpleNamespace(error=lambda *words: said.append(words))))
     assert len(said) == 1 and "the settings in force stay" in said[0][0]
+
+
+def test_workers_that_stood_still_with_their_master_get_time_to_answer_it(monkeypatch):
+    now, looked_at = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Arbiter, "murder_workers", lambda self: looked_at.append(now[0]))
+    master = Master.__new__(Master)
+    for now[0] in (0, 1, 2, 70, 71, 80, 89, 90, 91):
+        master.murder_workers()
+    assert looked_at == [0, 1, 2, 90, 91]
 
 
 @by_both
