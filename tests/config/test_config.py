@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from deploymetrics import config, create_app
+from deploymetrics.config.settings import SECRETS
 from deploymetrics.errors import SettingError
 
 # By name: what the environment says, what that means, and what is refused.
@@ -209,7 +210,7 @@ def test_a_value_says_where_it_comes_from(instance, monkeypatch):
         create_app(instance)
 
 
-@pytest.mark.parametrize("name", config.SECRETS)
+@pytest.mark.parametrize("name", SECRETS)
 def test_secrets_are_taken_from_a_private_file_only(instance, name):
     write_config(instance, f"{name} = '0123456789abcdef'")
     assert config.load_settings(instance)[name] in ("0123456789abcdef", ("0123456789abcdef",))
