@@ -41,28 +41,33 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
     """
     if forever + show_status + retry > 1:
         raise click.UsageError("--forever, --status and --retry exclude each other.")
+    if show_status:
+        ctx.exit(print_status())
     task = _task()
     lease = task.store.lease(LEASE)
-    if forever:
-        handler = logging.StreamHandler()
-        handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
-        logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
-        stop = Stop().install(sys.stdin.fileno() if of_serve else None)
-        app, url = services(), current_app.config["WEBHOOK_URL"]
-        secret = current_app.config["WEBHOOK_SECRET"]
-        webhook = Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
-        collect_forever(task, lease, stop, webhook)
-    elif show_status:
-        ctx.exit(print_status())
-    else:
+    if not forever:
         ctx.exit(_once(task, lease, retry))
+    _set_up_log()
+    stop = Stop().install(sys.stdin.fileno() if of_serve else None)
+    collect_forever(task, lease, stop, _webhook())
 
 
 def _task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
     return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
+
+
+def _webhook() -> Webhook | None:
+    app, url, secret = services(), current_app.config["WEBHOOK_URL"], current_app.config["WEBHOOK_SECRET"]
+    return Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
+
+
+def _set_up_log() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
+    logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
 
 
 def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
