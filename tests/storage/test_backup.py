@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import time
 
 import pytest
 from storekit import THINGS, listed, metrics, open_files, past, put, remove
@@ -34,6 +35,16 @@ class Backup:
             except FileNotFoundError:  # it is not there any more
                 return
             os.rename(f"{to}~rsync", to)
+
+
+def copy_over(source, target):
+    for path in source.iterdir():
+        shutil.copyfile(path, target / path.name)
+
+
+def copy_anew(source, target):
+    shutil.rmtree(target)
+    shutil.copytree(source, target)
 
 
 def write_some(store, clock, number, keys=KEYS):
@@ -106,3 +117,21 @@ def test_a_copy_that_is_put_in_place_under_a_running_server_is_served(folder, tm
         shutil.rmtree(folder / "data/things" / key)
         assert key not in [item.key for item in running.items(THINGS).items]
         assert running.read(THINGS, key) is None
+
+
+@pytest.mark.parametrize("put_in_place", [copy_over, copy_anew], ids=["over", "anew"])
+def test_a_document_that_is_written_on_after_it_was_put_back_is_served(folder, tmp_path, monkeypatch, put_in_place):
+    monkeypatch.setattr(listing, "RECHECK_SECONDS", 0)
+    store, other = open_files(folder), open_files(folder)
+    log, backup = folder / "data/things/a", tmp_path / "a"
+    for _ in range(5):
+        before = put(store, "a").version
+        shutil.rmtree(backup, ignore_errors=True)
+        shutil.copytree(log, backup)
+        put(store, "a", "4")
+        assert metrics(other.read(THINGS, "a")) == listed(other)["a"] == "4"
+        put_in_place(backup, log)
+        time.sleep(0.02)  # more than a step of the kernel's clock
+        assert put(store, "a", "5").version == before + 1  # a line of the same length
+        assert metrics(other.read(THINGS, "a")) == listed(other)["a"] == "5"
+        assert past(other, "a") == past(store, "a")

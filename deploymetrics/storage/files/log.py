@@ -290,5 +290,8 @@ def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:
-    """Return what tells that a file is still the same: files only grow."""
-    return stat.st_size, stat.st_ino
+    """Return what tells that a file is still the same.
+
+    Files only grow, so the size says that; but for a backup that was put in place, and written on.
+    """
+    return stat.st_size, stat.st_ino, stat.st_ctime_ns

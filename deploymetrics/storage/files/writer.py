@@ -168,8 +168,7 @@ class Writer:
                 raise _unknown(error, second) from error
             raise
         end += len(line) + 1
-        signature = signature_of(os.fstat(fd)) if is_new else (end, *(newest.signature or ())[1:])
-        self.newest = Newest(last, start, end, signature=signature)
+        self.newest = Newest(last, start, end, signature=signature_of(os.fstat(fd)))
         return self.newest
 
     def _file_for(self, version: int) -> int:
