@@ -119,7 +119,7 @@ class Accounts:
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             if record.role is not role and (record.role.is_program or role.is_program):
-                raise AccountError("A program has tokens and no password: remove the account and add it.")
+                raise AccountError("A program has tokens and no password: remove the account and add it again.")
             return {"role": role, "epoch": _new_epoch()}
 
         return self.change(name, author, fields)

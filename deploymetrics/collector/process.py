@@ -144,5 +144,5 @@ def _round(
         webhook.notify(stop)
         return min(task.delay(), CHECK_SECONDS)
     except DeploymetricsError as error:
-        log.error("the collector could not store: %s %s", error.detail, error.log or "")
+        log.error("the collector could not store what it found: %s %s", error.detail, error.log or "")
         return min(30, task.timing.interval) if lease.is_held() else 0

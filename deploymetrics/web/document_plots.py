@@ -72,11 +72,11 @@ def read_plots(tag: str) -> dict[str, Any]:
 def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> tuple[list[Measure], dict[str, Series]]:
     """Return those that are plotted unless others are asked for: numbers that change and do not just name a thing.
 
-    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element. Whether
-    a number changes is read of a part of the versions where it is many numbers; the Series come with them if of all.
+    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element. Which of
+    many numbers change, a part of the versions says. The Series that were read come with them, none if only of a part.
     """
     few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
-    wanted = [one for one in asked if one._replace(is_element=one.is_element and not few).tells_something()]
+    wanted = [one for one in asked if one.tells_something(of_elements=few)]
     step = 1 + len(items) * len(wanted) // MAX_READ
     read = {one.name: one for one in over_time(items[::-step][::-1], wanted, repeated=known.repeated)}
     texts = {one.name: [point.text for point in read[one.name].points] for one in wanted}

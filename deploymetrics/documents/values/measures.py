@@ -34,9 +34,12 @@ class Measure(NamedTuple):
     is_naming: bool = False
     is_element: bool = False
 
-    def tells_something(self) -> bool:
-        """Return True unless it names a thing, belongs to one element among several, or is a sum of shares."""
-        if self.is_naming or self.is_element:
+    def tells_something(self, *, of_elements: bool = False) -> bool:
+        """Return True unless it names a thing, is a sum of shares, or belongs to one element among several.
+
+        With ``of_elements`` the last is no reason.
+        """
+        if self.is_naming or self.is_element and not of_elements:
             return False
         if self.function == "sum":
             return not self.name.casefold().endswith(("percent)", "pct)", "ratio)"))
@@ -56,10 +59,8 @@ class Measures(NamedTuple):
 
 def measures(items: Sequence[Item]) -> Measures:
     """Return the Measures of versions that are in order; deletions have none. Of many versions some are looked at."""
-    places: dict[Place, None] = {}
     every = _numbers(_looked_at(items))
-    for place in islice(every, MAX_NUMBERS):
-        places.setdefault(place)
+    places = dict.fromkeys(islice(every, MAX_NUMBERS))
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
     seen: set[tuple[Place | None, Any]] = set()
