@@ -67,7 +67,7 @@ def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
     documents = services(request.app).documents
     item = documents.get(tag)
-    return document_response(item, lambda: documents.changed_before(item), request)
+    return document_response(request, item, lambda: documents.changed_before(item))
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
@@ -82,7 +82,7 @@ def save_document(request: Request, account: Account, tag: str) -> Response:
     metrics = request.read_metrics(tag)
     quotas.take(account.record, tag, metrics)
     item = documents.save(tag, metrics, account.name, request.precondition, by_person=account.is_person)
-    return saved_response(item, request)
+    return saved_response(request, item)
 
 
 @bp.delete("/deploymentmetrics/<tag>")
@@ -100,13 +100,14 @@ def delete_document(request: Request, account: Account, tag: str) -> Response:
 @answers(list_of(VERSION), 304, 404, 406, xml=True, query=_HISTORY_PAGE, headers=_REVISION)
 def show_history(tag: str) -> Response:
     """List the versions of the document with this tag, newest first, a page at a time."""
-    asked, documents = load(HistoryArguments(), current_request().args), services().documents
+    request, documents = current_request(), services().documents
+    asked = load(HistoryArguments(), request.args)
     before = asked["before"]
     if asked["until"]:
         last = as_of(documents, tag, asked["until"])
         end = last.version + 1 if last else 1
         before = min(before or end, end)
-    return history_response(documents.history(tag, before, asked["limit"], since=asked["since"]))
+    return history_response(request, documents.history(tag, before, asked["limit"], since=asked["since"]))
 
 
 @bp.get("/deploymentmetrics/<tag>/history/<version>")
@@ -116,7 +117,7 @@ def show_version(tag: str, version: str) -> Response:
     """Show the document as it was in one version."""
     documents = services().documents
     item = documents.version(tag, parse_version(version))
-    return document_response(item, lambda: documents.changed_before(item), current_request())
+    return document_response(current_request(), item, lambda: documents.changed_before(item))
 
 
 @bp.get("/expectations")

@@ -15,7 +15,7 @@ from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, versi
 from ..formats import besxml
 from .negotiation import JSON, XML
 from .precondition_headers import etag_of
-from .requests import Request, current_request
+from .requests import Request
 from .responses import PRIVATE, Response, client_has, whole_response, with_schema_link
 
 #: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
@@ -24,10 +24,10 @@ _PAGING = ("output", "limit", "since", "until")
 _PIECE_BYTES = 2**16
 
 
-def document_response(item: Item, before: Callable[[], str], request: Request) -> Response:
-    """Return one document, or 304 where the client has it; ``before`` returns when the version before it was written.
+def document_response(request: Request, item: Item, before: Callable[[], str]) -> Response:
+    """Return one document; 304 where the client has it. Raises PreconditionFailed.
 
-    Raises PreconditionFailed.
+    ``before`` is called where it matters when the version before this one was written.
     """
     headers = _headers(request, item.revision, item.changed_at)
     if client_has(request, item.revision, item.changed_at, before):
@@ -35,7 +35,7 @@ def document_response(item: Item, before: Callable[[], str], request: Request) -
     return _whole_document(request, item, headers)
 
 
-def saved_response(item: Item, request: Request) -> Response:
+def saved_response(request: Request, item: Item) -> Response:
     """Return a document that was just stored; its precondition was that of the write."""
     return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
 
@@ -71,9 +71,8 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     return _json_list(headers, _begun(request, listing.array()), listing.array_size)
 
 
-def history_response(page: Page) -> Response:
+def history_response(request: Request, page: Page) -> Response:
     """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
-    request = current_request()
     changed_at = page.items[0].changed_at if page.items else ""
     headers = _headers(request, page.revision, changed_at)
     if page.next is not None:
