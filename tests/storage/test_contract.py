@@ -537,10 +537,22 @@ def test_a_history_that_is_being_read_is_that_of_its_beginning(store, reopen, ol
 # Restoring
 
 
+@pytest.fixture(scope="module")
+def others_of():
+    """What ``others`` gives for each backend, and the time after it; it takes long to write."""
+    return {}
+
+
 @pytest.fixture
-def others(backend, tmp_path, clock):
+def others(backend, others_of, tmp_path, clock):
     """Items of the same key in another storage: with gaps, deletions and times that go back, oldest first."""
-    store = BACKENDS[backend](tmp_path / "other", clock)
+    if backend not in others_of:
+        others_of[backend] = _write_others(BACKENDS[backend](tmp_path / "other", clock), clock), clock.now()
+    items, clock.at = others_of[backend]
+    return items
+
+
+def _write_others(store, clock):
     for number in range(1, 301):
         clock.forward(days=-1 if number % 7 == 0 else 1)
         if number % 50 == 0:
