@@ -14,6 +14,7 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Chdir
 
 from ..collector.process import CollectorProcess
 from ..config import Settings, load_settings
@@ -32,6 +33,8 @@ _PAUSE_SECONDS = 1
 #: A master that comes to look after its workers so late stood still itself, and its workers get so long to answer it.
 _STILL_SECONDS = 10
 _PATIENCE_SECONDS = 20
+# Not the folder of the start: a reload would end the server where that is gone by then, as an old checkout may be.
+Chdir.default = None
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.

@@ -27,7 +27,7 @@ from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.server.master import Master
+from deploymetrics.server.master import Master, Server
 
 MASTER = ("master", PASSWORD)
 URL = "/api/deploymentmetrics"
@@ -283,6 +283,16 @@ def test_a_reload_for_which_no_process_is_left_leaves_the_running_server_as_it_i
     app = SimpleNamespace(instance=instance, renew_settings=renew)
     Master.reload(SimpleNamespace(app=app, log=SimpleNamespace(error=lambda *words: said.append(words))))
     assert len(said) == 1 and "the settings in force stay" in said[0][0]
+
+
+def test_a_reload_needs_no_folder_in_which_the_server_was_started(instance, tmp_path, monkeypatch):
+    server = Server(instance, {"BIND": "127.0.0.1:0"}, print)
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path / "checkout")
+    (tmp_path / "checkout").rmdir()
+    server.renew_settings()
+    server.reload()
+    assert server.cfg.workers == 2
 
 
 def test_workers_that_stood_still_with_their_master_get_time_to_answer_it(monkeypatch):
