@@ -219,7 +219,10 @@ class FileStorage(Storage):
             number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
         with self._writing("purge", log) as writer:
             if number:
-                writer.remove_older() if version is None else writer.remove_version(version)
+                if version is None:
+                    writer.remove_older()
+                else:
+                    writer.remove_version(version)
             writer.remove_drafts()
             if collection.copies and writer.newest.item:
                 readable_copies.update(self.root, collection, key, writer.newest.item.value, durable=True)

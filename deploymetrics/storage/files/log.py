@@ -93,7 +93,7 @@ class Log:
 
     def next_start(self, newest: Newest) -> int:
         """Return the start of the next file, if the next version begins one."""
-        return newest.version + 1 if self.collection.history else newest.start + 1
+        return start_after(self.collection, newest.start, newest.version)
 
     def is_full(self, start: int, version: int, size: int) -> bool:
         """Return True if a version does not go into the file that begins with ``start`` and has this size."""

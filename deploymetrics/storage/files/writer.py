@@ -260,20 +260,17 @@ class Writer:
             self._replace(self.log.path(newest.start), last + b"\n")
         return len(older) + bool(others)
 
-    def remove_version(self, version: int) -> bool:
-        """Remove a version that is not the newest; return True if it was there.
+    def remove_version(self, version: int) -> None:
+        """Remove a version that is not the newest.
 
         Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
         """
-        is_found = False
         for tier, starts in self.log.files().items():
             for start in [one for one in starts if one <= version][-1:]:
                 data = disk.read_file(path := self.log.path(start, tier))
                 blanked = _LINE.sub(lambda line: self._blanked(line[0], version), data)
                 if blanked != data:
                     self._replace(path, blanked)
-                    is_found = True
-        return is_found
 
     def _replace(self, path: str, data: bytes) -> None:
         # Others wait for the lock of the newest file; the one in its place has it from the beginning.
