@@ -14,7 +14,7 @@ from .documents.expectations import EXPECTATIONS
 from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
 from .errors import ConflictError, DamagedItemError, SettingError, StorageError
-from .storage import Collection, Retention, Storage, open_storage
+from .storage import Collection, Retention, Storage, extra_needed, open_storage
 from .storage.files import format
 from .upgrade import upgrade as upgrade_folder
 
@@ -25,8 +25,8 @@ COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
 def init(folder: str, settings: Mapping[str, Any]) -> str:
     """Make the storage and return a sentence; raises SettingError where there is one, or it cannot be made."""
     if settings["STORAGE"] != FILES:
-        from .storage.sql import address, schema
-
+        with extra_needed():
+            from .storage.sql import address, schema
         return schema.init(address.Address(settings["STORAGE"]))
     from . import create_app
 
@@ -37,8 +37,8 @@ def init(folder: str, settings: Mapping[str, Any]) -> str:
 def upgrade(folder: str, settings: Mapping[str, Any]) -> str:
     """Bring the storage over to this release and return a sentence; raises SettingError."""
     if settings["STORAGE"] != FILES:
-        from .storage.sql import address, schema
-
+        with extra_needed():
+            from .storage.sql import address, schema
         return schema.upgrade(address.Address(settings["STORAGE"]))
     upgrade_folder(folder, Clock())
     return f"The instance folder {folder} has the format of this release."
@@ -50,8 +50,8 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
         format.check(folder)
         yield "storage", f"files in {folder}"
     else:
-        from .storage.sql import address, schema
-
+        with extra_needed():
+            from .storage.sql import address, schema
         yield from schema.status(address.Address(settings["STORAGE"]))
     store = open_storage(settings["STORAGE"], folder, Clock(), Retention(), make=False)
     store.check()

@@ -38,6 +38,7 @@ not get out; they are the cause.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -252,9 +253,16 @@ def open_storage(
         from .files import FileStorage
 
         return FileStorage(instance, clock, retention, make=make)
-    try:
+    with extra_needed():
         from .sql import open_sql
+    return open_sql(url, clock, retention, wait=not make, **options)
+
+
+@contextmanager
+def extra_needed() -> Iterator[None]:
+    """Raise SettingError where what a database needs cannot be imported in the block."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         detail = f"STORAGE needs {error.name}, which comes with: pip install 'deploymetrics[postgresql]'"
         raise SettingError(detail) from error
-    return open_sql(url, clock, retention, wait=not make, **options)

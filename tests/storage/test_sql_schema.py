@@ -1,5 +1,6 @@
 """The tables of PostgreSQL: made, brought over, and refused where they are those of another release."""
 
+import sys
 import threading
 from urllib.parse import quote
 
@@ -80,6 +81,14 @@ def test_of_two_commands_at_once_one_makes_them(database, command):
     assert len(said) == 3
     assert sum("Made" in one for one in said) == (command == "init")
     put(open_at(database), "a")
+
+
+@pytest.mark.parametrize("command", ["init", "upgrade", "status"])
+def test_a_command_says_what_a_database_needs(monkeypatch, tmp_path, command):
+    monkeypatch.setitem(sys.modules, "deploymetrics.storage.sql", None)  # as where it cannot be imported
+    environment = {"DEPLOYMETRICS_STORAGE": "postgresql+psycopg://a@b/c", "DEPLOYMETRICS_INSTANCE": str(tmp_path)}
+    result = CliRunner().invoke(main, ["storage", command], env=environment)
+    assert result.exit_code == 1 and "pip install 'deploymetrics[postgresql]'" in result.stderr
 
 
 def test_a_database_without_tables_is_refused(storage, database):
