@@ -242,5 +242,5 @@ def _key_of(account: str) -> str:
 
 
 def id_of(token: str) -> str:
-    """Return the id of a session, of which nobody can tell its token."""
+    """Return the id of a session; it does not tell the token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]

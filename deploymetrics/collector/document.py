@@ -1,4 +1,4 @@
-"""The document ``platform``: composed of what every source found last, and written where that is news."""
+"""The document ``platform``: composed of what every source found last, and written when that has changed."""
 
 import logging
 from collections.abc import Iterable, Sequence

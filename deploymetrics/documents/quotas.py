@@ -61,7 +61,7 @@ class Quotas:
             self._take(account, (1, size), (len(others), sum(others)))
 
     def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
-        """Count a post and what it stores, on top of ``stored``, or of what is known where that is None."""
+        """Count a post and what it adds to ``stored``, the documents and bytes of the account; None for those known."""
         now = self.clock.timestamp()
         minute = int(now // 60)
 

@@ -70,7 +70,7 @@ def import_lines(
     """Store what was exported, a tag at a time, each wholly or not at all.
 
     Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag and each expectation. A line that cannot be
-    read refuses its tag; where it does not say its tag, those beside it of which it may be a version. Lines of a tag
+    read refuses its tag; one without a tag refuses those beside it, whose version it may be. Lines of a tag
     that do not stand with those before are refused, and so is a newest version more than a day ahead of ``clock``; one
     before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """

@@ -127,7 +127,7 @@ def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, ob
 
 
 def places_by_name(places: Iterable[Place]) -> dict[str, Place]:
-    """Return the Places by names of which no two are the same, in their order."""
+    """Return the Places by name, in their order; no two have the same name."""
     known: dict[Place, str] = {}
     exactly: dict[Place, str] = {}
     plain = [(place.name(known), place) for place in places]

@@ -1,4 +1,4 @@
-"""One large plot of several series, as SVG that a page holds: in two widths, of which the stylesheet shows one.
+"""One large plot of several series, as SVG that a page holds: in two widths; the stylesheet shows one of them.
 
 No script is needed: a column shows its values under the pointer, and for the keyboard it holds a radio button, so that
 the arrow keys go from column to column.
