@@ -89,11 +89,19 @@ def _create_app() -> Flask:
     return app
 
 
+def _prepare_streams() -> None:
+    """Make the standard streams such that no command ends for them."""
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:  # it was closed, and a file that is opened later must not get its number
+            setattr(sys, name, open(os.devnull, mode))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not have all characters
+
+
 @click.group(cls=Commands, commands=COMMANDS)
 @click.version_option(package_name="deploymetrics")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not all characters ends no command
+    _prepare_streams()
     ctx.obj = ScriptInfo(create_app=_create_app, set_debug_flag=False)

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -61,6 +62,20 @@ def assert_error(result, *words):
 
 
 ADD = ("account", "add")
+
+
+def test_standard_streams_that_are_closed_lead_nowhere(run, instance, monkeypatch):
+    run(*ADD, "alice", "--role", "webui-app")
+    monkeypatch.setenv("DEPLOYMETRICS_INSTANCE", str(instance))
+    names = "stdin", "stdout", "stderr"
+    for name in names:
+        monkeypatch.setattr(sys, name, None)
+    main(["account", "list"], standalone_mode=False)
+    streams = [getattr(sys, name) for name in names]
+    monkeypatch.undo()
+    assert [stream.name for stream in streams] == [os.devnull] * 3
+    for stream in streams:
+        stream.close()
 
 
 def test_a_terminal_that_has_not_all_characters_ends_no_command(run, instance):
