@@ -382,9 +382,9 @@ def run(work, seen=None, **options):
 
 
 def kill_beside_another(work, step, kill_at):
-    """See that readers in a process that lives on agree after the one is killed that carries out a Work."""
+    """See that readers in a process that lives on agree after one is killed before that change of a step of a Work."""
     with folder() as root:
-        killing = Killing(root, kill_at, changes(work._replace(steps=work.steps[:step])))
+        killing = Killing(root, kill_at)
         if step:
             first = open_files(root / work.below, HeldClock(), **work.limits)
             for key, what in work.steps[:step]:

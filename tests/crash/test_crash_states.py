@@ -1,5 +1,6 @@
 """Power loss at every moment: an acknowledged write is there, every other wholly or not at all, nothing to repair."""
 
+import functools
 import logging
 from datetime import timedelta
 from operator import itemgetter
@@ -147,14 +148,15 @@ def test_every_crash_state_is_good(seen, name):
 
 @pytest.mark.parametrize("name", KILLED)
 def test_a_kill_before_the_power_loss_changes_nothing(seen, name):
-    step, work = KILLED[name]
-    for number in kills(step, work):
+    for number in kills(name):
         for is_looked_at in (True, False):
-            check.run(work, seen, kill_at=number, is_looked_at=is_looked_at)
+            check.run(KILLED[name][1], seen, kill_at=number, is_looked_at=is_looked_at)
 
 
-def kills(step, work):
-    """Return the numbers of the changes that a step makes."""
+@functools.cache
+def kills(name):
+    """Return the numbers of the changes that the step makes in which the process is killed."""
+    step, work = KILLED[name]
     start, end = (check.changes(work._replace(steps=work.steps[:count])) for count in (step, step + 1))
     return range(start, end + 1)
 
@@ -163,14 +165,14 @@ def kills(step, work):
 def test_a_killed_process_leaves_the_others_with_what_is_there(name):
     """In a process that lives on, readers agree, whatever the killed one had told it."""
     step, work = KILLED[name]
-    for number in kills(step, work):
+    for number in range(len(kills(name))):
         check.kill_beside_another(work, step, number)
 
 
 def test_each_sync_is_needed(seen):
     """Something is lost without it; after a kill, if need be."""
     runs = [(work, {}) for work in WORKS.values()]
-    runs += [(work, {"kill_at": number}) for step, work in KILLED.values() for number in kills(step, work)]
+    runs += [(work, {"kill_at": number}) for name, (_, work) in KILLED.items() for number in kills(name)]
     places = {}
     for run in runs:
         recorder = check.record(run[0], **run[1])
