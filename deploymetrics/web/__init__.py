@@ -9,6 +9,7 @@
     login.py        login and logout
     preferences.py  how a person likes the pages
     time_range.py   the time that a page shows
+    paging.py       long lists, a page at a time
     template_filters.py  how texts and numbers are written in all of them
 
 The pages use the services that the API uses. Their credential is the login cookie, so ``http.access`` checks that each

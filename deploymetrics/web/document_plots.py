@@ -14,6 +14,7 @@ from ..errors import DamagedItemError
 from ..services import services
 from .figures.layout import MAX_CELL
 from .figures.small_plots import MAX_POINTS, small_plot
+from .paging import paginate
 from .preferences import preferences
 from .template_filters import page_number
 from .time_range import read_time_range
@@ -44,9 +45,7 @@ def read_plots(tag: str) -> dict[str, Any]:
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
     chosen, read = (matching, {}) if q or every else choose(versions.items, known, matching)
-    pages = max(-(-len(chosen) // PLOTS_PER_PAGE), 1)
-    page = min(page_number("plots"), pages)
-    on_page = chosen[(page - 1) * PLOTS_PER_PAGE : page * PLOTS_PER_PAGE]
+    on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
     if not read:
         read = {one.name: one for one in over_time(versions.items, on_page, repeated=known.repeated)}
     shown = [series for one in on_page if (series := read[one.name]).points]

@@ -14,6 +14,7 @@ from ..clock import from_precise
 from ..documents.expectations import STALE, STATES, state_names
 from ..documents.service import Entry, Item
 from .overview_cache import overview_cache
+from .paging import paginate
 from .template_filters import folded, page_number
 
 PER_PAGE = 100
@@ -97,9 +98,10 @@ class ListPage(NamedTuple):
     """
 
     items: Sequence[Listed | Group]
+    page: int
+    pages: int
     found: int
     total: int
-    pages: int
     counts: dict[str, int]
 
 
@@ -119,9 +121,7 @@ def select(
         items = [item for item, name in zip(items, states) if name == query.state]
     items = _ordered(items, query.order, late, expected)
     lines = fold(items, query, late) if query.groups else items
-    pages = max(-(-len(lines) // PER_PAGE), 1)
-    start = (min(query.page, pages) - 1) * PER_PAGE
-    return ListPage(lines[start : start + PER_PAGE], len(items), total, pages, counts)
+    return ListPage(*paginate(lines, query.page, PER_PAGE), len(items), total, counts)
 
 
 def fold(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:

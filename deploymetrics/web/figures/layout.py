@@ -8,6 +8,7 @@ from ...documents.values.numbers import as_float, is_number, rounded
 from ...documents.values.places import leaf_text, shorten
 from ...formats import rawjson
 from ...formats.printable import counted
+from ..paging import paginate
 
 MAX_ROWS = 100
 MAX_FACTS = 300
@@ -164,9 +165,7 @@ def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
         with_column = [row for row in every if column in row]
         with_column.sort(key=lambda row: _sorting(row[column]), reverse=sort.startswith("-"))
         every = with_column + [row for row in every if column not in row]
-    pages = max(-(-len(every) // MAX_ROWS), 1)
-    page = min(page, pages)
-    part = every[(page - 1) * MAX_ROWS : page * MAX_ROWS]
+    part, page, pages = paginate(every, page, MAX_ROWS)
     body = [[cell(row[key]) if key in row else None for key in head] for row in part]
     return Table(head, body, len(every), page, pages, max(len(columns) - MAX_COLUMNS, 0))
 
