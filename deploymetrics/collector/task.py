@@ -232,4 +232,4 @@ def create_task(
         settings["COLLECT_LONGEST_DELAY_SECONDS"],
         settings["COLLECT_PERMANENT_DELAY_SECONDS"],
     )
-    return DeploymentMetricsCollectorTask(dict(sources), documents, store, clock, timing, settings["SECRET_KEY"])
+    return DeploymentMetricsCollectorTask(sources, documents, store, clock, timing, settings["SECRET_KEY"])

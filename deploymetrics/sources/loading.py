@@ -31,8 +31,8 @@ class Unloadable(Source):
         return {"unloadable": self._reason}
 
 
-def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -> list[tuple[str, Source]]:
-    """Return (name, source) of every source that the settings ask for: our own first, then third parties' by name.
+def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -> dict[str, Source]:
+    """Return every source that the settings ask for, by its name: our own first, then third parties'.
 
     One that cannot be loaded is among them, and fails. ``others`` are the entry points of third parties, those that are
     installed if None. Raises SettingError for two of one name.
@@ -46,7 +46,7 @@ def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -
         source = _load(name, where, context)
         if source is not None:
             sources[name] = source
-    return list(sources.items())
+    return sources
 
 
 def _load(name: str, where: str, context: Context) -> Source | None:

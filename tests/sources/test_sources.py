@@ -188,7 +188,7 @@ def test_a_metric_is_due_after_its_time(asked, due):
 def test_third_parties_come_after_our_own_and_by_name(context):
     point = f"{__name__}:Answering"
     others = [EntryPoint(name, point, "deploymetrics.sources") for name in ("zebra", "acme")]
-    assert [name for name, _ in load_sources(context, others=others)] == ["server", "acme", "zebra"]
+    assert list(load_sources(context, others=others)) == ["server", "acme", "zebra"]
 
 
 class Exiting(Source):
@@ -214,7 +214,8 @@ class Unmakable(Source):
     ],
 )
 def test_a_source_that_cannot_be_loaded_fails_and_leaves_the_others_alone(context, value):
-    (_, server), (name, broken) = load_sources(context, others=[EntryPoint("acme", value, "deploymetrics.sources")])
+    found = load_sources(context, others=[EntryPoint("acme", value, "deploymetrics.sources")])
+    (_, server), (name, broken) = found.items()
     assert name == "acme" and isinstance(server, ServerSource)
     outcome = ask(name, broken)
     assert outcome.permanent and outcome.error.startswith(f"The source cannot be loaded from {value}: ")
@@ -227,9 +228,9 @@ def test_two_sources_with_one_name_are_refused(context):
 
 
 def test_bigfix_is_asked_only_where_a_server_is_set(context):
-    assert [name for name, _ in load_sources(context, others=[])] == ["server"]
+    assert list(load_sources(context, others=[])) == ["server"]
     with_server = context._replace(settings={**context.settings, "BIGFIX_SERVER": "https://bigfix.example"})
-    assert [name for name, _ in load_sources(with_server, others=[])] == ["server", "bigfix"]
+    assert list(load_sources(with_server, others=[])) == ["server", "bigfix"]
 
 
 def test_facts_of_an_empty_server(context):
