@@ -311,7 +311,8 @@ def test_a_file_env_of_the_working_folder_chooses_nothing(tmp_path, monkeypatch)
 def test_an_account_that_cannot_read_the_program_is_named(owned, tmp_path):
     shutil.copytree(Path(instances.__file__).parents[1], tmp_path / "private" / "deploymetrics")
     (tmp_path / "private").chmod(0o700)
-    environment = os.environ | {"DEPLOYMETRICS_INSTANCE": str(owned), "PYTHONPATH": str(tmp_path / "private")}
+    # Nothing else, such as what has coverage write a file as that account.
+    environment = {"DEPLOYMETRICS_INSTANCE": str(owned), "PYTHONPATH": str(tmp_path / "private")}
     command = [sys.executable, "-m", "deploymetrics", "serve"]
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1 and result.stdout == ""
