@@ -38,18 +38,12 @@ class Response:
 
     def __init__(self, body: Iterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
         self.body = body
-        self.headers = headers
+        self.headers = list(headers.items())
         self.status_code = status
-        #: Beside ``headers``, where those may have a Link already.
-        self.links: tuple[str, ...] = ()
-
-    def fields(self) -> list[tuple[str, str]]:
-        """Return all header fields as (name, value), links among them."""
-        return [*self.headers.items(), *(("Link", link) for link in self.links)]
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer as a WSGI application."""
-        start_response(_STATUS_LINES[self.status_code], self.fields())
+        start_response(_STATUS_LINES[self.status_code], self.headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else self.body
 
 
@@ -59,7 +53,7 @@ class FlaskResponse(flask.Response):
     default_mimetype = None
 
     def __init__(self, response: Response) -> None:
-        super().__init__(response.body, response.status_code, Headers(response.fields()))
+        super().__init__(response.body, response.status_code, Headers(response.headers))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Answer as a WSGI application."""
@@ -158,5 +152,6 @@ def client_has(request: Request, revision: str, changed_at: str = "", before: Ca
 
 def with_schema_link(request: Request, response: Response) -> Response:
     """Return the response with a Link to the schema: the name that stands in the XML leads nowhere by itself."""
-    response.links = (f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"',)
+    link = f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"'
+    response.headers.append(("Link", link))  # where there may be one already
     return response
