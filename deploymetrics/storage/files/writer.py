@@ -263,14 +263,17 @@ class Writer:
     def remove_version(self, version: int) -> None:
         """Remove a version that is not the newest.
 
-        Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
+        Spaces take its place: what others know of the file, such as where a line ends in it, stays true. Who has the
+        version before it for the newest looks for a file that begins with the next one, so there is one, even if empty.
         """
         for tier, starts in self.log.files().items():
             for start in [one for one in starts if one <= version][-1:]:
-                data = disk.read_file(path := self.log.path(start, tier))
-                blanked = _LINE.sub(lambda line: self._blanked(line[0], version), data)
-                if blanked != data:
-                    self._replace(path, blanked)
+                path = self.log.path(start, tier)
+                versions = [*map(self.log.version_of, self.log.lines(start, tier, self.newest))]
+                if versions[1:] and version == versions[-1] and tier == NEWEST:
+                    disk.write_file(self.log.path(versions[-2] + 1), b"")
+                if version in versions:
+                    self._replace(path, _LINE.sub(lambda line: self._blanked(line[0], version), disk.read_file(path)))
 
     def _replace(self, path: str, data: bytes) -> None:
         # Others wait for the lock of the newest file; the one in its place has it from the beginning.
