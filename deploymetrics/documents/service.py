@@ -5,7 +5,7 @@ storage directly.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -37,6 +37,7 @@ class Document(Record, frozen=True):
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.
 PAGE_BYTES = 2**23
+_OLDER_IN_A_ROW = 10
 _STORED = b'{"tag":%b,"metrics":%b,"lastChanged":"%b"}'
 DOCUMENTS = Collection("deploymentmetrics", Document, history=True, copies=True)
 
@@ -108,24 +109,28 @@ class Documents:
     def history(self, tag: str, before: int | None = None, limit: int = 100, *, since: str = "") -> Page:
         """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one.
 
-        ``since`` ends it before the first version that is older, as the storage writes times.
+        With ``since`` they are those that were written from that time on, as the storage writes it.
         """
         items: list[Item] = []
         size = 0
-        for item in self.versions(tag, before):
-            if item.changed_at < since:
-                return Page(items, None)
+        for item in self.versions(tag, before, since=since):
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)
             items.append(item)
             size += len(item.value or b"")
-        if not items and (before is None or next(self.versions(tag), None) is None):
+        if not items and next(self.versions(tag), None) is None:
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
         return Page(items, None)
 
-    def versions(self, tag: str, before: int | None = None, *, oldest_first: bool = False) -> Iterator[Item]:
-        """Yield the versions of a tag that are kept, newest first, those below ``before`` only."""
-        return self.store.history(DOCUMENTS, check_tag(tag), before, oldest_first=oldest_first)
+    def versions(
+        self, tag: str, before: int | None = None, *, oldest_first: bool = False, since: str = ""
+    ) -> Iterator[Item]:
+        """Yield the versions of a tag that are kept, newest first, those below ``before`` only.
+
+        With ``since`` they are those that were written from that time on, as the storage writes it.
+        """
+        versions = self.store.history(DOCUMENTS, check_tag(tag), before, oldest_first=oldest_first)
+        return _written_since(versions, since) if since else versions
 
     def version(self, tag: str, version: int) -> Item:
         """Return the Item of one version; raises NotFound, also for a version that is a deletion."""
@@ -195,6 +200,20 @@ class Documents:
 def stored_size(tag: str, metrics: bytes) -> int:
     """Return how many bytes a document with these metrics takes."""
     return len(_STORED % (rawjson.quote(tag).encode(), metrics, b"12 Jan 2018 12:00"))
+
+
+def _written_since(versions: Iterable[Item], since: str) -> Iterator[Item]:
+    """Yield the versions, newest first, that are not older, up to some older ones in a row.
+
+    Fewer than those are of a clock that was behind for a while.
+    """
+    older = 0
+    for item in versions:
+        if item.changed_at >= since:
+            older = 0
+            yield item
+        elif (older := older + 1) > _OLDER_IN_A_ROW:
+            return
 
 
 def version_json(item: Item) -> bytes:

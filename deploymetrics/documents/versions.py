@@ -41,9 +41,9 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
         return Versions([], False)
     items: list[Item] = []
     size, large = 0, len(newest.value or b"") > LARGE
-    for item in documents.versions(tag, newest.version + 1):
-        if item.changed_at < since:
-            return Versions(items[::-1], False)
+    for item in documents.versions(tag, newest.version + 1, since=since):
+        if until and item.changed_at > until:
+            continue  # of a clock that was ahead for a while
         items.append(item)
         size += len(item.value or b"")
         if size > (MAX_LARGE_BYTES if large else MAX_BYTES) or len(items) >= MAX_VERSIONS:
@@ -72,6 +72,8 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
     while high.version - below > 1:
         middle = (below + high.version) // 2
         between = documents.history(tag, middle + 1, 1).items[0]
+        while between.version > below and not low.changed_at <= between.changed_at <= high.changed_at:
+            between = documents.history(tag, between.version, 1).items[0]  # the one before: that was of a wrong clock
         if between.version <= below:  # those between were thinned out
             below = middle
         elif between.changed_at <= moment:

@@ -79,3 +79,13 @@ def test_of_too_many_versions_some_are_sampled_all_over_the_time(restore, servic
     assert len(picked) == 17 and max(widths) <= 2 * min(widths) + 1
     since = items[1000].changed_at
     assert all(item.changed_at >= since for item in versions_between(services.documents, "custom", since).items)
+
+
+@pytest.mark.parametrize("wrong", [-5_000_000, 5_000_000], ids=["behind", "ahead"])
+def test_some_versions_of_a_wrong_clock_hide_no_others(restore, services, clock, wrong):
+    items = restore(*((version, version + wrong * (100 <= version < 105)) for version in range(1, 200)))
+    right = [*items[49:99], *items[104:150]]
+    since, until = (as_precise(clock.now() + timedelta(minutes=minutes)) for minutes in (50, 150))
+    assert versions_between(services.documents, "custom", since, until) == (right, False)
+    page = services.documents.history("custom", 151, 150, since=since).items
+    assert [item for item in page if item.changed_at <= until] == right[::-1]
