@@ -66,6 +66,10 @@ _NUMBERS = itertools.count()
 compile_once()
 hash_quickly()
 
+# No setting of the machine reaches a test.
+for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
+    del os.environ[name]
+
 # Of the folders of tests only ``on_disk`` is about a disk; elsewhere nobody waits for one, where memory has the room.
 if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2 * 2**30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
@@ -108,13 +112,6 @@ class HeldClock(Clock):
     def forward(self, **delta):
         """Move on by a timedelta's arguments."""
         self.at += timedelta(**delta)
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch):
-    """No setting of the machine reaches a test."""
-    for name in [name for name in os.environ if name.startswith("DEPLOYMETRICS_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
