@@ -66,7 +66,7 @@ def _carry_out(streams, arguments, folder, environment):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.stdin = open(0)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # those before may not be of this kind
     sys.argv = ["deploymetrics", *arguments]
     try:
         main(arguments, prog_name="deploymetrics")
