@@ -11,6 +11,7 @@ import msgspec
 from flask import Flask, current_app
 from marshmallow import EXCLUDE
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.utils import get_content_length
 from werkzeug.utils import cached_property
 
 from ..documents.precondition import Precondition
@@ -99,7 +100,8 @@ class Request(flask.Request):
     @cached_property
     def body(self) -> bytes:
         """The whole body; raises BodyTooLargeError, or BadRequest for one that breaks off."""
-        environ, length, limit = self.environ, self.content_length, self.app.config["MAX_BODY_BYTES"]
+        environ, limit = self.environ, self.app.config["MAX_BODY_BYTES"]
+        length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
         if length is not None and length > limit:
             raise BodyTooLargeError(limit)
         # Else what follows the body is the client's next request.

@@ -36,8 +36,8 @@ class NewestCache(ItemCache[_Kept]):
     def keep(self, log: Log, newest: Newest) -> None:
         """Keep the Newest of a key, unless it is too large or may not be relied on."""
         name = log.collection.name, log.key
-        if newest.item and newest.is_ended and newest.sign:
-            kept = _Kept(newest, log.path(newest.start), log.path(log.next_start(newest)), newest.sign)
+        if newest.item and newest.is_ended and (sign := newest.sign):
+            kept = _Kept(newest, log.path(newest.start), log.path(log.next_start(newest)), sign)
             self.put(name, kept, newest.item.size)
         else:
             self.forget(name)
