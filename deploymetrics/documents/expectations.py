@@ -16,6 +16,8 @@ MIN_SECONDS = 60
 MAX_SECONDS = 366 * 86400
 #: Without an expectation, a document that is older than this is called quiet.
 QUIET_SECONDS = 86400
+#: A document that changed later than that from now did so under a clock that was ahead; nobody knows how long ago.
+AHEAD = timedelta(days=1)
 FRESH, QUIET, STALE = STATES = "fresh", "quiet", "stale"
 
 
@@ -36,7 +38,7 @@ class ExpectationBody(Schema):
 
 
 class State(NamedTuple):
-    """FRESH, QUIET (no expectation, and old) or STALE (past it); and when it gets stale, or None."""
+    """FRESH, QUIET (no expectation, and old) or STALE (past it); and when it gets stale, or None if nobody knows."""
 
     name: str
     due: datetime | None
@@ -68,20 +70,26 @@ class Expectations(PerTag[int]):
 
 def state(changed_at: str, seconds: int | None, now: datetime) -> State:
     """Return the State of a document that changed then, as the storage writes it, with this expectation or None."""
-    due = None if seconds is None else from_precise(changed_at) + timedelta(seconds=seconds)
-    return State(_name(changed_at, seconds, as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS))), due)
+    limit, latest = as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS)), as_precise(now + AHEAD)
+    is_known = seconds is not None and changed_at <= latest
+    due = from_precise(changed_at) + timedelta(seconds=seconds or 0) if is_known else None
+    return State(_name(changed_at, seconds, limit, latest), due)
 
 
 def state_names(items: Iterable[Entry | Item], expected: Mapping[str, int], now: datetime) -> list[str]:
     """Return the name of the State of each document, by the expectations of all tags; quick for a long list."""
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
+    latest = as_precise(now + AHEAD)
     every = ((item.changed_at, expected.get(item.key)) for item in items)
-    return [_name(changed_at, seconds, limits[seconds or QUIET_SECONDS]) for changed_at, seconds in every]
+    return [_name(changed_at, seconds, limits[seconds or QUIET_SECONDS], latest) for changed_at, seconds in every]
 
 
-def _name(changed_at: str, seconds: int | None, limit: str) -> str:
-    """Return the name of a State; what changed before ``limit`` is late. Times are compared as text, which is quick."""
-    if changed_at >= limit:
+def _name(changed_at: str, seconds: int | None, limit: str, latest: str) -> str:
+    """Return the name of a State; what changed before ``limit`` is late, and so is what is of a clock that was ahead.
+
+    Times are compared as text, which is quick.
+    """
+    if limit <= changed_at <= latest:
         return FRESH
     return QUIET if seconds is None else STALE
