@@ -23,7 +23,7 @@ from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
-from .checks import check_address, risks, tls_files
+from .checks import check_address, memory_folder, risks, tls_files
 from .log import Log
 from .turns import SLOTS, forget
 from .worker import SIGNALS
@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = {
     "limit_request_line": limits.REQUEST_LINE,
     "limit_request_fields": limits.HEADER_FIELDS,
     "limit_request_field_size": limits.HEADER_FIELD,
-    "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # the heartbeat must not wait for a disk
+    "worker_tmp_dir": memory_folder(),  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe, also at a socket in the file system
     "forwarder_headers": "",

@@ -1,10 +1,10 @@
-"""What the log warns of when the server starts."""
+"""What is checked before the server listens, and what the log warns of then."""
 
 import os
 
 import pytest
 
-from deploymetrics.server.checks import risks
+from deploymetrics.server.checks import memory_folder, risks
 
 NO_TLS = {"BIND": "0.0.0.0:52311", "CERTFILE": "", "PROXIES": 0}
 
@@ -33,3 +33,8 @@ def test_passwords_that_can_be_read_on_the_way_are_warned_of(settings, word, mon
 def test_a_server_of_root_is_warned_of(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert "root" in next(risks(NO_TLS | {"PROXIES": 1}))
+
+
+def test_memory_that_takes_no_files_is_not_used(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, how: False)
+    assert memory_folder() is None
