@@ -66,21 +66,21 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
     if not moment or high.changed_at <= moment:
         return high
     low = oldest(documents, tag)
-    if low.changed_at > moment:
-        return None
-    below = low.version
+    below, since = low.version, low.changed_at
+    if since > high.changed_at:
+        since = ""  # of a clock that was ahead at first
     while high.version - below > 1:
         middle = (below + high.version) // 2
         between = documents.history(tag, middle + 1, 1).items[0]
-        while between.version > below and not low.changed_at <= between.changed_at <= high.changed_at:
+        while between.version > below and not since <= between.changed_at <= high.changed_at:
             between = documents.history(tag, between.version, 1).items[0]  # the one before: that was of a wrong clock
         if between.version <= below:  # those between were thinned out
             below = middle
         elif between.changed_at <= moment:
-            low, below = between, middle
+            low, below, since = between, middle, between.changed_at
         else:
             high = between
-    return low
+    return low if low.changed_at <= moment else None
 
 
 def oldest(documents: Documents, tag: str) -> Item:

@@ -89,3 +89,10 @@ def test_some_versions_of_a_wrong_clock_hide_no_others(restore, services, clock,
     assert versions_between(services.documents, "custom", since, until) == (right, False)
     page = services.documents.history("custom", 151, 150, since=since).items
     assert [item for item in page if item.changed_at <= until] == right[::-1]
+
+
+def test_a_moment_is_found_where_the_clock_was_ahead_at_first(restore, services, clock):
+    restore((1, 5_000_000), *((version, version * 10) for version in range(2, 60)))
+    for minutes, version in (5, None), (20, 2), (299, 29), (595, 59):
+        found = as_of(services.documents, "custom", as_precise(clock.now() + timedelta(minutes=minutes)))
+        assert (found and found.version) == version
