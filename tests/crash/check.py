@@ -258,7 +258,7 @@ def _check_states(work, disk, promises, key, root, seen):
     limits = repr((work.collection.name, work.limits, work.is_purged))
     for state in disk.states():
         relevant = frozenset(_relevant(work, state))
-        identity = hash((promised, relevant))
+        identity = hash((limits, promised, relevant))
         if identity not in seen:
             there = hash((limits, key, tuple(promises), relevant))
             try:
