@@ -80,7 +80,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.short_way = ShortWay(app, services.documents, services.authenticator, app.noted)
+    app.short_way = ShortWay(app, services.documents, services.authenticator, app.answer_and_note)
     return app
 
 

@@ -1,9 +1,9 @@
 """The application: what of Flask is done otherwise here, and what happens to each request at its end.
 
-A request goes the short way or Flask's. Both end in ``Application.noted``, which counts it and has the audit log note
-it. On Flask's way the hooks before that add headers (``security_headers.harden``, ``cross_site.allow_origin``) and the
-session cookie; answers of the short way are made with theirs. The server writes the line of the access log once all of
-the answer was sent.
+A request goes the short way or Flask's. Both end in ``Application.answer_and_note``, which counts it and has the audit
+log note it. On Flask's way the hooks before that add headers (``security_headers.harden``, ``cross_site.allow_origin``)
+and the session cookie; answers of the short way are made with theirs. The server writes the line of the access log once
+all of the answer was sent.
 """
 
 import time
@@ -53,9 +53,9 @@ class Application(Flask):
 
     def full_dispatch_request(self) -> flask.Response:
         """Answer a request on Flask's way."""
-        return self.noted(request_ctx.request, lambda request: Flask.full_dispatch_request(self))
+        return self.answer_and_note(request_ctx.request, lambda request: Flask.full_dispatch_request(self))
 
-    def noted(self, request: R, answer: Callable[[R], A]) -> A:
+    def answer_and_note(self, request: R, answer: Callable[[R], A]) -> A:
         """Return ``answer(request)``; unless that is None, count the request, and have the audit log note it."""
         began, status = time.perf_counter(), 500
         try:

@@ -88,7 +88,8 @@ COMPONENTS: Json = {
             "state": {"type": ["string", "null"], "description": "fresh or stale."},
             "due": {"type": ["string", "null"], "examples": ["2018-01-12T13:00:03.123456Z"]},
         },
-        description="How often a tag is expected to be posted; state and due are null while there is no document.",
+        description="How often a tag is expected to be posted; state and due are null while there is no document. "
+        "due is null too for a document that changed more than a day from now.",
     ),
     "Document": object_of(
         {

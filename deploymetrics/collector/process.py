@@ -110,8 +110,9 @@ def collect_forever(
     ``webhook`` is looked after meanwhile.
     """
     while not stop.wait(0):
-        is_acquired = False
+        is_acquired, heard_at = False, None
         try:
+            heard_at = task.heard_at()
             is_acquired = lease.acquire()
         except DeploymetricsError as error:
             log.error("the collector does not know whether another one is at work: %s", error.log or error.detail)
@@ -119,14 +120,17 @@ def collect_forever(
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))
-        first, trimmed_at, heard_at = True, time.monotonic() - TRIM_SECONDS, task.heard_at()
+        first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
         while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
             first = False
-            if time.monotonic() - trimmed_at > TRIM_SECONDS:
-                trimmed_at = time.monotonic()
-                # By the time of the round before: one start under a clock that is ahead must not cost the histories.
-                task.documents.trim(lambda: stop.wait(0), heard_at)
-            heard_at = task.heard_at()
+            try:
+                if time.monotonic() - trimmed_at > TRIM_SECONDS:
+                    # By the time of the round before: a start under a clock that is ahead must cost no history.
+                    task.documents.trim(lambda: stop.wait(0), heard_at)
+                    trimmed_at = time.monotonic()
+                heard_at = task.heard_at()
+            except DeploymetricsError as error:
+                log.error("the collector could not thin out old versions: %s %s", error.detail, error.log or "")
     lease.release()
 
 

@@ -131,9 +131,14 @@ class DeploymentMetricsCollectorTask:
         return float(max(0, min([*times, self.timing.interval])))
 
     def heard_at(self) -> datetime | None:
-        """Return when a source was last heard of, None where none ever was."""
+        """Return when a source was last heard of, None where none ever was.
+
+        Times later than now were noted by a clock that has been put back since.
+        """
+        now = as_precise(self.clock.now())
         times = [time for state in self.states() for time in (state.lastSuccess, state.lastFailure) if time]
-        return from_precise(max(times)) if times else None
+        heard = max((time for time in times if time <= now), default="")
+        return from_precise(heard) if heard else None
 
     def is_overdue(self, state: SourceState) -> bool:
         """Return True if the source should have been asked long ago, so that no collector is at work, or it hangs."""

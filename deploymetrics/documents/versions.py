@@ -7,7 +7,7 @@ between the two neighbours that are furthest apart the version in their middle i
 from collections.abc import Iterator
 from datetime import timedelta
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from ..clock import from_precise
@@ -71,9 +71,9 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
         since = ""  # of a clock that was ahead at first
     while high.version - below > 1:
         middle = (below + high.version) // 2
-        between = documents.history(tag, middle + 1, 1).items[0]
-        while between.version > below and not since <= between.changed_at <= high.changed_at:
-            between = documents.history(tag, between.version, 1).items[0]  # the one before: that was of a wrong clock
+        # The newest one up to the middle whose time is between the others': one that is not was of a wrong clock.
+        candidates = takewhile(lambda item: item.version > below, documents.versions(tag, middle + 1))
+        between = next((item for item in candidates if since <= item.changed_at <= high.changed_at), low)
         if between.version <= below:  # those between were thinned out
             below = middle
         elif between.changed_at <= moment:

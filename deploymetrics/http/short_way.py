@@ -29,8 +29,8 @@ _CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
 #: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
 _HOOKS = {check_access, check_output, check_path, harden}
 _TAG = "<tag>"
-#: In a request, asks for a read the short way that waits for no database, or no answer: a server that has one thread
-#: for these has others for the rest.
+#: In a request: answer only if it is a read on this way that waits for no database. granian's thread asks so, and gives
+#: the rest to others.
 ONLY_SHORT_WAY = "deploymetrics.only_short_way"
 #: In a request, when all of it had come, by time.perf_counter(); servers say so where requests wait for a thread.
 CAME = "deploymetrics.came"
@@ -53,7 +53,7 @@ def both_ways(operation: Operation) -> Callable[..., Response]:
 class ShortWay:
     """The short way of an application whose views are registered.
 
-    ``noted`` is called with a request and what answers it, and takes note of both.
+    ``answer_and_note`` is called with a request and what answers it, and takes note of both.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class ShortWay:
         app: Flask,
         documents: Documents,
         credentials: Authenticator,
-        noted: Callable[[Request, Answer], Response | None],
+        answer_and_note: Callable[[Request, Answer], Response | None],
     ) -> None:
         self.app = app
         self.store = documents.store
         self.credentials = credentials
-        self.noted = noted
+        self.answer_and_note = answer_and_note
         kinds: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
         hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
         self.is_open = _HOOKS.issuperset(hooks)
@@ -92,7 +92,8 @@ class ShortWay:
             return None
         request = Request(environ)
         request.app, request.url_rule, request.view_args = self.app, rule, arguments
-        return self.noted(request, self._answer_from_database if waits and method in SAFE_METHODS else self._answer)
+        answer = self._answer_from_database if waits and method in SAFE_METHODS else self._answer
+        return self.answer_and_note(request, answer)
 
     def _answer_from_database(self, request: Request) -> Response | None:
         """Answer by two reads, each of which is a way to the database, at once."""

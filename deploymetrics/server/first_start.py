@@ -33,8 +33,8 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
     """Make the master operator ``admin`` where there is no account yet, and show its password.
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
-    it is in the file PASSWORD_FILE of the instance folder, and has to be changed at the first login. For when the
-    when the server listens: a start that fails must not have shown a password that nobody saw. Of servers that start
+    it is in the file PASSWORD_FILE of the instance folder, and has to be changed at the first login. To be called when
+    the server listens: a start that fails must not have shown a password that nobody saw. Of servers that start
     at the same time one makes the account.
     """
     if accounts.exist():
@@ -65,9 +65,14 @@ def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:
         with open(fd, "w") as file:
             file.write(f"{password}\n")
         accounts.add(FIRST_ACCOUNT, Role.MASTER_OPERATOR, password, author="first start", must_change=True)
-        os.replace(draft, path)
-    finally:
+    except BaseException:
         Path(draft).unlink(missing_ok=True)
+        raise
+    try:
+        os.replace(draft, path)
+    except OSError as error:
+        detail = f"The password of {FIRST_ACCOUNT} is in the file {draft}. {path}: {error.strerror}"
+        raise click.ClickException(detail) from error
 
 
 def announce(app: Flask) -> None:

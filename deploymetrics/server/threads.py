@@ -7,8 +7,8 @@ from threading import Barrier
 def thread_pool(number: int) -> ThreadPoolExecutor:
     """Return a pool whose threads all run already. Raises RuntimeError where they cannot be started.
 
-    A pool starts its threads one by one as they are needed: then a request could come when there is no room for another
-    one, and that of gunicorn's worker took the worker with it.
+    A pool starts its threads as they are needed. Where the system has none left by then, the request fails, and
+    gunicorn's worker with it.
     """
     pool, all_run = ThreadPoolExecutor(number), Barrier(number)
     try:

@@ -95,7 +95,26 @@ def test_a_collector_that_starts_under_a_clock_that_is_ahead_costs_no_history(fo
     task.run(["one"], Stop())
     before = versions(service.store, "custom")
     clock.forward(days=3650)
+    task.run(["one"], Stop())
+    clock.forward(days=-3650)
+    collect_forever(task, service.store.lease("collector"), StopAtSecondRound())
+    assert versions(service.store, "custom") == before
+    clock.forward(days=3650)
     collect_forever(task, service.store.lease("collector"), StopAtSecondRound())
     assert versions(service.store, "custom") == before
     collect_forever(task, service.store.lease("collector"), StopAtSecondRound())
     assert len(versions(service.store, "custom")) < len(before)
+
+
+def test_a_storage_that_fails_meanwhile_ends_no_collector(folder, clock, monkeypatch, caplog):
+    service = Documents(open_files(folder, clock))
+    timing = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
+    task = DeploymentMetricsCollectorTask({"one": Answering()}, service, service.store, clock, timing, "the secret key")
+
+    def failing(collection):
+        raise StorageError(log="gone for a moment")
+
+    monkeypatch.setattr(service.store, "keys", failing)
+    lease = service.store.lease("collector")
+    collect_forever(task, lease, StopAtSecondRound())
+    assert "gone for a moment" in caplog.text and not lease.is_held()

@@ -230,6 +230,17 @@ def beside(other, monkeypatch):
     return beside
 
 
+def test_a_purge_that_broke_off_is_carried_out_by_the_next_one(folder):
+    """Its first step is an empty file, where the versions after the purged one begin."""
+    store = open_files(folder, versions=24)
+    for number in range(1, 8):
+        put(store, "a", f'"secret {number}"')
+    (folder / f"data/things/a/{3:017d}.jsonl").touch()
+    assert store.purge(THINGS, "a", "admin", 3) == 1
+    assert store.version(THINGS, "a", 3) is None
+    assert not any(b"secret 3" in path.read_bytes() for path in folder.rglob("*.json*"))
+
+
 @pytest.mark.parametrize("version, left", [(2, [(3, "3"), (1, "1")]), (None, [(4, None)])])
 def test_nobody_writes_before_a_purge_is_done(store, beside, version, left):
     """Else the copy would be that of the version before, and thinning might save what was to go."""

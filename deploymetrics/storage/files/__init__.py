@@ -143,9 +143,9 @@ class FileStorage(Storage):
                 writes.append(next_write)
                 writer.add(next_write, self.clock.now())
                 # One at a time: so what is stored together is larger by one document at the most.
-                has_room = len(writes) < TOGETHER and sum(map(len, writer.lines)) < FILE_BYTES
+                has_room = len(writes) < TOGETHER and sum(map(len, writer.new_lines)) < FILE_BYTES
                 next_write = queue.take(writer.log.folder) if has_room else None
-            if writer.items:
+            if writer.new_items:
                 self._commit(writer)
         except BaseException as error:
             for write in writes:  # also those that were refused: what they were refused for may not be there
@@ -153,7 +153,7 @@ class FileStorage(Storage):
             raise
 
     def _commit(self, writer: Writer) -> None:
-        log, before, last = writer.log, writer.newest, writer.items[-1]
+        log, before, last = writer.log, writer.newest, writer.new_items[-1]
         if last.deleted and not log.collection.history:
             writer.remove(last.version)
             return

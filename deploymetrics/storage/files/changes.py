@@ -6,6 +6,7 @@ that is another file than before, everything has to be looked at.
 
 import errno
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
 from . import disk
@@ -39,7 +40,8 @@ def add(folder: str, version: int) -> None:
             if stat.st_nlink:
                 if stat.st_size <= max(CHANGES_BYTES, len(entry)):
                     return
-                os.unlink(path)  # begin another one at once: where there is none nobody has written
+                with suppress(FileNotFoundError):  # another writer has just done it
+                    os.unlink(path)  # begin another one at once: where there is none nobody has written
         finally:
             disk.close(fd)
 

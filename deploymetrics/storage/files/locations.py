@@ -74,7 +74,8 @@ def read_value(location: Location, log: Log) -> bytes:
         line = _line_of(location, fd)
         if lines.revision_of(line) == location.revision:
             return _value_in(line, location)
-    item = log.find(location.version, log.newest())
+    newest = log.newest()
+    item = newest.item if newest.version == location.version else log.find(location.version, newest)
     if item is None or item.revision != location.revision or item.value is None:
         log_line = f"{log.folder}: version {location.version} is gone"
         raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)

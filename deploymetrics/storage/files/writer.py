@@ -34,8 +34,8 @@ class Writer:
         self.newest = newest
         self.make = make
         #: The versions that are to be added together, and their lines.
-        self.items: list[Item] = []
-        self.lines: list[bytes] = []
+        self.new_items: list[Item] = []
+        self.new_lines: list[bytes] = []
         self._files: list[int] = []  # those that are locked: the last one is the newest file, or the folder
 
     def __enter__(self) -> "Writer":
@@ -122,7 +122,7 @@ class Writer:
         The Write ends with its Item, or with what its ``change`` raised.
         """
         collection, key = self.log.collection, self.log.key
-        newest = self.items[-1] if self.items else self.newest.item
+        newest = self.new_items[-1] if self.new_items else self.newest.item
         current = None if newest is None or newest.deleted else newest
         try:
             value = write.context.run(write.change, current, now)
@@ -139,15 +139,15 @@ class Writer:
         line = lines.encode(version, changed_at, author, value, kept=write.kept)
         facts = version, changed_at, author, lines.revision_of(line), value is None, write.kept
         item = Item(key, value, record, *facts)
-        self.items.append(item)
-        self.lines.append(line)
+        self.new_items.append(item)
+        self.new_lines.append(line)
         write.item = None if value is None else item
 
     def commit(self) -> Newest:
         """Add the versions, durably. Raises OSError where none was added, and StorageError where that is not known."""
-        newest, log, last = self.newest, self.log, self.items[-1]
-        line = lines.TOGETHER.join(self.lines) if log.collection.history else self.lines[-1]
-        start, end = self._file_for(self.items[0].version), newest.end
+        newest, log, last = self.newest, self.log, self.new_items[-1]
+        line = lines.TOGETHER.join(self.new_lines) if log.collection.history else self.new_lines[-1]
+        start, end = self._file_for(self.new_items[0].version), newest.end
         if is_new := newest.item is None or start != newest.start:
             self._lock_file(log.path(start))
             end = 0
@@ -267,7 +267,7 @@ class Writer:
         version before it for the newest looks for a file that begins with the next one, so there is one, even if empty.
         """
         for tier, starts in self.log.files().items():
-            for start in [one for one in starts if one <= version][-1:]:
+            for start in [one for one in starts if one <= version][-2:]:  # the later one may be empty
                 path = self.log.path(start, tier)
                 versions = [*map(self.log.version_of, self.log.lines(start, tier, self.newest))]
                 if versions[1:] and version == versions[-1] and tier == NEWEST:
