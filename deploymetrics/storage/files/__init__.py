@@ -21,7 +21,7 @@ from random import random
 from ...clock import Clock, as_precise, from_precise
 from ...errors import StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage, lines
-from . import changes, disk, format, readable_copies, retention, verifying
+from . import changes, disk, format, purging, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
@@ -220,10 +220,10 @@ class FileStorage(Storage):
         with self._writing("purge", log) as writer:
             if number:
                 if version is None:
-                    writer.remove_older()
+                    purging.remove_older(writer)
                 else:
-                    writer.remove_version(version)
-            writer.remove_drafts()
+                    purging.remove_version(writer, version)
+            purging.remove_drafts(log)
             if collection.copies and writer.newest.item:
                 readable_copies.update(self.root, collection, key, writer.newest.item.value, durable=True)
         if number:
@@ -242,7 +242,7 @@ class FileStorage(Storage):
             with self._writing("trim", log) as writer:
                 item, step = writer.newest.item, 0
                 if item and item.deleted and item.changed_at < oldest:
-                    step = writer.remove_older()  # that it was deleted is all
+                    step = purging.remove_older(writer)  # that it was deleted is all
                 step += retention.thin(writer, TIERS, self.limits, now)
             if not step:
                 return steps

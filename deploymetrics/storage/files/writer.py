@@ -6,7 +6,6 @@ locks the file: what a crash left there would be hidden from them.
 """
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -17,9 +16,7 @@ from ...clock import as_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Item, lines
 from . import changes, disk, queues
-from .log import NEWEST, TIERS, Log, Newest, read_tail, signature_of
-
-_LINE = re.compile(b"[\r\n]?[^\r\n]+")
+from .log import NEWEST, Log, Newest, read_tail, signature_of
 
 
 class Writer:
@@ -110,7 +107,7 @@ class Writer:
         self._files.append(fd)
         return fd
 
-    def _lock_file(self, path: str) -> None:
+    def lock_file(self, path: str) -> None:
         """Lock a file, which is made where it is missing."""
         queues.wait_for_lock(self._open(path, os.O_RDWR | os.O_CREAT), self.log.folder)
 
@@ -149,7 +146,7 @@ class Writer:
         line = lines.TOGETHER.join(self.new_lines) if log.collection.history else self.new_lines[-1]
         start, end = self._file_for(self.new_items[0].version), newest.end
         if is_new := newest.item is None or start != newest.start:
-            self._lock_file(log.path(start))
+            self.lock_file(log.path(start))
             end = 0
         fd = self._files[-1]
         size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
@@ -195,7 +192,7 @@ class Writer:
             if added:
                 path = f"{draft}/{os.path.basename(log.path(start))}"
                 if is_newest:
-                    self._lock_file(path)
+                    self.lock_file(path)
                 disk.write_file(path, lines.join(added))
 
         shutil.rmtree(draft, ignore_errors=True)
@@ -247,58 +244,6 @@ class Writer:
         """Remove a file whose versions are not wanted any more, if it is there."""
         with suppress(FileNotFoundError):
             os.unlink(self.log.path(start, tier))
-
-    def remove_older(self) -> int:
-        """Remove all versions but the newest; return how many files were changed."""
-        newest, files = self.newest, self.log.files()
-        files[NEWEST] = [start for start in files[NEWEST] if start < newest.start]
-        older = [(start, tier) for tier in TIERS for start in files[tier]]
-        for start, tier in older:
-            self.remove_file(start, tier)
-        *others, last = self.log.lines(newest.start, NEWEST, newest)
-        if others:
-            self._replace(self.log.path(newest.start), last + b"\n")
-        return len(older) + bool(others)
-
-    def remove_version(self, version: int) -> None:
-        """Remove a version that is not the newest.
-
-        Spaces take its place: what others know of the file, such as where a line ends in it, stays true. Who has the
-        version before it for the newest looks for a file that begins with the next one, so there is one, even if empty.
-        """
-        for tier, starts in self.log.files().items():
-            for start in [one for one in starts if one <= version][-2:]:  # the later one may be empty
-                path = self.log.path(start, tier)
-                versions = [*map(self.log.version_of, self.log.lines(start, tier, self.newest))]
-                if versions[1:] and version == versions[-1] and tier == NEWEST:
-                    disk.write_file(self.log.path(versions[-2] + 1), b"")
-                if version in versions:
-                    self._replace(path, _LINE.sub(lambda line: self._blanked(line[0], version), disk.read_file(path)))
-
-    def _replace(self, path: str, data: bytes) -> None:
-        # Others wait for the lock of the newest file; the one in its place has it from the beginning.
-        self._lock_file(disk.draft_of(path))
-        disk.replace_file(path, data)
-
-    def _blanked(self, line: bytes, version: int) -> bytes:
-        """Return a line, and what separates it from the one before; spaces if it is that of the version."""
-        with suppress(ValueError):
-            if lines.version_of(line.strip()) == version:
-                return b" " * len(line)
-        return line
-
-    def remove_drafts(self) -> None:
-        """Remove what operations left that broke off; durably, and all that was removed before too."""
-        folder = self.log.folder
-        with suppress(FileNotFoundError):
-            shutil.rmtree(disk.draft_of(folder))
-        with suppress(FileNotFoundError):
-            for name in os.listdir(folder):
-                if name.startswith("."):
-                    os.unlink(f"{folder}/{name}")
-            disk.sync_folder(folder)
-        with suppress(FileNotFoundError):
-            disk.sync_folder(os.path.dirname(folder))
 
 
 def _unknown(error: OSError, second: OSError) -> StorageError:

@@ -1,0 +1,73 @@
+"""Removing versions of a key for good, by the Writer that keeps others from it."""
+
+import os
+import re
+import shutil
+from contextlib import suppress
+
+from .. import lines
+from . import disk
+from .log import NEWEST, TIERS, Log
+from .writer import Writer
+
+# A line, or one of the versions in it, with what separates it from the one before.
+_LINE = re.compile(b"[\r\n]?[^\r\n]+")
+
+
+def remove_older(writer: Writer) -> int:
+    """Remove all versions but the newest; return how many files were changed."""
+    log, newest = writer.log, writer.newest
+    files = log.files()
+    files[NEWEST] = [start for start in files[NEWEST] if start < newest.start]
+    older = [(start, tier) for tier in TIERS for start in files[tier]]
+    for start, tier in older:
+        writer.remove_file(start, tier)
+    *others, last = log.lines(newest.start, NEWEST, newest)
+    if others:
+        _replace(writer, log.path(newest.start), last + b"\n")
+    return len(older) + bool(others)
+
+
+def remove_version(writer: Writer, version: int) -> None:
+    """Remove a version that is not the newest.
+
+    Spaces take its place: what others know of the file, such as where a line ends in it, stays true. Who has the
+    version before it for the newest looks for a file that begins with the next one, so there is one, even if empty.
+    """
+    log = writer.log
+    for tier, starts in log.files().items():
+        for start in [one for one in starts if one <= version][-2:]:  # the later one may be empty
+            path = log.path(start, tier)
+            versions = [*map(log.version_of, log.lines(start, tier, writer.newest))]
+            if versions[1:] and version == versions[-1] and tier == NEWEST:
+                disk.write_file(log.path(versions[-2] + 1), b"")
+            if version in versions:
+                _replace(writer, path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
+
+
+def _replace(writer: Writer, path: str, data: bytes) -> None:
+    # Others wait for the lock of the newest file; the one in its place has it from the beginning.
+    writer.lock_file(disk.draft_of(path))
+    disk.replace_file(path, data)
+
+
+def _blanked(line: bytes, version: int) -> bytes:
+    """Return a line, or spaces if it is that of the version."""
+    with suppress(ValueError):
+        if lines.version_of(line.strip()) == version:
+            return b" " * len(line)
+    return line
+
+
+def remove_drafts(log: Log) -> None:
+    """Remove what operations left that broke off; durably, and all that was removed before too."""
+    folder = log.folder
+    with suppress(FileNotFoundError):
+        shutil.rmtree(disk.draft_of(folder))
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            if name.startswith("."):
+                os.unlink(f"{folder}/{name}")
+        disk.sync_folder(folder)
+    with suppress(FileNotFoundError):
+        disk.sync_folder(os.path.dirname(folder))
