@@ -172,7 +172,7 @@ def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
 
 
 def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[str, Any]:
-    """Return an expectation as the API shows it; ``state`` and ``due`` are None while there is no document."""
+    """Return an expectation as the API shows it; ``state`` and ``due`` are None where they are not known."""
     name, due = state(item.changed_at, seconds, services().clock.now()) if item else (None, None)
     return {"tag": tag, "everySeconds": seconds, "state": name, "due": due and as_precise(due)}
 

@@ -110,13 +110,15 @@ def collect_forever(
     ``webhook`` is looked after meanwhile.
     """
     while not stop.wait(0):
-        is_acquired, heard_at = False, None
+        is_ready, heard_at = False, None
         try:
-            heard_at = task.heard_at()
-            is_acquired = lease.acquire()
+            if lease.acquire():
+                heard_at = task.heard_at()
+                is_ready = True
         except DeploymetricsError as error:
-            log.error("the collector does not know whether another one is at work: %s", error.log or error.detail)
-        if not is_acquired:
+            log.error("the collector cannot begin: %s", error.log or error.detail)
+        if not is_ready:
+            lease.release()
             stop.wait(STANDBY_SECONDS)
             continue
         log.info("collecting from %s", ", ".join(task.sources))

@@ -373,6 +373,14 @@ def test_the_file_of_the_first_password_is_a_new_one(run, instance, served, tmp_
     assert (tmp_path / "elsewhere").read_text() == "theirs" and not (instance / "first-password").is_symlink()
 
 
+def test_a_first_password_whose_file_cannot_be_made_is_not_lost(run, instance, served):
+    (instance / "first-password").mkdir()
+    (instance / "first-password" / "something").touch()
+    shown = run("serve", "--bind", "127.0.0.1:52311", code=1).stderr
+    [draft] = instance.glob(".first-password-*")
+    assert str(draft) in shown and login(instance, "admin", draft.read_text().strip()) == 200
+
+
 @pytest.mark.parametrize("shows", [True, False])
 def test_of_servers_that_start_at_the_same_time_one_makes_the_account(
     run, instance, served, shows, request, monkeypatch

@@ -1,5 +1,6 @@
 """Old versions go and copies are made right where nobody writes any more."""
 
+import pytest
 from storekit import open_files
 
 from deploymetrics.collector.process import collect_forever
@@ -85,10 +86,15 @@ class StopAtSecondRound(Stop):
         return self.is_set
 
 
-def test_a_collector_that_starts_under_a_clock_that_is_ahead_costs_no_history(folder, clock):
+@pytest.fixture
+def task(folder, clock):
     service = Documents(open_files(folder, clock, versions=8, hourly_days=60, daily_days=800))
     timing = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
-    task = DeploymentMetricsCollectorTask({"one": Answering()}, service, service.store, clock, timing, "the secret key")
+    return DeploymentMetricsCollectorTask({"one": Answering()}, service, service.store, clock, timing, "the secret key")
+
+
+def test_a_collector_that_starts_under_a_clock_that_is_ahead_costs_no_history(task, clock):
+    service = task.documents
     for number in range(100):
         clock.forward(hours=1)
         service.save("custom", b"%d" % number, "app")
@@ -106,15 +112,35 @@ def test_a_collector_that_starts_under_a_clock_that_is_ahead_costs_no_history(fo
     assert len(versions(service.store, "custom")) < len(before)
 
 
-def test_a_storage_that_fails_meanwhile_ends_no_collector(folder, clock, monkeypatch, caplog):
-    service = Documents(open_files(folder, clock))
-    timing = Timing(interval=300, timeout=30, longest_delay=3600, permanent_delay=86400)
-    task = DeploymentMetricsCollectorTask({"one": Answering()}, service, service.store, clock, timing, "the secret key")
+def failing(*arguments):
+    raise StorageError(log="gone for a moment")
 
-    def failing(collection):
-        raise StorageError(log="gone for a moment")
 
-    monkeypatch.setattr(service.store, "keys", failing)
-    lease = service.store.lease("collector")
+def test_a_storage_that_fails_between_two_rounds_ends_no_collector(task, monkeypatch, caplog):
+    monkeypatch.setattr(task.store, "keys", failing)
+    lease = task.store.lease("collector")
     collect_forever(task, lease, StopAtSecondRound())
     assert "gone for a moment" in caplog.text and not lease.is_held()
+
+
+def test_a_collector_that_cannot_read_what_sources_said_lets_another_one_begin(task, monkeypatch, caplog):
+    held = []
+    lease = task.store.lease("collector")
+
+    class Looking(StopAtSecondRound):
+        def wait(self, seconds):
+            held.append(lease.is_held())
+            return super().wait(seconds)
+
+    monkeypatch.setattr(task, "states", failing)
+    collect_forever(task, lease, Looking())
+    assert "gone for a moment" in caplog.text and not any(held)
+
+
+def test_a_collector_that_stands_by_reads_nothing(task, monkeypatch, caplog):
+    monkeypatch.setattr(task, "states", failing)
+    other = task.store.lease("collector")
+    assert other.acquire()
+    collect_forever(task, task.store.lease("collector"), StopAtSecondRound())
+    other.release()
+    assert caplog.text == ""

@@ -550,6 +550,29 @@ def test_a_list_misses_nothing_when_the_file_of_changes_begins_anew(store, other
     assert not path.exists() or path.stat().st_size <= limit + 20
 
 
+def test_a_list_has_the_value_of_an_author_with_a_very_long_name(store):
+    """Nothing finds it but a look at the whole file."""
+    for collection in (THINGS, PLAIN):
+        store.write(collection, "a", "x" * 700, lambda current, now: value("a", "1"))
+        assert [*store.items(collection).values()] == [value("a", "1")]
+
+
+def test_two_writers_begin_the_file_of_changes_anew_at_once(store, other, monkeypatch):
+    monkeypatch.setattr(changes, "CHANGES_BYTES", 1)
+    put(store, "a", "1")
+    unlink = os.unlink
+
+    def after_another_one(path, **options):
+        if str(path).endswith("/.changes"):
+            unlink(path, **options)
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", after_another_one)
+    assert put(store, "a", "2").version == 2
+    monkeypatch.undo()
+    assert listed(other) == listed(store)
+
+
 def rotate_and_look(folder, number, keys):
     """The body of a process; keys of its own that it must see in the list at once."""
     changes.CHANGES_BYTES = 100

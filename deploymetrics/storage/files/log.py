@@ -4,11 +4,11 @@
     data/deploymentmetrics/custom/00000000000000065.jsonl          the versions from 65 on, the newest ones
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
-A file is named by the version that it begins with, and only grows; of what is purged spaces stay. **A line counts once
-a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py), and then adds the
-newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a last line without
-its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it does what is left
-to do; else it is nothing, and the next writer cuts it off.
+A file is named by the version that it begins with, and grows; of one version that is purged spaces stay. **A line
+counts once a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py), and then
+adds the newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a last
+line without its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it does
+what is left to do; else it is nothing, and the next writer cuts it off.
 
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
 time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
@@ -292,6 +292,6 @@ def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:
     """Return what tells that a file is still the same.
 
-    Files only grow, so the size says that; but for a backup that was put in place, and written on.
+    Files grow, so the size says that; but for a purge of all old versions, or a backup that was put in place.
     """
     return stat.st_size, stat.st_ino, stat.st_ctime_ns

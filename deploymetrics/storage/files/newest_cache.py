@@ -1,8 +1,9 @@
 """The newest versions of keys, kept in memory while two looks at the disk tell that they still are.
 
 The newest version is the last line of the last file of a log. It still is while that file has the same size and there
-is no file that begins with the next version. Files only grow, so neither sign can be fooled by the grain of a clock
-or by the number of an inode that is used again; where a backup was put in place, inode and time say so.
+is no file that begins with the next version. Files grow, so neither sign can be fooled by the grain of a clock or by
+the number of an inode that is used again. Where all old versions were purged, or a backup was put in place, a file may
+be shorter than before: inode and time say so.
 
 What is not kept here is read where a list saw it last (see listing.py), by the same two signs.
 """

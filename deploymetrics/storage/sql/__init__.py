@@ -207,10 +207,10 @@ class SqlStorage(Storage):
 def open_sql(
     url: str, clock: Clock, limits: Retention, *, wait: bool = False, seconds: float = 5.0, prepare: bool = True
 ) -> SqlStorage:
-    """Return the storage; raises SettingError where the database cannot be used now, or has the tables of another
-    release.
+    """Return the storage.
 
-    With ``wait`` it gives StorageError until it can be used. ``seconds`` and ``prepare`` are as SqlStorage has them.
+    Raises SettingError where the database cannot be used now, or has the tables of another release. With ``wait`` it
+    gives StorageError until it can be used. ``seconds`` and ``prepare`` are as SqlStorage has them.
     """
     storage = SqlStorage(url, clock, limits, seconds=seconds, prepare=prepare)
     if not wait:
