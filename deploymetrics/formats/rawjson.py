@@ -23,12 +23,11 @@ NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WHITE = " \t\r\n"
 _BOM = "\ufeff"
 # Strings are taken whole, so that brackets in them do not count. An open string runs to the end: the parser refuses it.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_STRING_OR_BRACKET = re.compile(_STRING.pattern + rb"|[\[\]{}]", re.DOTALL)
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEP)
-_BREAKS = {**_STEP, ord(","): 0}
-_NOT_BREAKS = bytes(byte for byte in range(256) if byte not in _BREAKS)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(_STRING.pattern + r"|[\[\]{}]", re.DOTALL)
+_NOT_BRACKETS = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING.pattern})++', re.DOTALL)
+_NOT_BREAKS = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING.pattern})++', re.DOTALL)
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1, ",": 0}
 #: ``indented`` makes a text at most so many times as long, or so many bytes.
 MAX_GROWTH, ALWAYS_INDENTED = 4, 2**16
 _SURROGATES = re.compile(
@@ -76,7 +75,7 @@ def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
     ``AROUND_METRICS`` for a text that has metrics as a member.
     """
     text = decode(body, "malformed-json")
-    _check_depth(body, text, max_depth)
+    _check_depth(text, max_depth)
     try:
         return msgspec.json.format(body, indent=-1)
     except msgspec.DecodeError as error:
@@ -97,8 +96,8 @@ def indented(text: bytes) -> str:
 
     It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.
     """
-    breaks = _STRING.sub(b"", text).translate(None, _NOT_BREAKS)
-    length = len(text) + len(breaks) + 2 * sum(accumulate(map(_BREAKS.__getitem__, breaks)))
+    breaks = _NOT_BREAKS.sub("", text.decode())
+    length = len(text) + len(breaks) + 2 * sum(accumulate(map(_STEP.__getitem__, breaks)))
     fits = length <= max(MAX_GROWTH * len(text), ALWAYS_INDENTED)
     return msgspec.json.format(text, indent=2 if fits else -1).decode()
 
@@ -108,16 +107,17 @@ def quote(string: str) -> str:
     return _ENCODER.encode(string)
 
 
-def _check_depth(body: bytes, text: str, max_depth: int) -> None:
+def _check_depth(text: str, max_depth: int) -> None:
     """Raise MalformedBodyError at the bracket that goes over ``max_depth``."""
     # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
-    if body.count(b"[") + body.count(b"{") <= max_depth:
+    if text.count("[") + text.count("{") <= max_depth:
         return
-    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    # Of a str and not of bytes, whose join takes 80 bytes for each piece.
+    brackets = _NOT_BRACKETS.sub("", text)
     for number, depth in enumerate(accumulate(map(_STEP.__getitem__, brackets)), 1):
         if depth > max_depth:
-            matches = (match for match in _STRING_OR_BRACKET.finditer(body) if match[0][0] in _STEP)
-            offset = len(body[: next(islice(matches, number - 1, None)).start()].decode())
+            matches = (match for match in _STRING_OR_BRACKET.finditer(text) if match[0] in _STEP)
+            offset = next(islice(matches, number - 1, None)).start()
             raise malformed(text, offset, f"The body is nested deeper than {max_depth} levels.", "too-deep")
 
 
@@ -125,8 +125,8 @@ def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
     """Return what is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
     match = _BYTE.match(message)
     if match and "surrogate" not in message:
-        offset = int(match[2]) - _is_late(match[1], body[: int(match[2])])
         # Ignore errors: the place may lie inside a character of several bytes.
+        offset = int(match[2]) - _is_late(match[1], body[: int(match[2])].decode("utf-8", "ignore"))
         return match[1], len(body[:offset].decode("utf-8", "ignore"))
     try:
         parse(body)
@@ -141,12 +141,12 @@ def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
     return "it ends too early", len(text)
 
 
-def _is_late(message: str, before: bytes) -> bool:
+def _is_late(message: str, before: str) -> bool:
     """Return True if msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
     if message == "invalid character":
         # A true, false or null that is spelled wrongly after its first letter; no letter but these comes before a
         # value, and in a string what is wrong is the control character itself.
-        return _STRING.sub(b"", before)[-1:] in (b"t", b"f", b"n")
+        return _STRING.sub("", before)[-1:] in ("t", "f", "n")
     return message.startswith("trailing characters") or "unicode escape" in message
 
 

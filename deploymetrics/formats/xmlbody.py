@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # BESAPI, DeploymentMetrics and Metrics around the value, and a leaf in its innermost container.
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
+# Far more than the format has; lxml takes 400 bytes for each.
+_MAX_ATTRIBUTES = 100
 _FORBIDDEN = "A DOCTYPE, an entity or a processing instruction must not be in a body."
 _LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
@@ -59,9 +61,11 @@ class _Scan:
     def _forbidden(self, *arguments: object) -> None:
         self._refuse(_FORBIDDEN, "forbidden-xml")
 
-    def _start(self, name: str, attributes: object) -> None:
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth >= _MAX_XML_DEPTH:
             self._refuse(TOO_DEEP, "too-deep")
+        if len(attributes) > _MAX_ATTRIBUTES:
+            self._refuse(f"An element has more than {_MAX_ATTRIBUTES} attributes.")
         self._depth += 1
         self.starts.append(self._parser.CurrentByteIndex)
 

@@ -222,6 +222,15 @@ def test_the_full_depth_under_a_deep_stack():
 NULL = f"<null {NS}/>"
 
 
+def test_an_element_has_at_most_100_attributes():
+    def with_attributes(count):
+        names = " ".join(f"a{n}=''" for n in range(count))
+        return envelope(NULL).replace(b"<BESAPI>", f"<BESAPI {names}>".encode())
+
+    assert xmlbody.read_document(with_attributes(100), "custom") == b"null"
+    assert "100 attributes" in refusal(with_attributes(101)).detail
+
+
 @pytest.mark.parametrize(
     "body",
     [
