@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 import postgres  # noqa: E402
+import psycopg  # noqa: E402
 from failover import FAULTS, HEAD, Clients, Pair, report, served  # noqa: E402
 from postgres import free_port, wait_for  # noqa: E402
 
@@ -34,6 +35,8 @@ _HERE = {
     "mode: required": "mode: 'off'",
 }
 PASSWORD = "change-me"
+#: How Patroni calls the primary, by its version.
+PRIMARY = ("master", "leader")
 
 
 def configuration(**here):
@@ -90,6 +93,17 @@ class Member:
                 pass
 
 
+def is_whole(members):
+    """Return True if both standbys have caught up: a fault before that is a second one, which Patroni may wait out."""
+    primary = next((one for one in members if one.role() in PRIMARY), None)
+    if primary is None or "sync_standby" not in [one.role() for one in members]:
+        return False
+    # What Patroni says of a member that has just begun again is what it was before.
+    with psycopg.connect(f"host=127.0.0.1 port={primary.port} user=postgres dbname=postgres") as connection:
+        (number,) = connection.execute("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'").fetchone()
+    return number == len(members) - 1
+
+
 def start(command, log):
     """Start a program as the ordinary account."""
     _, who = postgres.account()
@@ -109,7 +123,7 @@ def patroni(folder):
     members = []
     try:
         members.append(Member(folder, "one", etcd))
-        wait_for(lambda: members[0].role() in ("master", "leader"), "the first member", 60)
+        wait_for(lambda: members[0].role() in PRIMARY, "the first member", 60)
         members += [Member(folder, name, etcd) for name in ("two", "three")]
         wait_for(lambda: "sync_standby" in [one.role() for one in members], "a synchronous standby", 90)
         yield members
@@ -142,7 +156,8 @@ def with_patroni(folder, home, kills):
             clients.go_on(300)
             for number in range(kills):
                 freeze = number % 2
-                primary = next(one for one in members if one.role() in ("master", "leader"))
+                wait_for(lambda: is_whole(members), "both others to follow the primary", 120)
+                primary = next(one for one in members if one.role() in PRIMARY)
                 primary.signal(signal.SIGSTOP if freeze else signal.SIGKILL)
                 began, before = time.monotonic(), clients.acknowledged()
                 wait_for(lambda: clients.acknowledged() > before + 5, "the service to go on", 120)
@@ -151,8 +166,6 @@ def with_patroni(folder, home, kills):
                 primary.signal(signal.SIGKILL)  # of a frozen machine the watchdog does that, before it goes on
                 primary.process.wait()
                 primary.start()
-                roles = ("replica", "sync_standby")
-                wait_for(lambda: primary.role() in roles, "the old primary to follow", 120)
                 clients.go_on(300)
                 name = f"Patroni: the primary's machine is {'frozen' if freeze else 'killed'}"
                 print(report(url, clients).line(name, f"{seconds:.1f} s"), flush=True)

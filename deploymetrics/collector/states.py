@@ -19,6 +19,7 @@ class SourceState(Record, frozen=True, omit_defaults=True):
     ``failed``: metric → why it kept its last value when it was asked last.
     ``asked``: metric → when it was asked last, in seconds since 1970; only for a source that says so.
     ``values``: metric → the last good value.
+    ``dropped``: that the settings ask for it no more; should they again, it goes on from here.
     ``damaged``: that what was stored cannot be read. It is never stored.
     """
 
@@ -36,6 +37,7 @@ class SourceState(Record, frozen=True, omit_defaults=True):
     failed: dict[str, str] = {}
     asked: dict[str, float] = {}
     values: dict[str, TextValue] = {}
+    dropped: bool = False
     damaged: bool = False
 
     @property
@@ -48,8 +50,8 @@ COLLECTOR = Collection("collector", SourceState)
 
 
 def read_states(store: Storage) -> list[SourceState]:
-    """Return the SourceState of every source that was ever asked, ordered by name."""
-    return [read_state(store, name) for name in store.keys(COLLECTOR)]
+    """Return the SourceState of every source that was asked and is not dropped, ordered by name."""
+    return [state for name in store.keys(COLLECTOR) if not (state := read_state(store, name)).dropped]
 
 
 def read_state(store: Storage, name: str) -> SourceState:

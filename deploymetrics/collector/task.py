@@ -99,6 +99,7 @@ class DeploymentMetricsCollectorTask:
             with suppress(StorageError):  # it is tried again below, and then it is an error
                 self._save()
         self._save()
+        self._note_dropped()
         write_platform(self.documents, self.clock, self.states())
         return states
 
@@ -178,6 +179,13 @@ class DeploymentMetricsCollectorTask:
             with suppress(DamagedItemError):  # by now; the next run says so
                 save_state(self.store, state, AUTHOR)
             del self._unsaved[name]
+
+    def _note_dropped(self) -> None:
+        # Else one that failed before it was dropped would be shown, and raise alerts, for ever.
+        for name in self.store.keys(COLLECTOR):
+            state = read_state(self.store, name)
+            if not state.damaged and state.dropped == (name in self.sources):
+                save_state(self.store, msgspec.structs.replace(state, dropped=not state.dropped), AUTHOR)
 
     def _success(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()

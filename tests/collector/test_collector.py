@@ -135,6 +135,19 @@ def test_a_failing_source_keeps_its_values_and_leaves_the_other_its_own(deployme
     assert deployment.metrics() == [{"number_of_endpoints": "5", "number_of_tags": "2"}]
 
 
+def test_a_source_is_not_shown_while_no_setting_asks_for_it(deployment):
+    """Else the last failure of one that nobody asks any more would raise alerts for ever."""
+    deployment.one.answer = SourceError("Refused.", permanent=True)
+    deployment.run()
+    deployment.start(two=deployment.two)
+    deployment.run(first=True)
+    assert [state.name for state in read_states(deployment.store)] == ["two"]
+    deployment.start()
+    deployment.run(first=True)
+    shown = read_states(deployment.store)
+    assert [(state.name, state.permanent, state.failures) for state in shown] == [("one", True, 1), ("two", False, 0)]
+
+
 def test_age_and_reason_of_a_failure_are_stored(deployment):
     deployment.run()
     deployment.one.answer = SourceError("Down.")
