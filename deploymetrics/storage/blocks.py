@@ -2,51 +2,67 @@
 
 Which keys begin a block is a matter of the keys alone, not of what was written in which order. So every process has
 the same blocks of the same items, and says the same revision.
+
+A block keeps its values once they were asked for, joined, up to a limit of all; what is beyond that is read each time.
+So a process that sends pages, or answers 304, keeps little.
 """
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import attrgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
-from .listing import Entry
+from .listing import Entry, Listing
 
 #: One key of so many begins a block.
 BLOCK_ITEMS = 256
+#: The most bytes of values that a process keeps for the lists of a collection.
+KEPT_BYTES = 2**27
+#: The values of a block that is larger are not kept; of what is read each time, about so many bytes are read at once.
+BLOCK_BYTES = 2**22
+PIECE_BYTES = 2**18
 _by_key = attrgetter("key")
 E = TypeVar("E", bound=Entry)
 
 
-class Block(NamedTuple, Generic[E]):
-    """Some entries in a row, the digest of their revisions, and the latest of their times."""
+class Block(Generic[E]):
+    """Some entries in a row, the digest of their revisions, and the latest of their times.
 
-    entries: tuple[E, ...]
-    digest: bytes
-    changed_at: str
+    ``kept`` has entries, and their values, each with a comma before it. They are those of the block before it until its
+    own are asked for. ``is_listed`` until another one takes its place.
+    """
+
+    __slots__ = ("entries", "digest", "changed_at", "kept", "is_listed")
+
+    def __init__(self, entries: tuple[E, ...], before: "Block[E] | None" = None) -> None:
+        revisions = "\n".join(entry.revision for entry in entries)
+        self.entries = entries
+        self.digest = blake2b(revisions.encode(), digest_size=16).digest()
+        self.changed_at = max(entry.changed_at for entry in entries)
+        self.kept: tuple[Sequence[E], bytes] = before.kept if before else ((), b"")
+        self.is_listed = True
 
 
 class Blocks(Generic[E]):
-    """All entries of a collection in the order of their keys."""
+    """All entries of a collection in the order of their keys; ``read`` gives the values of some, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[Sequence[E]], Iterable[bytes]]) -> None:
+        self.read = read
         self.blocks: list[Block[E]] = []
         self._firsts: list[str] = []
 
-    def entries(self) -> tuple[E, ...]:
-        """Return all entries."""
-        return tuple(chain.from_iterable(block.entries for block in self.blocks))
-
-    def revision(self, damaged: Iterable[str]) -> str:
-        """Return the revision of a list of these entries, in which some keys are ``damaged``."""
-        digests = b"".join(block.digest for block in self.blocks)
-        return blake2b(digests + "\n".join(damaged).encode(), digest_size=12).hexdigest()
-
-    def changed_at(self) -> str:
-        """Return the latest of the times, empty where there is no entry."""
-        return max((block.changed_at for block in self.blocks), default="")
+    def listing(self, damaged: Iterable[str]) -> Listing:
+        """Return the Listing of all entries, in which some keys are ``damaged``."""
+        keys, blocks = tuple(sorted(damaged)), tuple(self.blocks)
+        digests = b"".join(block.digest for block in blocks)
+        revision = blake2b(digests + "\n".join(keys).encode(), digest_size=12).hexdigest()
+        changed_at = max((block.changed_at for block in blocks), default="")
+        entries = tuple(chain.from_iterable(block.entries for block in blocks))
+        return Listing(revision, changed_at, entries, keys, partial(self._pieces, blocks))
 
     def apply(self, changes: Mapping[str, E | None]) -> None:
         """Put the new entries of these keys in their places; None, or a deletion, removes."""
@@ -66,8 +82,46 @@ class Blocks(Generic[E]):
         if number and entries and not _begins_block(entries[0].key):  # what began it is gone
             first -= 1
             entries = [*self.blocks[first].entries, *entries]
-        self.blocks[first : number + 1] = new = [_block(part) for part in _parts(entries)]
+        before = self.blocks[first : number + 1]
+        for block in before:
+            block.is_listed = False
+        new = [Block(part, old) for part, old in zip_longest(_parts(entries), before[:1]) if part]
+        self.blocks[first : number + 1] = new
         self._firsts[first : number + 1] = [block.entries[0].key for block in new]
+
+    def _pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
+        """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
+        place = 0
+        for block in blocks:
+            size = len(block.entries)
+            first, last = max(start - place, 0), min(stop - place, size)
+            place += size
+            if first >= last:
+                continue
+            if text := self._text(block):
+                yield text[_size(block.entries[:first]) : _size(block.entries[:last])] if last - first < size else text
+            else:
+                for batch in _batches(block.entries[first:last]):
+                    yield b"".join(b"," + value for value in self.read(batch))
+
+    def _text(self, block: Block[E]) -> bytes:
+        """Return all values of a block, or nothing where there is no room for them."""
+        entries, (known, text) = block.entries, block.kept
+        if known is entries:
+            return text
+        size = _size(entries)
+        room = KEPT_BYTES - sum(len(other.kept[1]) for other in self.blocks if other is not block)
+        if size > min(BLOCK_BYTES, room):
+            return b""
+        values, place = {}, 0
+        for entry in known:
+            values[entry.revision] = text[place + 1 : (place := place + 1 + entry.size)]
+        if missing := [entry for entry in entries if entry.revision not in values]:
+            values |= zip((entry.revision for entry in missing), self.read(missing), strict=True)
+        text = b"".join(b"," + values[entry.revision] for entry in entries)
+        if block.is_listed:
+            block.kept = entries, text
+        return text
 
 
 def _begins_block(key: str) -> bool:
@@ -80,7 +134,16 @@ def _parts(entries: list[E]) -> Iterator[tuple[E, ...]]:
         yield tuple(entries[start:end])
 
 
-def _block(entries: tuple[E, ...]) -> Block[E]:
-    revisions = "\n".join(entry.revision for entry in entries)
-    digest = blake2b(revisions.encode(), digest_size=16).digest()
-    return Block(entries, digest, max(entry.changed_at for entry in entries))
+def _size(entries: Sequence[E]) -> int:
+    return sum(entry.size + 1 for entry in entries)
+
+
+def _batches(entries: Sequence[E]) -> Iterator[Sequence[E]]:
+    """Yield the entries in their order, so many at a time as may be read at once."""
+    start = size = 0
+    for number, entry in enumerate(entries):
+        if number > start and size + entry.size > PIECE_BYTES:
+            yield entries[start:number]
+            start, size = number, 0
+        size += entry.size
+    yield entries[start:]

@@ -15,7 +15,6 @@ from contextlib import suppress
 from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing, lines
 from ..blocks import Blocks
-from ..value_cache import ValueCache
 from . import disk, saved_list
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
@@ -55,10 +54,9 @@ class FolderListing:
         self._is_loaded = False
         self._unknown = 0
         self._unsaved = 0  # how many logs were read since
-        self._blocks = Blocks[Location]()  # the places, without deletions
+        self._blocks = Blocks[Location](lambda locations: map(self._read, locations))  # the places, without deletions
         self._unlisted: dict[str, Location | None] = {}  # what is to be changed in there
-        self._values = ValueCache[Location](lambda locations: map(self._read, locations))
-        self._listing = self._values.listing(self._blocks, self._damaged)
+        self._listing = self._blocks.listing(self._damaged)
 
     def current(self) -> Listing:
         """Return the Listing; right at once after a write by any process."""
@@ -83,7 +81,7 @@ class FolderListing:
             if self._unlisted:
                 self._blocks.apply(self._unlisted)
                 self._unlisted = {}
-                self._listing = self._values.listing(self._blocks, self._damaged)
+                self._listing = self._blocks.listing(self._damaged)
             if self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
                 self._save()
             return self._listing

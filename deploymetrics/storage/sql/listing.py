@@ -15,7 +15,6 @@ from ...clock import from_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
 from ..blocks import Blocks
-from ..value_cache import ValueCache
 from . import rows, statements
 from .shared_answer import SharedAnswer
 
@@ -36,9 +35,8 @@ class ShardListing:
         self._known = _array(self._marks)
         self._shards: dict[int, dict[str, Entry | None]] = {}  # None for what is damaged
         self._damaged: set[str] = set()
-        self._blocks = Blocks[Entry]()
-        self._values = ValueCache(self._fetch)
-        self._latest: tuple[int | None, Listing] = None, self._listing()
+        self._blocks = Blocks[Entry](self._fetch)
+        self._latest: tuple[int | None, Listing] = None, self._blocks.listing(())
         #: Returns the Listing; right at once after a write by any server.
         self.current = SharedAnswer(self._ask)
 
@@ -52,7 +50,7 @@ class ShardListing:
         if changed := self._query(statements.CHANGED, where):
             self._take(changed)
             marks = reduce(xor, (mark for mark in self._marks if mark != _NONE))
-            self._latest = marks, self._listing()
+            self._latest = marks, self._blocks.listing(self._damaged)
         return self._latest[1]
 
     def _take(self, changed: list[Any]) -> None:
@@ -69,9 +67,6 @@ class ShardListing:
         self._damaged = self._damaged - before.keys() | {key for key, entry in found.items() if entry is None}
         keys = [key for key in before.keys() | found.keys() if before.get(key) != found.get(key)]
         self._blocks.apply({key: found.get(key) for key in keys})
-
-    def _listing(self) -> Listing:
-        return self._values.listing(self._blocks, self._damaged)
 
     def _fetch(self, entries: Sequence[Entry]) -> list[bytes]:
         where = {
