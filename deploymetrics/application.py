@@ -16,9 +16,10 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from .http import urls
-from .http.request_ids import ROUTE, RequestIds
+from .http.request_ids import HEADER, ROUTE, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
+from .http.security_headers import transport_headers
 from .http.short_way import ONLY_SHORT_WAY, ShortWay
 from .services import services
 from .telemetry import Telemetry
@@ -42,12 +43,16 @@ class Application(Flask):
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
-        start_response = self.request_ids.begin(environ, start_response)
+        added = [(HEADER, self.request_ids.assign(environ)), *transport_headers(environ, self.config["HSTS_SECONDS"])]
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, headers + added, exc_info)
+
         self.telemetry.counting.begin()
         try:
             if answer := self.short_way.answer(environ):
-                return answer(environ, start_response)
-            return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start_response)
+                return answer(environ, start)
+            return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start)
         finally:
             self.telemetry.counting.end()
 

@@ -169,9 +169,8 @@ class PreconditionFailed(DeploymetricsError):
 
     status = 412
     code = "precondition-failed"
-    detail = "The document is not in the state that the request names."
 
-    def __init__(self, detail: str | None = None, *, revision: str | None = None) -> None:
+    def __init__(self, detail: str, *, revision: str | None) -> None:
         super().__init__(detail)
         self.revision = revision
 
@@ -182,16 +181,8 @@ class BodyTooLargeError(DeploymetricsError):
     status = 413
     code = "body-too-large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than the limit of {limit} bytes.", limit=limit)
-
-
-class FormTooLargeError(BodyTooLargeError):
-    """A form of a page has more bytes or fields than are taken."""
-
-    def __init__(self, limit: int, fields: int) -> None:
-        super().__init__(limit)
-        self.detail = f"The form is larger than the limit of {limit} bytes, or has more than {fields} fields."
+    def __init__(self, limit: int, detail: str | None = None) -> None:
+        super().__init__(detail or f"The body is larger than the limit of {limit} bytes.", limit=limit)
 
 
 class UnsupportedMediaType(DeploymetricsError):

@@ -54,8 +54,8 @@ class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_logi
         request = current_request()
         if has_header_credential(request.environ):
             self._update_request_context_with_user(self._account_in_headers(request))
-        elif self.sign_on.is_used(request.environ):
-            self._update_request_context_with_user(self.sign_on.account_of(request.environ))
+        elif account := self.sign_on.account_of(request.environ):
+            self._update_request_context_with_user(account)
         else:
             super()._load_user()
 

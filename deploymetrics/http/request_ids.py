@@ -2,8 +2,6 @@
 
 import re
 import secrets
-from collections.abc import Callable
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -23,21 +21,13 @@ class RequestIds:
         self._process = secrets.token_hex(4)
         self._numbers = count(1)
 
-    def begin(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Callable[..., Any]:
-        """Note the id of a request, and return the ``start_response`` that adds it to the answer."""
+    def assign(self, environ: dict[str, Any]) -> str:
+        """Give a request that begins its id, and return that."""
         id = environ.get("HTTP_X_REQUEST_ID") if self.are_trusted else None
         if id is None or not _FORM.fullmatch(id):
             id = f"{self._process}{next(self._numbers):08x}"
         environ[REQUEST_ID] = id
-
-        return partial(_start, start_response, id)
-
-
-def _start(
-    start_response: Callable[..., Any], id: str, status: str, headers: list[tuple[str, str]], exc_info: Any = None
-) -> Any:
-    headers.append((HEADER, id))
-    return start_response(status, headers, exc_info)
+        return id
 
 
 def request_id_of(environ: dict[str, Any]) -> str:

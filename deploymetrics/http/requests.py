@@ -15,7 +15,7 @@ from werkzeug.sansio.utils import get_content_length
 from werkzeug.utils import cached_property
 
 from ..documents.precondition import Precondition
-from ..errors import BadRequest, BodyTooLargeError, FormTooLargeError, NotAcceptable
+from ..errors import BadRequest, BodyTooLargeError, NotAcceptable
 from ..formats import rawjson, xmlbody
 from ..schemas import load
 from .arguments import OutputArguments
@@ -136,7 +136,9 @@ class Request(flask.Request):
             if self.mimetype == "application/x-www-form-urlencoded":
                 self.stream.read(1)  # a chunked one is cut off at its limit, and that is said only here
         except RequestEntityTooLarge as error:
-            raise FormTooLargeError(self.max_content_length or 0, self.max_form_parts or 0) from error
+            limit, fields = self.max_content_length or 0, self.max_form_parts
+            detail = f"The form is larger than the limit of {limit} bytes, or has more than {fields} fields."
+            raise BodyTooLargeError(limit, detail) from error
         except Exception as error:
             raise BadRequest("The form breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
 

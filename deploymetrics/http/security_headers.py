@@ -1,6 +1,5 @@
 """The headers that keep a browser from doing more with an answer than it is for."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask
@@ -26,13 +25,8 @@ PAGE_HEADERS = {
 
 
 def init_app(app: Flask) -> None:
-    """Give every answer its headers, also errors where there is no view.
-
-    Called before ``public_address.init_app``, whose middleware lies around this one and says what came over HTTPS.
-    """
+    """Give every answer its headers, also errors where there is no view."""
     app.after_request(harden)
-    if seconds := app.config["HSTS_SECONDS"]:
-        app.wsgi_app = StrictTransportSecurity(app.wsgi_app, seconds)  # type: ignore[method-assign]
 
 
 def harden(response: Response) -> Response:
@@ -43,21 +37,10 @@ def harden(response: Response) -> Response:
     return response
 
 
-class StrictTransportSecurity:
-    """Middleware that tells a browser that came over HTTPS to use nothing else, for so many seconds."""
-
-    def __init__(self, app: Any, seconds: int) -> None:
-        self.app = app
-        self.header = "Strict-Transport-Security", f"max-age={seconds}"
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["wsgi.url_scheme"] != "https":
-            return self.app(environ, start_response)  # type: ignore[no-any-return]
-
-        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            return start_response(status, [*headers, self.header], *more)
-
-        return self.app(environ, start)  # type: ignore[no-any-return]
+def transport_headers(environ: dict[str, Any], seconds: int) -> list[tuple[str, str]]:
+    """Return what tells a browser that came over HTTPS to use nothing else for so many seconds; nothing for 0."""
+    is_told = seconds and environ["wsgi.url_scheme"] == "https"
+    return [("Strict-Transport-Security", f"max-age={seconds}")] if is_told else []
 
 
 def clear_site_data(response: Response) -> Response:

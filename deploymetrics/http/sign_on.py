@@ -22,13 +22,15 @@ class SignOn:
         self.accounts = accounts
         self._key = f"HTTP_{header.upper().replace('-', '_')}" if header else ""
 
-    def is_used(self, environ: dict[str, object]) -> bool:
-        """Return True if the proxy says in this request who it is."""
-        return bool(self._key and environ.get(self._key))
+    def account_of(self, environ: dict[str, str]) -> Account | None:
+        """Return the Account that the proxy names, None where it names none.
 
-    def account_of(self, environ: dict[str, object]) -> Account:
-        """Return the Account that the proxy names; raises Forbidden where there is no enabled person of that name."""
-        name = str(environ[self._key]).encode("latin-1", "replace").decode(errors="replace").strip()
+        Raises Forbidden where there is no enabled person of that name.
+        """
+        named = environ.get(self._key)
+        if not named:
+            return None
+        name = named.encode("latin-1", "replace").decode(errors="replace").strip()
         record = self.accounts.find(normalized(name))
         if record is None or not record.enabled or record.role.is_program:
             raise Forbidden(

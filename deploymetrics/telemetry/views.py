@@ -9,7 +9,7 @@ from flask_login import current_user
 from ..accounts.records import Role
 from ..http.access import public, require_role
 from ..http.requests import current_request
-from ..http.responses import Response
+from ..http.responses import PRIVATE, Response, whole_response
 from ..http.security_headers import DATA_HEADERS
 from ..services import services
 from . import telemetry_of
@@ -32,15 +32,15 @@ def metrics() -> Response:
     alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
     numbers = ServerNumbers(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
     encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
-    body = telemetry.documents.text(), encode(numbers)  # in which OpenMetrics has its end
-    return _answer(content_type, *body, Vary="Accept")
+    body = telemetry.documents.text() + encode(numbers)  # in which OpenMetrics has its end
+    return whole_response(body, content_type, PRIVATE)
 
 
 @bp.get("/healthz")
 @public
 def alive() -> Response:
     """Say that the process answers."""
-    return _answer("text/plain", b"ok\n")
+    return whole_response(b"ok\n", "text/plain", _NEVER_KEPT)
 
 
 @bp.get("/readyz")
@@ -50,10 +50,5 @@ def ready() -> Response:
     health = telemetry_of(current_app).health
     health.check()
     if current_user.is_authenticated and current_user.role is Role.MASTER_OPERATOR:
-        return _answer("application/json", msgspec.json.encode(health.details()))
-    return _answer("text/plain", b"ready\n")
-
-
-def _answer(content_type: str, *body: bytes, **headers: str) -> Response:
-    length = str(sum(map(len, body)))
-    return Response(body, {"Content-Type": content_type, "Content-Length": length, **_NEVER_KEPT, **headers})
+        return whole_response(msgspec.json.encode(health.details()), "application/json", _NEVER_KEPT)
+    return whole_response(b"ready\n", "text/plain", _NEVER_KEPT)
