@@ -13,8 +13,8 @@ from flask.logging import default_handler
 from . import api, cli, telemetry, web
 from .application import Application
 from .clock import Clock
-from .config import Settings, load_settings
 from .config.instance import check_folder, find_instance
+from .config.loading import Settings, load_settings
 from .config.storage_url import FILES
 from .errors import SettingError
 from .formats.logs import EscapingFormatter

@@ -1,4 +1,4 @@
-"""What ``deploymetrics storage`` does, for either storage: make it, bring it over, say how it is, copy it."""
+"""What commands do with a whole storage, of either kind: make it, bring it over, say how it is, copy and verify it."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count, zip_longest
@@ -95,6 +95,13 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
             except (ConflictError, DamagedItemError) as error:
                 problem = error.detail
             yield collection, key, next(numbers), problem
+
+
+def damages(store: Storage, *, repair: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Yield (collection, key or name, sentence) for all that is damaged; ``repair`` writes copies again that are."""
+    for collection in Collection.known:
+        for what, sentence in store.verify(collection, repair=repair):
+            yield collection.name, what, sentence
 
 
 def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, str]]:

@@ -9,7 +9,7 @@ from problems import assert_problem
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.config import load_settings
+from deploymetrics.config.loading import load_settings
 from deploymetrics.errors import StorageError
 
 LIST = "/api/deploymentmetrics"

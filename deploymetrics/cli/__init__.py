@@ -10,8 +10,8 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from ..config import Settings
 from ..config.instance import become_owner, check_exists, existing_instance, find_instance, user_name
+from ..config.loading import Settings
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from ..upgrade import check_format

@@ -14,8 +14,8 @@ from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.printable import counted, escaped
+from ..maintenance import damages
 from ..services import services
-from .verify import COLLECTIONS
 
 # The locks of this machine; the folder is made again where it is missing.
 _LEFT_OUT = {"locks"}
@@ -88,17 +88,15 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     from .. import create_app
 
     copied = services(create_app(folder, {"STORAGE": FILES}))
-    store = copied.store
     wrong: list[str] = []
     for tag, version in before.items():
         with suppress(DamagedItemError):
             if any(item.version >= version for item in islice(copied.documents.versions(tag), 1)):
                 continue
         wrong.append(f"{tag} is not there as it was.")
-    for collection in COLLECTIONS:
-        for _ in store.verify(collection, repair=True):
-            pass  # the files for people are written again: they were copied while others wrote them
-        wrong += [f"{collection.name} {what}: {sentence}" for what, sentence in store.verify(collection)]
+    for _ in damages(copied.store, repair=True):
+        pass  # the files for people are written again: they were copied while others wrote them
+    wrong += [f"{name} {what}: {sentence}" for name, what, sentence in damages(copied.store)]
     documents, accounts = len(copied.documents.list().items), len(copied.accounts.list())
     click.echo(
         f"{counted(documents, 'document')} and {counted(accounts, 'account')}"

@@ -8,7 +8,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..config import BY_NAME, Settings, load_settings
+from ..config.loading import Settings, load_settings
+from ..config.settings import BY_NAME
 from ..services import services
 from ..start_record import record_start
 

@@ -2,8 +2,10 @@
 
 import click
 
-from ..config import SETTINGS, display_value, documentation, read_settings
+from ..config import documentation
 from ..config.instance import existing_instance
+from ..config.loading import read_settings
+from ..config.settings import SETTINGS, display_value
 from ..config.storage_url import FILES
 
 

@@ -3,8 +3,8 @@
 import click
 
 from .. import maintenance
-from ..config import read_settings
 from ..config.instance import become_owner, existing_instance, find_instance
+from ..config.loading import read_settings
 from ..formats.printable import counted
 from .rows import echo_row
 

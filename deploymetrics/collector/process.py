@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..config import INSTANCE
+from ..config.instance import INSTANCE
 from ..errors import DeploymetricsError
 from ..storage import Lease as Lease
 from .signals import Stop

@@ -17,8 +17,8 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Chdir
 
 from ..collector.process import CollectorProcess
-from ..config import Settings, load_settings
 from ..config.instance import check_exists
+from ..config.loading import Settings, load_settings
 from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory

@@ -40,7 +40,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 
@@ -67,16 +67,19 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Collection:
-    """Items of one sort.
+    """Items of one sort; ``known`` are all that there are.
 
     ``record`` is a Record, or another Struct with a method ``key()``. ``history`` keeps superseded versions.
     ``durable`` syncs each write. ``copies`` asks a backend that can to keep, beside its own data, a file with the
     current value of each item for people and other programs.
     """
 
+    known: ClassVar[list["Collection"]] = []
+
     def __init__(
         self, name: str, record: type[Any], *, history: bool = False, durable: bool = True, copies: bool = False
     ) -> None:
+        self.known.append(self)
         self.name = name
         self.record = record
         self.history = history

@@ -1,4 +1,4 @@
-"""Whether the storage reads and writes, and has room: for load balancers, and for ``deploymetrics status``."""
+"""Whether the storage reads and writes: for load balancers, and for ``deploymetrics status``."""
 
 import platform
 import threading

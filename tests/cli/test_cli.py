@@ -13,7 +13,9 @@ from serving import make_certificate
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Accounts
 from deploymetrics.cli import main
-from deploymetrics.config import SETTINGS, documentation, load_settings
+from deploymetrics.config import documentation
+from deploymetrics.config.loading import load_settings
+from deploymetrics.config.settings import SETTINGS
 from deploymetrics.server import master
 
 PASSWORD = "correct horse battery"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploymetrics.collector.states import SourceState
-from deploymetrics.config import SETTINGS
+from deploymetrics.config.settings import SETTINGS
 from deploymetrics.sources import Context
 from deploymetrics.sources.bigfix.metrics import default_metrics
 from deploymetrics.sources.server import ServerSource

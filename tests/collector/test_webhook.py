@@ -11,7 +11,7 @@ import pytest
 from deploymetrics.collector import webhook
 from deploymetrics.collector.signals import Stop
 from deploymetrics.collector.webhook import Webhook
-from deploymetrics.config import load_settings
+from deploymetrics.config.loading import load_settings
 from deploymetrics.errors import SettingError
 
 SECRET = "a secret of sixteen"

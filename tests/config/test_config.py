@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from deploymetrics import config, create_app
-from deploymetrics.config.settings import SECRETS
+from deploymetrics import create_app
+from deploymetrics.config.loading import load_settings
+from deploymetrics.config.settings import BY_NAME, SECRETS, SETTINGS
 from deploymetrics.errors import SettingError
 
 # By name: what the environment says, what that means, and what is refused.
@@ -100,11 +101,11 @@ def write_config(instance, text):
 
 
 def test_the_table_is_complete():
-    assert set(ROWS) == set(config.BY_NAME)
-    assert all(re.fullmatch("[A-Z_]+", row.name) and row.help.endswith(".") for row in config.SETTINGS)
+    assert set(ROWS) == set(BY_NAME)
+    assert all(re.fullmatch("[A-Z_]+", row.name) and row.help.endswith(".") for row in SETTINGS)
 
 
-@pytest.mark.parametrize("row", config.SETTINGS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 class TestRow:
     @pytest.fixture(autouse=True)
     def a_proxy(self, row, monkeypatch):
@@ -112,18 +113,18 @@ class TestRow:
             monkeypatch.setenv("DEPLOYMETRICS_PROXIES", "1")
 
     def test_default(self, instance, row):
-        found = config.load_settings(instance)[row.name]
+        found = load_settings(instance)[row.name]
         assert found == row.default or (row.name == "SECRET_KEY" and len(found) == 64)
         if row.default is not None:
-            assert config.load_settings(instance, {row.name: row.default})[row.name] == row.default
+            assert load_settings(instance, {row.name: row.default})[row.name] == row.default
 
     def test_environment_goes_before_the_file(self, instance, monkeypatch, row):
         text, value, _ = ROWS[row.name]
         write_config(instance, f"{row.name} = {value!r}")
-        assert config.load_settings(instance)[row.name] == value
+        assert load_settings(instance)[row.name] == value
         write_config(instance, f"{row.name} = object()")
         monkeypatch.setenv(f"DEPLOYMETRICS_{row.name}", text)
-        assert config.load_settings(instance)[row.name] == value
+        assert load_settings(instance)[row.name] == value
 
     def test_what_is_not_usable_stops_the_start_and_is_named(self, instance, monkeypatch, row):
         for bad in ROWS[row.name][2]:
@@ -195,10 +196,10 @@ SERVICE_LINKS = {
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting(instance, monkeypatch):
     for name, value in SERVICE_LINKS.items():
         monkeypatch.setenv(f"DEPLOYMETRICS_{name}", value)
-    assert config.load_settings(instance) == config.load_settings(instance)
+    assert load_settings(instance) == load_settings(instance)
     monkeypatch.setenv("DEPLOYMETRICS_PORT", "52311")
     with pytest.raises(SettingError, match="no setting PORT"):
-        config.load_settings(instance)
+        load_settings(instance)
 
 
 def test_a_value_says_where_it_comes_from(instance, monkeypatch):
@@ -213,10 +214,10 @@ def test_a_value_says_where_it_comes_from(instance, monkeypatch):
 @pytest.mark.parametrize("name", SECRETS)
 def test_secrets_are_taken_from_a_private_file_only(instance, name):
     write_config(instance, f"{name} = '0123456789abcdef'")
-    assert config.load_settings(instance)[name] in ("0123456789abcdef", ("0123456789abcdef",))
+    assert load_settings(instance)[name] in ("0123456789abcdef", ("0123456789abcdef",))
     (instance / "config.py").chmod(0o640)
     with pytest.raises(SettingError, match=f"{name} and others may read it"):
-        config.load_settings(instance)
+        load_settings(instance)
 
 
 @pytest.mark.parametrize("text", ["PROXIES = ", "1 / 0", "import nothing_of_that_name", "\0"])
@@ -228,7 +229,7 @@ def test_a_config_that_fails_stops_the_start(instance, text):
 
 def test_what_is_not_upper_case_is_no_setting(instance):
     write_config(instance, "import os\nhalf = 500\nMAX_BODY_BYTES = 2 * half")
-    assert config.load_settings(instance)["MAX_BODY_BYTES"] == 1000
+    assert load_settings(instance)["MAX_BODY_BYTES"] == 1000
 
 
 # --- The secret key
@@ -248,7 +249,7 @@ def test_workers_that_start_together_share_the_key(instance):
 
     def load():
         start.wait(10)
-        keys.append(config.load_settings(instance)["SECRET_KEY"])
+        keys.append(load_settings(instance)["SECRET_KEY"])
 
     threads = [threading.Thread(target=load) for _ in range(8)]
     for thread in threads:

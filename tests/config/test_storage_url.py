@@ -2,7 +2,8 @@
 
 import pytest
 
-from deploymetrics import config
+from deploymetrics.config.loading import load_settings, read_settings
+from deploymetrics.config.settings import display_value
 from deploymetrics.config.storage_url import without_password
 from deploymetrics.errors import SettingError
 
@@ -12,10 +13,10 @@ URL = "postgresql+psycopg://u:secret@db1/d"
 def test_a_secret_key_has_to_be_set(tmp_path, monkeypatch):
     monkeypatch.setenv("DEPLOYMETRICS_STORAGE", URL)
     with pytest.raises(SettingError, match="SECRET_KEY is not set"):
-        config.load_settings(tmp_path)
+        load_settings(tmp_path)
     assert not (tmp_path / "secret_key").exists()
     monkeypatch.setenv("DEPLOYMETRICS_SECRET_KEY", "0123456789abcdef")
-    assert config.load_settings(tmp_path)["STORAGE"] == URL
+    assert load_settings(tmp_path)["STORAGE"] == URL
 
 
 @pytest.mark.parametrize(
@@ -28,9 +29,9 @@ def test_a_password_is_only_taken_from_a_private_file(tmp_path, url, is_private)
     path.chmod(0o644)
     if is_private:
         with pytest.raises(SettingError, match="config.py holds STORAGE and others may read it"):
-            config.read_settings(tmp_path)
+            read_settings(tmp_path)
         path.chmod(0o600)
-    assert config.read_settings(tmp_path)["STORAGE"] == url
+    assert read_settings(tmp_path)["STORAGE"] == url
 
 
 @pytest.mark.parametrize(
@@ -49,4 +50,4 @@ def test_a_password_is_only_taken_from_a_private_file(tmp_path, url, is_private)
 )
 def test_a_url_is_shown_without_its_password(url, shown):
     assert without_password(url) == shown
-    assert config.display_value("STORAGE", url) == repr(shown)
+    assert display_value("STORAGE", url) == repr(shown)

@@ -10,7 +10,8 @@ from proxies import program
 from serving import ROOT
 
 from deploymetrics.cli import main
-from deploymetrics.config import BY_NAME, INSTANCE, PREFIX
+from deploymetrics.config.instance import INSTANCE
+from deploymetrics.config.settings import BY_NAME, PREFIX
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "deploymetrics.service"

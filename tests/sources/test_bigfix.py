@@ -16,7 +16,7 @@ from bigfix_standin import StandIn, make_certificate
 from bigfix_standin.app import PASSWORD, TOKEN, USER
 
 from deploymetrics.collector.isolation import Outcome
-from deploymetrics.config import load_settings
+from deploymetrics.config.loading import load_settings
 from deploymetrics.errors import SettingError
 from deploymetrics.sources import MAX_REASON, Context
 from deploymetrics.sources.bigfix import BigFixSource
