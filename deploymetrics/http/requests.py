@@ -3,7 +3,7 @@
 import re
 from codecs import BOM_UTF8
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import flask
@@ -12,7 +12,6 @@ from flask import Flask, current_app
 from marshmallow import EXCLUDE
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.utils import get_content_length
-from werkzeug.utils import cached_property
 
 from ..documents.precondition import Precondition
 from ..errors import BadRequest, BodyTooLargeError, NotAcceptable
@@ -32,6 +31,29 @@ _AUTHORITY = re.compile(
 )
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+if TYPE_CHECKING:
+    from functools import cached_property
+else:
+
+    class cached_property:  # noqa: N801  a name of functools
+        """Work out a property once for each object.
+
+        werkzeug's is called at each look; that of functools, in Python 3.11, lets only one thread read a body.
+        """
+
+        def __init__(self, work_out):
+            self.work_out = work_out
+            self.__doc__ = work_out.__doc__
+
+        def __set_name__(self, owner, name):
+            self.name = name
+
+        def __get__(self, obj, owner=None):
+            if obj is None:
+                return self
+            value = obj.__dict__[self.name] = self.work_out(obj)
+            return value
 
 
 class Request(flask.Request):
