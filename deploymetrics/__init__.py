@@ -1,7 +1,6 @@
 """An open, self-hosted server for deployment metrics, the REST resource of HCL BigFix."""
 
 import logging
-import mimetypes
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -59,7 +58,6 @@ def create_app(
         SESSION_COOKIE_NAME="deploymetrics",
         SESSION_COOKIE_SAMESITE="Lax",
     )
-    mimetypes.add_type("application/xml", ".xsd")
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     clock = clock or Clock()

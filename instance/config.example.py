@@ -25,7 +25,7 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # The mode of that socket; all may connect by default, as to a port, and 660 leaves it to one group.
 # SOCKET_MODE = '666'
 
-# What serve has the requests read by: gunicorn, or granian, which is faster (deploymetrics[granian]).
+# Which server serve runs: gunicorn, or granian, which is faster (deploymetrics[granian]).
 # SERVER = 'gunicorn'
 
 # How many processes serve has.

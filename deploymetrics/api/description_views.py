@@ -6,9 +6,7 @@ from werkzeug.wrappers import Response
 from ..http.access import public
 from ..http.requests import current_request
 from ..http.security_headers import PAGE_HEADERS
-from ..version import VERSION
 from . import openapi
-from .openapi_schemas import Json
 
 bp = Blueprint("descriptions", __name__)
 
@@ -17,18 +15,15 @@ bp = Blueprint("descriptions", __name__)
 @public
 def openapi_document() -> Response:
     """Return the OpenAPI document of the API."""
-    return jsonify(_document())
+    return jsonify(openapi.document(current_app, current_request().root_path))
 
 
 @bp.get(openapi.PAGE)
 @public
 def reference() -> Response:
     """Return a page that shows the OpenAPI document to people."""
-    return make_response(render_template("api/reference.html", document=_document()), PAGE_HEADERS)
-
-
-def _document() -> Json:
-    return openapi.document(current_app, VERSION, current_request().root_path)
+    document = openapi.document(current_app, current_request().root_path)
+    return make_response(render_template("api/reference.html", document=document), PAGE_HEADERS)
 
 
 @bp.get("/xmlschema/<name>.xsd")

@@ -12,6 +12,7 @@ from werkzeug.routing import Map, Rule
 from ..http.access import MASTER_OPERATORS
 from ..http.request_ids import HEADER
 from ..schemas import MAX_BYTES
+from ..version import VERSION
 from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json, Operation
 
 #: The address of the page that shows the document to people, which is not itself a part of it.
@@ -83,7 +84,7 @@ def help_resource(url_map: Map, resource: str) -> str | None:
     return "".join(sections) or None
 
 
-def document(app: Flask, version: str, root: str) -> Json:
+def document(app: Flask, root: str) -> Json:
     """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
     paths: dict[str, Json] = {}
     for path, method, rule in _routes(app.url_map):
@@ -94,7 +95,7 @@ def document(app: Flask, version: str, root: str) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Deployment metrics",
-            "version": version,
+            "version": VERSION,
             "description": "Documents of deployment metrics by tag, in JSON and XML.",
         },
         "servers": [{"url": root or "/"}],

@@ -58,9 +58,13 @@ TOKENS: Json = {
 }
 EVERY_SECONDS: Json = {"type": "integer", "minimum": MIN_SECONDS, "maximum": MAX_SECONDS}
 INTERVAL: Json = object_of({"everySeconds": EVERY_SECONDS})
-MOMENT: Json = {**TEXT, "examples": ["2018-01-12T12:00:00Z", "1515758400"]}
 SERIES: Json = {"$ref": "#/components/schemas/Series"}
-
+_MOMENT = {**TEXT, "examples": ["2018-01-12T12:00:00Z", "1515758400"]}
+#: The arguments of what covers a stretch of time.
+SINCE_UNTIL = (
+    ("since", _MOMENT, "From when on: RFC 3339, or seconds or milliseconds since 1970."),
+    ("until", _MOMENT, "Up to when."),
+)
 
 #: By name, what the OpenAPI document has under components.
 COMPONENTS: Json = {

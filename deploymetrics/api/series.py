@@ -17,7 +17,7 @@ from ..http.requests import current_request
 from ..http.responses import Response, csv_response, json_response
 from ..schemas import load
 from ..services import services
-from .openapi_schemas import MOMENT, SERIES, TEXT, answers
+from .openapi_schemas import SERIES, SINCE_UNTIL, TEXT, answers
 from .views import bp
 
 #: How many numbers are answered where none is named.
@@ -28,8 +28,7 @@ _QUERY = (
         TEXT,
         "The name of a number, as the plots and /metrics have it; may be given again. Without it, all of them.",
     ),
-    ("since", MOMENT, "From when on: RFC 3339, or seconds or milliseconds since 1970."),
-    ("until", MOMENT, "Up to when."),
+    *SINCE_UNTIL,
     ("step", TEXT, "Of each so many seconds, or 5m, 1h, 1d, the last value only."),
 )
 

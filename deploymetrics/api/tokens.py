@@ -17,10 +17,10 @@ from ..http.responses import Response, check_value_precondition, json_response
 from ..schemas import load, whole_number
 from ..services import services
 from ..telemetry.audited_requests import noted_by_name
-from .openapi_schemas import TEXT, TOKEN, TOKENS, answers, list_of
+from .openapi_schemas import NUMBER, TEXT, TOKEN, TOKENS, answers, list_of
 from .views import bp
 
-_DURATION = ("duration", {"type": "integer", "minimum": 0, "default": 30}, "For how many days; 0 is for ever.")
+_DURATION = ("duration", {**NUMBER, "minimum": 0, "default": 30}, "For how many days; 0 is for ever.")
 _NEW = (
     ("name", TEXT, "Its name."),
     _DURATION,
@@ -141,13 +141,8 @@ def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
 
 def token_response(token: Mapping[str, Any], secret: str | None = None) -> Response:
     """Return the answer with one token, and with its secret where it was just made."""
-    if secret is None:
-        return json_response(token, lambda root: _xml([token], root))
-    return json_response(
-        {"Token": secret, **token},
-        lambda root: _xml([{"Secret": secret, **token}], root),
-        headers={"Cache-Control": "no-store"},
-    )
+    in_json, in_xml = ({}, {}) if secret is None else ({"Token": secret}, {"Secret": secret})
+    return json_response({**in_json, **token}, lambda root: _xml([{**in_xml, **token}], root))
 
 
 def tokens_response(name: str, record: AccountRecord) -> Response:
@@ -161,5 +156,5 @@ def check_of(record: AccountRecord) -> Callable[[Token], None]:
     return lambda token: check_value_precondition(token_json(record, token))
 
 
-def _xml(tokens: list[Mapping[str, Any]] | list[dict[str, Any]], root: str) -> bytes:
+def _xml(tokens: list[dict[str, Any]], root: str) -> bytes:
     return besxml.render_tokens((f"{root}api/token/id/{token['Id']}", token) for token in tokens)

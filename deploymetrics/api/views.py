@@ -23,17 +23,27 @@ from ..schemas import load
 from ..services import services
 from ..telemetry.audited_requests import always_noted
 from . import openapi
-from .openapi_schemas import ANY_VALUE, DOCUMENT, EXPECTATION, INTERVAL, MOMENT, TEXT, VERSION, answers, list_of
+from .openapi_schemas import (
+    ANY_VALUE,
+    DOCUMENT,
+    EXPECTATION,
+    INTERVAL,
+    NUMBER,
+    SINCE_UNTIL,
+    TEXT,
+    VERSION,
+    answers,
+    list_of,
+)
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
-_NUMBER = {"type": "integer", "minimum": 1}
-_LIST_PAGE = ("limit", _NUMBER, "At most so many."), ("after", TEXT, "The tag after which the page begins.")
+_FROM_1 = {**NUMBER, "minimum": 1}
+_LIST_PAGE = ("limit", _FROM_1, "At most so many."), ("after", TEXT, "The tag after which the page begins.")
 _HISTORY_PAGE = (
-    ("limit", {**_NUMBER, "maximum": 1000, "default": 100}, "At most so many."),
-    ("before", _NUMBER, "The version below which the page begins."),
-    ("since", MOMENT, "From when on: RFC 3339, or seconds or milliseconds since 1970."),
-    ("until", MOMENT, "Up to when."),
+    ("limit", {**_FROM_1, "maximum": 1000, "default": 100}, "At most so many."),
+    ("before", _FROM_1, "The version below which the page begins."),
+    *SINCE_UNTIL,
 )
 _REVISION = ("ETag", "Last-Modified", "Link")
 

@@ -111,11 +111,11 @@ def remove_account(name: str) -> None:
 
 @account.command("limit")
 @_name
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
 @click.option("--documents", default=0, type=click.IntRange(0), help="How many documents it may have.")
 @click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How many bytes these may have together.")
 @click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post in a minute.")
 def limit_account(name: str, tags: tuple[str, ...], documents: int, size: int, posts_a_minute: int) -> None:
-    """Limit what an account may post. A limit that is not given, or is 0, ends."""
+    """Limit what an account may post. A limit that is not given, or is 0, is lifted."""
     limits = load(Limits(), {"tags": list(tags), "documents": documents, "bytes": size, "posts": posts_a_minute})
     services().accounts.set_limits(name, **limits)

@@ -22,10 +22,10 @@ _NOTED = ("account", "name", "tag", "version", "role")
 @click.command()
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10**9), help="How many lines.")
 @click.option("--who", help="Only what this account did.")
-@click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
 @with_appcontext
 def audit(limit: int, who: str | None, as_json: bool) -> None:
-    """Show who changed, logged in or was refused what.
+    """Show who changed what, who logged in, and who was refused.
 
     The newest stands last. Separated by tabs: time, who, what was done, to what, status, code of the error, address, id
     of the request. A command has no status: it is noted as it begins, whatever becomes of it.

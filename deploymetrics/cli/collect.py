@@ -85,7 +85,7 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
 def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if retry:
         task.retry_soon()
-        click.echo(f"Process {lease.holder()} asks them again within {counted(task.timing.interval, 'second')}.")
+        click.echo(f"Process {lease.holder()} asks the sources again within {counted(task.timing.interval, 'second')}.")
         return 0
     click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
     return BUSY

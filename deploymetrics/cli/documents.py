@@ -62,7 +62,7 @@ def purge(tag: str, version: int | None) -> None:
     """Remove a document and its history, or one VERSION of it.
 
     It goes from history and copies too: for a secret that was posted by mistake. Where the current version goes, the
-    document is deleted. Backups and exports have it still.
+    document is deleted. Backups and exports still have it.
     """
     number = services().documents.purge(tag, person(), version)
     click.echo(f"{counted(number, 'version')} removed")

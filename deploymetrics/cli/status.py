@@ -13,7 +13,7 @@ from ..errors import DeploymetricsError
 from ..formats.printable import counted, escaped
 from ..services import services
 from ..start_record import last_start
-from ..telemetry.health import Health
+from ..telemetry import telemetry_of
 from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force
@@ -42,7 +42,7 @@ def status() -> None:
 def _print_storage() -> bool:
     """Print how the storage is; return True if it is good."""
     app, settings = services(), current_app.config
-    health = Health(app.documents, app.clock, is_read_only=settings["READ_ONLY"])
+    health = telemetry_of(current_app).health
     try:
         details = health.details()
         click.echo(f"serve last started: {last_start(app.store) or 'never'}")

@@ -36,7 +36,7 @@ def token() -> None:
     type=click.Choice([each.value for each in Access]),
     help="All that its account may do, reading only, or /metrics only.",
 )
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as ``web-*``; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
     """Give an account a token, whose secret is the only output. It can never do more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
@@ -85,7 +85,7 @@ def session() -> None:
 def list_sessions(account: str) -> None:
     """List the sessions of an account.
 
-    Separated by tabs: id, begin, about the last use, address and program.
+    Separated by tabs: id, begin, roughly the last use, address and program.
     """
     for id, each in services().sessions.list(services().accounts.get(account)):
         echo_row(id, _time(each.began), _time(each.used_at), each.address, each.agent)

@@ -9,7 +9,7 @@ from .rows import echo_row
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Write the copies anew that are not right.")
+@click.option("--repair", is_flag=True, help="Write anew the copies that are not right.")
 @with_appcontext
 def verify(repair: bool) -> None:
     """Read everything that is stored and name what is damaged.

@@ -45,7 +45,7 @@ SETTINGS = (
     Setting("SOCKET_MODE", fields.String(validate=validate.Regexp("^0?[0-7]{3}$")), "666",
             "The mode of that socket; all may connect by default, as to a port, and 660 leaves it to one group."),
     Setting("SERVER", fields.String(validate=validate.OneOf(["gunicorn", "granian"])), "gunicorn",
-            "What serve has the requests read by: gunicorn, or granian, which is faster (deploymetrics[granian])."),
+            "Which server serve runs: gunicorn, or granian, which is faster (deploymetrics[granian])."),
     Setting("WORKERS", _whole(1, 256), 2, "How many processes serve has."),
     Setting("THREADS", _whole(1, 256), 4, "How many threads each process of serve has."),
     Setting("CERTFILE", fields.String(), "",

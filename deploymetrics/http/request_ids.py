@@ -22,7 +22,7 @@ class RequestIds:
         self._numbers = count(1)
 
     def assign(self, environ: dict[str, Any]) -> str:
-        """Give a request that begins its id, and return that."""
+        """Give a request its id, and return that."""
         id = environ.get("HTTP_X_REQUEST_ID") if self.are_trusted else None
         if id is None or not _FORM.fullmatch(id):
             id = f"{self._process}{next(self._numbers):08x}"

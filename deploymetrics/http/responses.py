@@ -66,9 +66,7 @@ def whole_response(body: bytes, content_type: str, headers: dict[str, str], stat
     return Response([body], {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}, status)
 
 
-def json_response(
-    value: object, xml: Callable[[str], bytes] | None = None, *, headers: Mapping[str, str] | None = None
-) -> Response:
+def json_response(value: object, xml: Callable[[str], bytes] | None = None) -> Response:
     """Return a value that has no versions in the storage, as JSON; 304 where the client has it.
 
     ``xml`` is called with the URL of the server and makes it XML. Raises NotAcceptable where XML is asked for and there
@@ -81,7 +79,6 @@ def json_response(
     own = {"ETag": etag_of(revision, request.format), **PRIVATE}
     if request.method in SAFE_METHODS and client_has(request, revision, _LONG_AGO):
         return Response([], own, 304)
-    own |= headers or {}
     if xml is not None and request.format == XML:
         return with_schema_link(request, whole_response(xml(request.root), "application/xml", own))
     return whole_response(msgspec.json.encode(value), "application/json", own)

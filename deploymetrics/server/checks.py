@@ -112,8 +112,3 @@ def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
         detail = f"CERTFILE {cert} and KEYFILE {key} are not a certificate and its key in PEM, without a password."
         raise SettingError(detail) from error
     return tuple(copies)
-
-
-def memory_folder() -> str | None:
-    """Return a folder in memory where files can be made, or None where there is none, as in a hardened container."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None

@@ -29,7 +29,7 @@ def check_first_start(accounts: Accounts, bind: str) -> None:
         )
 
 
-def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool = False) -> None:
+def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool) -> None:
     """Make the master operator ``admin`` where there is no account yet, and show its password.
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
@@ -59,7 +59,7 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
 
 
 def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:
-    """Make the account and have its password in a file; raises AccountError, and leaves the file, if it is there."""
+    """Make the account, and a file with its password; raises AccountError where there is one, and makes no file."""
     fd, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with open(fd, "w") as file:

@@ -23,7 +23,7 @@ from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
-from .checks import check_address, memory_folder, risks, tls_files
+from .checks import check_address, risks, tls_files
 from .log import Log
 from .turns import SLOTS, forget
 from .worker import SIGNALS
@@ -35,6 +35,13 @@ _STILL_SECONDS = 10
 _PATIENCE_SECONDS = 20
 # Not the folder of the start: a reload would end the server where that is gone by then, as an old checkout may be.
 Chdir.default = None
+
+
+def memory_folder() -> str | None:
+    """Return a folder in memory where files can be made, or None where there is none, as in a hardened container."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
 # Why each differs from gunicorn's default stands beside it.
 SETTINGS: dict[str, Any] = {
     # Threads overlap the waits for the disk and keep connections alive; worker.py says why not gthread as it is.
@@ -44,6 +51,7 @@ SETTINGS: dict[str, Any] = {
     "timeout": 60,  # a worker that does not answer its master for this long is replaced
     "graceful_timeout": 30,
     "worker_connections": limits.CONNECTIONS,
+    "sendfile": False,  # what is sent goes into a buffer, and files here are small
     "limit_request_line": limits.REQUEST_LINE,
     "limit_request_fields": limits.HEADER_FIELDS,
     "limit_request_field_size": limits.HEADER_FIELD,

@@ -5,7 +5,6 @@ import select
 import socket
 import ssl
 import time
-from typing import Any
 
 from . import limits
 
@@ -46,11 +45,6 @@ class Outgoing:
             self.deadline += sent / limits.BYTES_PER_SECOND
             self.pieces[:] = [memoryview(data)[sent:]] if self.size else []
         return True
-
-    def sendfile(self, file: Any, offset: int, count: int) -> None:
-        """Take a part of a file; those of this service are small."""
-        file.seek(offset)
-        self.sendall(file.read(count))
 
     def _wait(self) -> None:
         poll = select.poll()

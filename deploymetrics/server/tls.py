@@ -38,10 +38,5 @@ def tls_context(certfile: str, keyfile: str) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     # Each worker would have keys of its own for tickets, and keep them as long as it lives.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(certfile, keyfile, password=_no_password)
+    context.load_cert_chain(certfile, keyfile, password=lambda: "")  # else OpenSSL would ask on the terminal
     return context
-
-
-def _no_password() -> str:
-    """Answer OpenSSL, which would ask on the terminal."""
-    return ""

@@ -136,7 +136,7 @@ class FairThreadWorker(ThreadWorker):
             self._wait_for(max(self.waiting, key=lambda conn: conn.counted), OVER)
 
     def _end_one(self) -> None:
-        """End the connection that has been idle longest, or, where none is, the one that has been busy sending so."""
+        """End the connection that is idle longest; where none is idle, the one that waits longest for its client."""
         if self.waiting:
             self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
 

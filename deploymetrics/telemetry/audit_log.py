@@ -1,4 +1,4 @@
-"""The audit log: who changed, logged in, or was refused, what, when and from where; a line of JSON each.
+"""The audit log: who changed what, who logged in and who was refused, when and from where; a line of JSON each.
 
 It lies in ``audit/`` of the instance folder, in files that only grow, named by the time of their first line. A line is
 one write at the end of a file, so those of several processes do not mix. It is not synced: a kill loses nothing, a
@@ -79,7 +79,7 @@ class _OpenFile:
         return stat.st_ino == self.inode and stat.st_size < size and time.time() - self.began < 86400
 
     def add(self, line: bytes) -> None:
-        """Add a line, while no other thread does.
+        """Add a line; other threads must not, meanwhile.
 
         Raises OSError where the disk takes only part of it; the next one is written twice then.
         """

@@ -18,7 +18,7 @@ MAX_PAGES = 100
 @bp.get("/audit")
 @require_role(Role.MASTER_OPERATOR)
 def audit() -> ResponseReturnValue:
-    """Show who changed, logged in or was refused what, newest first."""
+    """Show who changed what, who logged in, and who was refused, newest first."""
     who, page = request.args.get("who", ""), min(page_number("page"), MAX_PAGES)
     every = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if not who or entry.who == who)
     entries = list(islice(every, (page - 1) * PER_PAGE, page * PER_PAGE + 1))

@@ -40,7 +40,7 @@ PAGES = {
     "/accounts/remove?account=bob": "Remove bob?",
     "/account": "Your account",
     "/accounts/about?account=app": "Set limits",
-    "/audit": "Who changed, logged in or was refused what",
+    "/audit": "Who changed what, who logged in, and who was refused",
     "/nothing": "Not Found",
 }
 # The last two are more than is promised: things to press are 24 pixels large.

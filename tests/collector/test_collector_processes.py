@@ -210,7 +210,7 @@ def test_collect_once_leaves_a_collector_at_work_alone(deployment):
     assert f"process {process.pid} is at work" in done.stderr
     assert f"collector: process {process.pid}\n" in deployment.run("collect", "--status").stdout
     assert len(deployment.asked()) == 1
-    assert f"Process {process.pid} asks them again" in deployment.run("collect", "--retry").stdout
+    assert f"Process {process.pid} asks the sources again" in deployment.run("collect", "--retry").stdout
     wait_for(lambda: len(deployment.asked()) == 2)
 
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from deploymetrics.server.checks import memory_folder, risks
+from deploymetrics.server.checks import risks
+from deploymetrics.server.master import memory_folder
 
 NO_TLS = {"BIND": "0.0.0.0:52311", "CERTFILE": "", "PROXIES": 0}
 
