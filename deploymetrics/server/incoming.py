@@ -30,7 +30,10 @@ class Incoming(Unreader):
 
 
 class StrictRequest(Request):
-    """A request as gunicorn parses it, without what it lets pass: codings that nobody decodes, and no Host."""
+    """A request as gunicorn parses it, without what it lets pass: codings that nobody decodes, and no Host.
+
+    gunicorn knows ``Connection: close`` only where that stands alone, and Perl's clients send ``TE, close``.
+    """
 
     def set_body_reader(self) -> None:
         """Choose what reads the body; raises InvalidHeader and UnsupportedTransferCoding."""
@@ -39,6 +42,8 @@ class StrictRequest(Request):
         for name, value in self.headers:
             if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
                 raise UnsupportedTransferCoding(value)
+            if name == "CONNECTION" and "close" in map(str.strip, value.lower().split(",")):
+                self.force_close()
         super().set_body_reader()
 
 

@@ -71,6 +71,23 @@ def test_requests_that_come_together_are_answered_one_after_the_other(pair):
     assert wanted == READ and conn.is_idle
 
 
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        (b"Connection: close", True),
+        (b"Connection: TE, Close\r\nTE: trailers", True),
+        (b"Connection: TE\r\nConnection:close,x", True),
+        (b"Connection: TE, closed", False),
+        (b"X-Connection: close", False),
+    ],
+)
+def test_who_asks_for_it_among_other_things_has_the_connection_closed(pair, fields, ends):
+    client, conn = pair
+    client.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n")
+    assert conn.advance() == READY
+    assert conn.next_request().should_close() is ends
+
+
 def test_a_body_that_nobody_reads_is_not_the_next_request(pair):
     client, conn = pair
     hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
