@@ -19,22 +19,21 @@ class PerTag(Generic[Value]):
 
     def __init__(self, store: Storage) -> None:
         self.store = store
-        self._revision = ""
-        self._known: dict[str, tuple[str, Value | None]] = {}  # by tag: the revision, and its value
-        self._values: dict[str, Value] = {}
+        # The revision of a list, each tag's with its value in that, and the values; together, since threads share them.
+        self._listed: tuple[str, dict[str, tuple[str, Value | None]], dict[str, Value]] = "", {}, {}
 
     def all(self) -> dict[str, Value]:
         """Return the values by tag, of every tag that has one."""
         listing = self.store.items(self.collection)
-        if self._revision != listing.revision:
-            known = {entry.key: self._read(entry) for entry in listing.items}
+        revision, before, values = self._listed
+        if revision != listing.revision:
+            known = {entry.key: self._read(entry, before.get(entry.key)) for entry in listing.items}
             values = {tag: value for tag, (_, value) in known.items() if value is not None}
-            self._known, self._values, self._revision = known, values, listing.revision
-        return self._values
+            self._listed = listing.revision, known, values
+        return values
 
-    def _read(self, entry: Entry) -> tuple[str, Value | None]:
+    def _read(self, entry: Entry, known: tuple[str, Value | None] | None) -> tuple[str, Value | None]:
         """Return the revision of an entry, and its value; None where it was removed since it was listed."""
-        known = self._known.get(entry.key)
         return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
 
     def of(self, tag: str) -> Value | None:
