@@ -94,9 +94,9 @@ class Authenticator:
             raise Unauthorized("The name or the password is wrong, or the account is disabled.")
         if not was_right:
             self.throttle.check(name, address)
+        record = self.accounts.rehash(record, password)
         if self.accounts.find(name) != record:  # it was changed while the password was checked
             return self.check_password(name, password, address)
-        record = self.accounts.rehash(record, password)
         _remember(self._right, digest, record)
         self.throttle.count_success(name, address)
         return Account(record, proved_at=math.inf)

@@ -83,10 +83,21 @@ class Accounts:
         self._write(author, change)
         return record
 
-    def set_password(self, name: str, password: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Give a person another password, or a program another token in place of all it has; its sessions end."""
+    def set_password(
+        self, name: str, password: str, author: str = _COMMAND_LINE, *, epoch: str | None = None
+    ) -> AccountRecord:
+        """Give a person another password, or a program another token in place of all it has; its sessions end.
+
+        Raises AccountError where ``epoch`` is given, and others ended the account's sessions since that.
+        """
         secret = self._secret(self.get(name).role, password)
-        return self.change(name, author, lambda record: {**secret, "must_change": False, "epoch": _new_epoch()})
+
+        def fields(record: AccountRecord) -> dict[str, Any]:
+            if epoch not in (None, record.epoch):
+                raise AccountError(f"{name} was changed meanwhile.")
+            return {**secret, "must_change": False, "epoch": _new_epoch()}
+
+        return self.change(name, author, fields)
 
     def end_sessions(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
         """End all sessions of an account, on every worker."""
@@ -142,13 +153,18 @@ class Accounts:
         self._write(author, change)
 
     def rehash(self, record: AccountRecord, password: str) -> AccountRecord:
-        """Return the record of a person whose password was right, hashed by the method of now; sessions go on."""
+        """Return the record of a person whose password was right, hashed by the method of now; sessions go on.
+
+        It is the same record where that cannot be stored, or the account is another one by now.
+        """
         if is_hashed_by(record.password, self.password_hash):
             return record
         hashed = hash_password(password, self.password_hash)
 
         def fields(current: AccountRecord) -> dict[str, Any]:
-            return {"password": hashed} if current == record else {}
+            if current != record:
+                raise AccountError(f"{record.name} was changed meanwhile.")
+            return {"password": hashed}
 
         try:
             return self.change(record.name, "server", fields)

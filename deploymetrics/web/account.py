@@ -42,7 +42,8 @@ def change_own_password() -> ResponseReturnValue:
     if not current_user.is_person:
         return account_page(current_user.record, error="A program has tokens and no password."), 400
     try:
-        services().authenticator.check_password(name, form.get("current-password", ""), request.remote_addr or "")
+        current, address = form.get("current-password", ""), request.remote_addr or ""
+        epoch = services().authenticator.check_password(name, current, address).epoch
         if form.get("new-password", "") != form.get("repeated-password", ""):
             raise InvalidFieldsError({"password": ["The two new passwords differ."]})
         chosen = load(NewPassword(), {"password": form.get("new-password", "")})["password"]
@@ -53,7 +54,8 @@ def change_own_password() -> ResponseReturnValue:
         return page, 400 if wrong else error.status, {} if wrong else error.headers
     except InvalidFieldsError as error:
         return account_page(current_user.record, error=sentence(error), field="new-password"), error.status
-    begin_session(Account(services().accounts.set_password(name, chosen, name), proved_at=math.inf))
+    record = services().accounts.set_password(name, chosen, name, epoch=epoch)
+    begin_session(Account(record, proved_at=math.inf))
     flash("Your password is changed. You are logged out everywhere else.")
     return redirect(url_for("web.own_account"))
 

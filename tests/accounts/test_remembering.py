@@ -93,18 +93,30 @@ def test_a_password_is_hashed_anew_where_the_method_changed(services, master, we
     assert webui.get("/api/login").status_code == 200 and services.accounts.find("webui-app") == app
 
 
-def test_a_password_that_changes_while_the_old_one_is_hashed_anew_stays(services, master, monkeypatch):
+CHANGES = {
+    "password": (lambda accounts: accounts.set_password("master-operator", "the new password"), "the new password"),
+    "disabled": (lambda accounts: accounts.disable("master-operator"), None),
+    "removed": (lambda accounts: accounts.remove("master-operator"), None),
+}
+
+
+@pytest.mark.parametrize(("change", "password"), CHANGES.values(), ids=CHANGES)
+def test_an_account_that_changes_while_its_password_is_hashed_anew(
+    services, master, person, monkeypatch, change, password
+):
+    """The new password stays, and the old one is none any more: not now, and not remembered either."""
+    person(Role.MASTER_OPERATOR, "who stays")
     make = passwords.generate_password_hash
 
     def changed_meanwhile(*args):
         monkeypatch.setattr(passwords, "generate_password_hash", make)
-        services.accounts.set_password("master-operator", "the new password")
+        change(services.accounts)
         return make(*args)
 
     monkeypatch.setattr(service, "is_hashed_by", lambda stored, method: False)
     monkeypatch.setattr(passwords, "generate_password_hash", changed_meanwhile)
-    services.authenticator.check_password("master-operator", PASSWORD, ADDRESS)
-    assert services.authenticator.check_password("master-operator", "the new password", ADDRESS)
+    assert [master.get(LIST).status_code for _ in range(3)] == [401] * 3
+    assert password is None or services.authenticator.check_password("master-operator", password, ADDRESS)
 
 
 def test_a_login_does_not_fail_where_a_new_hash_cannot_be_stored(services, master, monkeypatch):

@@ -7,6 +7,7 @@ from accesskit import LIST
 from conftest import PASSWORD
 from pagekit import text_of
 
+from deploymetrics.accounts import passwords
 from deploymetrics.accounts.service import Role
 
 LOGIN = {"name": "master-operator", "password": PASSWORD}
@@ -170,3 +171,26 @@ def test_a_password_for_the_first_login_is_changed_there(app, services):
     chosen = {"current-password": PASSWORD, "new-password": "another one", "repeated-password": "another one"}
     assert client.post("/account", data=chosen).status_code == 302
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("change", ["set_password", "end_sessions", "disable", "remove"])
+def test_whoever_knew_the_old_password_does_not_undo_what_was_changed_meanwhile(
+    app, pages, operator, services, monkeypatch, change
+):
+    """A new password takes a while to hash; an administrator may have acted by then."""
+    client = app.test_client()
+    client.post("/login", data={"name": "operator", "password": PASSWORD})
+    make, accounts = passwords.generate_password_hash, services.accounts
+
+    def changed_meanwhile(*args):
+        monkeypatch.setattr(passwords, "generate_password_hash", make)
+        getattr(accounts, change)("operator", *(["the new password"] if change == "set_password" else []))
+        return make(*args)
+
+    monkeypatch.setattr(passwords, "generate_password_hash", changed_meanwhile)
+    chosen = {"current-password": PASSWORD, "new-password": "my own one", "repeated-password": "my own one"}
+    assert client.post("/account", data=chosen).status_code == 409
+    assert operator.get("/api/login", auth=("operator", "my own one")).status_code == 401
+    assert client.get("/account").status_code == 302
+    if change == "set_password":
+        assert operator.get("/api/login", auth=("operator", "the new password")).status_code == 200
