@@ -98,7 +98,7 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
 
 
 def damages(store: Storage, *, repair: bool = False) -> Iterator[tuple[str, str, str]]:
-    """Yield (collection, key or name, sentence) for all that is damaged; ``repair`` writes copies again that are."""
+    """Yield (collection, key or name, sentence) for all that is damaged; ``repair`` writes such copies anew."""
     for collection in Collection.known:
         for what, sentence in store.verify(collection, repair=repair):
             yield collection.name, what, sentence

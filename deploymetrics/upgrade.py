@@ -37,20 +37,20 @@ _SEGMENT = re.compile(r"(\d{12,17})\.jsonl")
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def upgrade(root: str, clock: Clock) -> bool:
-    """Bring the instance folder over if it has format 1, and return True if that was done.
+def upgrade(root: str, clock: Clock) -> None:
+    """Bring the instance folder over if it has format 1.
 
     Sessions and failed logins are left behind. Raises SettingError, and changes nothing, where something cannot be read
     or written.
     """
     if not _is_old(root) and not os.path.isdir(f"{root}/{_DRAFT}"):
-        return False
+        return
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
             queues.wait_for_lock(folder, root)
             if _is_old(root):
                 _check_that_no_server_runs(root)
-            return _upgrade(root, clock)
+            _upgrade(root, clock)
     except SettingError:
         raise
     except (OSError, ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
@@ -79,9 +79,9 @@ def _is_old(root: str) -> bool:
     return not os.path.exists(f"{root}/data/format.json") and any(os.path.isdir(f"{root}/{name}") for name in _OLD)
 
 
-def _upgrade(root: str, clock: Clock) -> bool:
-    draft, is_old = f"{root}/{_DRAFT}", _is_old(root)
-    if is_old:
+def _upgrade(root: str, clock: Clock) -> None:
+    draft = f"{root}/{_DRAFT}"
+    if _is_old(root):
         shutil.rmtree(draft, ignore_errors=True)
         disk.make_folder(draft)
         _bring_over(OldFiles(root), FileStorage(draft, clock, Retention()))
@@ -93,7 +93,6 @@ def _upgrade(root: str, clock: Clock) -> bool:
         os.rename(f"{draft}/deploymentmetrics", f"{root}/deploymentmetrics")
     for name in (*_OLD, _DRAFT):
         shutil.rmtree(f"{root}/{name}", ignore_errors=True)
-    return is_old
 
 
 def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
@@ -131,9 +130,6 @@ class OldFiles:
         newest = versions[-1].version if versions else 0
         current = self._current(collection, key)
         if current is None:
-            with suppress(FileNotFoundError):  # the version with which an import ends, where that was not finished
-                if int(disk.read_file(f"{self._history_of(collection, key)}/unfinished")) > newest:
-                    return []
             if versions and not versions[-1].deleted:  # somebody removed the file, so it was served no more
                 changed_at = versions[-1].changed_at
                 versions.append(Item(key, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))

@@ -118,7 +118,7 @@ def _begun(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[bytes]:
-    """Yield the parts joined into pieces of some size, because sending each one by itself costs more than it does."""
+    """Yield the parts joined into pieces of ``least`` bytes or more, since each that is sent by itself costs time."""
     piece, size = [], 0
     for part in parts:
         piece.append(part)

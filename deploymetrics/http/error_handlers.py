@@ -29,8 +29,7 @@ def answer_error(error: Exception) -> Response | PageResponse:
 def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
     """Return an exception as one of the project's own; log the server's faults, and drop the rest of the body.
 
-    What is the server's fault is in the log then; of what nobody expected the answer has a fixed sentence, and the id
-    under which all of it is there.
+    Of what nobody expected the answer has a fixed sentence, and the id under which the log has all of it.
     """
     if isinstance(error, errors.DeploymetricsError):
         problem = error

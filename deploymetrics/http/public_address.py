@@ -54,7 +54,7 @@ def _without_port(authority: str) -> str:
 
 
 class CheckedProxyHeaders:
-    """Middleware behind ProxyFix, which takes whatever the headers have: only a scheme and a path are left of them."""
+    """Middleware behind ProxyFix that undoes what it took from a header and is no scheme, or no path."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -30,7 +30,7 @@ def init_app(app: Flask) -> None:
 
 
 def harden(response: Response) -> Response:
-    """Add what an answer does not have yet; those of the API are made with theirs."""
+    """Add the headers to an answer that was made without them, unlike those of the API."""
     headers = response.headers
     if "Content-Security-Policy" not in headers:
         headers.update(PAGE_HEADERS if response.mimetype == "text/html" and not in_api() else DATA_HEADERS)

@@ -71,7 +71,7 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Return True where nobody has begun anything that ending it would break off."""
+        """Return True if neither a request nor an answer has begun, which ending it would break off."""
         return self.phase == self.linger or (self.request is None and not self.incoming.data and not self.sock.size)
 
     @property
@@ -193,8 +193,8 @@ class Connection:
             return not (self.is_cut or self.request.body.failed)
         return False
 
-    def answered(self, keep_alive: bool) -> None:
-        """Go on with what is left of the answer, and then with the next request if the connection is kept."""
+    def finish(self, keep_alive: bool) -> None:
+        """Send what is left of the answer, without a thread, and then wait for the next request or end."""
         self.keep_alive = keep_alive
         self.phase = self.send
         self._set_deadline(limits.SEND_SECONDS)

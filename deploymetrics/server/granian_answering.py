@@ -121,7 +121,7 @@ class Answering:
 
     def _note(self, exchange: Exchange, status: str, sent: int) -> None:
         """Write the line of the access log."""
-        self.log.answered(exchange.environ, int(status[:3]), sent, time.perf_counter() - exchange.began)
+        self.log.write_access(exchange.environ, int(status[:3]), sent, time.perf_counter() - exchange.began)
 
 
 def _is_small(headers: list[tuple[str, str]], body: Iterable[bytes]) -> bool:

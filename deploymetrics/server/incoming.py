@@ -12,7 +12,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
 
 
 class Incoming(Unreader):
-    """What came and was not read yet. Who reads on gets an end in place of a wait."""
+    """What a client sent and nobody has read yet. Whoever reads on meets an end, and does not wait for more."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,10 +35,10 @@ class Log(Logger):
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Write the line of a request that gunicorn answered."""
-        self.answered(environ, int(str(resp.status)[:3]), resp.sent, request_time.total_seconds())
+        self.write_access(environ, int(str(resp.status)[:3]), resp.sent, request_time.total_seconds())
 
-    def answered(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
-        """Write the line of a request that was answered with so many bytes in so many seconds, where that is wanted."""
+    def write_access(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
+        """Write the line of a request, answered with so many bytes in so many seconds, unless ACCESS_LOG is off."""
         if self.access_log_enabled:
             line = (_json if self.form == JSON else _text)(environ, status, sent, seconds)
             with suppress(OSError):  # nobody reads it any more

@@ -128,7 +128,7 @@ class Server(BaseApplication):
         return create_app(self.instance, self.settings, memory=self.memory)
 
     def on_listening(self, master: Arbiter) -> None:
-        """Let others at a socket in the file system, and say where the data is."""
+        """Give a socket in the file system its mode, say where the data is, and call ``when_ready``."""
         if self.bind.startswith("unix:"):
             os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
         master.log.info("The instance folder is %s", self.instance)
@@ -219,7 +219,7 @@ class Master(Arbiter):
         self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
-        """Have one worker less at SIGTTOU, unless each serves connections that no other one takes."""
+        """Have one worker fewer at SIGTTOU, unless each serves connections that no other one takes."""
         if self.app.settings["SERVER"] != "granian":
             super().handle_ttou()
 

@@ -127,7 +127,7 @@ class FairThreadWorker(ThreadWorker):
             self._go_on(conn)
 
     def _go_on(self, conn: Connection) -> None:
-        """Have a connection do what it can; of all of them, whichever holds most ends where they hold too much."""
+        """Have a connection do what it can; while all of them hold too much, end the one that holds most."""
         wanted, held = conn.advance(), conn.held
         self.held += held - conn.counted
         conn.counted = held
@@ -203,7 +203,7 @@ class FairThreadWorker(ThreadWorker):
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
         """Go on with a connection that a thread is done with."""
-        conn.answered(not fs.cancelled() and fs.exception() is None and fs.result() is True)
+        conn.finish(not fs.cancelled() and fs.exception() is None and fs.result() is True)
         self._go_on(conn)
         if not self.alive:
             self._cap_keepalive(time.monotonic() + limits.STOP_SECONDS)

@@ -35,7 +35,7 @@ def is_failed_login(request: flask.Request, view: AnyView, status: int) -> bool:
 
 
 def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, accounts: Accounts) -> None:
-    """Note a request that a view answered, or none, if it is of a kind that is noted."""
+    """Note a request, if it is of a kind that is noted; ``view`` is None where no route has its address."""
     environ = request.environ
     who: str = environ.get("REMOTE_USER", "")
     is_change = request.method not in SAFE_METHODS and bool(who)

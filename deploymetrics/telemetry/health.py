@@ -3,7 +3,6 @@
 import platform
 import threading
 import time
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from ..clock import Clock, as_precise
 from ..collector.states import read_states
 from ..documents.service import Documents
 from ..errors import StorageError
-from ..storage import Collection, Item, Record
+from ..storage import Collection, Record
 from ..version import VERSION
 
 #: A storage that was good is not asked again for so many seconds, so probes cost next to nothing.
@@ -60,11 +59,8 @@ class Health:
         self.store.check()
         self.store.read(PROBES, machine)
         if not self.is_read_only:
-
-            def change(current: Item | None, now: datetime) -> bytes:
-                return msgspec.json.encode(Probe(machine, as_precise(now)))
-
-            self.store.write(PROBES, machine, "server", change)
+            probe = msgspec.json.encode(Probe(machine, as_precise(self.clock.now())))
+            self.store.write(PROBES, machine, "server", lambda current, now: probe)
 
     def details(self) -> dict[str, Any]:
         """Return version, documents and sources, for a master operator. Raises StorageError."""

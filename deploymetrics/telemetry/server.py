@@ -60,7 +60,10 @@ _FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
 
 
 class ServerNumbers(NamedTuple):
-    """What prometheus_client collects for one scrape; ``worker`` is as in ``counted``."""
+    """What prometheus_client collects for one scrape.
+
+    ``worker`` labels what only this process counted, where they do not share; else it is empty.
+    """
 
     counting: Counting
     worker: str
@@ -68,26 +71,47 @@ class ServerNumbers(NamedTuple):
     instance: str
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families of metrics but those of the documents."""
-        yield from counted(self.counting, self.worker)
-        yield from families(self.store, self.instance)
+        """Yield all families of metrics but those of the documents. Raises StorageError."""
+        yield from self._counters()
+        yield from self._states()
 
+    def _counters(self) -> Iterator[Metric]:
+        """Yield what the processes counted."""
+        names, values = (["worker"], [self.worker]) if self.worker else ([], [])
+        families = {
+            word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
+        }
+        for name, cells in (_not_yet() | self.counting.memory.totals()).items():
+            word, *labels = name.split("\n")
+            if _FAMILIES[word][0] is HistogramMetricFamily:
+                # A bucket has all that is below its bound.
+                buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(cells[:-1])))
+                families[word].add_metric([*labels, *values], buckets, cells[-1])
+            else:
+                families[word].add_metric([*labels, *values], cells[0])
+        yield from families.values()
 
-def counted(counting: Counting, worker: str) -> Iterator[Metric]:
-    """Yield what all processes counted; ``worker`` labels what only this one counted, where they do not share."""
-    names, values = (["worker"], [worker]) if worker else ([], [])
-    families = {
-        word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
-    }
-    for name, cells in (_not_yet() | counting.memory.totals()).items():
-        word, *labels = name.split("\n")
-        if _FAMILIES[word][0] is HistogramMetricFamily:
-            # A bucket has all that is below its bound.
-            buckets = list(zip([*map(str, BOUNDS), "+Inf"], accumulate(cells[:-1])))
-            families[word].add_metric([*labels, *values], buckets, cells[-1])
-        else:
-            families[word].add_metric([*labels, *values], cells[0])
-    yield from families.values()
+    def _states(self) -> Iterator[Metric]:
+        """Yield how build, start, disk and collector are now."""
+        yield InfoMetricFamily(
+            "deploymetrics_build",
+            "The version of this server.",
+            value={"version": VERSION, "python": platform.python_version()},
+        )
+        started = _number(last_start(self.store))
+        yield GaugeMetricFamily("deploymetrics_start_timestamp_seconds", "When serve last started.", started)
+        with suppress(OSError):
+            disk = disk_usage(self.instance)
+            help = "The size of the disk with the instance folder."
+            yield GaugeMetricFamily("deploymetrics_disk_size_bytes", help, disk.total)
+            help = "What is free there for the server's account."
+            yield GaugeMetricFamily("deploymetrics_disk_free_bytes", help, disk.free)
+        sources = read_states(self.store)
+        for field, (kind, name, help) in _OF_SOURCES.items():
+            family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
+            for state in sources:
+                family.add_metric([state.name], _number(getattr(state, field)))
+            yield family
 
 
 def _not_yet() -> dict[str, list[float]]:
@@ -95,26 +119,6 @@ def _not_yet() -> dict[str, list[float]]:
     errors: list[type[StorageError]] = [StorageError, *StorageError.__subclasses__()]
     names = [(FAILED_LOGINS, "401"), (FAILED_LOGINS, "429"), *((ERRORS, error.code) for error in errors)]
     return {"\n".join(name): [0] for name in names}
-
-
-def families(store: Storage, instance: str) -> Iterator[Metric]:
-    """Yield the families of build, start, disk and collector. Raises StorageError."""
-    yield InfoMetricFamily(
-        "deploymetrics_build",
-        "The version of this server.",
-        value={"version": VERSION, "python": platform.python_version()},
-    )
-    yield _gauge("deploymetrics_start_timestamp_seconds", "When serve last started.", _number(last_start(store)))
-    with suppress(OSError):
-        disk = disk_usage(instance)
-        yield _gauge("deploymetrics_disk_size_bytes", "The size of the disk with the instance folder.", disk.total)
-        yield _gauge("deploymetrics_disk_free_bytes", "What is free there for the server's account.", disk.free)
-    states = read_states(store)
-    for field, (kind, name, help) in _OF_SOURCES.items():
-        family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
-        for state in states:
-            family.add_metric([state.name], _number(getattr(state, field)))
-        yield family
 
 
 #: By the field of a SourceState: the kind of metric, its name and what it is.
@@ -133,7 +137,3 @@ def _number(value: Any) -> float:
     if isinstance(value, str):
         return from_precise(value).timestamp() if value else 0.0
     return len(value) if isinstance(value, dict) else value
-
-
-def _gauge(name: str, help: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, help, value=value)

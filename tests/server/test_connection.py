@@ -35,7 +35,7 @@ def answer(conn, data=b"HTTP/1.1 200 OK\r\n\r\n"):
     """Answer the request of a connection as a thread does; (its body, what the connection wants then)."""
     body = conn.next_request().body.read()
     conn.sock.sendall(data)
-    conn.answered(bool(conn.finish_body()))
+    conn.finish(bool(conn.finish_body()))
     return body, conn.advance()
 
 
@@ -98,7 +98,7 @@ def test_a_body_that_nobody_reads_is_not_the_next_request(pair):
         client.sendall(HEAD + framing)
         assert conn.advance() == READY
         conn.next_request()
-        conn.answered(conn.finish_body())
+        conn.finish(conn.finish_body())
         assert conn.advance() == READ and conn.is_idle
 
 
@@ -140,7 +140,7 @@ def test_of_a_body_that_is_too_large_no_more_is_read_than_shows_it(pair, sent):
     request = conn.next_request()
     assert request.should_close()
     conn.sock.sendall(b"HTTP/1.1 413 No\r\n\r\n")
-    conn.answered(conn.finish_body())
+    conn.finish(conn.finish_body())
     assert conn.advance() == READ and conn.is_idle  # it lingers, dropping what comes
     client.sendall(b"x" * 1000)
     assert conn.advance() == READ and conn.advance() == READ
