@@ -147,7 +147,7 @@ def missing(what):
 
 
 @pytest.fixture(scope="session")
-def postgresql():
+def cluster():
     """A server of PostgreSQL for all tests of this process."""
     import postgres
 
@@ -156,6 +156,16 @@ def postgresql():
     with postgres.running(**postgres.QUICK) as cluster:
         os.environ[postgres.SERVER] = str(cluster.port)
         yield cluster
+        postgres.connection().close()
+
+
+@pytest.fixture
+def postgresql(cluster):
+    """That server; the connections to it end with the test."""
+    from postgres import end_connections
+
+    yield cluster
+    end_connections()
 
 
 @pytest.fixture

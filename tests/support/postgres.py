@@ -3,6 +3,7 @@
 Processes that a test starts find the cluster of their test through the environment.
 """
 
+import functools
 import os
 import pwd
 import shutil
@@ -223,15 +224,34 @@ TABLES = ";".join(
 )
 
 
+def connection():
+    """The connection to the cluster that this process keeps: opening one takes longer than what is done with it."""
+    try:
+        _connection(os.environ[SERVER], os.getpid()).execute("SELECT")
+    except psycopg.OperationalError:  # a test ended the server
+        _connection.cache_clear()
+    return _connection(os.environ[SERVER], os.getpid())
+
+
+@functools.cache
+def _connection(port, pid):
+    return psycopg.connect(f"host=127.0.0.1 port={port} user=deploymetrics dbname=postgres", autocommit=True)
+
+
+def end_connections():
+    """End those of all storages: one that is dropped keeps its own until it is collected as garbage."""
+    others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    connection().execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+
 def schema_of(folder):
     """The URL of a schema of its own for an instance folder, with empty tables where it is new.
 
     Making them so takes less time than the migrations do, and a test compares what comes of both.
     """
-    port = os.environ[SERVER]
     name = "t" + blake2b(os.fsencode(folder), digest_size=12).hexdigest()
-    with psycopg.connect(f"host=127.0.0.1 port={port} user=deploymetrics dbname=postgres") as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(1)")
-        if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
-            connection.execute(f"CREATE SCHEMA {name}; SET LOCAL search_path TO {name}; {TABLES}")
-    return url_of(f"127.0.0.1:{port}", options=f"-csearch_path={name}")
+    with (ours := connection()).transaction():
+        ours.execute("SELECT pg_advisory_xact_lock(1)")
+        if not ours.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
+            ours.execute(f"CREATE SCHEMA {name}; SET LOCAL search_path TO {name}; {TABLES}")
+    return url_of(f"127.0.0.1:{os.environ[SERVER]}", options=f"-csearch_path={name}")
