@@ -54,7 +54,7 @@ def find_zone(name: str) -> tzinfo | None:
 @require_role(*Role)
 def show_preferences() -> ResponseReturnValue:
     """Show the form for how close lines stand and in which zone times are."""
-    return render_template("web/preferences.html", wrong="", next=landing(request.args.get("next")))
+    return render_template("web/preferences.html", chosen=preferences(), next=landing(request.args.get("next")))
 
 
 @bp.post("/preferences")
@@ -66,7 +66,7 @@ def save_preferences() -> ResponseReturnValue:
     target = landing(request.form.get("next"))
     if density not in DENSITIES or find_zone(zone) is None:
         wrong = f"There is no time zone “{zone[:60]}”. Use a name such as Europe/Berlin."
-        return render_template("web/preferences.html", wrong=wrong, next=target), 400
+        return render_template("web/preferences.html", wrong=wrong, chosen=Preferences(density, zone), next=target), 400
     answer = redirect(target)
     answer.set_cookie(
         COOKIE,

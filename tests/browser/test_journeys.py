@@ -78,6 +78,15 @@ def test_values_under_the_pointer(page, post):
     assert point.locator(".tip").evaluate("tip => getComputedStyle(tip).opacity") == "1"
 
 
+def test_what_is_printed_is_whole(page, post):
+    hosts = ",".join(f'{{"host":"{number}","load":{number}}}' for number in range(80))
+    post("custom", f"[{hosts}]")
+    page.goto("/tags/custom")
+    page.emulate_media(media="print")
+    assert page.locator(".scroll").first.evaluate("box => box.scrollHeight <= box.clientHeight")
+    assert not page.get_by_role("button").or_(page.get_by_role("navigation")).or_(page.get_by_role("combobox")).all()
+
+
 def test_a_plot_by_pointer_and_by_keyboard(page, post):
     for number in range(5):
         post("custom", f'{{"a":{number}}}')

@@ -537,6 +537,7 @@ def test_what_changed_since_yesterday_and_who_wrote_it(master, save, clock):
     assert "<del><bdi>11</bdi></del>" in text_of(master.get("/tags/custom/compare?since=2018-01-12T23:30"))
     clock.forward(days=3)
     assert "Nothing was written since version 50" in text_of(master.get("/tags/custom/compare?since=day"))
+    assert "Both are version 7<" in text_of(master.get("/tags/custom/compare?from=7&to=7"))
     assert "since is day" in text_of(master.get("/tags/custom/compare?since=x"), 400)
 
 
