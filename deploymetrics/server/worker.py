@@ -75,23 +75,37 @@ class FairThreadWorker(ThreadWorker):
             return  # the socket stays readable: asked again, if nobody took it
         if self.nr_conns >= self.capacity:
             self._end_one()
+        self._take(listener)
+
+    def _take(self, listener: Any) -> bool:
+        """Take a connection, and return False if none could be taken."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:  # no descriptor or no memory is left
             self.log.warning("A new connection is not taken: %s", error.strerror)
             self._end_one()
-            return
+            return False
         self.nr_conns += 1
         try:
             conn = Connection(self.cfg, client, address, listener.getsockname(), self.tls, self.largest_body)
         except OSError:  # the client was faster
             self.nr_conns -= 1
             client.close()
-            return
+            return True
         self._go_on(conn)
         self._publish()
+        return True
+
+    def _leave_listeners(self) -> None:
+        """Take who has come by now and no more: whoever then waited there until the worker ends would be reset."""
+        self.set_accept_enabled(False)
+        while self.sockets:
+            listener = self.sockets.pop()
+            while self.nr_conns < self.capacity and self._take(listener):
+                pass
+            listener.close()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take new connections or not, and let the others know."""
@@ -162,7 +176,8 @@ class FairThreadWorker(ThreadWorker):
                 self._wait_for(conn, OVER)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer than this for a client that may be about to send, when the worker stops."""
+        """Take nobody new, and wait no longer than this for who may be about to send, when the worker stops."""
+        self._leave_listeners()
         for conn in self.waiting:
             if conn.is_idle:
                 conn.deadline = min(conn.deadline, deadline)

@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import requests
 from postgres import binaries
-from proxies import free_port, program
+from proxies import free_port, nginx, program
 from serving import ROOT
 
 from benchmarks.failover import configuration
@@ -28,6 +31,38 @@ def test_nginx_takes_the_two_servers(tmp_path):
     path.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ access_log off;\n{upstream}\n{server} }}\n")
     done = subprocess.run([program("nginx", "nginx"), "-t", "-e", "stderr", "-c", path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class Other(BaseHTTPRequestHandler):
+    """The server that goes on while the first one is upgraded."""
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(204)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+def test_nginx_sends_to_the_other_server_what_one_that_is_down_did_not_get(tmp_path):
+    port, location = free_port(), (ROOT / "deploy" / "nginx" / "deploymetrics.conf").read_text()
+    directive = re.search(r"proxy_next_upstream .*;", location)[0]
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever).start()
+        servers = {"10.0.0.11:52311": f"127.0.0.1:{free_port()}", "10.0.0.12:52311": f"127.0.0.1:{other.server_port}"}
+        upstream = (SCALE / "upstream.conf").read_text()
+        for theirs, ours in servers.items():
+            upstream = upstream.replace(theirs, ours)
+        server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://deploymetrics; {directive} }} }}"
+        try:
+            with nginx(tmp_path / "nginx", port, upstream + server):
+                for method in ("POST", "GET") * 2:
+                    assert requests.request(method, f"http://127.0.0.1:{port}/", data=b"[1]").status_code == 204
+        finally:
+            other.shutdown()
 
 
 def test_patroni_takes_its_file(tmp_path):

@@ -31,6 +31,7 @@ from deploymetrics.server.master import Master, Server
 
 MASTER = ("master", PASSWORD)
 URL = "/api/deploymentmetrics"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_who_has_just_connected_is_answered_by_a_worker_that_stops(serve):
 
     def ask(client):
         with client:
-            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.sendall(REQUEST)
             assert client.recv(15) == b"HTTP/1.1 200 OK"
 
     with contextlib.ExitStack() as stack:
@@ -317,6 +318,32 @@ def test_connections_that_say_nothing_do_not_hold_up_a_stop(serve):
         client.settimeout(8)  # less than the ten seconds for which a running server waits
         assert client.recv(1) == b""
         client.close()
+    assert server.process.wait(20) == 0
+
+
+def test_a_server_that_stops_answers_or_refuses_and_resets_nobody(serve):
+    """A proxy that is refused goes to another server; a request that was reset it may not send again."""
+    server = serve()
+
+    def connect():
+        return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+    def ask(client):
+        client.sendall(REQUEST)
+        answer = b""
+        while not answer.endswith(b"ok\n"):
+            assert (more := client.recv(4096))
+            answer += more
+
+    with connect() as idle:  # for which the server waits a while
+        ask(idle)
+        server.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:
+                with connect() as client:
+                    ask(client)
+                time.sleep(0.02)
+        ask(idle)
     assert server.process.wait(20) == 0
 
 
