@@ -89,7 +89,7 @@ class Connection:
             return READ
         except ssl.SSLWantWriteError:
             return WRITE
-        except (OSError, ValueError):
+        except (OSError, ValueError, MemoryError):  # of one client, however many others the worker has
             return OVER
 
     def handshake(self) -> int:

@@ -59,9 +59,14 @@ class Answering:
             self._end(request)
 
     def _answer_with_body(self, body: Body) -> None:
-        # A body that was refused by its head was not read to its end.
-        self._answer(body.exchange, [_CLOSE] if body.is_dropped and body.is_broken else [])
-        self.bodies.release(body)
+        try:
+            body.exchange.environ["wsgi.input"] = body.reader()
+            # A body that was refused by its head was not read to its end.
+            self._answer(body.exchange, [_CLOSE] if body.is_dropped and body.is_broken else [])
+        except MemoryError:
+            self._refuse(body.exchange, 503)
+        finally:
+            self.bodies.release(body)
 
     def _answer(self, exchange: Exchange, more: Iterable[tuple[str, str]] = ()) -> bool:
         """Answer by the application, with ``more`` headers; False where it would have to wait."""

@@ -47,6 +47,10 @@ class Body:
         self.is_broken = self.is_dropped = False
         self.since = time.monotonic()
 
+    def reader(self) -> BytesIO | BrokenBody:
+        """Return what reads it from its start. Raises MemoryError: that is a copy."""
+        return BrokenBody() if self.is_broken else BytesIO(self.data)
+
     def is_late(self) -> bool:
         """Return True if it takes longer than any client may need."""
         return time.monotonic() - self.since > limits.RECEIVE_SECONDS + len(self.data) / limits.BYTES_PER_SECOND
@@ -56,8 +60,8 @@ class Bodies:
     """The bodies that come to a worker, of which none is read beyond ``largest`` bytes.
 
     None is begun while more than limits.HELD bytes are held; of those that come together and are more than may be held,
-    the longest is given up. Once for each Body one of two is called: ``finish``, when ``wsgi.input`` has it, or
-    ``no_room``.
+    the longest is given up. Once for each Body one of two is called: ``finish``, after which it is to be
+    released, or ``no_room``.
     """
 
     def __init__(self, largest: int, finish: Callable[[Body], Any], no_room: Callable[[Body], Any]) -> None:
@@ -146,7 +150,6 @@ class Bodies:
                 return
             self._coming.remove(body)
         body.is_broken = body.is_broken or is_broken
-        body.exchange.environ["wsgi.input"] = BrokenBody() if body.is_broken else BytesIO(body.data)
         self.finish(body)
 
 

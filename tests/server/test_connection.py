@@ -177,6 +177,17 @@ def test_who_stops_in_the_middle_of_a_body_is_answered_and_left(pair):
     assert not conn.finish_body()
 
 
+def test_a_connection_for_which_there_is_no_memory_ends_alone(pair):
+    class Full(bytearray):
+        def __iadd__(self, data):
+            raise MemoryError
+
+    client, conn = pair
+    conn.incoming.data = Full()
+    client.send(HEAD)
+    assert conn.advance() == OVER
+
+
 def test_no_byte_moves_the_deadline_of_a_head(pair):
     client, conn = pair
     deadline = conn.deadline

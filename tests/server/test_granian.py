@@ -14,7 +14,7 @@ from waiting import wait_for
 
 from deploymetrics.errors import SettingError
 from deploymetrics.http.short_way import CAME
-from deploymetrics.server import limits
+from deploymetrics.server import granian_bodies, limits
 from deploymetrics.server.granian import share_listeners
 from deploymetrics.server.granian_answering import Answering
 from deploymetrics.server.log import Log
@@ -215,6 +215,21 @@ def test_of_bodies_that_come_together_the_longest_is_given_up_where_they_are_too
     short.send_body(b",1]")
     assert short.answer() == (200, b"[1,1]") and len(long.sent) == 2
     wait_for(lambda: answering.bodies.held == 0, "its release")
+
+
+def test_a_body_for_which_there_is_no_memory_is_refused_and_takes_no_room(answering, monkeypatch):
+    def no_memory(data):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(granian_bodies, "BytesIO", no_memory)
+        answering.schedule(refused := Request())
+        refused.send_body(b"[1]")
+        assert refused.answer()[0] == 503
+    wait_for(lambda: answering.bodies.held == 0, "its release")
+    answering.schedule(following := Request())
+    following.send_body(b"[1]")
+    assert following.answer() == (200, b"[1]")
 
 
 class Listener:
