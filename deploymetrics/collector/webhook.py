@@ -10,6 +10,7 @@ import hmac
 import logging
 import time
 import urllib.request
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from urllib.error import HTTPError
@@ -58,6 +59,7 @@ class Webhook:
         self.clock = clock
         self._secret = secret.encode()
         self._failures = 0
+        self._refused = Counter[str]()  # by tag: a URL may fail at the message of one, for which no other has to wait
         self._not_before = 0.0
         self._opener = urllib.request.build_opener(_NoRedirects)
 
@@ -65,9 +67,12 @@ class Webhook:
         """Tell the URL of each tag that got stale or fresh since it was told. Raises StorageError."""
         if time.monotonic() < self._not_before:
             return
-        for event, tag, facts in self._news()[:AT_ONCE]:
+        news = sorted(self._news(), key=lambda each: self._refused[each[1]])
+        for event, tag, facts in news[:AT_ONCE]:
             if facts is not None and not self._send({"event": event, "tag": tag, **facts}, stop):
+                self._refused[tag] += 1
                 return
+            self._refused.pop(tag, None)
             self._note(tag, event)
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:

@@ -23,7 +23,7 @@ class Listener(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.heard.append((dict(self.headers), body))
-        self.send_response(self.server.status)
+        self.send_response(500 if json.loads(body)["tag"] in self.server.refused else self.server.status)
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
@@ -34,7 +34,7 @@ class Listener(BaseHTTPRequestHandler):
 @pytest.fixture
 def listener():
     with HTTPServer(("127.0.0.1", 0), Listener) as server:
-        server.heard, server.status = [], 200
+        server.heard, server.status, server.refused = [], 200, ""
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -151,6 +151,25 @@ def test_many_are_told_in_parts(made, told, services, save, clock, monkeypatch):
     hook = made()
     assert [tag for _, tag in told(hook)] == ["a", "b", "c"]
     assert [tag for _, tag in told(hook)] == ["d", "e"]
+
+
+def test_no_tag_waits_for_one_whose_message_the_url_does_not_take(
+    made, told, services, save, clock, listener, monkeypatch
+):
+    """Not even where all were refused once, while nothing worked."""
+    monkeypatch.setattr(webhook, "FIRST_PAUSE", 0)
+    for tag in "abcde":
+        save(tag, b"[1]")
+        services.expectations.set(tag, 60, "bob")
+    clock.forward(hours=1)
+    hook = made()
+    listener.status = 503
+    assert [tag for _ in range(5) for _, tag in told(hook)] == ["a", "b", "c", "d", "e"]
+    listener.status, listener.refused = 200, "ac"
+    assert [[tag for _, tag in told(hook)] for _ in range(4)] == [["a"], ["b", "c"], ["d", "e", "a"], ["c"]]
+    listener.refused = ""
+    assert [tag for _, tag in told(hook)] == ["a", "c"]
+    assert told(hook) == []
 
 
 def test_a_url_that_never_answers_ends_with_the_time(made, late, listener, monkeypatch):
