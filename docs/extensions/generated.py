@@ -10,13 +10,12 @@ from sphinx.util.docutils import SphinxDirective
 from deploymetrics import create_app
 from deploymetrics.api.openapi import document
 from deploymetrics.config import documentation
-from deploymetrics.version import VERSION
 
 
 def api() -> str:
     """Return each operation of the OpenAPI document: what it does, for whom, its parameters and answers."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = document(create_app(folder), VERSION, "")["paths"]
+        paths = document(create_app(folder), "")["paths"]
     lines: list[str] = []
     for path, operations in paths.items():
         lines += [path, "-" * len(path), ""]
