@@ -1,5 +1,6 @@
 """The source ``bigfix`` against a stand-in server behind TLS."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -45,6 +46,13 @@ NO_PAIRS = "The answers are not pairs of a text and a number."
 COUNTS = next(metric.relevance for metric in default_metrics() if metric.answer == "counts")
 
 
+@pytest.fixture(autouse=True)
+def no_search(monkeypatch):
+    """Spare httpcore the search for a package that is not installed, at each request: a third of its time."""
+    if importlib.util.find_spec("sniffio") is None:
+        monkeypatch.setitem(sys.modules, "sniffio", None)
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     """Three stand-ins: one whose certificate names nobody, one whose names its address, one whose that one signed."""
@@ -54,6 +62,8 @@ def servers(tmp_path_factory):
         certificate = make_certificate(folder, name, address, signer if name == "signed" else None)
         made.append(StandIn(folder, certificate))
         signer = certificate
+    for server in made:  # some tests have little time, and none of it for a start
+        ssl.get_server_certificate(server.socket.getsockname(), timeout=60)
     yield made
     for server in made:
         server.stop()

@@ -76,7 +76,7 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
                 message = f"another certificate than BIGFIX_FINGERPRINT says, {_colons(presented)}"
                 raise ssl.SSLCertVerificationError(1, message)
 
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one would read all certificates that nobody asks
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.options |= ssl.OP_NO_RENEGOTIATION  # which could bring another certificate
