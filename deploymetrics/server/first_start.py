@@ -1,5 +1,6 @@
 """The first account, on a first start."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from .checks import is_local
 FIRST_ACCOUNT = "admin"
 PASSWORD_FILE = "first-password"
 HOW_TO_ADD = f"deploymetrics account add {FIRST_ACCOUNT} --role {Role.MASTER_OPERATOR}"
+log = logging.getLogger(__name__)
 
 
 def check_first_start(accounts: Accounts, bind: str) -> None:
@@ -33,9 +35,9 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
     """Make the master operator ``admin`` where there is no account yet, and show its password.
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
-    it is in the file PASSWORD_FILE of the instance folder, and has to be changed at the first login. To be called when
-    the server listens: a start that fails must not have shown a password that nobody saw. Of servers that start
-    at the same time one makes the account.
+    it is in the file PASSWORD_FILE of the instance folder, as the log says, and has to be changed at the first login.
+    To be called when the server listens: a start that fails must not have shown a password that nobody saw. Of servers
+    that start at the same time one makes the account.
     """
     if accounts.exist():
         return
@@ -52,9 +54,10 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
         else:
             path = instance / PASSWORD_FILE
             _make_in_file(accounts, password, path)
-            click.echo(
-                f"Made the master operator {FIRST_ACCOUNT}. Its password is in the file {path}, and is to be changed at"
-                f" the first login: {root}/ in a browser, or deploymetrics account set-password {FIRST_ACCOUNT}"
+            log.warning(
+                "Made the master operator %s. Its password is in the file %s, and is to be changed at the first login:"
+                " %s/ in a browser, or deploymetrics account set-password %s",
+                *(FIRST_ACCOUNT, path, root, FIRST_ACCOUNT),
             )
 
 

@@ -354,12 +354,12 @@ def test_the_first_start_on_a_socket_in_the_file_system(run, served, terminal):
     assert "curl --unix-socket /run/metrics -u admin:" in run("serve", "--bind", "unix:/run/metrics").stdout
 
 
-def test_the_first_start_without_a_terminal_shows_the_password_to_nobody(run, instance, served):
+def test_the_first_start_without_a_terminal_shows_the_password_to_nobody(run, instance, served, caplog):
     shown = run("serve", "--bind", "127.0.0.1:52311")
     path = instance / "first-password"
     password = path.read_text().removesuffix("\n")
-    assert path.stat().st_mode & 0o777 == 0o600 and str(path) in shown.stdout
-    assert password not in shown.output and login(instance, "admin", password) == 200
+    assert path.stat().st_mode & 0o777 == 0o600 and str(path) in caplog.text
+    assert password not in shown.output + caplog.text and login(instance, "admin", password) == 200
     client = create_app(instance).test_client()
     client.post("/login", data={"name": "admin", "password": password})
     assert client.get("/").headers["Location"] == "/account"

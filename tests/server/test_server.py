@@ -1,5 +1,6 @@
 """Real servers as processes: first start, signals, many workers, TLS, broken HTTP, and BigFix's own client."""
 
+import json
 import os
 import re
 import signal
@@ -73,15 +74,16 @@ SERVE = ("deploymetrics", "serve", "--bind", "127.0.0.1:0", "--workers", "2", "-
 
 
 def test_the_first_start_keeps_the_password_from_the_log(kind, serve, tmp_path):
-    first = serve(*SERVE, kind)
-    wait_for(lambda: "Made the master operator admin." in first.out, "the first account")
+    first = serve(*SERVE, kind, DEPLOYMETRICS_LOG_FORMAT="json")
+    wait_for(lambda: "Made the master operator admin." in first.log, "the first account")
     password = (tmp_path / "instance" / "first-password").read_text().strip()
     assert requests.get(f"{first.url}{DOCS}", auth=("admin", password)).text == "[]"
     assert password not in first.log + first.out
+    assert all(json.loads(line) for line in (first.log + first.out).splitlines())
     assert first.stop() == 0, first.log
     second = serve(*SERVE, kind)
     assert requests.get(f"{second.url}{DOCS}", auth=("admin", password)).text == "[]"
-    assert "admin" not in second.out.replace(" admin [", "") and "password" not in second.out
+    assert "Made the master" not in second.log and "password" not in second.log + second.out
     assert "Traceback" not in first.log + second.log
 
 
