@@ -86,8 +86,9 @@ class Tokens:
     ) -> tuple[Token, str]:
         """Add a token that lives ``duration`` days, for ever where it is 0; return it and its secret.
 
-        One that is made with the token ``maker`` ends no later than that. Tokens that are over go. Raises AccountError
-        for a name that is taken, and where the account has MAX_TOKENS.
+        One that is made with the token ``maker`` ends no later than that. A token that is over goes if it has the same
+        name or there is no room; others stay, since it may be the clock that is wrong. Raises AccountError for a name
+        that is taken, and where the account has MAX_TOKENS.
         """
         secret, now = generate_secret(), self.clock.timestamp()
         ends = [end for end in (self._end(duration), maker.expires if maker else 0.0) if end]
@@ -98,7 +99,10 @@ class Tokens:
             _check_name(alive, name)
             if len(alive) >= MAX_TOKENS:
                 raise AccountError(f"{account} has {MAX_TOKENS} tokens already; revoke one.", code="too-many-tokens")
-            return {"tokens": (*alive, token)}
+            others = [other for other in record.tokens if other in alive or other.name != name]
+            if len(others) >= MAX_TOKENS:
+                others.remove(min((other for other in others if other not in alive), key=lambda other: other.expires))
+            return {"tokens": (*others, token)}
 
         self.accounts.change(account, author, fields)
         return token, secret

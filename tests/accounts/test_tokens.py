@@ -113,6 +113,21 @@ def test_a_token_ends(master, nobody, clock):
     assert len(master.get("/api/tokens").get_json()["tokens"]) == 2
 
 
+def test_a_clock_that_was_ahead_costs_no_token(master, nobody, clock):
+    """What is over goes for a token of its name, or for room: first what ended first."""
+    tokens = [make(master, f"name=x{number}&duration={19 - number}") for number in range(19)]
+    clock.forward(days=365)
+    make(master, "name=new")
+    clock.forward(days=-365)
+    assert [nobody.get(LIST, **bearer(token)).status_code for token in tokens] == [200] * 19
+    assert_problem(master.post("/api/token?name=y"), 409, "too-many-tokens")
+    clock.forward(days=3, seconds=1)  # x16 to x18 are over
+    make(master, "name=x17")
+    make(master, "name=y")
+    names = [token["Name"] for token in master.get("/api/tokens").get_json()["tokens"]]
+    assert names == [*(f"x{number}" for number in range(17)), "new", "x17", "y"]
+
+
 def test_a_session_that_began_with_a_token_ends_with_it(master, nobody):
     token = make(master, "name=x&access=read-only")
     session = {"SessionToken": nobody.get("/api/login", **bearer(token)).headers["SessionToken"]}
