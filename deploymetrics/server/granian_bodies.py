@@ -115,7 +115,17 @@ class Bodies:
 
     def _take(self, body: Body, future: Any) -> None:
         """Take a piece of a body, and end it or wait for the next one."""
-        message = result_of(future)
+        try:
+            self._add(body, result_of(future))
+        except MemoryError:
+            with self._lock:
+                if body not in self._coming:
+                    return
+                self._give_up(body)
+            self.no_room(body)
+
+    def _add(self, body: Body, message: dict[str, Any]) -> None:
+        given_up = None
         with self._lock:
             if body not in self._coming:
                 return
@@ -123,7 +133,9 @@ class Bodies:
                 piece = message.get("body", b"")
                 body.data += piece
                 self.held += len(piece)
-            given_up = self._give_up_longest() if self.held > limits.may_hold(self.largest) else None
+            if self.held > limits.may_hold(self.largest):
+                given_up = max(self._coming, key=lambda body: len(body.data))
+                self._give_up(given_up)
         if given_up:
             self.no_room(given_up)
         if given_up is body:
@@ -137,12 +149,11 @@ class Bodies:
                 body.is_dropped, body.since = True, time.monotonic()
             self._wait_for(body)
 
-    def _give_up_longest(self) -> Body:
-        longest = max(self._coming, key=lambda body: len(body.data))
-        self._coming.remove(longest)
-        self.held -= len(longest.data)
-        longest.data.clear()
-        return longest
+    def _give_up(self, body: Body) -> None:
+        """Hold nothing of a body any more; the caller has the lock."""
+        self._coming.remove(body)
+        self.held -= len(body.data)
+        body.data.clear()
 
     def _end(self, body: Body, *, is_broken: bool = False) -> None:
         with self._lock:

@@ -217,14 +217,16 @@ def test_of_bodies_that_come_together_the_longest_is_given_up_where_they_are_too
     wait_for(lambda: answering.bodies.held == 0, "its release")
 
 
-def test_a_body_for_which_there_is_no_memory_is_refused_and_takes_no_room(answering, monkeypatch):
-    def no_memory(data):
+@pytest.mark.parametrize("step", ["BytesIO", "result_of"])
+def test_a_body_for_which_there_is_no_memory_is_refused_and_takes_no_room(answering, monkeypatch, step):
+    def no_memory(_):
         raise MemoryError
 
+    answering.schedule(refused := Request())
+    refused.send_body(b"[", is_all=False)
     with monkeypatch.context() as patch:
-        patch.setattr(granian_bodies, "BytesIO", no_memory)
-        answering.schedule(refused := Request())
-        refused.send_body(b"[1]")
+        patch.setattr(granian_bodies, step, no_memory)
+        refused.send_body(b"1]")
         assert refused.answer()[0] == 503
     wait_for(lambda: answering.bodies.held == 0, "its release")
     answering.schedule(following := Request())
