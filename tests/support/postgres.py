@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -224,6 +225,9 @@ TABLES = ";".join(
 )
 
 
+_one_at_a_time = threading.Lock()
+
+
 def connection():
     """The connection to the cluster that this process keeps: opening one takes longer than what is done with it."""
     try:
@@ -250,7 +254,7 @@ def schema_of(folder):
     Making them so takes less time than the migrations do, and a test compares what comes of both.
     """
     name = "t" + blake2b(os.fsencode(folder), digest_size=12).hexdigest()
-    with (ours := connection()).transaction():
+    with _one_at_a_time, (ours := connection()).transaction():
         ours.execute("SELECT pg_advisory_xact_lock(1)")
         if not ours.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
             ours.execute(f"CREATE SCHEMA {name}; SET LOCAL search_path TO {name}; {TABLES}")
