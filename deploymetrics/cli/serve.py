@@ -8,10 +8,12 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..accounts.records import Role
 from ..config.loading import Settings, load_settings
 from ..config.settings import BY_NAME
 from ..services import services
 from ..start_record import record_start
+from ..telemetry import telemetry_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,11 +43,12 @@ def serve(**flags: Any) -> None:
 
     instance = Path(current_app.instance_path)
     flags = {name: value for name, value in flags.items() if value is not None}
-    accounts = services().accounts
+    accounts, audit_log = services().accounts, telemetry_of(current_app).audit_log
     first_start.check_first_start(accounts, load_settings(instance, flags)["BIND"])
 
     def when_ready(settings: Settings) -> None:
         record_start(services().store, services().clock)
-        first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"]))
+        if first_start.make_first_account(accounts, instance, settings["BIND"], tls=bool(settings["CERTFILE"])):
+            audit_log.note("first start", "account add", what=f"{first_start.FIRST_ACCOUNT} {Role.MASTER_OPERATOR}")
 
     Server(instance, flags, when_ready).run()

@@ -31,8 +31,8 @@ def check_first_start(accounts: Accounts, bind: str) -> None:
         )
 
 
-def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool) -> None:
-    """Make the master operator ``admin`` where there is no account yet, and show its password.
+def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool) -> bool:
+    """Make the master operator ``admin`` where there is no account yet, and show its password; True if it was made.
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
     it is in the file PASSWORD_FILE of the instance folder, as the log says, and has to be changed at the first login.
@@ -40,7 +40,7 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
     that start at the same time one makes the account.
     """
     if accounts.exist():
-        return
+        return False
     password = generate_password()
     options, root = _curl(bind, tls)
     with suppress(AccountError):  # another server has made it meanwhile
@@ -59,6 +59,8 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
                 " %s/ in a browser, or deploymetrics account set-password %s",
                 *(FIRST_ACCOUNT, path, root, FIRST_ACCOUNT),
             )
+        return True
+    return False
 
 
 def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:

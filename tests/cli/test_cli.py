@@ -359,6 +359,7 @@ def test_the_first_start_without_a_terminal_shows_the_password_to_nobody(run, in
     path = instance / "first-password"
     password = path.read_text().removesuffix("\n")
     assert path.stat().st_mode & 0o777 == 0o600 and str(path) in caplog.text
+    assert run("audit").stdout.split("\t")[1:4] == ["first start", "account add", "admin master-operator"]
     assert password not in shown.output + caplog.text and login(instance, "admin", password) == 200
     client = create_app(instance).test_client()
     client.post("/login", data={"name": "admin", "password": password})
