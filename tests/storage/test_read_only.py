@@ -57,6 +57,22 @@ def test_reading_goes_on_where_nothing_can_be_written(root, instance, error):
     assert put(store, "a", "3").version == 3
 
 
+def test_what_a_crash_left_on_a_disk_that_was_read_only_then_keeps_no_writer_off(instance, monkeypatch):
+    store, (path,), real = open_files(instance), (instance / "data/things/a").iterdir(), os.open
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+
+    def refuse(path, flags, *args, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        assert metrics(store.read(THINGS, "a")) == "2"
+    assert put(store, "a", "3").version == 3
+
+
 @contextmanager
 def as_an_account_that_may_only_read(root, instance):
     """Act as the owner of the instance, who is not root and has taken the permission to write from it."""

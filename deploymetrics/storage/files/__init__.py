@@ -21,12 +21,12 @@ from random import random
 from ...clock import Clock, as_precise, from_precise
 from ...errors import StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage, lines
+from ..item_cache import ItemCache
 from . import changes, disk, format, purging, readable_copies, retention, verifying
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
-from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest
-from .newest_cache import NewestCache
+from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest, is_unchanged
 from .queues import Queue, Write
 from .writer import Writer
 
@@ -47,7 +47,8 @@ class FileStorage(Storage):
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
         self._queues = [Queue() for _ in range(QUEUES)]
-        self._remembered = NewestCache()
+        # What was read last; what is not kept is read where a list saw it last.
+        self._remembered = ItemCache[Newest]()
         self._listings: dict[str, FolderListing] = {}
         if make:
             format.prepare(self.root)
@@ -62,20 +63,25 @@ class FileStorage(Storage):
         return self._newest(collection, key).current
 
     def _newest(self, collection: Collection, key: str) -> Newest:
-        if known := self._remembered.current(collection.name, key):
+        known = self._remembered.get((collection.name, key))
+        if known and is_unchanged(known.path, known.next_path, hash(known.signature)):
             return known
         log, place = self.log(collection, key), self._listing(collection).find(key)
         if place and (known := read_newest(place, log)):
             # Where there is no room, what is quickly read again takes it once it has been read often.
             if self._remembered.has_room or random() < 1 / 8:
-                self._remembered.keep(log, known)
+                self._remember(log, known)
             return known
         with disk.storage_errors("read"):
             newest = log.newest()
             if newest.item is None:
                 self.check()
-            self._remembered.keep(log, newest)
+            self._remember(log, newest)
             return newest
+
+    def _remember(self, log: Log, newest: Newest) -> None:
+        if newest.item and newest.signature:
+            self._remembered.put((log.collection.name, log.key), newest, newest.item.size)
 
     def items(self, collection: Collection) -> Listing:
         with disk.storage_errors("list"):
@@ -117,7 +123,7 @@ class FileStorage(Storage):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
-        known = self._remembered.last(collection.name, key) or self._newest(collection, key)
+        known = self._remembered.get((collection.name, key)) or self._newest(collection, key)
         if known.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
         log = self.log(collection, key)
@@ -157,7 +163,7 @@ class FileStorage(Storage):
         if last.deleted and not log.collection.history:
             writer.remove(last.version)
             return
-        self._remembered.keep(log, writer.commit())
+        self._remember(log, writer.commit())
         if log.collection.copies:
             readable_copies.update(self.root, log.collection, last.key, last.value)
         self._remove_old(writer, before)

@@ -39,7 +39,7 @@ def location_of(newest: Newest) -> Location | None:
     if (item := newest.item) is None:
         return None
     facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
-    return Location(*facts, newest.start, newest.end - newest.is_ended, newest.sign, item.kept)
+    return Location(*facts, newest.start, newest.end - newest.is_ended, hash(newest.signature), item.kept)
 
 
 def is_newest(location: Location, collection: Collection, folder: int) -> bool:
@@ -52,20 +52,16 @@ def is_newest(location: Location, collection: Collection, folder: int) -> bool:
 def read_newest(last: Location, log: Log) -> Newest | None:
     """Return the Newest of a key if that is still this version, and can be read."""
     try:
-        fd = disk.open_private(log.path(last.start))
-        try:
+        with disk.opened(log.path(last.start)) as fd:
             signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
-        finally:
-            os.close(fd)
         value = None if last.deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
     except (OSError, msgspec.MsgspecError):
         return None
-    following = log.path(start_after(log.collection, last.start, last.version))
-    if hash(signature) != last.sign or lines.revision_of(line) != last.revision or os.access(following, os.F_OK):
-        return None
     facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
-    return Newest(Item(last.key, value, record, *facts), last.start, last.end + 1, signature=signature)
+    newest = log.place(Item(last.key, value, record, *facts), last.start, last.end + 1, signature)
+    is_same = hash(signature) == last.sign and lines.revision_of(line) == last.revision
+    return newest if is_same and not os.access(newest.next_path, os.F_OK) else None
 
 
 def read_value(location: Location, log: Log) -> bytes:

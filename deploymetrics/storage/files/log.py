@@ -43,17 +43,21 @@ class Newest(NamedTuple):
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
     that a newline ends it. ``is_pending``: another version is being written. ``has_later``: there is a later file, in
-    which no version counts. ``signature`` tells that the file is still the same, if its size is ``end``; it is None
-    where that cannot be relied on.
+    which no version counts.
+
+    It still is the newest while the file at ``path`` has the same ``signature`` and there is none at ``next_path``,
+    where the next one begins. The signature is None where that cannot be relied on.
     """
 
     item: Item | None
     start: int = 1
     end: int = 0
+    signature: tuple[int, ...] | None = None
+    path: str = ""
+    next_path: str = ""
     is_ended: bool = True
     is_pending: bool = False
     has_later: bool = False
-    signature: tuple[int, ...] | None = None
 
     @property
     def current(self) -> Item | None:
@@ -64,11 +68,6 @@ class Newest(NamedTuple):
     def version(self) -> int:
         """The version, 0 where there is none."""
         return 0 if self.item is None else self.item.version
-
-    @property
-    def sign(self) -> int:
-        """The hash of the signature; 0 where it does not tell that this is the newest version still."""
-        return hash(self.signature) if self.signature and self.signature[0] == self.end else 0
 
 
 class Log:
@@ -91,9 +90,10 @@ class Log:
             found[match[2]].append(int(match[1]))
         return found
 
-    def next_start(self, newest: Newest) -> int:
-        """Return the start of the next file, if the next version begins one."""
-        return start_after(self.collection, newest.start, newest.version)
+    def place(self, item: Item, start: int, end: int, signature: tuple[int, ...] | None, **state: bool) -> Newest:
+        """Return the Newest with this Item."""
+        next_path = self.path(start_after(self.collection, start, item.version))
+        return Newest(item, start, end, signature, self.path(start), next_path, **state)
 
     def is_full(self, start: int, version: int, size: int) -> bool:
         """Return True if a version does not go into the file that begins with ``start`` and has this size."""
@@ -120,8 +120,9 @@ class Log:
                     if self.collection.durable:
                         raise
                     continue  # a power loss may leave anything of what was not synced
-                signature = None if is_pending else tail.signature
-                return Newest(item, start, tail.end, tail.is_ended, is_pending, start != starts[-1], signature)
+                signature = None if is_pending or tail.rest else tail.signature
+                state = {"is_ended": tail.is_ended, "is_pending": is_pending, "has_later": start != starts[-1]}
+                return self.place(item, start, tail.end, signature, **state)
         return Newest(None, is_pending=is_pending)
 
     @contextmanager
@@ -292,6 +293,7 @@ def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:
     """Return what tells that a file is still the same.
 
-    Files grow, so the size says that; but for a purge of all old versions, or a backup that was put in place.
+    Files grow, so the size says that, whatever the grain of a clock, and if the number of an inode is used again. Where
+    old versions were purged, or a backup was put in place, inode and time say so.
     """
     return stat.st_size, stat.st_ino, stat.st_ctime_ns

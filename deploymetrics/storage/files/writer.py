@@ -69,14 +69,14 @@ class Writer:
             return self._lock_folder()
         if not newest.is_ended:
             raise StorageError(log=f"{log.folder}: what a crash left cannot be ended")
-        fd = self._open(log.path(newest.start), os.O_RDWR)
+        fd = self._open(newest.path, os.O_RDWR)
         if os.pread(fd, 1, newest.end - 1) != b"\n":
             return False
         queues.wait_for_lock(fd, log.folder)
         stat = os.fstat(fd)
         if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
             return False
-        if os.access(log.path(log.next_start(self.newest)), os.F_OK):
+        if os.access(self.newest.next_path, os.F_OK):
             return newest.has_later and log.newest() == newest
         return True
 
@@ -86,7 +86,7 @@ class Writer:
         if tail.line is None or log.whole_line(tail.rest) is not None:
             return False
         item = lines.decode_last(log.collection, log.key, tail.line)
-        self.newest = Newest(item, self.newest.start, tail.end, signature=tail.signature)
+        self.newest = log.place(item, self.newest.start, tail.end, tail.signature)
         return True
 
     def _lock_folder(self) -> bool:
@@ -165,14 +165,14 @@ class Writer:
                 raise _unknown(error, second) from error
             raise
         end += len(line) + 1
-        self.newest = Newest(last, start, end, signature=signature_of(os.fstat(fd)))
+        self.newest = log.place(last, start, end, signature_of(os.fstat(fd)))
         return self.newest
 
     def _file_for(self, version: int) -> int:
         """Return the start of the file that takes a version."""
         newest, log = self.newest, self.log
         if not log.collection.history:
-            return log.next_start(newest) if newest.item else time.time_ns() // 1000
+            return newest.start + 1 if newest.item else time.time_ns() // 1000
         if newest.item is None or newest.has_later or log.is_full(newest.start, version, newest.end):
             return version
         return newest.start
