@@ -11,6 +11,7 @@ all, are one line with carriage returns between them.
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, zip_longest
@@ -19,9 +20,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..clock import from_precise
+from ..clock import as_precise, from_precise
 from ..errors import ConflictError, DamagedItemError
-from . import VERSION_LIMIT, Collection, Item
+from . import VERSION_LIMIT, Change, Collection, Item
 
 _HEAD = re.compile(
     rb'\{"version":([1-9]\d{0,17})(?:,"kept":true)?,"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"'
@@ -67,15 +68,10 @@ def key_of(name: str) -> str | None:
         return None
 
 
-def encode(version: int, changed_at: str, changed_by: str, value: bytes | None, *, kept: bool = False) -> bytes:
-    """Return the line of a version, without a newline; without a ``value`` it is a deletion."""
-    head = msgspec.json.encode(_Head(version, kept, changed_at, changed_by, value is None))
-    return head if value is None else head[:-1] + b"," + value[1:]
-
-
 def line_of(item: Item) -> bytes:
     """Return the line of an Item, without a newline."""
-    return encode(item.version, item.changed_at, item.changed_by, item.value, kept=item.kept)
+    head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.value is None))
+    return head if item.value is None else head[:-1] + b"," + item.value[1:]
 
 
 def join(lines: Iterable[bytes]) -> bytes:
@@ -163,6 +159,25 @@ def damaged(collection: Collection, key: str, error: object) -> DamagedItemError
         what = "cannot be read now; the server's log says why."
     log = f"{collection.name}/{name_of(key)}: {error}"
     return DamagedItemError(f"The stored item {key!r} of {collection.name} {what}", log=log)
+
+
+def next_version(
+    collection: Collection, key: str, newest: Item | None, author: str, change: Change, now: datetime, *, kept: bool
+) -> Item | None:
+    """Return the Item that a write makes of the newest version; None if there is nothing, and that stays so.
+
+    Raises what ``change`` raises, and DamagedItemError where there is no number for it.
+    """
+    current = None if newest is None or newest.deleted else newest
+    value = change(current, now)
+    if value is None and current is None:
+        return None
+    record = None if value is None else collection.decode(value)
+    version = newest.version + 1 if newest and (current or collection.history) else 1
+    if version >= VERSION_LIMIT:
+        raise damaged(collection, key, "its versions are at the end of the numbers")
+    item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
+    return item._replace(revision=revision_of(line_of(item)))
 
 
 def check_same(key: str, existing: Iterable[Item], items: Iterable[Item]) -> None:

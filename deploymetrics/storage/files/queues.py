@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from contextvars import copy_context
+from datetime import datetime
 
 from ...errors import StorageError
 from .. import Change, Item
@@ -24,10 +25,7 @@ _LONGEST_PAUSE = 0.0003
 
 
 class Write:
-    """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``.
-
-    ``context`` is that of the thread whose write it is.
-    """
+    """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``."""
 
     __slots__ = ("folder", "author", "change", "kept", "context", "item", "error")
 
@@ -39,6 +37,10 @@ class Write:
         self.context = copy_context()
         self.item: Item | None = None
         self.error: Exception | None = None
+
+    def ask(self, current: Item | None, now: datetime) -> bytes | None:
+        """Return what ``change`` does, in the context of the thread whose write it is."""
+        return self.context.run(self.change, current, now)
 
 
 class Queue:

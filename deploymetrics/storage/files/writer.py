@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
-from ...clock import as_precise
 from ...errors import StorageError
-from .. import VERSION_LIMIT, Item, lines
+from .. import Item, lines
 from . import changes, disk, queues
 from .log import NEWEST, Log, Newest, read_tail, signature_of
 
@@ -118,27 +117,16 @@ class Writer:
 
         The Write ends with its Item, or with what its ``change`` raised.
         """
-        collection, key = self.log.collection, self.log.key
-        newest = self.new_items[-1] if self.new_items else self.newest.item
-        current = None if newest is None or newest.deleted else newest
+        log, newest = self.log, self.new_items[-1] if self.new_items else self.newest.item
         try:
-            value = write.context.run(write.change, current, now)
-            if value is None and current is None:
-                return
-            record = None if value is None else collection.decode(value)
-            version = newest.version + 1 if newest and (current or collection.history) else 1
-            if version >= VERSION_LIMIT:
-                raise lines.damaged(collection, key, "its versions are at the end of the numbers")
+            item = lines.next_version(log.collection, log.key, newest, write.author, write.ask, now, kept=write.kept)
         except Exception as error:
             write.error = error
             return
-        changed_at, author = as_precise(now), write.author
-        line = lines.encode(version, changed_at, author, value, kept=write.kept)
-        facts = version, changed_at, author, lines.revision_of(line), value is None, write.kept
-        item = Item(key, value, record, *facts)
-        self.new_items.append(item)
-        self.new_lines.append(line)
-        write.item = None if value is None else item
+        if item:
+            self.new_items.append(item)
+            self.new_lines.append(lines.line_of(item))
+            write.item = None if item.deleted else item
 
     def commit(self) -> Newest:
         """Add the versions, durably. Raises OSError where none was added, and StorageError where that is not known."""

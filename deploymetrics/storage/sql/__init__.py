@@ -116,20 +116,12 @@ class SqlStorage(Storage):
     ) -> Item | None:
         if self._lease and self._lease.is_acquired:
             self._lease.check(connection)
-        newest = _lock(connection, collection, key)
-        current = None if newest is None or newest.deleted else newest
-        now = self.clock.now()
-        value = change(current, now)
-        if value is None and current is None:
+        newest, now = _lock(connection, collection, key), self.clock.now()
+        item = lines.next_version(collection, key, newest, author, change, now, kept=kept)
+        if item is None:
             return None
-        record = None if value is None else collection.decode(value)
-        version = newest.version + 1 if newest else 1
-        if version >= VERSION_LIMIT:
-            raise lines.damaged(collection, key, "its versions are at the end of the numbers")
-        item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
-        item = item._replace(revision=rows.revision_of(item))
         _store(connection, collection, newest, item)
-        if newest and collection.history and version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
+        if newest and collection.history and item.version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
             # By the time of the version before: one write under a clock that is ahead must not cost the history.
             self._thin(connection, collection, item, as_precise(min(now, from_precise(newest.changed_at))))
         return None if item.deleted else item
@@ -157,10 +149,11 @@ class SqlStorage(Storage):
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         def work(connection: Connection) -> int:
             newest, gone, where = _lock(connection, collection, key), 0, _where(collection, key)
-            if newest and not newest.deleted and version in (None, newest.version):
-                at = as_precise(self.clock.now())
-                _store(connection, collection, newest, _deletion(newest, at, author), keep=False)
-                gone = 1
+            if newest and version in (None, newest.version):
+                change, now = (lambda current, now: None), self.clock.now()
+                if item := lines.next_version(collection, key, newest, author, change, now, kept=False):
+                    _store(connection, collection, newest, item, keep=False)
+                    gone = 1
             if version is None:
                 gone += connection.execute(statements.PURGE_ALL, where).rowcount
             elif not gone:
@@ -244,7 +237,3 @@ def _store(
         connection.execute(statements.REMOVE, values)
     else:
         connection.execute(statements.SUPERSEDE if collection.history and keep else statements.UPDATE, values)
-
-
-def _deletion(newest: Item, at: str, author: str) -> Item:
-    return Item(newest.key, None, None, newest.version + 1, at, author, "", deleted=True)
