@@ -74,6 +74,11 @@ def line_of(item: Item) -> bytes:
     return head if item.value is None else head[:-1] + b"," + item.value[1:]
 
 
+def keys_of(names: Iterable[str]) -> set[str]:
+    """Return the keys whose names are among these."""
+    return {key for name in names if (key := key_of(name)) is not None}
+
+
 def join(lines: Iterable[bytes]) -> bytes:
     """Return the content of a file with these lines."""
     return b"".join(line + b"\n" for line in lines)

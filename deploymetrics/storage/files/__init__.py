@@ -115,8 +115,7 @@ class FileStorage(Storage):
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):
             self.check()
-            names = disk.list_folder(f"{self.folder(collection)}/.")
-            return sorted(key for name in names if (key := lines.key_of(name)) is not None)
+            return sorted(lines.keys_of(disk.list_folder(f"{self.folder(collection)}/.")))
 
     # Writing
 

@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
+from .. import lines
 from . import disk
 
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
@@ -54,7 +55,7 @@ class Changes:
         self._seen = _Seen()
 
     def new(self) -> set[str] | None:
-        """Return the names that were added since the last call, or None where everything has to be looked at."""
+        """Return the keys that were added since the last call, or None where everything has to be looked at."""
         try:
             stat = os.stat(self.path)
             if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen[:3]:
@@ -74,5 +75,5 @@ class Changes:
         whole = data[: data.rfind(b"\n") + 1]
         end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
         self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
-        names = {entry.rpartition(" ")[0] for entry in whole.decode(errors="replace").split("\n")}
-        return names - {""} if goes_on else None
+        entries = whole.decode(errors="replace").split("\n")
+        return lines.keys_of(entry.rpartition(" ")[0] for entry in entries) if goes_on else None

@@ -1,6 +1,6 @@
 """All items of a collection: what there is is kept in memory, and brought up to date by what changed since.
 
-A list looks at the names that writers noted since (see changes.py), and again at those whose line was still being
+A list looks at the keys that writers noted since (see changes.py), and again at those whose line was still being
 written then. A backup may be put in place under a running server, too; so now and then lists look whether all is as it
 was, a part of it each.
 """
@@ -46,7 +46,7 @@ class FolderListing:
         self._lock = threading.Lock()
         self._places: dict[str, Location] = {}
         self._damaged: set[str] = set()
-        self._again: set[str] = set()  # names to be looked at whatever changed
+        self._again: set[str] = set()  # keys to be looked at whatever changed
         self._rechecks: list[Location] = []  # what is still to be compared with the disk
         self._rechecked = 0.0
         self._folder_time = 0
@@ -115,28 +115,27 @@ class FolderListing:
             changed = os.stat(self.folder).st_mtime_ns
             if changed != self._folder_time:
                 self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
-                self._again |= set(os.listdir(self.folder)).difference(map(lines.name_of, self._places))
+                self._again |= lines.keys_of(os.listdir(self.folder)) - self._places.keys()
 
     def _recheck(self, number: int) -> None:
-        """Compare so many of the ``_rechecks`` with the disk; the names of outdated ones go to ``_again``."""
+        """Compare so many of the ``_rechecks`` with the disk; those that are outdated go to ``_again``."""
         if not self._rechecks:
             return
         part = self._rechecks[-number:]
         del self._rechecks[-number:]
         with suppress(FileNotFoundError), disk.opened(f"{self.folder}/.", os.O_DIRECTORY) as fd:
             part = [location for location in part if not is_newest(location, self.collection, fd)]
-        self._again.update(lines.name_of(location.key) for location in part)
+        self._again.update(location.key for location in part)
 
-    def _look_at(self, names: list[str]) -> None:
-        """Read the newest versions under these names."""
+    def _look_at(self, keys: list[str]) -> None:
+        """Read the newest versions of these keys."""
         began = time.monotonic()
-        self._unsaved += len(names)
-        for name in names:
-            key = lines.key_of(name)
-            if key is None or self._look_at_one(key):
-                self._again.discard(name)
+        self._unsaved += len(keys)
+        for key in keys:
+            if self._look_at_one(key):
+                self._again.discard(key)
         if (seconds := time.monotonic() - began) > LONG_SECONDS:
-            _log.warning("looking at %d items of %s took %.1f s", len(names), self.collection.name, seconds)
+            _log.warning("looking at %d items of %s took %.1f s", len(keys), self.collection.name, seconds)
 
     def _look_at_one(self, key: str) -> bool:
         """Note the Location of a key's newest version, if it has one; return False if it has to be looked at again."""
@@ -160,5 +159,5 @@ class FolderListing:
             with disk.storage_errors("list"):
                 return read_value(location, self.log(location.key))
         except StorageError:
-            self._again.add(lines.name_of(location.key))  # the next list shall know what is wrong
+            self._again.add(location.key)  # the next list shall know what is wrong
             raise
