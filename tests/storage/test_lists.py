@@ -11,7 +11,7 @@ from storekit import PLAIN, THINGS, VOLATILE, listed, open_files, put, remove, v
 from deploymetrics.errors import StorageError
 from deploymetrics.storage import blocks
 from deploymetrics.storage.blocks import Blocks
-from deploymetrics.storage.files import disk, listing, saved_list
+from deploymetrics.storage.files import disk, listing, locations
 from deploymetrics.storage.files.locations import Location
 
 KEYS = [f"k{number:04d}" for number in range(1200)]
@@ -259,7 +259,7 @@ def test_where_nothing_can_be_saved_a_list_is_right(store, folder, saving, monke
         put(store, str(number))
     monkeypatch.setattr(disk, "replace_file", fail)
     assert len(open_files(folder).items(THINGS).items) == 20
-    assert saved_list.load(f"{folder}/data/things") == []
+    assert locations.load(f"{folder}/data/things") == []
 
 
 # Looking whether all is as it was

@@ -15,7 +15,7 @@ from contextlib import suppress
 from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing, lines
 from ..blocks import Blocks
-from . import disk, saved_list
+from . import disk, locations
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
 from .log import Log
@@ -54,7 +54,7 @@ class FolderListing:
         self._is_loaded = False
         self._unknown = 0
         self._unsaved = 0  # how many logs were read since
-        self._blocks = Blocks[Location](lambda locations: map(self._read, locations))  # the places, without deletions
+        self._blocks = Blocks[Location](lambda some: map(self._read, some))  # the places, without deletions
         self._unlisted: dict[str, Location | None] = {}  # what is to be changed in there
         self._listing = self._blocks.listing(self._damaged)
 
@@ -100,13 +100,13 @@ class FolderListing:
     def _load(self) -> None:
         """Take over what another process saved, once: twice would be twice the memory for a while."""
         if self.collection.durable and not self._is_loaded:
-            self._places.update((location.key, location) for location in saved_list.load(self.folder))
+            self._places.update((location.key, location) for location in locations.load(self.folder))
         self._is_loaded = True
 
     def _save(self) -> None:
         self._unsaved = 0
         if self.collection.durable:
-            saved_list.save(self.folder, self._places.values())
+            locations.save(self.folder, self._places.values())
 
     def _look_around(self) -> None:
         """Begin to look whether everything is as it was, and whether there is something that is not known."""

@@ -1,10 +1,16 @@
 """What a list knows of each key: its newest version, and where in which file that stands.
 
 So a value is read without a look at the rest of its log, and two looks at the disk tell that nothing is newer.
+
+The file ``.list`` of a collection has what a list knew, so that another process does not read every log anew. Nothing
+is taken from it that was not compared with the disk. So it does no harm where it is old, came with a backup, or is
+gone.
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import blake2b
 
 import msgspec
 
@@ -13,8 +19,11 @@ from .. import Collection, Entry, Item, lines
 from . import disk
 from .log import Log, Newest, file_name, is_unchanged, signature_of, start_after
 
+SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
 _HEAD_BYTES = 512
+_TITLE = b"deploymetrics list 1\n"
+_DIGEST_BYTES = 16
 
 
 class Location(Entry, frozen=True, gc=False, array_like=True):
@@ -32,6 +41,9 @@ class Location(Entry, frozen=True, gc=False, array_like=True):
     def deleted(self) -> bool:
         """True for a deletion, which has no value."""
         return self.size == 0
+
+
+_decode_locations = msgspec.msgpack.Decoder(list[Location]).decode
 
 
 def location_of(newest: Newest) -> Location | None:
@@ -86,3 +98,24 @@ def _line_of(location: Location, fd: int) -> bytes:
 
 def _value_in(line: bytes, location: Location) -> bytes:
     return b"{%b" % line[1 - location.size :]
+
+
+def load(folder: str) -> list[Location]:
+    """Return what was saved last, or nothing where there is nothing that is whole."""
+    with suppress(OSError, msgspec.MsgspecError):
+        data = memoryview(disk.read_file(f"{folder}/{SAVED}"))
+        content = data[len(_TITLE) + _DIGEST_BYTES :]
+        if data[: -len(content)] == _TITLE + _digest_of(content):
+            return _decode_locations(content)
+    return []
+
+
+def save(folder: str, locations: Iterable[Location]) -> None:
+    """Save Locations, if that can be done."""
+    content = msgspec.msgpack.encode(list(locations))
+    with suppress(OSError, StorageError):
+        disk.replace_file(f"{folder}/{SAVED}", _TITLE + _digest_of(content) + content, durable=False)
+
+
+def _digest_of(content: bytes | memoryview) -> bytes:
+    return blake2b(content, digest_size=_DIGEST_BYTES).digest()
