@@ -2,7 +2,8 @@
 
     {"version":7,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice","tag":"custom","metrics":[{"bla":"3"}]}
 
-It is what the files hold, and what the revision of a version is made of, whichever storage has it.
+It is what the files hold, and what the revision of a version is made of, whichever storage has it. ``next_version`` has
+the rules by which a write makes one.
 
 The first members are the storage's own; what follows them, with a brace before it, is the value byte for byte. A
 deletion has ``"deleted":true`` in the place of a value. Versions that were stored at once, and count together or not at
