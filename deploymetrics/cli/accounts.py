@@ -111,7 +111,7 @@ def remove_account(name: str) -> None:
 
 @account.command("limit")
 @_name
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, with * and ?; repeatable.")
 @click.option("--documents", default=0, type=click.IntRange(0), help="How many documents it may have.")
 @click.option("--bytes", "size", default=0, type=click.IntRange(0), help="How many bytes these may have together.")
 @click.option("--posts-a-minute", default=0, type=click.IntRange(0), help="How often it may post in a minute.")

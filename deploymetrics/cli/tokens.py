@@ -36,7 +36,7 @@ def token() -> None:
     type=click.Choice([each.value for each in Access]),
     help="All that its account may do, reading only, or /metrics only.",
 )
-@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, such as web-*; repeatable.")
+@click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, with * and ?; repeatable.")
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
     """Give an account a token, whose secret is the only output. It can never do more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})

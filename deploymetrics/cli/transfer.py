@@ -38,7 +38,7 @@ class PrivateFile(click.ParamType[BinaryIO]):
 
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file and leave what is in it. root does that before it acts as an account that may not be able to."""
+    """Give a file to write, with what it has left in it; opened as root, where the account may not be able to."""
     is_new = not os.path.exists(path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         if os.path.isfile(path):  # else a device or a pipe
