@@ -1,10 +1,11 @@
-"""Headers are bounded: those that are read in what they cost, those that are written in how long they are."""
+"""Headers: what those cost that are read, how long those are that are written, and that HEAD has those of GET."""
 
 import subprocess
 import sys
 
 import pytest
 from problems import assert_problem
+from routes import filled
 
 from deploymetrics.http import negotiation
 
@@ -114,3 +115,16 @@ def test_the_schema_is_found_from_the_answer(master, nobody):
 def test_a_long_tag_costs_nothing(master):
     """Only what can be a tag is looked at for the reserved one."""
     assert_problem(master.post(f"{LIST}/{'%2525' * 1000}", data="1"), 400, "invalid-tag")
+
+
+def test_head_has_the_headers_of_get(app, pages, save, services):
+    """On every address, for whoever is logged in; ids and cookies differ each time."""
+    save("custom", b"[1]")
+    services.expectations.set("custom", 60, "bob")
+    differ = {"X-Request-ID", "SessionToken", "Set-Cookie"}
+    for rule in app.url_map.iter_rules():
+        if "GET" in rule.methods and rule.rule != "/metrics":  # which counts the first of both
+            with pages.get(filled(rule.rule)) as got, pages.head(filled(rule.rule)) as head:
+                assert (head.status_code, head.data) == (got.status_code, b""), rule
+                sent = [[header for header in one.headers if header[0] not in differ] for one in (got, head)]
+            assert sent[0] == sent[1], rule
