@@ -130,6 +130,9 @@ class OldFiles:
         newest = versions[-1].version if versions else 0
         current = self._current(collection, key)
         if current is None:
+            with suppress(FileNotFoundError):  # the version with which an import ends, where that was not finished
+                if int(disk.read_file(f"{self._history_of(collection, key)}/unfinished")) > newest:
+                    return []
             if versions and not versions[-1].deleted:  # somebody removed the file, so it was served no more
                 changed_at = versions[-1].changed_at
                 versions.append(Item(key, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))

@@ -210,6 +210,15 @@ def test_a_file_that_was_removed_stays_removed(folder, clock):
     assert next(services.store.history(DOCUMENTS, "custom")).deleted
 
 
+def test_an_import_that_broke_off_leaves_nothing(folder, clock):
+    """So it can be done again: it placed the history, and was about to place the file."""
+    os.unlink(folder / "deploymentmetrics/custom.json")
+    (folder / "history/deploymentmetrics/custom/unfinished").write_text("999999")
+    services = start(folder, clock)
+    assert next(services.store.history(DOCUMENTS, "custom"), None) is None
+    assert services.documents.list().damaged == ()
+
+
 def test_only_an_old_folder_is_brought_over(tmp_path, clock):
     upgrade(str(tmp_path), clock)
     assert list(tmp_path.iterdir()) == []
