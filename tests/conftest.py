@@ -37,6 +37,7 @@ SLOW = tuple(
         "deploy/test_proxies",
         "deploy/test_scale",
         "deploy/test_signed_on_by_nginx",
+        "documents/test_series.py::test_many_numbers",
         "documents/test_transfer.py::test_an_import_of_a_long_history",
         "documents/test_transfer.py::test_of_a_file_that_is_no_export",
         "documents/test_versions",

@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from effort import processor_seconds
 
 from deploymetrics.documents.headlines import headline_series
 from deploymetrics.documents.values.measures import MAX_DEPTH, measures
@@ -116,6 +117,20 @@ def test_numbers_of_any_length(series, text, pages):
     assert series({"a": text}, f'{{"a":{text}}}') == {"a": [text, text]}
     page = pages.get("/tags/custom?every=1").text
     assert "a: 2 values" in page and "no numbers to plot" not in page and len(page) < 60_000
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{f"c{at}": at for at in range(12_000)}, [{f"c{at}": at} for at in range(4000)]],
+    ids=["members", "elements with a member of their own"],
+)
+def test_many_numbers_cost_no_more_each(services, save, metrics):
+    """That is far less than a document may hold."""
+    save("custom", json.dumps(metrics).encode())
+    items = services.documents.history("custom").items
+    every = list(measures(items).by_name.values())
+    with processor_seconds(0.5):
+        assert len(over_time(items, every)) == len(every)
 
 
 def test_long_numbers_are_rounded_for_show():

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from types import EllipsisType
 from typing import Any
@@ -29,40 +29,45 @@ class Extractor:
 
     def __init__(self, wanted: Sequence[Steps], *, repeated: bool = False) -> None:
         self._is_repeated = repeated
-        #: Each step once, with the index of the place that it is a step from; the whole document is place 0.
-        self._plan: list[tuple[int, Step]] = []
+        #: For each place that has others below it, in their order: the place that a step leads to. Place 0 is all.
+        self._below: dict[int, dict[Any, int]] = {}
         #: For an array's place, the names of members that tell its elements apart.
         self._names: dict[int, set[tuple[str, ...]]] = {}
-        places: dict[Steps, int] = {(): 0}
-        for steps in wanted:
-            for end, step in enumerate(steps, 1):
-                if steps[:end] not in places:
-                    places[steps[:end]] = len(places)
-                    self._add(places[steps[: end - 1]], step)
-        self._ends = [places[steps] for steps in wanted]
+        self._places: dict[Steps, int] = {(): 0}
+        self._ends = [self._place_of(steps) for steps in wanted]
 
-    def _add(self, place: int, step: Step) -> None:
-        self._plan.append((place, step))
-        if not isinstance(step, EllipsisType) and not isinstance(step[0], str):
-            self._names.setdefault(place, set()).add(tuple(name for name, _ in step[0]))
+    def _place_of(self, steps: Steps) -> int:
+        for end, step in enumerate(steps, 1):
+            above, place = self._places[steps[: end - 1]], self._places.setdefault(steps[:end], len(self._places))
+            key: Any = step
+            if not isinstance(step, EllipsisType):
+                what, number = step
+                if isinstance(what, str):
+                    key = step if number else what
+                else:
+                    self._names.setdefault(above, set()).add(tuple(name for name, _ in what))
+            self._below.setdefault(above, {})[key] = place
+        return self._places[steps]
 
     def extract(self, metrics: bytes) -> list[list[Any]]:
         """Return for each of the Steps what stands there, for ``text_of`` or ``floats_of``.
 
         It is one value at most, but for Steps with ``...`` in them.
         """
-        found: list[list[Any]] = [[self._value_of(metrics)]]
-        elements: dict[int, dict[Any, Any]] = {}
-        for place, step in self._plan:
-            if isinstance(step, EllipsisType):
-                found.append([element for value in found[place] if type(value) is list for element in value])
-            elif isinstance(step[0], str):
-                key = step if step[1] else step[0]
-                found.append([value[key] for value in found[place] if type(value) is dict and key in value])
-            else:
-                if place not in elements:
-                    elements[place] = _by_identity(found[place], self._names[place])
-                found.append([elements[place][step]] if step in elements[place] else [])
+        found: list[list[Any]] = [[] for _ in self._places]
+        found[0].append(self._value_of(metrics))
+        for place, below in self._below.items():
+            for value in found[place]:
+                if type(value) is dict:
+                    # By what both have: an array may hold as many keys as elements.
+                    for step in below.keys() & value.keys():
+                        found[below[step]].append(value[step])
+                elif type(value) is list:
+                    if ... in below:
+                        found[below[...]] += value
+                    for step, element in _by_identity(value, self._names.get(place, ())):
+                        if step in below:
+                            found[below[step]].append(element)
         return [found[end] for end in self._ends]
 
     def _value_of(self, metrics: bytes) -> Any:
@@ -72,21 +77,19 @@ class Extractor:
         return _decode_exactly(metrics.decode())
 
 
-def _by_identity(arrays: list[Any], every: set[tuple[str, ...]]) -> dict[Any, Any]:
-    """Return the elements of arrays by the Steps that lead to them, by as many of the names as they have."""
-    found: dict[Any, Any] = {}
+def _by_identity(array: list[Any], every: Collection[tuple[str, ...]]) -> Iterator[tuple[Any, Any]]:
+    """Yield (step, element) of an array whose elements are told apart by some names, by as many as each has."""
     seen: Counter[Any] = Counter()
     by_most_names = sorted(every, key=len, reverse=True)
-    for element in (element for value in arrays if type(value) is list for element in value):
+    for element in array if every else ():
         members = element if type(element) is dict else {}
         for names in by_most_names:
             texts = [text_of(members.get((name, -1), members.get(name))) for name in names]
             if None not in texts:
                 identity = tuple(zip(names, texts))
-                found[identity, seen[identity]] = element
+                yield (identity, seen[identity]), element
                 seen[identity] += 1
                 break
-    return found
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:

@@ -74,7 +74,7 @@ def is_naming(key: str) -> bool:
 
 
 def survey(values: Iterable[object]) -> Shape:
-    """Return the Shape of several values that ``rawjson.parse`` returned."""
+    """Return the Shape of several values, which ``rawjson.parse`` returned, looked at together."""
     root = Shape()
     for value in values:
         opened = [(root, value)]

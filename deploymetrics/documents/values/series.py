@@ -53,9 +53,9 @@ _FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
 
 def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
     """Return the Series of some Measures in versions that are in their order, deletions among them."""
-    places = list(dict.fromkeys(measure.steps for measure in wanted))
-    extractor = Extractor(places, repeated=repeated)
-    tracks = [_Track(measure, places.index(measure.steps)) for measure in wanted]
+    places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in wanted))}
+    extractor = Extractor(list(places), repeated=repeated)
+    tracks = [_Track(measure, places[measure.steps]) for measure in wanted]
     for item in items:
         found = [[]] * len(places) if item.deleted else extractor.extract(bytes(item.record.metrics))
         floats: dict[int, list[float]] = {}
