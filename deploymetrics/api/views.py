@@ -77,7 +77,7 @@ def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
     documents = services(request.app).documents
     item = documents.get(tag)
-    return document_response(request, item, lambda: documents.changed_before(item))
+    return document_response(request, item, lambda: documents.previous_change(item))
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
@@ -127,7 +127,7 @@ def show_version(tag: str, version: str) -> Response:
     """Show the document as it was in one version."""
     documents = services().documents
     item = documents.version(tag, parse_version(version))
-    return document_response(current_request(), item, lambda: documents.changed_before(item))
+    return document_response(current_request(), item, lambda: documents.previous_change(item))
 
 
 @bp.get("/expectations")

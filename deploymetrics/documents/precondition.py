@@ -56,7 +56,7 @@ ANY = Precondition()
 
 
 def is_unmodified(date: datetime, changed_at: str, before: Callable[[], str]) -> bool:
-    """Return True if whoever knows the state by ``date``, its ``Last-Modified``, knows the current one.
+    """Return True if nothing changed since ``date``, which some client knows as the ``Last-Modified`` of the state.
 
     Two versions within one second have the same date, so that it names neither of them.
     """

@@ -169,10 +169,10 @@ class Documents:
                 _log.warning("the history of a document was not thinned out: %s", error.log or error.detail)
         return files
 
-    def changed_before(self, item: Item) -> str:
+    def previous_change(self, item: Item) -> str:
         """Return when the version before an Item was written, empty for the first one.
 
-        Where that version is past the limits the time of the Item itself is returned: it may have been as late.
+        Where that version is not kept any more it is the time of the Item itself: it may have been as late.
         """
         if item.version == 1:
             return ""
@@ -183,7 +183,7 @@ class Documents:
         if current is None:
             precondition.check(None)
         else:
-            precondition.check(current.revision, current.changed_at, lambda: self.changed_before(current))
+            precondition.check(current.revision, current.changed_at, lambda: self.previous_change(current))
 
     def _write(self, tag: str, metrics: bytes, author: str, precondition: Precondition, by_person: bool) -> Item:
         name = rawjson.quote(tag).encode()

@@ -29,7 +29,7 @@ SAMPLED = "The versions are too many or too large to read them all; {:,} of them
 
 
 def read_plots(tag: str) -> dict[str, Any]:
-    """Return the part of a document's page about history that the current request's URL asks for.
+    """Return what a document's page shows of its numbers over time, as the current request's URL asks for it.
 
     ``range``, or ``from`` and ``to``, say the time, ``plots`` the page of them, ``name`` what is searched for, and
     ``every`` asks for those as well that never change. ``figures`` are (series, svg), ``table`` has the same figures as

@@ -44,7 +44,7 @@ class Mistake(NamedTuple):
 @require_role(Role.MASTER_OPERATOR)
 def new() -> ResponseReturnValue:
     """Show the form for a new document."""
-    return form(request.args.get("tag", ""), "[\n  {\n    \n  }\n]", "", new=True)
+    return edit_page(request.args.get("tag", ""), "[\n  {\n    \n  }\n]", "", new=True)
 
 
 @bp.post("/new")
@@ -60,7 +60,7 @@ def edit(tag: str) -> ResponseReturnValue:
     """Show the form with the document as it is."""
     services().documents.check_writable(tag)
     item = services().documents.get(tag)
-    return form(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
+    return edit_page(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
 
 
 @bp.post("/tags/<tag>/edit")
@@ -123,25 +123,25 @@ def save_text(tag: str, new: bool = False) -> ResponseReturnValue:
     """Store the text of the form under the tag and go to its page, or show the form again with what is wrong."""
     text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
-        metrics = check(tag, text)
+        metrics = read_metrics(tag, text)
         item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         current = services().documents.find(tag)
         # What is to be stored may be there, by the same person: a button was pressed twice.
         if current is None or (bytes(current.record.metrics), current.changed_by) != (metrics, current_user.name):
-            return conflict(tag, text, metrics, current), error.status
+            return conflict_page(tag, text, metrics, current), error.status
         item = current
     except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
-        return form(tag, text, revision, new, _mistake_of(error, text)), error.status
+        return edit_page(tag, text, revision, new, _mistake_of(error, text)), error.status
     except StorageError as error:
         request_id = error_handlers.log_error(error, error.log or error.detail, current_request())
         wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
-        return form(tag, text, revision, new, wrong), error.status, error.headers
+        return edit_page(tag, text, revision, new, wrong), error.status, error.headers
     flash(f"Saved as version {item.version}.")
     return redirect(tag_url("document", item.key))
 
 
-def check(tag: str, text: str) -> bytes:
+def read_metrics(tag: str, text: str) -> bytes:
     """Return the text as compact JSON, in which white space does not count.
 
     Raises ReservedTagError, BadRequest or BodyTooLargeError.
@@ -154,14 +154,14 @@ def check(tag: str, text: str) -> bytes:
     return metrics
 
 
-def form(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
+def edit_page(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
     """Return the page to edit a document in, with what is wrong with the text, if anything."""
     return render_template(
         "web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong, limit=form_limit()
     )
 
 
-def conflict(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
+def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
     """Return the page with what was typed beside what somebody else stored meanwhile: the ``current`` Item, or None."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(

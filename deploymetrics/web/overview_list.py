@@ -120,11 +120,11 @@ def select(
     elif query.state:
         items = [item for item, name in zip(items, states) if name == query.state]
     items = _ordered(items, query.order, late, expected)
-    lines = fold(items, query, late) if query.groups else items
+    lines = grouped(items, query, late) if query.groups else items
     return ListPage(*paginate(lines, query.page, PER_PAGE), len(items), total, counts)
 
 
-def fold(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
+def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
     """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
     prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
     counts = Counter(prefix for prefix in prefixes if prefix)

@@ -65,7 +65,7 @@ class PlotQuery(NamedTuple):
 def plot_page() -> ResponseReturnValue:
     """Show one plot of up to five series, from one tag or several."""
     query = read_query()
-    legend, notes, names = draw(query)
+    legend, notes, names = read_lines(query)
     lines = [line for line in legend if line.series.points]
     every = [line.series for line in lines]
     several = len({line.tag for line in lines}) > 1
@@ -111,7 +111,7 @@ def plot_page() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def plot_table() -> ResponseReturnValue:
     """Send the figures of a plot as CSV: a column for the time, and one for each series."""
-    lines, _, _ = draw(read_query())
+    lines, _, _ = read_lines(read_query())
     rows = ([at, *texts] for at, texts in reversed(figures(lines)))
     table = csv_table(["time", *(f"{line.tag} {line.name}" for line in lines)], rows)
     headers = {"Content-Disposition": 'attachment; filename="plot.csv"', "Cache-Control": "no-store"}
@@ -126,14 +126,14 @@ def read_query() -> PlotQuery:
     return PlotQuery(pairs[:MAX_SERIES], read_time_range("month"), scale if scale in ("own", "one") else "")
 
 
-def draw(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]:
+def read_lines(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]:
     """Return the lines of a plot in the order in which they are asked for, notes, and by tag the names of numbers."""
     lines: dict[tuple[str, str], Line] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
         try:
-            versions, known = look(tag, query.span)
+            versions, known = read_measures(tag, query.span)
         except (NotFound, BadRequest, DamagedItemError) as error:
             notes.append(f"{tag}: {error.detail}")
             continue
@@ -149,8 +149,8 @@ def draw(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]
     return [lines[pair] for pair in query.pairs if pair in lines], notes, every
 
 
-def look(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
-    """Return the versions of a tag in a span, and what there is to plot in them."""
+def read_measures(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
+    """Return the versions of a tag in a time, and what there is to plot in them."""
     versions = versions_between(services().documents, tag, span.since, span.until)
     return versions, measures(versions.items)
 
@@ -161,7 +161,7 @@ def read_adding(query: PlotQuery, known: dict[str, list[str]]) -> tuple[str, lis
     names = known.get(tag, [])
     if tag and tag not in known:
         with suppress(NotFound, BadRequest, DamagedItemError):
-            names = list(look(tag, query.span)[1].by_name)
+            names = list(read_measures(tag, query.span)[1].by_name)
     return tag, [name for name in names if (tag, name) not in query.pairs]
 
 

@@ -1,7 +1,6 @@
 """How a document is laid out for a person: as facts, as a table, or as a tree that folds."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 
 from ...documents.values.numbers import as_float, is_number, rounded
@@ -32,17 +31,13 @@ class Cell(NamedTuple):
     whole: str = ""
 
 
-class Group(NamedTuple):
-    """A flat array or object within Facts: (key, Cell) pairs, the keys empty for an array, and how many more."""
-
-    rows: list[tuple[str, Cell]]
-    more: int
-
-
 class Facts(NamedTuple):
-    """One object: (key, Cell or Group) pairs, and how many more there are."""
+    """One object: (key, Cell) pairs, and how many more there are.
 
-    rows: list[tuple[str, Cell | Group]]
+    Where it holds a flat array or object that is Facts as well, with empty keys for an array.
+    """
+
+    rows: "list[tuple[str, Cell | Facts]]"
     more: int
     form: str = "facts"
 
@@ -141,16 +136,14 @@ def _pairs_of(value: Any) -> list[tuple[str, Any]]:
     return value if type(value) is rawjson.Pairs else [("", member) for member in value]
 
 
-def _facts(pairs: rawjson.Pairs) -> Facts:
-    rows = [(shorten(key, MAX_CELL), _fact(value)) for key, value in islice(pairs, MAX_FACTS)]
-    return Facts(rows, max(len(pairs) - MAX_FACTS, 0))
+def _facts(pairs: list[tuple[str, Any]], most: int = MAX_FACTS) -> Facts:
+    return Facts([(shorten(key, MAX_CELL), _fact(value)) for key, value in pairs[:most]], max(len(pairs) - most, 0))
 
 
-def _fact(value: Any) -> Cell | Group:
+def _fact(value: Any) -> Cell | Facts:
     if not isinstance(value, list) or not value:
         return cell(value)
-    rows = [(shorten(key, MAX_CELL), cell(member)) for key, member in islice(_pairs_of(value), MAX_GROUP)]
-    return Group(rows, max(len(value) - MAX_GROUP, 0))
+    return _facts(_pairs_of(value), MAX_GROUP)
 
 
 def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
