@@ -129,6 +129,7 @@ def check_certificate(name: str, certfile: str, keyfile: str) -> None:
 class GranianWorker(Worker):
     """Answers requests with granian, on its share of the listeners."""
 
+    sockets: list[Any]
     share, shares = 0, 1
 
     def init_signals(self) -> None:
@@ -145,6 +146,9 @@ class GranianWorker(Worker):
         sys.setswitchinterval(limits.SWITCH_SECONDS)
         self.answering = Answering(self.wsgi, self.log, self.cfg)
         mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
+        for listener in set(self.sockets) - set(mine):
+            listener.close()  # else whoever comes there when its own worker has stopped would wait, and be reset
+        self.sockets = mine
         self.running = [self._serve(listener) for listener in mine]
         self.unfinished = len(self.running)
         self._beat()

@@ -70,6 +70,8 @@ class FairThreadWorker(ThreadWorker):
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, unless it is the turn of another worker."""
+        if not self._accepting:
+            return  # the listener was closed in this very round of the poller
         if not self.turn.has_come():
             time.sleep(STEP_SECONDS)
             return  # the socket stays readable: asked again, if nobody took it

@@ -321,6 +321,7 @@ def test_connections_that_say_nothing_do_not_hold_up_a_stop(serve):
     assert server.process.wait(20) == 0
 
 
+@by_both
 def test_a_server_that_stops_answers_or_refuses_and_resets_nobody(serve):
     """A proxy that is refused goes to another server; a request that was reset it may not send again."""
     server = serve()
@@ -344,6 +345,26 @@ def test_a_server_that_stops_answers_or_refuses_and_resets_nobody(serve):
                     ask(client)
                 time.sleep(0.02)
         ask(idle)
+    assert server.process.wait(20) == 0
+
+
+@by_both
+def test_who_comes_while_only_one_worker_has_stopped_is_answered_by_the_other(serve):
+    server = serve()
+    for _ in range(12):  # so many reach both workers
+        assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    late, early = server.workers()
+    os.kill(int(late), signal.SIGSTOP)
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: not Path(f"/proc/{early}").exists(), "the end of one")
+    with contextlib.ExitStack() as stack:
+        address = "127.0.0.1", server.port
+        clients = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(8)]
+        for client in clients:
+            client.sendall(REQUEST)
+        os.kill(int(late), signal.SIGCONT)
+        for client in clients:
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
     assert server.process.wait(20) == 0
 
 

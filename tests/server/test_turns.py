@@ -1,8 +1,13 @@
 """Which worker takes a new connection: how long others wait for one that has fewer."""
 
+import socket
+from types import SimpleNamespace
+
 import pytest
+from gunicorn.config import Config
 
 from deploymetrics.server.turns import GONE, MOST_STEPS, Turn, forget
+from deploymetrics.server.worker import FairThreadWorker
 
 
 @pytest.fixture
@@ -60,3 +65,16 @@ def test_nobody_waits_for_one_that_takes_none(workers):
     assert steps(other) == 1
     forget(third.slot)
     assert steps(other) == 0
+
+
+def test_a_listener_that_was_left_is_not_asked_though_the_poller_had_named_it(workers):
+    """It was readable in the round in which the last answer of a worker that stops was done."""
+    warnings = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = FairThreadWorker(
+            0, 0, [listener], None, 30, Config(), SimpleNamespace(warning=lambda *words: warnings.append(words))
+        )
+    worker.tmp.close()
+    worker.turn, worker.capacity, worker.waiting = workers[0], 1, {}
+    worker.accept(listener)
+    assert warnings == [] and worker.nr_conns == 0
