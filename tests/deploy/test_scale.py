@@ -1,5 +1,6 @@
 """The files of ``deploy/scale``: what PostgreSQL's client makes of the URL, and nginx of the two servers."""
 
+import contextlib
 import re
 import subprocess
 import threading
@@ -33,36 +34,57 @@ def test_nginx_takes_the_two_servers(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-class Other(BaseHTTPRequestHandler):
-    """The server that goes on while the first one is upgraded."""
+class Server(BaseHTTPRequestHandler):
+    """One of the two; where ``ends`` is set it takes a request and ends without an answer."""
 
-    def do_GET(self):
+    def answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(204)
-        self.end_headers()
+        self.server.got.append(self.command)
+        if not self.server.ends:
+            self.send_response(204)
+            self.end_headers()
 
-    do_POST = do_GET
+    do_GET = do_POST = do_PUT = do_DELETE = answer
 
     def log_message(self, *args):
         pass
 
 
-def test_nginx_sends_to_the_other_server_what_one_that_is_down_did_not_get(tmp_path):
-    port, location = free_port(), (ROOT / "deploy" / "nginx" / "deploymetrics.conf").read_text()
-    directive = re.search(r"proxy_next_upstream .*;", location)[0]
-    with HTTPServer(("127.0.0.1", 0), Other) as other:
-        threading.Thread(target=other.serve_forever).start()
-        servers = {"10.0.0.11:52311": f"127.0.0.1:{free_port()}", "10.0.0.12:52311": f"127.0.0.1:{other.server_port}"}
-        upstream = (SCALE / "upstream.conf").read_text()
-        for theirs, ours in servers.items():
-            upstream = upstream.replace(theirs, ours)
-        server = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://deploymetrics; {directive} }} }}"
+@contextlib.contextmanager
+def served(*, ends=False):
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        server.got, server.ends = [], ends
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
-            with nginx(tmp_path / "nginx", port, upstream + server):
-                for method in ("POST", "GET") * 2:
-                    assert requests.request(method, f"http://127.0.0.1:{port}/", data=b"[1]").status_code == 204
+            yield server
         finally:
-            other.shutdown()
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def before_two(folder, *ports):
+    """Run nginx before servers at two ports, and return a function that sends a request and returns the status."""
+    upstream = re.sub(r"(?<= max_fails=)1", "0", (SCALE / "upstream.conf").read_text())  # each is tried in its turn
+    for address, port in zip(("10.0.0.11:52311", "10.0.0.12:52311"), ports):
+        assert address in upstream
+        upstream = upstream.replace(address, f"127.0.0.1:{port}")
+    port, text = free_port(), (ROOT / "deploy" / "nginx" / "deploymetrics.conf").read_text()
+    server = f"server {{ listen 127.0.0.1:{port};\n{text[text.index('    proxy_http_version') :]}"
+    with nginx(folder / "nginx", port, upstream + server):
+        yield lambda method: requests.request(method, f"http://127.0.0.1:{port}/", data=b"[1]").status_code
+
+
+def test_nginx_sends_to_the_other_server_what_one_that_is_down_did_not_get(tmp_path):
+    with served() as other, before_two(tmp_path, free_port(), other.server_port) as send:
+        assert [send(method) for method in ("POST", "GET") * 2] == [204] * 4
+
+
+def test_nginx_sends_no_write_twice(tmp_path):
+    """It may have been stored: the second one would be another version, or be refused by its own precondition."""
+    with served(ends=True) as one, served() as other, before_two(tmp_path, one.server_port, other.server_port) as send:
+        for method in ("POST", "PUT", "DELETE"):
+            assert sorted([send(method), send(method)]) == [204, 502]
+        assert one.got == other.got == ["POST", "PUT", "DELETE"]
 
 
 def test_patroni_takes_its_file(tmp_path):
