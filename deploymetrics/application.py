@@ -84,6 +84,12 @@ class Application(Flask):
         """Return what a view or an error handler returned as a response of Flask."""
         return FlaskResponse(rv) if isinstance(rv, Response) else super().make_response(rv)
 
+    def make_default_options_response(self) -> flask.Response:
+        """Return the answer to OPTIONS, its methods in one order, whichever worker answers."""
+        response = super().make_default_options_response()
+        response.headers["Allow"] = ", ".join(sorted(response.allow))
+        return response
+
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
         """Return what finds the view of a request, by its path alone."""
         if request is None:

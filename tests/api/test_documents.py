@@ -133,10 +133,10 @@ def test_head_is_get_without_a_body(master):
 def test_options_and_405_say_what_is_allowed(master, url, allowed):
     answer = master.options(url)
     assert (answer.status_code, answer.data) == (200, b"")
-    assert set(answer.headers["Allow"].split(", ")) == allowed
+    assert answer.headers["Allow"] == ", ".join(sorted(allowed))  # in one order, whichever worker answers
     refused = master.patch(url)
     problem = assert_problem(refused, 405, "method-not-allowed")
-    assert refused.headers["Allow"].split(", ") == sorted(allowed)
+    assert refused.headers["Allow"] == answer.headers["Allow"]
     assert problem["detail"].endswith(f"it has {refused.headers['Allow']}.")
 
 
