@@ -83,9 +83,9 @@ class Blocks(Generic[E]):
             first -= 1
             entries = [*self.blocks[first].entries, *entries]
         before = self.blocks[first : number + 1]
-        for block in before:
-            block.is_listed = False
         new = [Block(part, old) for part, old in zip_longest(_parts(entries), before[:1]) if part]
+        for block in before:  # a list that is still being sent may have it for a while
+            block.is_listed, block.kept = False, ((), b"")
         self.blocks[first : number + 1] = new
         self._firsts[first : number + 1] = [block.entries[0].key for block in new]
 

@@ -305,6 +305,20 @@ def test_blocks_are_those_of_the_entries_whatever_happened_before(monkeypatch, s
         assert ours_now.items == tuple(expected[key] for key in sorted(expected))
 
 
+def test_a_list_that_is_still_being_sent_keeps_no_values_of_blocks_that_changed():
+    """So many slow clients cost no memory beyond the limit."""
+    ours = Blocks(lambda entries: [b"123456789"] * len(entries))
+    ours.apply({key: place(key, 1) for key in KEYS})
+    before, being_sent = list(ours.blocks), ours.listing(())
+    whole = list(being_sent.read(0, len(KEYS)))
+    ours.apply({KEYS[500]: place(KEYS[500], 2)})
+    (changed,) = (block for block in before if block not in ours.blocks)
+    assert all(block.kept[1] for block in ours.blocks)
+    for _ in range(2):
+        assert changed.kept[1] == b""
+        assert list(being_sent.read(0, len(KEYS))) == whole
+
+
 def test_a_change_makes_one_block_anew():
     ours = Blocks(None)
     ours.apply({key: place(key, 1) for key in KEYS})
