@@ -65,9 +65,9 @@ class Webhook:
 
     def notify(self, stop: Stop) -> None:
         """Tell the URL of each tag that got stale or fresh since it was told. Raises StorageError."""
-        if time.monotonic() < self._not_before:
-            return
         news = sorted(self._news(), key=lambda each: self._refused[each[1]])
+        if time.monotonic() < self._not_before:
+            news = [each for each in news if not self._refused[each[1]]]
         for event, tag, facts in news[:AT_ONCE]:
             if facts is not None and not self._send({"event": event, "tag": tag, **facts}, stop):
                 self._refused[tag] += 1
@@ -109,7 +109,7 @@ class Webhook:
         except (OSError, ValueError) as error:
             reason = type(error).__name__
         else:
-            self._failures = 0
+            self._failures, self._not_before = 0, 0.0
             return True
         if not stop.is_set:
             pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)

@@ -172,6 +172,20 @@ def test_no_tag_waits_for_one_whose_message_the_url_does_not_take(
     assert told(hook) == []
 
 
+def test_a_tag_that_gets_stale_in_a_pause_waits_for_no_refused_one(made, told, services, save, clock, listener):
+    for tag in "abc":
+        save(tag, b"[1]")
+    clock.forward(hours=1)
+    hook, listener.refused = made(), "a"
+    services.expectations.set("a", 60, "bob")
+    assert [tag for _ in range(2) for _, tag in told(hook)] == ["a"]
+    services.expectations.set("b", 60, "bob")
+    assert told(hook) == [("stale", "b")]
+    listener.status = 503
+    services.expectations.set("c", 60, "bob")
+    assert [[tag for _, tag in told(hook)] for _ in range(2)] == [["c"], []]
+
+
 def test_a_url_that_never_answers_ends_with_the_time(made, late, listener, monkeypatch):
     monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.1)
     hook = made()
