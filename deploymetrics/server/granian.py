@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -191,6 +192,7 @@ class GranianWorker(Worker):
         nobody = socket.create_server(address, family=socket.AF_UNIX if is_unix else socket.AF_INET)
         nobody.setblocking(False)
         listening = {os.fstat(listener.fileno()).st_ino for listener in self.sockets}
+        self._let_granian_take_who_waits()
         while self.sockets:
             self.sockets.pop().close()
         for fd in map(int, os.listdir("/proc/self/fd")):
@@ -199,6 +201,12 @@ class GranianWorker(Worker):
                     os.dup2(nobody.fileno(), fd, inheritable=False)
         self.answering.latest = now = time.perf_counter()  # whoever has just connected is about to send
         self._leave(now + limits.STOP_SECONDS)
+
+    def _let_granian_take_who_waits(self) -> None:
+        """Wait until nobody waits in the queue of a listener, where whoever is there when it closes is reset."""
+        until = time.monotonic() + limits.QUIET_SECONDS
+        while select.select(self.sockets, [], [], 0)[0] and time.monotonic() < until:
+            time.sleep(0.0005)
 
     def _leave(self, until: float) -> None:
         """Stop granian, which ends connections without a word, once no client is about to send, or ``until`` then."""

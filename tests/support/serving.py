@@ -1,5 +1,6 @@
 """Real servers for tests: a process that is ended with its fixture, and waits that have a deadline."""
 
+import contextlib
 import os
 import re
 import signal
@@ -64,7 +65,7 @@ class Served:
                 self.process = Launched(command[1:], **options)
             else:
                 command = [str(BIN / command[0]), *command[1:]]
-                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     @property
     def out(self):
@@ -108,3 +109,6 @@ class Served:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if isinstance(self.process, subprocess.Popen):  # of granian by hand a worker may go on
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
