@@ -65,14 +65,15 @@ class Webhook:
 
     def notify(self, stop: Stop) -> None:
         """Tell the URL of each tag that got stale or fresh since it was told. Raises StorageError."""
-        news = sorted(self._news(), key=lambda each: self._refused[each[1]])
+        news = self._news()
+        self._refused = Counter({tag: self._refused[tag] for _, tag, _ in news if tag in self._refused})
+        news.sort(key=lambda each: self._refused[each[1]])
         if time.monotonic() < self._not_before:
             news = [each for each in news if not self._refused[each[1]]]
         for event, tag, facts in news[:AT_ONCE]:
             if facts is not None and not self._send({"event": event, "tag": tag, **facts}, stop):
                 self._refused[tag] += 1
                 return
-            self._refused.pop(tag, None)
             self._note(tag, event)
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:

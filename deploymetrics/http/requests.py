@@ -39,7 +39,8 @@ else:
     class cached_property:  # noqa: N801  a name of functools
         """Work out a property once for each object.
 
-        werkzeug's is called at each look; that of functools, in Python 3.11, lets only one thread read a body.
+        That of werkzeug is called at each look. That of functools will do from Python 3.12 on: before, it lets only one
+        thread read a body.
         """
 
         def __init__(self, work_out):

@@ -92,7 +92,7 @@ class FairThreadWorker(ThreadWorker):
         self.nr_conns += 1
         try:
             conn = Connection(self.cfg, client, address, listener.getsockname(), self.tls, self.largest_body)
-        except OSError:  # the client was faster
+        except (OSError, MemoryError):  # the client was faster; or there is no memory for it
             self.nr_conns -= 1
             client.close()
             return True

@@ -16,7 +16,7 @@ from .identity import Identity
 from .numbers import as_float, is_number
 
 #: A step down: a member by its key or an element by its Identity, and which of those that have the same; or ``...``
-#: for every element.
+#: for every element, below which elements have no Identity.
 Step = tuple[str | Identity, int] | EllipsisType
 Steps = tuple[Step, ...]
 
