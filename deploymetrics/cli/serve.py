@@ -1,5 +1,6 @@
 """``deploymetrics serve``."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,10 @@ def serve(**flags: Any) -> None:
 
     Each option goes before the setting of the same name.
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # deleted, as an old checkout may be, and gunicorn asks for it
+        os.chdir("/")
     from ..server import first_start
     from ..server.master import Server
 

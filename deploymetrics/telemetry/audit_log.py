@@ -131,7 +131,7 @@ class AuditLog:
             # All processes leave a file when it is full, so what was used last is still the right one till then.
             if self._file is None or not self._file.takes_more(self.file_size):
                 make_one_folder(self.folder)
-                with opened(self.folder, os.O_DIRECTORY) as folder:
+                with opened(f"{self.folder}/.", os.O_DIRECTORY) as folder:  # the dot follows a link to another disk
                     fcntl.flock(folder, fcntl.LOCK_EX)  # of two processes one begins a file
                     self._file = self._last_file() or self._new_file()
             self._file.add(line)
@@ -163,4 +163,4 @@ class AuditLog:
                     os.unlink(f"{self.folder}/{name}")
 
     def _names(self) -> list[str]:
-        return sorted(filter(_NAME.fullmatch, list_folder(self.folder)))
+        return sorted(filter(_NAME.fullmatch, list_folder(f"{self.folder}/.")))

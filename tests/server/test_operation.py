@@ -22,7 +22,7 @@ import requests
 from conftest import PASSWORD
 from gunicorn.arbiter import Arbiter
 from launching import run
-from serving import Served, make_certificate
+from serving import BIN, Served, make_certificate
 from waiting import wait_for
 
 from deploymetrics import create_app
@@ -295,6 +295,16 @@ def test_a_reload_needs_no_folder_in_which_the_server_was_started(instance, tmp_
     server.renew_settings()
     server.reload()
     assert server.cfg.workers == 2
+
+
+def test_a_start_needs_no_current_folder(instance, tmp_path):
+    program = f"cd {tmp_path} && mkdir gone && cd gone && rmdir ../gone && exec {BIN / 'deploymetrics'} serve"
+    server = Served(("/bin/sh", "-c", program), tmp_path, instance, DEPLOYMETRICS_BIND="127.0.0.1:0")
+    try:
+        assert requests.get(f"{server.started().url}/readyz").status_code == 200
+        assert server.stop() == 0
+    finally:
+        server.end()
 
 
 def test_workers_that_stood_still_with_their_master_get_time_to_answer_it(monkeypatch):

@@ -286,3 +286,12 @@ def test_a_file_that_somebody_took_away_is_begun_anew(tmp_path, clock, take_away
     take_away(path)
     log.note("alice", "two")
     assert [entry.action for entry in log.newest_first()] == ["two"]
+
+
+def test_the_folder_may_be_on_another_disk(tmp_path, clock, caplog):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "audit").symlink_to("far")
+    log = AuditLog(str(tmp_path), clock, days=9, size=10_000)
+    log.note("alice", "one")
+    assert [entry.action for entry in log.newest_first()] == ["one"] and not caplog.records
+    assert len([*(tmp_path / "far").iterdir()]) == 1
