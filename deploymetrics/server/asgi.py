@@ -2,7 +2,9 @@
 
 import sys
 import time
+from functools import lru_cache
 from io import BytesIO
+from itertools import starmap
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -10,10 +12,8 @@ from ..clock import as_http_date
 from . import limits
 
 _VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
-#: WSGI's keys of header names, and ASGI's names of headers: the first that come are remembered.
-_keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
-_names: dict[str, bytes] = {}
-_REMEMBERED = 256
+#: The one value of a header that is taken, and the status for another one.
+_ONLY = {b"transfer-encoding": (b"chunked", 501), b"expect": (b"100-continue", 417)}
 
 
 def environ_of(scope: Any) -> dict[str, Any]:
@@ -45,17 +45,16 @@ def environ_of(scope: Any) -> dict[str, Any]:
     for name, value in scope["headers"]:
         if b"_" in name:
             continue
-        key = _keys.get(name) or _key(name)
+        key = _key(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
 
 
+@lru_cache(256)
 def _key(name: bytes) -> str:
-    key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-    if len(_keys) < _REMEMBERED:
-        _keys[name] = key
-    return key
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def fault_of(scope: Any) -> int:
@@ -71,10 +70,8 @@ def fault_of(scope: Any) -> int:
             return 431
         if name == b"host":
             hosts.append(value)
-        elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            return 501
-        elif name == b"expect" and value.lower() != b"100-continue":
-            return 417
+        elif name in _ONLY and value.lower() != _ONLY[name][0]:
+            return _ONLY[name][1]
     # Where none came, granian has an empty one.
     is_named = len(hosts) == 1 and (hosts[0] or scope["http_version"] == "1")
     return 0 if is_named and scope["method"].upper() == scope["method"] else 400
@@ -85,11 +82,9 @@ def has_body(environ: dict[str, Any]) -> bool:
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
-def _name(name: str) -> bytes:
-    encoded = name.lower().encode("latin-1")
-    if len(_names) < _REMEMBERED:
-        _names[name] = encoded
-    return encoded
+@lru_cache(512)  # most fields of most answers are the same
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
@@ -97,6 +92,6 @@ def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
 
     It has the date: granian's own stands still when the clock is put back, until that has caught up.
     """
-    fields = [(_names.get(name) or _name(name), value.encode("latin-1")) for name, value in headers]
+    fields = list(starmap(_field, headers))
     fields.append((b"date", as_http_date(int(time.time())).encode()))
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}
