@@ -76,5 +76,8 @@ def trim() -> None:
     These are HISTORY_VERSIONS, HISTORY_HOURLY_DAYS and HISTORY_DAYS. Writes do the same a little at a time, and the
     collector once a day; this is for lowered limits, and where there is no collector.
     """
-    files = services().documents.trim(lambda: False)
+    failed: list[str] = []
+    files = services().documents.trim(lambda: False, failed=failed.append)
     click.echo(f"{counted(files, 'file')} of old versions removed or shortened")
+    if failed:
+        raise click.ClickException(f"{counted(len(failed), 'document')} could not be trimmed.")

@@ -153,11 +153,17 @@ class Documents:
             raise NotFound(f"There is no {what}.", code="no-such-tag" if version is None else "no-such-version")
         return number
 
-    def trim(self, is_stopped: Callable[[], bool], now: datetime | None = None) -> int:
+    def trim(
+        self,
+        is_stopped: Callable[[], bool],
+        now: datetime | None = None,
+        *,
+        failed: Callable[[str], object] = lambda tag: None,
+    ) -> int:
         """Thin out every history, and put copies right that a crash left behind; return how many files were removed.
 
         It ends early when ``is_stopped`` says so. Age is counted up to ``now``, which is the clock's time where it is
-        None. A document that cannot be trimmed is logged.
+        None. A document that cannot be trimmed is logged, and ``failed`` is called with its tag.
         """
         files = 0
         for tag in self.store.keys(DOCUMENTS):
@@ -167,6 +173,7 @@ class Documents:
                 files += self.store.trim(DOCUMENTS, tag, now)
             except StorageError as error:
                 _log.warning("the history of a document was not thinned out: %s", error.log or error.detail)
+                failed(tag)
         return files
 
     def previous_change(self, item: Item) -> str:

@@ -1,7 +1,8 @@
-"""put, history and purge."""
+"""put, history, purge and trim."""
 
 import logging
 import os
+from pathlib import Path
 
 import pytest
 from flask.logging import default_handler
@@ -31,6 +32,16 @@ def test_purge_says_how_many_went(service, invoke, writes, said):
         service.save("custom", b"1", "alice")
     assert invoke("purge", "custom").stdout == said
     assert "never was" in str(invoke("purge", "nothing").exception)
+
+
+def test_trim_fails_where_a_document_cannot_be_trimmed(app, service, invoke):
+    for tag in ("bad", "good"):
+        service.save(tag, b"1", "alice")
+    assert invoke("trim").exit_code == 0
+    Path(app.instance_path, "data/deploymentmetrics/bad/00000000000000001.jsonl").write_text("nonsense\n")
+    result = invoke("trim")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: 1 document could not be trimmed.\n")
 
 
 def test_a_tag_cannot_steer_the_terminal_or_a_log(tmp_path):
