@@ -4,7 +4,6 @@ import sys
 import time
 from functools import lru_cache
 from io import BytesIO
-from itertools import starmap
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -82,9 +81,9 @@ def has_body(environ: dict[str, Any]) -> bool:
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
-@lru_cache(512)  # most fields of most answers are the same
-def _field(name: str, value: str) -> tuple[bytes, bytes]:
-    return name.lower().encode("latin-1"), value.encode("latin-1")
+@lru_cache(256)
+def _name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
@@ -92,6 +91,6 @@ def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
 
     It has the date: granian's own stands still when the clock is put back, until that has caught up.
     """
-    fields = list(starmap(_field, headers))
+    fields = [(_name(name), value.encode("latin-1")) for name, value in headers]
     fields.append((b"date", as_http_date(int(time.time())).encode()))
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

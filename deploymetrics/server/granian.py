@@ -204,8 +204,10 @@ class GranianWorker(Worker):
 
     def _let_granian_take_who_waits(self) -> None:
         """Wait until nobody waits in the queue of a listener, where whoever is there when it closes is reset."""
-        until = time.monotonic() + limits.QUIET_SECONDS
-        while select.select(self.sockets, [], [], 0)[0] and time.monotonic() < until:
+        poll, until = select.poll(), time.monotonic() + limits.QUIET_SECONDS
+        for listener in self.sockets:
+            poll.register(listener, select.POLLIN)
+        while poll.poll(0) and time.monotonic() < until:
             time.sleep(0.0005)
 
     def _leave(self, until: float) -> None:
