@@ -219,6 +219,8 @@ def test_a_server_that_breaks_off_in_the_commit_leaves_it_open(store, monkeypatc
 
 
 def test_a_cancelled_wait_for_the_standby_is_no_success(store, postgresql, name):
+    postgresql.ask(f"ALTER DATABASE {name} SET client_min_messages = error")  # else the server warns of it
+    store = open_at(postgresql.url(name))
     put(store, "a")
     cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     with without_standby(postgresql):
@@ -233,6 +235,7 @@ def test_a_cancelled_wait_for_the_standby_is_no_success(store, postgresql, name)
 def test_an_unconfirmed_commit_ends_with_the_deadline_and_is_not_cancelled(store, postgresql, name):
     for setting in "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout":
         postgresql.ask(f"ALTER DATABASE {name} SET {setting} = '100ms'")  # no reason for the server to end the wait
+    store = open_at(postgresql.url(name))
     put(store, "a")
     with without_standby(postgresql):
         with pytest.raises(MaybeStored):

@@ -74,11 +74,15 @@ class Connection(psycopg.Connection[TupleRow]):
             self.warned = diagnostic.message_primary or "a warning"
 
     def begin(self, durable: bool) -> None:
-        """Begin a transaction, in which a wait for another writer ends before the deadline does."""
+        """Begin a transaction, in which a wait for another writer ends before the deadline does.
+
+        Warnings are sent, whatever the account has: without one a commit is taken for confirmed.
+        """
         # Where the administrator has standbys apply it first, that stays: others may read from those.
         level = self.waits_for if durable and self.waits_for == "remote_apply" else "on" if durable else "off"
-        limits = f"SET LOCAL lock_timeout = {self.lock_timeout}; SET LOCAL synchronous_commit = {level}"
-        self.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {limits}", prepare=False)
+        settings = {"lock_timeout": self.lock_timeout, "synchronous_commit": level, "client_min_messages": "warning"}
+        set_all = "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
+        self.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {set_all}", prepare=False)
 
     def commit_surely(self) -> None:
         """Commit; raises MaybeStored unless the server confirms it, or says that it did not."""
