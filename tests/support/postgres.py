@@ -18,12 +18,10 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 from waiting import SECONDS, is_running, wait_for
 
+from deploymetrics.storage.sql.migrations.versions import v1_first_tables
 from deploymetrics.storage.sql.schema import VERSION, VERSION_TABLE
-from deploymetrics.storage.sql.tables import metadata
 
 SERVER = "TEST_POSTGRESQL"
 #: What is left out where a test is not about what a power loss does.
@@ -214,15 +212,7 @@ def url_of(hosts, database="postgres", **query):
     return url.render_as_string()
 
 
-TABLES = ";".join(
-    [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]
-    + [
-        str(CreateIndex(index).compile(dialect=postgresql.dialect()))
-        for table in metadata.sorted_tables
-        for index in table.indexes
-    ]
-    + [f"CREATE TABLE {VERSION_TABLE} AS SELECT '{VERSION}' AS version_num"]
-)
+TABLES = f"{v1_first_tables.TABLES}; CREATE TABLE {VERSION_TABLE} AS SELECT '{VERSION}' AS version_num"
 
 
 _one_at_a_time = threading.Lock()

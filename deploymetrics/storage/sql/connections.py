@@ -74,27 +74,20 @@ class Connections:
 
         Raises MaybeStored where its commit was not confirmed; whatever else is raised says that nothing is stored.
         """
-        calls = []
-
-        def counted(connection: Connection) -> T:
-            calls.append(connection)
-            return work(connection)
-
         for tried in range(1, TRIES + 1):
+            has_begun = False
             try:
-                return self._transact(counted, durable)
+                with self._may_commit() if durable else nullcontext(), self._connection() as connection:
+                    connection.begin(durable)
+                    has_begun = True
+                    result = work(connection)
+                    connection.commit_surely()
+                    return result
             except psycopg.Error as error:
                 may_help = is_conflict(error) or is_disconnect(error) and tried == 1
-                if not may_help or tried == TRIES or once and calls:
+                if not may_help or tried == TRIES or once and has_begun:
                     raise as_ours(error) from error
         raise AssertionError
-
-    def _transact(self, work: Callable[[Connection], T], durable: bool) -> T:
-        with self._may_commit() if durable else nullcontext(), self._connection() as connection:
-            connection.begin(durable)
-            result = work(connection)
-            connection.commit_surely()
-            return result
 
     # Where they come from and go to
 
@@ -146,19 +139,15 @@ class Connections:
     def _give_back(self, connection: Connection, *, is_useless: bool = False) -> None:
         if connection.is_lost or connection.closed or is_useless:
             self._give_up(connection)
-        elif connection.is_committing or not self._clean_up(connection):
-            connection.close()
-        elif len(self._idle) >= IDLE or connection.server != self._server:
-            connection.close()
-        else:
-            self._idle.append(connection)
-
-    def _clean_up(self, connection: Connection) -> bool:
-        """Roll back what is left of a transaction; return True if nothing of it is left then."""
-        if not connection.is_idle():
+            return
+        if not connection.is_committing and not connection.is_idle():
             with suppress(psycopg.Error):
                 connection.execute("ROLLBACK", prepare=False)
-        return connection.is_idle()
+        is_usable = connection.is_idle() and not connection.is_committing and connection.server == self._server
+        if is_usable and len(self._idle) < IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _give_up(self, connection: Connection) -> None:
         """Close a connection that failed; if its server is the current one, also the idle ones, and try that last.

@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 
 from ...errors import StorageError
 from .. import Lease
@@ -113,8 +112,4 @@ class SqlLease(Lease):
     def _update(self, statement: str, **values: str) -> bool:
         """Return True if the lease was ours."""
         parameters = {"name": self.name, "number": self._number, **values}
-        return self._connections.transact(partial(_changed, statement, parameters), durable=False)
-
-
-def _changed(statement: str, parameters: dict[str, object], connection: Connection) -> bool:
-    return connection.execute(statement, parameters).rowcount == 1
+        return self._connections.transact(lambda each: each.execute(statement, parameters).rowcount == 1, durable=False)

@@ -119,9 +119,7 @@ def _version_of(connection: sqlalchemy.Connection) -> str | None:
 def _connected(address: Address) -> Iterator[sqlalchemy.Connection]:
     """Give a connection of SQLAlchemy for a command; raises SettingError, or StorageError while it is in use."""
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: _connect(address),
-        poolclass=sqlalchemy.NullPool,
+        "postgresql+psycopg://", creator=lambda: _connect(address), poolclass=sqlalchemy.NullPool
     )
     try:
         connection = engine.connect()

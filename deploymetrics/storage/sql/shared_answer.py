@@ -39,15 +39,12 @@ class SharedAnswer(Generic[T]):
         if answer.asked < came:
             with self._turn:
                 if self._latest.asked < came:
-                    self._latest = self._new()
+                    asked = time.perf_counter()
+                    try:
+                        self._latest = _Answer(asked, [self._ask()], None)
+                    except BaseException as error:
+                        self._latest = _Answer(asked, [], error)
                 answer = self._latest
         if answer.error:  # threads must not raise the same: it would grow by the traceback of each
             raise copy(answer.error) from answer.error
         return answer.values[0]
-
-    def _new(self) -> _Answer[T]:
-        asked = time.perf_counter()
-        try:
-            return _Answer(asked, [self._ask()], None)
-        except BaseException as error:
-            return _Answer(asked, [], error)

@@ -1,4 +1,4 @@
-"""The statements, in PostgreSQL's words. The tables are in ``tables.py``."""
+"""The statements, in PostgreSQL's words. The tables are in the migrations."""
 
 from functools import cache
 
