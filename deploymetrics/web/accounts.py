@@ -66,14 +66,14 @@ def new_secret_for(role: Role) -> str:
 @require_role(Role.MASTER_OPERATOR)
 def enable_account() -> ResponseReturnValue:
     """Enable an account."""
-    return apply_change(lambda name: services().accounts.enable(name, current_user.name), "is enabled")
+    return apply_change(services().accounts.enable, "is enabled")
 
 
 @bp.post("/accounts/disable")
 @require_role(Role.MASTER_OPERATOR)
 def disable_account() -> ResponseReturnValue:
     """Disable an account; its sessions end."""
-    return apply_change(lambda name: services().accounts.disable(name, current_user.name), "is disabled")
+    return apply_change(services().accounts.disable, "is disabled")
 
 
 @bp.get("/accounts/secret", defaults={"change": "secret"})
@@ -93,14 +93,14 @@ def ask_to_change(change: str) -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def remove_account() -> ResponseReturnValue:
     """Remove an account; its sessions end."""
-    return apply_change(lambda name: services().accounts.remove(name, current_user.name), "is removed")
+    return apply_change(services().accounts.remove, "is removed")
 
 
-def apply_change(change: Callable[[str], object], done: str) -> ResponseReturnValue:
+def apply_change(change: Callable[[str, str], object], done: str) -> ResponseReturnValue:
     """Call ``change`` with the account that the form names, and show the list, or why it could not be changed."""
     name = request.form.get("account", "")
     try:
-        change(name)
+        change(name, current_user.name)
     except AccountError as error:
         return accounts_page(error=error.detail), error.status
     flash(f"The account {visible(name)} {done}.")
@@ -111,10 +111,8 @@ def accounts_page(
     made: tuple[str, str, Role] | None = None, typed: dict[str, str] | None = None, error: str | None = None
 ) -> str:
     """Return the page; ``made`` is (name, secret, role) of what is shown once, ``typed`` what a refused form had."""
-    records = services().accounts.list()
-    return render_template(
-        "web/accounts.html", records=records, roles=list(Role), made=made, typed=typed or {}, error=error
-    )
+    accounts = services().accounts.list()
+    return render_template("web/accounts.html", records=accounts, roles=Role, made=made, typed=typed or {}, error=error)
 
 
 def sentence(error: DeploymetricsError) -> str:

@@ -24,7 +24,7 @@ from ..services import services
 from . import bp
 from .document_plots import read_plots
 from .figures.layout import lay_out, tables
-from .plot import MAX_CHOICES, plot_url
+from .plot import MAX_CHOICES
 from .template_filters import page_number, tag_url
 from .time_range import RANGES
 
@@ -66,11 +66,10 @@ def read_query(tag: str, places: list[str]) -> TableQuery:
 @require_role(Role.MASTER_OPERATOR)
 def document(tag: str) -> ResponseReturnValue:
     """Show a document, or when it was deleted and by whom; of the server's own tag also what its collector says."""
-    reserved = tag == RESERVED_TAG
-    sources = read_states(services().store) if reserved else ()
+    sources = read_states(services().store) if tag == RESERVED_TAG else ()
     item = services().documents.find(tag)
     if item is None:
-        return deleted_page(tag, reserved, sources), 404
+        return deleted_page(tag, sources), 404
     seconds = services().expectations.of(tag)
     value = rawjson.parse(bytes(item.record.metrics))
     arrays = tables(value)
@@ -88,17 +87,15 @@ def document(tag: str) -> ResponseReturnValue:
         count=len(value) if isinstance(value, list) else 1,
         plots=read_plots(tag),
         ranges=RANGES,
-        plot_url=plot_url,
         headline=services().headlines.of(tag),
         numbers=list(measures([item]).by_name)[:MAX_CHOICES] if item.size <= SPARK_BYTES else [],
         raws=raw_forms(item),
         curl=f"curl -u {shlex.quote(current_user.name)} {shlex.quote(resource_url(tag, request.url_root))}",
-        reserved=reserved,
         sources=sources,
     )
 
 
-def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
+def deleted_page(tag: str, sources: Any) -> str:
     """Return the page of a tag without a document, with the last version that can be brought back.
 
     Raises NotFound for a tag that never had one, but for the server's own, which waits for its first collection.
@@ -106,21 +103,12 @@ def deleted_page(tag: str, reserved: bool, sources: Any) -> str:
     try:
         deletion, *before = services().documents.history(tag, limit=2).items
     except NotFound:
-        if not reserved:
+        if tag != RESERVED_TAG:
             raise
         deletion, before = None, []
     item = before[0] if before and not before[0].deleted else None
     layout = lay_out(rawjson.parse(bytes(item.record.metrics))) if item else None
-    return render_template(
-        "web/deleted.html",
-        tag=tag,
-        deletion=deletion,
-        item=item,
-        layout=layout,
-        reserved=reserved,
-        sources=sources,
-        current=None,
-    )
+    return render_template("web/deleted.html", tag=tag, deletion=deletion, item=item, layout=layout, sources=sources)
 
 
 def raw_forms(item: Item) -> Iterator[tuple[str, str, bool]]:

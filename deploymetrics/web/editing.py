@@ -26,7 +26,6 @@ from ..schemas import whole_number
 from ..services import services
 from . import bp
 from .figures.differences import compare
-from .login import form_limit
 from .template_filters import tag_url, visible
 
 _AROUND = 60
@@ -156,9 +155,7 @@ def read_metrics(tag: str, text: str) -> bytes:
 
 def edit_page(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
     """Return the page to edit a document in, with what is wrong with the text, if anything."""
-    return render_template(
-        "web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong, limit=form_limit()
-    )
+    return render_template("web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong)
 
 
 def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
@@ -171,7 +168,6 @@ def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> 
         current=current,
         comparison=compare(theirs, metrics),
         theirs=rawjson.indented(theirs) if theirs else "",
-        limit=form_limit(),
     )
 
 

@@ -13,7 +13,6 @@ from flask_login import current_user
 from ..accounts.records import Role
 from ..clock import as_precise
 from ..documents.pages import Page
-from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
 from ..documents.values.places import shorten
 from ..documents.versions import as_of, oldest
@@ -65,7 +64,6 @@ def history(tag: str) -> ResponseReturnValue:
         elsewhere={name: version for name, version in query.picked.items() if version not in here},
         older=page.next,
         current=services().documents.find(tag),
-        reserved=tag == RESERVED_TAG,
     )
 
 
@@ -123,7 +121,6 @@ def comparison(tag: str) -> ResponseReturnValue:
         written=authors.total(),
         more=more,
         current=services().documents.find(tag),
-        reserved=tag == RESERVED_TAG,
         comparison=compare(*(None if one.deleted else bytes(one.record.metrics) for one in (before, after))),
     )
 
@@ -184,7 +181,6 @@ def version_page(item: Item, moved: bool = False) -> str:
         json=shorten(json, MAX_RAW),
         raw_cut=len(json) > MAX_RAW,
         current=services().documents.find(item.key),
-        reserved=item.key == RESERVED_TAG,
         moved=moved,
     )
 

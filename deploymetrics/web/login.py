@@ -157,6 +157,7 @@ def limit_form() -> None:
     request.max_content_length = request.max_form_memory_size = form_limit() if is_large else _SMALL_FORM
 
 
+@bp.app_template_global()
 def form_limit() -> int:
     """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
     return 8 * int(current_app.config["MAX_BODY_BYTES"]) + _SMALL_FORM

@@ -175,6 +175,7 @@ def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
     return [(at, rows[at, tag, version]) for at, tag, version in sorted(rows, reverse=True)]
 
 
+@bp.app_template_global()
 def plot_url(tag: str, name: str, span: TimeRange) -> str:
     """Return the address of the page with the plot of one number."""
     return PlotQuery([(tag, name)], span, "").url()

@@ -10,6 +10,7 @@ from flask import current_app, request, url_for
 from markupsafe import Markup, escape
 
 from ..clock import as_last_changed, from_precise
+from ..documents.reserved import RESERVED_TAG
 from ..documents.values import numbers
 from ..formats import printable
 from ..formats.lookalikes import is_unseen
@@ -38,6 +39,7 @@ WORDS = {
 
 bp.add_app_template_filter(WORDS.__getitem__, "in_words")
 bp.add_app_template_filter(shlex.quote, "shell_word")
+bp.add_app_template_test(RESERVED_TAG.__eq__, "reserved")
 
 
 def page_number(name: str) -> int:

@@ -136,32 +136,16 @@ def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) ->
     columns = sorted(in_column)
     edges = [0, *((one + other + 1) / 2 * width for one, other in zip(columns, columns[1:])), form.width]
     for column, left, right in zip(columns, edges, edges[1:]):
-        values = [
-            (number, drawn[number].points[at], drawn[number].positions[at]) for number, at in in_column[column].items()
-        ]
-        yield _column(form, column, left, right, values, shown, zone)
-
-
-def _column(
-    form: Form,
-    column: int,
-    left: float,
-    right: float,
-    values: list[tuple[int, Point, Position]],
-    shown: Shown,
-    zone: tzinfo,
-) -> str:
-    """Return what a column shows under the pointer: (number of the series, point, its place) in ``values``."""
-    name = f"{form.name}-{column}"
-    _, first, (x, _) = values[0]
-    when = as_last_changed(from_precise(first.changed_at).astimezone(zone))
-    texts = (f' <tspan class="s{number}">● {escape(shown(number, point))}</tspan>' for number, point, _ in values)
-    dots = (f'<circle class="s{number}" cx="{at:g}" cy="{y:g}" r="4"/>' for number, _, (at, y) in values)
-    side = ("", SIDE) if x < form.width / 2 else (" end", form.width - SIDE)
-    return (
-        f'<g class="at"><rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{form.height}"/>'
-        f'<path class="line" d="M{x:g} {TOP}V{form.height - BOTTOM}"/>{"".join(dots)}'
-        f'<text class="tip{side[0]}" id="{name}" x="{side[1]}" y="14">{when}{"".join(texts)}</text>'
-        f'<foreignObject x="{max(x - 12, 0):g}" y="{form.height - BOTTOM:g}" width="24" height="24">'
-        f'<input type="radio" name="{form.name}" aria-labelledby="{name}"></foreignObject></g>'
-    )
+        values = [(at, drawn[at].points[index], *drawn[at].positions[index]) for at, index in in_column[column].items()]
+        name, (_, first, x, _) = f"{form.name}-{column}", values[0]
+        when = as_last_changed(from_precise(first.changed_at).astimezone(zone))
+        texts = (f' <tspan class="s{number}">● {escape(shown(number, point))}</tspan>' for number, point, *_ in values)
+        dots = (f'<circle class="s{number}" cx="{at:g}" cy="{y:g}" r="4"/>' for number, _, at, y in values)
+        side = ("", SIDE) if x < form.width / 2 else (" end", form.width - SIDE)
+        yield (
+            f'<g class="at"><rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{form.height}"/>'
+            f'<path class="line" d="M{x:g} {TOP}V{form.height - BOTTOM}"/>{"".join(dots)}'
+            f'<text class="tip{side[0]}" id="{name}" x="{side[1]}" y="14">{when}{"".join(texts)}</text>'
+            f'<foreignObject x="{max(x - 12, 0):g}" y="{form.height - BOTTOM:g}" width="24" height="24">'
+            f'<input type="radio" name="{form.name}" aria-labelledby="{name}"></foreignObject></g>'
+        )

@@ -109,18 +109,14 @@ def tables(value: Any) -> dict[str, list[Any]]:
 def cell(value: object) -> Cell:
     """Return the Cell of a leaf; a text that could pass for something else is in quotes: ``"3"``, ``"null"``."""
     text = leaf_text(value)
-    if type(value) is not str:
-        short = rounded(text) if is_number(value) else text
-        return Cell(short, "number" if is_number(value) else "none", _whole(text, short))
-    if is_number(value) or value in _WORDS or value != value.strip():
-        text = rawjson.quote(value)
-    short = shorten(text, MAX_TEXT)
-    return Cell(short, "text" if value else "none", _whole(text, short))
-
-
-def _whole(text: str, short: str) -> str:
-    """Return the whole of a text that is shown short; very long ones are in the document as JSON."""
-    return "" if text == short else shorten(text, MAX_WHOLE)
+    if type(value) is str:
+        if is_number(value) or value in _WORDS or value != value.strip():
+            text = rawjson.quote(value)
+        short, kind = shorten(text, MAX_TEXT), "text" if value else "none"
+    else:
+        short, kind = (rounded(text), "number") if is_number(value) else (text, "none")
+    # Very long texts are whole in the document as JSON.
+    return Cell(short, kind, "" if text == short else shorten(text, MAX_WHOLE))
 
 
 def _is_flat(value: Any, grouped: bool = False) -> bool:
@@ -137,13 +133,11 @@ def _pairs_of(value: Any) -> list[tuple[str, Any]]:
 
 
 def _facts(pairs: list[tuple[str, Any]], most: int = MAX_FACTS) -> Facts:
-    return Facts([(shorten(key, MAX_CELL), _fact(value)) for key, value in pairs[:most]], max(len(pairs) - most, 0))
-
-
-def _fact(value: Any) -> Cell | Facts:
-    if not isinstance(value, list) or not value:
-        return cell(value)
-    return _facts(_pairs_of(value), MAX_GROUP)
+    rows: list[tuple[str, Cell | Facts]] = []
+    for key, value in pairs[:most]:
+        is_group = isinstance(value, list) and value
+        rows.append((shorten(key, MAX_CELL), _facts(_pairs_of(value), MAX_GROUP) if is_group else cell(value)))
+    return Facts(rows, max(len(pairs) - most, 0))
 
 
 def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
