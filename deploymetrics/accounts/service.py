@@ -104,14 +104,7 @@ class Accounts:
         return self.change(name, author, lambda record: {"epoch": _new_epoch()})
 
     def set_limits(
-        self,
-        name: str,
-        *,
-        tags: Iterable[str],
-        documents: int,
-        bytes: int,
-        posts: int,
-        author: str = _COMMAND_LINE,
+        self, name: str, *, tags: Iterable[str], documents: int, bytes: int, posts: int, author: str = _COMMAND_LINE
     ) -> AccountRecord:
         """Limit which tags a WebUI application may post, how much and how often; 0 is no limit."""
 

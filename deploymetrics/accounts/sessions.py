@@ -15,7 +15,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -210,8 +209,15 @@ class Sessions:
         if not self._ending or 0 < self._next_try - now <= _RETRY_SECONDS:
             return
         for entry in list(self._ending.values()):
+
+            def end(sessions: dict[str, Session]) -> None:
+                if entry.is_signed:
+                    sessions[entry.id] = msgspec.structs.replace(entry.session, epoch=_ENDED)
+                else:
+                    sessions.pop(entry.id, None)
+
             try:
-                self._write(entry.key, entry.account, partial(_end, entry))
+                self._write(entry.key, entry.account, end)
             except StorageError as error:
                 _log.warning("the end of a session of %r is not stored yet: %s", entry.account, error.log)
                 self._next_try = now + _RETRY_SECONDS
@@ -227,13 +233,6 @@ class Sessions:
             return msgspec.json.encode(SessionsRecord(key, account, sessions)) if sessions else None
 
         self.store.write(SESSIONS, key, account, write)
-
-
-def _end(entry: _Entry, sessions: dict[str, Session]) -> None:
-    if entry.is_signed:
-        sessions[entry.id] = msgspec.structs.replace(entry.session, epoch=_ENDED)
-    else:
-        sessions.pop(entry.id, None)
 
 
 def _key_of(account: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,15 +49,7 @@ def _composed(states: Sequence[SourceState], item: Item | None) -> dict[str, Any
                 log.error("source %s: another source has the metric %s already.", state.name, metric)
     if item and any(state.damaged for state in states):
         # What that source found is in the document only: what no other source has stays as it is there.
-        before = _decoded(item.record.metrics)
-        return ordered(before, {**before, **values})
-    return values
-
-
-def _decoded(metrics: msgspec.Raw) -> dict[str, Any]:
-    """Return metric → value of a document that the collector wrote; empty for an imported one of another shape."""
-    try:
-        (values,) = msgspec.json.decode(metrics, type=list[dict[str, Any]])
-    except (msgspec.DecodeError, ValueError):
-        return {}
+        with suppress(msgspec.DecodeError, ValueError):  # of an imported one of another shape
+            (before,) = msgspec.json.decode(item.record.metrics, type=list[dict[str, Any]])
+            return ordered(before, {**before, **values})
     return values

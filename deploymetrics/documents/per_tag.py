@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ..storage import Collection, Entry, Item, Storage
+from ..storage import Collection, Item, Storage
 from .schemas import check_tag
 
 Value = TypeVar("Value")
@@ -27,14 +27,14 @@ class PerTag(Generic[Value]):
         listing = self.store.items(self.collection)
         revision, before, values = self._listed
         if revision != listing.revision:
-            known = {entry.key: self._read(entry, before.get(entry.key)) for entry in listing.items}
+            known: dict[str, tuple[str, Value | None]] = {}
+            for entry in listing.items:
+                one = before.get(entry.key)
+                # None where it was removed since it was listed.
+                known[entry.key] = one if one and one[0] == entry.revision else (entry.revision, self.of(entry.key))
             values = {tag: value for tag, (_, value) in known.items() if value is not None}
             self._listed = listing.revision, known, values
         return values
-
-    def _read(self, entry: Entry, known: tuple[str, Value | None] | None) -> tuple[str, Value | None]:
-        """Return the revision of an entry, and its value; None where it was removed since it was listed."""
-        return known if known and known[0] == entry.revision else (entry.revision, self.of(entry.key))
 
     def of(self, tag: str) -> Value | None:
         """Return the value that is kept for a tag, or None."""

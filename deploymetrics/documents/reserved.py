@@ -24,10 +24,7 @@ _TO_LATIN = str.maketrans({char: letter for letter, chars in _LOOKALIKES.items()
 # Where alphabets in parentheses, squares and filled circles start, and that of flags.
 _ENCLOSED = (0x249C, 0x1F110, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 # What Unicode takes for another letter, or for a picture, before the table above is asked.
-_BEFORE = {
-    ord("ſ"): "f",
-    **{start + n: chr(ord("a") + n) for start in _ENCLOSED for n in range(26)},
-}
+_BEFORE = {ord("ſ"): "f", **{start + n: chr(ord("a") + n) for start in _ENCLOSED for n in range(26)}}
 _RIGHT_TO_LEFT = "\u202e"
 
 

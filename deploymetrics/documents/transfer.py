@@ -87,7 +87,9 @@ def import_lines(
             after: str | None = ""
             # Of a file that is no export there may be no end of lines without a tag.
             for row, following in islice(pairs, 1) if tag is None else pairs:
-                rows.append(_without_value(row, values))
+                if row.item and row.item.value is not None:
+                    row = row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
+                rows.append(row)
                 after = following.tag
             if expectation:
                 yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
@@ -105,12 +107,6 @@ def import_lines(
                 yield tag, IMPORTED if is_new else THERE, ""
             except DeploymetricsError as refusal:
                 yield tag, REFUSED, f"line {rows[0].number}: {refusal.detail}"
-
-
-def _without_value(row: _Line, values: SpooledTemporaryFile[bytes]) -> _Line:
-    if row.item is None or row.item.value is None:
-        return row
-    return row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
 
 
 def _items(rows: list[_Line], values: SpooledTemporaryFile[bytes]) -> Iterator[Item]:

@@ -71,19 +71,15 @@ def render_document(document: DeploymentMetrics) -> bytes:
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:
     """Return the answer with these tokens, each its URL and members; of several values each has an element."""
-    return (_HEAD + "".join(map(_render_token, tokens)) + _TAIL).encode()
-
-
-def _render_token(token: tuple[str, Mapping[str, object]]) -> str:
-    resource, members = token
-    lines = [f'    <Token Resource="{plain(resource)}">']
-    for name, value in members.items():
-        if isinstance(value, tuple):
-            texts = "".join(f"<{name.removesuffix('s')}>{plain(each)}</{name.removesuffix('s')}>" for each in value)
-        else:
-            texts = plain(value)
-        lines.append(f"        <{name}>{texts}</{name}>")
-    return "\n".join([*lines, "    </Token>\n"])
+    parts = [_HEAD]
+    for resource, members in tokens:
+        parts.append(f'    <Token Resource="{plain(resource)}">\n')
+        for name, value in members.items():
+            one = name.removesuffix("s")
+            texts = (f"<{one}>{plain(each)}</{one}>" for each in value) if isinstance(value, tuple) else plain(value)
+            parts.append(f"        <{name}>{''.join(texts)}</{name}>\n")
+        parts.append("    </Token>\n")
+    return "".join([*parts, _TAIL]).encode()
 
 
 def _member_xml(key: object, value: object) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
 XPATH = "http://www.w3.org/2005/xpath-functions"
-WHITE = " \t\r\n"
 TOO_DEEP = f"The body is nested deeper than {rawjson.MAX_DEPTH} levels."
 _NAMES = {f"{{{XPATH}}}{name}": name for name in ("map", "array", "string", "number", "boolean", "null")}
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -25,7 +24,7 @@ _CARE = (b"&", b"<", b">", b"\\", b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 _ESCAPED = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+', re.DOTALL)
 # A quotation mark after an even number of backslashes: one that is not escaped.
 _OPEN_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*+)"')
-_BOOLEAN = {"true": True, "1": True, "false": False, "0": False, None: False}
+_BOOLEAN = {"true": True, "1": True, "false": False, "0": False}
 
 
 class ElementError(Exception):
@@ -99,35 +98,24 @@ def json_to_xml(metrics: bytes) -> str:
 
 def unescape(element: Element, content: str, flag: str) -> str:
     """Return the string that ``content`` stands for, given its attribute ``escaped`` or ``escaped-key``."""
-    if _flag(element, flag):
-        if not _ESCAPED.fullmatch(content):
-            raise ElementError(element, "A backslash in escaped text must start a JSON escape.")
-        # XPath lets quotation marks and white space stand unescaped; JSON does not.
-        content = content.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-        content = rawjson.parse('"{}"'.format(_OPEN_QUOTE.sub(r'\1\"', content)).encode())
-        if re.search("[\ud800-\udfff]", content):
-            raise ElementError(element, "Escaped text must not hold half of a surrogate pair.")
-    return content
-
-
-def _flag(element: Element, name: str) -> bool:
-    """Return True if a boolean attribute is set."""
-    value = element.get(name)
-    value = value if value is None else value.strip(WHITE)
-    if value not in _BOOLEAN:
-        raise ElementError(element, f"The attribute {name} must be true or false.")
-    return _BOOLEAN[value]
-
-
-def _check_attributes(element: Element, *allowed: str) -> None:
-    """Raise ElementError if an attribute without a namespace is not one of these."""
-    if any(name[0] != "{" and name not in allowed for name in element.keys()):
-        raise ElementError(element, "An attribute is not one that may be here.")
+    is_escaped = element.get(flag, "false").strip(rawjson.WHITE)
+    if is_escaped not in _BOOLEAN:
+        raise ElementError(element, f"The attribute {flag} must be true or false.")
+    if not _BOOLEAN[is_escaped]:
+        return content
+    if not _ESCAPED.fullmatch(content):
+        raise ElementError(element, "A backslash in escaped text must start a JSON escape.")
+    # XPath lets quotation marks and white space stand unescaped; JSON does not.
+    content = content.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    string: str = rawjson.parse('"{}"'.format(_OPEN_QUOTE.sub(r'\1\"', content)).encode())
+    if re.search("[\ud800-\udfff]", string):
+        raise ElementError(element, "Escaped text must not hold half of a surrogate pair.")
+    return string
 
 
 def check_blank(element: Element) -> None:
     """Raise ElementError if there is text in or between the children of an element that holds elements only."""
-    if (element.text or "").strip(WHITE) or any((child.tail or "").strip(WHITE) for child in element):
+    if (element.text or "").strip(rawjson.WHITE) or any((child.tail or "").strip(rawjson.WHITE) for child in element):
         raise ElementError(element, "There is text where only elements may be.")
 
 
@@ -143,7 +131,7 @@ def _leaf_json(element: Element, name: str) -> str:
     content = content_of(element)
     if name == "string":
         return rawjson.quote(unescape(element, content, "escaped"))
-    content = content.strip(WHITE)
+    content = content.strip(rawjson.WHITE)
     if name == "number" and rawjson.NUMBER.fullmatch(content):
         return content
     if name == "boolean" and content in _BOOLEAN:
@@ -155,24 +143,15 @@ def _leaf_json(element: Element, name: str) -> str:
 
 def _member(element: Element, name: str, in_map: bool) -> str:
     """Return the JSON text of an object's key with its colon, empty in an array, and check the attributes."""
-    own = ("escaped",) if name == "string" else ()
+    allowed = {"escaped": name == "string", "key": in_map, "escaped-key": in_map}
+    if any(attribute[0] != "{" and not allowed.get(attribute) for attribute in element.keys()):
+        raise ElementError(element, "An attribute is not one that may be here.")
     if not in_map:
-        _check_attributes(element, *own)
         return ""
-    _check_attributes(element, "key", "escaped-key", *own)
     key = element.get("key")
     if key is None:
         raise ElementError(element, "A value in a map needs the attribute key.")
     return rawjson.quote(unescape(element, key, "escaped-key")) + ":"
-
-
-def _name(element: Element) -> str:
-    """Return the local name of one of XPath's six elements."""
-    name = _NAMES.get(element.tag)
-    if name is None:
-        detail = "This is not an element of XPath's JSON: map, array, string, number, boolean, null."
-        raise ElementError(element, detail)
-    return name
 
 
 def to_json(root: Element) -> str:
@@ -182,7 +161,9 @@ def to_json(root: Element) -> str:
     while opened:
         children, end, in_map = opened[-1]
         for child in children:
-            name = _name(child)
+            name = _NAMES.get(child.tag)
+            if name is None:
+                raise ElementError(child, f"This is not an element of XPath's JSON: {', '.join(_NAMES.values())}.")
             comma = "," if out and not out[-1].endswith(("[", "{")) else ""
             start = comma + _member(child, name, in_map)
             if name in ("map", "array"):

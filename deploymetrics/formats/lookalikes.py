@@ -18,16 +18,13 @@ def is_unseen(char: str) -> bool:
 
 def bare_letters(text: str) -> str:
     """Return a text in lower case with its Latin letters bare of hooks, strokes and accents: ``ƭ`` as ``t``."""
-    return "".join(map(_bare, unicodedata.normalize("NFKD", text)))
-
-
-def _bare(char: str) -> str:
-    if char.isascii():
-        return char
-    match = _WITH_MARK.fullmatch(unicodedata.name(char, ""))
-    if match:
-        return (match[1] or match[2]).lower()
-    return "" if unicodedata.category(char)[0] == "M" else char
+    bare = []
+    for char in unicodedata.normalize("NFKD", text):
+        if match := _WITH_MARK.fullmatch(unicodedata.name(char, "")):
+            bare.append((match[1] or match[2]).lower())
+        elif unicodedata.category(char)[0] != "M":
+            bare.append(char)
+    return "".join(bare)
 
 
 def without_outer_punctuation(text: str) -> str:

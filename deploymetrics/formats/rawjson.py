@@ -20,8 +20,7 @@ AROUND_METRICS = MAX_DEPTH + 1
 
 #: A JSON number, as text.
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WHITE = " \t\r\n"
-_BOM = "\ufeff"
+WHITE = " \t\r\n"
 # Strings are taken whole, so that brackets in them do not count. An open string runs to the end: the parser refuses it.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STRING_OR_BRACKET = re.compile(_STRING.pattern + r"|[\[\]{}]", re.DOTALL)
@@ -60,9 +59,9 @@ def decode(body: bytes, code: str) -> str:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         raise malformed(body[: error.start].decode(), error.start, "The body is not UTF-8.", code) from None
-    if text.startswith(_BOM):
+    if text.startswith("\ufeff"):
         raise malformed(text, 0, "The body starts with a byte order mark.", code)
-    if not text.strip(_WHITE):
+    if not text.strip(WHITE):
         raise malformed(text, 0, "The body is empty.", code)
     return text
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
 # Far more than the format has; lxml takes 400 bytes for each.
 _MAX_ATTRIBUTES = 100
-_FORBIDDEN = "A DOCTYPE, an entity or a processing instruction must not be in a body."
 _LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
 
@@ -59,7 +58,7 @@ class _Scan:
             self._refuse("The encoding must be UTF-8.")
 
     def _forbidden(self, *arguments: object) -> None:
-        self._refuse(_FORBIDDEN, "forbidden-xml")
+        self._refuse("A DOCTYPE, an entity or a processing instruction must not be in a body.", "forbidden-xml")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth >= _MAX_XML_DEPTH:

@@ -32,9 +32,8 @@ _CHALLENGE = {"WWW-Authenticate": 'Cookie realm="BigFix Server"'}
 @public
 def login() -> ResponseReturnValue:
     """Show the login form."""
-    if current_user.is_authenticated:
-        return redirect(landing(request.args.get("next")))
-    return login_page(landing(request.args.get("next")))
+    then = landing(request.args.get("next"))
+    return redirect(then) if current_user.is_authenticated else login_page(then)
 
 
 @bp.post("/login")
@@ -73,10 +72,10 @@ def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
     """Show the login page to whoever needs an account here, with what a form had in it; programs get the error."""
     if in_api() or has_header_credential(request.environ):
         return error_handlers.answer_error(error)
-    if request.method != "POST":
-        return redirect(url_for("web.login", next=request.script_root + request.full_path.rstrip("?")))
-    limit_form()
     then = request.script_root + request.full_path.rstrip("?")
+    if request.method != "POST":
+        return redirect(url_for("web.login", next=then))
+    limit_form()
     name, asked = "", "Your session has ended. What you typed is not lost: log in to continue."
     if isinstance(error, ProofNeededError):
         name, asked = current_user.name, "You logged in a while ago. For this, type your password again."

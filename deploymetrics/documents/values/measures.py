@@ -104,12 +104,9 @@ def _numbers(items: Sequence[Item]) -> Iterator[Place]:
 
     Duplicates within one version have Places of their own.
     """
-    root, shape = Place(), survey(map(_metrics, reversed(items)))
-    for item in reversed(items):
-        for place, value in leaves(_metrics(item), root, shape):
+    documents = [rawjson.parse(bytes(item.record.metrics)) for item in reversed(items)]
+    root, shape = Place(), survey(documents)
+    for document in documents:
+        for place, value in leaves(document, root, shape):
             if place.depth <= MAX_DEPTH and is_number(value):
                 yield place
-
-
-def _metrics(item: Item) -> object:
-    return rawjson.parse(bytes(item.record.metrics))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -52,43 +52,26 @@ def value_of(metric: Metric, result: Any) -> TextValue:
 
     Raises RelevanceError if they are not of the kind that the Metric names.
     """
-    return _SHAPES[metric.answer](result)
-
-
-def _number(result: Any) -> str:
-    answer = _single(result)
-    if not _is_whole(answer):
-        raise RelevanceError("The answer is not a whole number.")
-    return str(answer)
-
-
-def _single_text(result: Any) -> str:
-    answer = _single(result)
-    if not isinstance(answer, str | bool):
-        raise RelevanceError("The answer is not a text.")
-    return str(answer)
-
-
-def _counts(result: Any) -> dict[str, str]:
-    for pair in result.answers:
-        if not (_is_pair(pair) and isinstance(pair[0], str) and _is_whole(pair[1]) and pair[1] >= 0):
+    answers, kind = result.answers, metric.answer
+    are_pairs = all(map(_is_pair, answers))
+    if kind == COUNTS:
+        if not are_pairs or not all(
+            isinstance(name, str) and _is_whole(count) and count >= 0 for name, count in answers
+        ):
             raise RelevanceError("The answers are not pairs of a text and a number.")
-    return _object(result.answers)
-
-
-def _any(result: Any) -> TextValue:
-    if result.answers and all(map(_is_pair, result.answers)):
-        return _object(result.answers)
-    return [_text(answer) for answer in result.answers] if result.plural else _text(_single(result))
-
-
-_SHAPES: dict[str, Callable[[Any], TextValue]] = {NUMBER: _number, TEXT: _single_text, COUNTS: _counts, ANY: _any}
-
-
-def _single(result: Any) -> Any:
-    if len(result.answers) != 1:
-        raise RelevanceError(f"There are {len(result.answers)} answers in place of one.")
-    return result.answers[0]
+        return _object(answers)
+    if kind == ANY and answers and are_pairs:
+        return _object(answers)
+    if kind == ANY and result.plural:
+        return [_text(answer) for answer in answers]
+    if len(answers) != 1:
+        raise RelevanceError(f"There are {len(answers)} answers in place of one.")
+    (answer,) = answers
+    if kind == NUMBER and not _is_whole(answer):
+        raise RelevanceError("The answer is not a whole number.")
+    if kind == TEXT and not isinstance(answer, str | bool):
+        raise RelevanceError("The answer is not a text.")
+    return _text(answer)
 
 
 def _is_whole(answer: Any) -> bool:
