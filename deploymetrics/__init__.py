@@ -27,9 +27,7 @@ from .storage.files.disk import make_folder
 from .telemetry.shared_memory import Memory
 from .telemetry.views import bp as telemetry_bp
 from .upgrade import upgrade
-from .version import VERSION
-
-__version__ = VERSION
+from .version import VERSION as __version__  # noqa: F401
 
 
 def create_app(
@@ -46,25 +44,25 @@ def create_app(
     """
     _escape_logs()
     folder = Path(os.path.abspath(instance)) if instance else find_instance()
+    clock = clock or Clock()
     is_opened = isinstance(settings, Settings)
-    if not is_opened:
+    if not isinstance(settings, Settings):
         _make_instance(folder)
+        settings = load_settings(folder, settings)
+        if settings["STORAGE"] == FILES:
+            upgrade(str(folder), clock)
     app = Application(__name__, instance_path=str(folder))
-    app.config.update(settings if isinstance(settings, Settings) else load_settings(folder, settings))
     app.config.update(
-        MAX_CONTENT_LENGTH=app.config["MAX_BODY_BYTES"],
+        settings,
+        MAX_CONTENT_LENGTH=settings["MAX_BODY_BYTES"],
         # The cookie outlives the session in it, so that a form that waited too long is known to be no stranger's.
-        PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["SESSION_LIMIT_SECONDS"]),
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings["SESSION_LIMIT_SECONDS"]),
         SESSION_COOKIE_NAME="deploymetrics",
         SESSION_COOKIE_SAMESITE="Lax",
     )
     app.session_interface = LoginCookie()
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    clock = clock or Clock()
-    if not is_opened and app.config["STORAGE"] == FILES:
-        upgrade(app.instance_path, clock)
-    services = assemble(app.instance_path, app.config, clock, make=not is_opened)
-    app.extensions[NAME] = services
+    app.extensions[NAME] = services = assemble(app.instance_path, app.config, clock, make=not is_opened)
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.telemetry = telemetry.assemble(app.instance_path, app.config, services, memory or Memory())
     security_headers.init_app(app)

@@ -48,8 +48,6 @@ def upgrade(root: str, clock: Clock) -> None:
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
             queues.wait_for_lock(folder, root)
-            if _is_old(root):
-                _check_that_no_server_runs(root)
             _upgrade(root, clock)
     except SettingError:
         raise
@@ -68,13 +66,6 @@ def check_format(root: str) -> None:
         )
 
 
-def _check_that_no_server_runs(root: str) -> None:
-    """Raise SettingError where the collector of a server holds its lock: it would go on with the old files."""
-    with disk.opened(f"{root}/locks/collector", os.O_RDWR | os.O_CREAT) as fd:
-        if not disk.try_lock(fd, fcntl.LOCK_SH):
-            raise SettingError(f"A server of an earlier release is running on {root}; stop it first.")
-
-
 def _is_old(root: str) -> bool:
     return not os.path.exists(f"{root}/data/format.json") and any(os.path.isdir(f"{root}/{name}") for name in _OLD)
 
@@ -82,6 +73,10 @@ def _is_old(root: str) -> bool:
 def _upgrade(root: str, clock: Clock) -> None:
     draft = f"{root}/{_DRAFT}"
     if _is_old(root):
+        # The collector of a server that runs has this lock; it would go on with the old files.
+        with disk.opened(f"{root}/locks/collector", os.O_RDWR | os.O_CREAT) as fd:
+            if not disk.try_lock(fd, fcntl.LOCK_SH):
+                raise SettingError(f"A server of an earlier release is running on {root}; stop it first.")
         shutil.rmtree(draft, ignore_errors=True)
         disk.make_folder(draft)
         _bring_over(OldFiles(root), FileStorage(draft, clock, Retention()))

@@ -10,7 +10,7 @@ from docutils.core import publish_doctree
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploymetrics.api.openapi import help_index
-from deploymetrics.config import documentation
+from deploymetrics.cli.settings import example_text
 from deploymetrics.telemetry.documents import HELP, NAME
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +20,7 @@ DOCS = README + "".join(path.read_text() for path in PAGES)
 
 
 def test_the_example_has_every_setting():
-    assert (ROOT / "instance" / "config.example.py").read_text() == documentation.example()
+    assert (ROOT / "instance" / "config.example.py").read_text() == example_text()
 
 
 def commands(group, prefix=""):

@@ -15,7 +15,7 @@ from ..config.loading import Settings
 from ..errors import DeploymetricsError
 from ..formats.printable import escaped
 from ..upgrade import check_format
-from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer, verify
+from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer
 
 COMMANDS: tuple[click.Command, ...] = (
     serve.serve,
@@ -30,7 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     documents.history,
     documents.purge,
     documents.trim,
-    verify.verify,
+    backup.verify,
     transfer.export_documents,
     transfer.import_documents,
     backup.backup,
@@ -89,19 +89,14 @@ def _create_app() -> Flask:
     return app
 
 
-def _prepare_streams() -> None:
-    """Make the standard streams such that no command ends for them."""
-    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
-        if getattr(sys, name) is None:  # it was closed, and a file that is opened later must not get its number
-            setattr(sys, name, open(os.devnull, mode))
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not have all characters
-
-
 @click.group(cls=Commands, commands=COMMANDS)
 @click.version_option(package_name="deploymetrics")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """A server for deployment metrics. DEPLOYMETRICS_INSTANCE names the instance folder."""
-    _prepare_streams()
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:  # it was closed, and a file that is opened later must not get its number
+            setattr(sys, name, open(os.devnull, mode))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not have all characters
     ctx.obj = ScriptInfo(create_app=_create_app, set_debug_flag=False)

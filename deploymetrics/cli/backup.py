@@ -1,4 +1,4 @@
-"""``deploymetrics backup`` and ``restore``: the instance folder copied while it is used, and brought back."""
+"""The instance folder copied while it is used, and brought back; and whether all that is stored can be read."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.printable import counted, escaped
 from ..maintenance import damages
 from ..services import services
+from .rows import echo_row
 
 # The locks of this machine; the folder is made again where it is missing.
 _LEFT_OUT = {"locks"}
@@ -55,6 +56,23 @@ def restore(folder: Path) -> None:
     become_owner(instance)
     _copy(folder, instance)
     _check(instance, {})
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Write anew the copies that are not right.")
+@with_appcontext
+def verify(repair: bool) -> None:
+    """Read everything that is stored and name what is damaged.
+
+    Exits with 1 where something is.
+    """
+    is_good = True
+    for damage in damages(services().store, repair=repair):
+        is_good = False
+        echo_row(*damage)
+    if not is_good:
+        raise SystemExit(1)
+    click.echo("Everything that is stored can be read.", err=True)
 
 
 def _copy(source: Path, target: Path) -> None:

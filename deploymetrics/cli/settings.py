@@ -1,12 +1,20 @@
-"""``deploymetrics settings``: the settings in force, or all of them as text."""
+"""``deploymetrics settings``: the settings in force, or all of them as text that is made of their rows."""
+
+import textwrap
 
 import click
 
-from ..config import documentation
 from ..config.instance import existing_instance
 from ..config.loading import read_settings
-from ..config.settings import SETTINGS, display_value
+from ..config.settings import PREFIX, SETTINGS, display_value
 from ..config.storage_url import FILES
+
+_INTRODUCTION = f'''\
+"""Settings of this server. Copy this file to config.py and keep the lines that you change.
+
+Each can be set in the environment as well, as {PREFIX}<NAME>, which goes first.
+"""
+'''
 
 
 @click.command()
@@ -18,9 +26,27 @@ def settings(table: bool, example: bool) -> None:
     Secrets are not shown.
     """
     if table or example:
-        click.echo(documentation.example() if example else documentation.table(), nl=False)
+        click.echo(example_text() if example else table_text(), nl=False)
     else:
         print_in_force()
+
+
+def table_text() -> str:
+    """Return the settings as a list table in reStructuredText."""
+    rows = [".. list-table::", "   :header-rows: 1", "", "   * - Name", "     - Default", "     - Meaning"]
+    for row in SETTINGS:
+        default = "" if row.default in (None, "", {}, ()) else f"``{row.default}``"
+        rows += [f"   * - ``{row.name}``", f"     - {default}".rstrip(), f"     - {row.help}"]
+    return "\n".join(rows) + "\n"
+
+
+def example_text() -> str:
+    """Return a ``config.py`` in which every setting stands with its default, commented out."""
+    paragraphs = [_INTRODUCTION]
+    for row in SETTINGS:
+        words = textwrap.fill(row.help, 118, initial_indent="# ", subsequent_indent="# ")
+        paragraphs.append(f"{words}\n# {row.name} = {row.default!r}\n")
+    return "\n".join(paragraphs)
 
 
 def print_in_force() -> None:

@@ -1,22 +1,25 @@
 """The settings as they are set: read from the environment, from ``config.py``, or the defaults; and checked.
 
 A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as ``<NAME>`` in ``config.py`` of the
-instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named.
+instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named. A
+SECRET_KEY that is not set is generated.
 """
 
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from marshmallow import ValidationError
 
 from ..errors import SettingError
 from .instance import INSTANCE
-from .secret_key import generated_secret_key
-from .settings import BY_NAME, PREFIX, SETTINGS, display_value
+from .settings import BY_NAME, MIN_SECRET_KEY, PREFIX, SETTINGS, display_value
 from .storage_url import FILES
 
 # What Kubernetes sets in every container for a Service whose name begins with "deploymetrics".
@@ -40,8 +43,31 @@ def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
             "SECRET_KEY is not set. With a database it has to be, and on all servers the same; a good one is printed by"
             " python3 -c 'import secrets; print(secrets.token_hex(32))'"
         )
-    settings["SECRET_KEY"] = settings["SECRET_KEY"] or generated_secret_key(instance)
+    settings["SECRET_KEY"] = settings["SECRET_KEY"] or _generated_secret_key(instance / "secret_key")
     return settings
+
+
+def _generated_secret_key(path: Path) -> str:
+    """Return the key in a file; the first caller makes it, and all workers read the same one.
+
+    Raises SettingError where it is damaged, or cannot be read or made.
+    """
+    try:
+        if not path.exists():
+            with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as draft:
+                draft.write(secrets.token_hex(32))
+                draft.flush()
+                os.fsync(draft.fileno())
+                # link() fails where the key is there already: two workers that start together end up with one key.
+                with suppress(FileExistsError):
+                    os.link(draft.name, path)
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"The generated SECRET_KEY cannot be read or made in the instance folder: {error}"
+        raise SettingError(detail) from error
+    if len(key) < MIN_SECRET_KEY:
+        raise SettingError("The file secret_key in the instance folder is too short for a SECRET_KEY; remove it.")
+    return key
 
 
 def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:

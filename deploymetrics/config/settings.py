@@ -6,10 +6,10 @@ from marshmallow import fields, validate
 
 from ..schemas import WholeNumber
 from .fields import PublicURL, Relevance, Words, check_bind, check_host, check_origin, check_unit
-from .secret_key import MIN_SECRET_KEY
 from .storage_url import FILES, check_storage, without_password
 
 PREFIX = "DEPLOYMETRICS_"
+MIN_SECRET_KEY = 16
 #: What OWASP recommends, with less and with more memory (32, 64 and 128 MB a hash), and what FIPS 140 allows.
 PASSWORD_HASHES = ("scrypt:32768:8:3", "scrypt:65536:8:2", "scrypt:131072:8:1", "pbkdf2:sha256:600000")
 

@@ -9,7 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from deploymetrics import create_app
 from deploymetrics.api.openapi import document
-from deploymetrics.config import documentation
+from deploymetrics.cli.settings import table_text
 
 
 def api() -> str:
@@ -40,7 +40,7 @@ def _operation(method: str, operation: dict[str, Any]) -> list[str]:
     return [*lines, f"- refused with {', '.join(refused)}", ""]
 
 
-PARTS = {"settings": documentation.table, "api": api}
+PARTS = {"settings": table_text, "api": api}
 
 
 class Generated(SphinxDirective):

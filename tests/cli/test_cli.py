@@ -13,7 +13,7 @@ from serving import make_certificate
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Accounts
 from deploymetrics.cli import main
-from deploymetrics.config import documentation
+from deploymetrics.cli.settings import example_text, table_text
 from deploymetrics.config.loading import load_settings
 from deploymetrics.config.settings import SETTINGS
 from deploymetrics.server import master
@@ -441,5 +441,5 @@ def test_the_settings_in_force_say_where_they_come_from(run, instance, monkeypat
 
 
 def test_the_settings_as_text(run):
-    assert run("settings", "--table").stdout == documentation.table()
-    assert run("settings", "--example").stdout == documentation.example()
+    assert run("settings", "--table").stdout == table_text()
+    assert run("settings", "--example").stdout == example_text()
