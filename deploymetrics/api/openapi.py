@@ -27,8 +27,6 @@ _PATH_PARAMETERS = {
     "name": (TEXT, "The name of a token."),
     "user": (TEXT, "The name or the number of an account."),
 }
-_OUTPUT = ("output", {**TEXT, "enum": ["json", "xml"]}, "The format; it goes before the Accept header.")
-_OUTPUT_CSV = ("output", {**TEXT, "enum": ["json", "csv"]}, "The format; it goes before the Accept header.")
 _ETAGS = {**TEXT, "pattern": r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'}
 _DATE = {**TEXT, "examples": ["Fri, 12 Jan 2018 12:00:00 GMT"]}
 _PRECONDITIONS = {
@@ -49,14 +47,8 @@ _HEADERS = {
     "Retry-After": (NUMBER, "Seconds after which to try again."),
     HEADER: (TEXT, "The id of the request, as in the logs."),
 }
-_ERROR_HEADERS = {
-    401: ("WWW-Authenticate",),
-    405: ("Allow",),
-    412: ("ETag",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-    507: ("Retry-After",),
-}
+_LATER = ("Retry-After",)
+_ERROR_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 429: _LATER, 503: _LATER, 507: _LATER}
 
 
 def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
@@ -76,21 +68,20 @@ def help_resource(url_map: Map, resource: str) -> str | None:
     """Return the help on a resource: ``GET:`` with its paths below it, then ``POST:`` and so on; None for another."""
     start = f"/api/{resource}"
     routes = [(path, method) for path, method, _ in _routes(url_map) if path == start or path.startswith(f"{start}/")]
-    sections = []
+    sections = ""
     for method in _METHODS:
-        paths = [path for path, its_method in routes if its_method == method]
-        if paths:
-            sections.append(f"{method}:\n" + "".join(f"    {path}\n" for path in paths))
-    return "".join(sections) or None
+        if paths := [f"    {path}\n" for path, its_method in routes if its_method == method]:
+            sections += f"{method}:\n{''.join(paths)}"
+    return sections or None
 
 
 def document(app: Flask, root: str) -> Json:
     """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
     paths: dict[str, Json] = {}
     for path, method, rule in _routes(app.url_map):
-        if path == PAGE:
-            continue
-        paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, app.view_functions[rule.endpoint])
+        if path != PAGE:
+            view = app.view_functions[rule.endpoint]
+            paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, view)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -110,7 +101,8 @@ def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
     operation: Operation = view.operation
     summary, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
     statuses = sorted({204 if operation.schema is None else 200, *operation.statuses, *_COMMON_STATUSES})
-    query = (*operation.query, _OUTPUT_CSV if operation.csv else _OUTPUT)
+    formats = {**TEXT, "enum": ["json", "csv" if operation.csv else "xml"]}
+    query = (*operation.query, ("output", formats, "The format; it goes before the Accept header."))
     conditions = [name for name in _PRECONDITIONS if method == "GET" or name != "If-Modified-Since"]
     entry: Json = {
         "operationId": f"{view.__name__}_{method.lower()}",
@@ -142,13 +134,9 @@ def _content(schema: Json, xml: bool) -> Json:
 
 
 def _response(status: int, operation: Operation) -> Json:
-    response: Json = {"description": HTTPStatus(status).phrase}
-    names = _ERROR_HEADERS.get(status, ()) if status >= 400 else operation.headers
-    response["headers"] = {
-        name: {"schema": schema, "description": description}
-        for name in (*names, HEADER)
-        for schema, description in [_HEADERS[name]]
-    }
+    names = (*(_ERROR_HEADERS.get(status, ()) if status >= 400 else operation.headers), HEADER)
+    headers = {name: {"schema": _HEADERS[name][0], "description": _HEADERS[name][1]} for name in names}
+    response: Json = {"description": HTTPStatus(status).phrase, "headers": headers}
     if status >= 400:
         response["content"] = {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},

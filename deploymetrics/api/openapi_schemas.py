@@ -66,22 +66,15 @@ SINCE_UNTIL = (
     ("until", _MOMENT, "Up to when."),
 )
 
+_POINT = object_of({"time": TIME, "version": NUMBER, "value": {"type": "number"}})
+
 #: By name, what the OpenAPI document has under components.
 COMPONENTS: Json = {
     "Series": object_of(
         {
             "tag": TEXT,
             "complete": {"type": "boolean"},
-            "series": list_of(
-                object_of(
-                    {
-                        "name": TEXT,
-                        "points": list_of(
-                            object_of({"time": TIME, "version": NUMBER, "value": {"type": "number"}}),
-                        ),
-                    }
-                )
-            ),
+            "series": list_of(object_of({"name": TEXT, "points": list_of(_POINT)})),
         },
         description="Numbers over time; complete is false where some versions or numbers were left out.",
     ),

@@ -22,12 +22,9 @@ from .views import bp
 
 #: How many numbers are answered where none is named.
 MAX_SERIES = 100
+_NAME = "The name of a number, as the plots and /metrics have it; may be given again. Without it, all of them."
 _QUERY = (
-    (
-        "name",
-        TEXT,
-        "The name of a number, as the plots and /metrics have it; may be given again. Without it, all of them.",
-    ),
+    ("name", TEXT, _NAME),
     *SINCE_UNTIL,
     ("step", TEXT, "Of each so many seconds, or 5m, 1h, 1d, the last value only."),
 )
@@ -54,20 +51,13 @@ def show_series(tag: str) -> Response:
     if request.prefers_csv:
         return csv_response(_table(every))
     by_name = {one.name: one.points for one in every}
-    return json_response(
-        {
-            "tag": tag,
-            "complete": not line.sampled and (bool(names) or len(wanted) < MAX_SERIES),
-            "series": [
-                {"name": name, "points": [_point_json(point) for point in by_name.get(name, [])]}
-                for name in names or by_name
-            ],
-        }
-    )
+    series = [{"name": name, "points": _points_json(by_name.get(name, []))} for name in names or by_name]
+    is_complete = not line.sampled and (bool(names) or len(wanted) < MAX_SERIES)
+    return json_response({"tag": tag, "complete": is_complete, "series": series})
 
 
-def _point_json(point: Point) -> dict[str, Any]:
-    return {"time": point.changed_at, "version": point.version, "value": msgspec.Raw(point.text.encode())}
+def _points_json(points: Sequence[Point]) -> list[dict[str, Any]]:
+    return [{"time": at, "version": version, "value": msgspec.Raw(text.encode())} for version, at, text, _ in points]
 
 
 def _table(every: Sequence[Series]) -> str:

@@ -35,8 +35,15 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
         problem = error
         if error.status >= 500:
             log_error(error, error.log or error.detail, request)
+    elif isinstance(error, NotFound):
+        problem = errors.NotFound()
+    elif isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))  # in one order, whichever worker answers
+        detail = f"This address does not have this method; it has {allowed}."
+        problem = errors.MethodNotAllowed(detail, headers={"Allow": allowed})
     elif isinstance(error, HTTPException):
-        problem = _problem_of_http(error)
+        problem = errors.DeploymetricsError(error.description, code=f"http-{error.code}")
+        problem.status = error.code or 500
     else:
         log_error(error, "unexpected error", request)
         problem = errors.DeploymetricsError()
@@ -46,19 +53,6 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
     return problem
 
 
-def _problem_of_http(error: HTTPException) -> errors.DeploymetricsError:
-    """Return an error of Flask or werkzeug as one of the project's own."""
-    if isinstance(error, NotFound):
-        return errors.NotFound()
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))  # in one order, whichever worker answers
-        detail = f"This address does not have this method; it has {allowed}."
-        return errors.MethodNotAllowed(detail, headers={"Allow": allowed})
-    ours = errors.DeploymetricsError(error.description, code=f"http-{error.code}")
-    ours.status = error.code or 500
-    return ours
-
-
 def log_error(error: BaseException, message: str, request: Request) -> str:
     """Write the error to the log, and return the request id under which it is there.
 
@@ -66,13 +60,6 @@ def log_error(error: BaseException, message: str, request: Request) -> str:
     """
     request_id = request_id_of(request.environ)
     bug = None if isinstance(error, errors.DeploymetricsError) else error
-    request.app.logger.error(
-        "%s: %s %s: %s",
-        request_id,
-        request.method,
-        request.path,
-        message,
-        exc_info=bug,
-        extra={"requestId": request_id},
-    )
+    about = (request_id, request.method, request.path, message)
+    request.app.logger.error("%s: %s %s: %s", *about, exc_info=bug, extra={"requestId": request_id})
     return request_id

@@ -55,18 +55,13 @@ def _weights(accept: str) -> dict[str, float]:
         media_range, *parameters = (text.strip() for text in element.split(";"))
         weight = 1.0
         for parameter in parameters:
-            if parameter.startswith("q="):
-                weight = _number(parameter[2:])
+            if parameter.startswith("q="):  # from 0 to 1; what is no number asks for nothing
+                plain = parameter[2:].replace(".", "", 1)
+                weight = min(float(parameter[2:]), 1.0) if plain.isascii() and plain.isdecimal() else 0.0
         if media_range == "*":  # what Java's URLConnection sends for */*
             media_range = "*/*"
         weights[media_range] = max(weight, weights.get(media_range, 0))
     return weights
-
-
-def _number(text: str) -> float:
-    """Return a weight from 0 to 1; what is none asks for nothing, as a weight of 0."""
-    plain = text.replace(".", "", 1)
-    return min(float(text), 1.0) if plain.isascii() and plain.isdecimal() else 0.0
 
 
 def _weight(weights: dict[str, float], media_type: str) -> float:

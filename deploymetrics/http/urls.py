@@ -40,14 +40,8 @@ def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
         environ.get(name, "").encode("latin-1").decode(errors="replace")
         for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
     )
-    return url_map.bind(
-        "",
-        script_name,
-        url_scheme=environ["wsgi.url_scheme"],
-        default_method=environ["REQUEST_METHOD"],
-        path_info=path,
-        query_args=query,
-    )
+    scheme, method = environ["wsgi.url_scheme"], environ["REQUEST_METHOD"]
+    return url_map.bind("", script_name, url_scheme=scheme, default_method=method, path_info=path, query_args=query)
 
 
 def check_path() -> None:
