@@ -18,8 +18,8 @@ from ..maintenance import damages
 from ..services import services
 from .rows import echo_row
 
-# The locks of this machine; the folder is made again where it is missing.
-_LEFT_OUT = {"locks"}
+#: What a copy is without: the locks of this machine. The folder is made again where it is missing.
+_LOCKS = "locks"
 
 
 @click.command()
@@ -36,7 +36,7 @@ def backup(folder: Path) -> None:
     if folder.exists():
         raise click.ClickException(f"{folder} exists; a backup goes into a new folder.")
     before = {item.key: item.version for item in services().documents.list().items}
-    _copy(Path(current_app.instance_path), folder)
+    _copy(Path(current_app.instance_path), folder, without=_LOCKS)
     _check(folder, before)
 
 
@@ -54,7 +54,7 @@ def restore(folder: Path) -> None:
     if not is_instance(folder):
         raise SettingError(f"There is no backup at {folder}.")
     become_owner(instance)
-    _copy(folder, instance)
+    _copy(folder, instance, without=_LOCKS)
     _check(instance, {})
 
 
@@ -75,8 +75,8 @@ def verify(repair: bool) -> None:
     click.echo("Everything that is stored can be read.", err=True)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy files and folders as private ones; what goes while it is copied is in other files by then.
+def _copy(source: Path, target: Path, without: str = "") -> None:
+    """Copy files and folders as private ones, ``without`` one; what goes meanwhile is in other files by then.
 
     Raises SettingError for a copy within what is copied, which would have no end.
     """
@@ -85,10 +85,8 @@ def _copy(source: Path, target: Path) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
         with suppress(FileNotFoundError):
-            if entry.name in _LEFT_OUT:
-                continue
-            if entry.is_dir():
-                _copy(Path(entry.path), target / entry.name)
+            if entry.is_dir() and entry.name != without:
+                _copy(Path(entry.path), target / entry.name)  # within it a tag may have that name
             elif entry.is_file():
                 with open(entry.path, "rb") as old:
                     fd = os.open(target / entry.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

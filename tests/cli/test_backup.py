@@ -59,6 +59,19 @@ def test_a_backup_has_everything_and_comes_back(instance, source, tmp_path):
     assert (instance / "secret_key").read_bytes() == (tmp_path / "away" / "secret_key").read_bytes()
 
 
+def test_a_tag_may_have_the_name_of_what_an_instance_holds(instance, source, tmp_path):
+    """Of the locks, too, which are the only folder that a copy does not have."""
+    for tag in ("locks", "data", "accounts", "secret_key", "config.py"):
+        source.documents.save(tag, b"1", "alice")
+    assert source.store.lease("collector").acquire() and (instance / "locks").is_dir()
+    before = contents(instance)
+    assert run(instance, "backup", tmp_path / "backup").exit_code == 0
+    assert not (tmp_path / "backup" / "locks").exists()
+    instance.rename(tmp_path / "away")
+    assert run(instance, "restore", tmp_path / "backup").exit_code == 0
+    assert contents(instance) == before
+
+
 def test_a_copy_is_private(instance, source, tmp_path):
     os.umask(0o022)
     run(instance, "backup", tmp_path / "backup")
