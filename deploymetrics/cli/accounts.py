@@ -20,8 +20,7 @@ def account() -> None:
 
 
 def check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
-    checked: str = load(AccountName(), {"name": normalized(name)})["name"]
-    return checked
+    return str(load(AccountName(), {"name": normalized(name)})["name"])
 
 
 _name = click.argument("name", callback=check_name)

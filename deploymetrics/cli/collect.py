@@ -47,9 +47,14 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
     lease = task.store.lease(LEASE)
     if not forever:
         ctx.exit(_once(task, lease, retry))
-    _set_up_log()
-    stop = Stop().install(sys.stdin.fileno() if of_serve else None)
-    collect_forever(task, lease, stop, _webhook())
+    app, settings = services(), current_app.config
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(settings["LOG_FORMAT"]))
+    logging.basicConfig(level=settings["LOG_LEVEL"].upper(), handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
+    url, secret = settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"]
+    webhook = Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
+    collect_forever(task, lease, Stop().install(sys.stdin.fileno() if of_serve else None), webhook)
 
 
 def _task() -> DeploymentMetricsCollectorTask:
@@ -58,21 +63,14 @@ def _task() -> DeploymentMetricsCollectorTask:
     return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
 
 
-def _webhook() -> Webhook | None:
-    app, url, secret = services(), current_app.config["WEBHOOK_URL"], current_app.config["WEBHOOK_SECRET"]
-    return Webhook(url, secret, app.documents, app.expectations, app.clock) if url else None
-
-
-def _set_up_log() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter(current_app.config["LOG_FORMAT"]))
-    logging.basicConfig(level=current_app.config["LOG_LEVEL"].upper(), handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
-
-
 def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if not lease.acquire():
-        return _leave_to_other(task, lease, retry)
+        if not retry:
+            click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
+            return BUSY
+        task.retry_soon()
+        click.echo(f"Process {lease.holder()} asks the sources again within {counted(task.timing.interval, 'second')}.")
+        return 0
     if not retry:
         task.note_crash(lease.unfinished)
     try:
@@ -80,15 +78,6 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
     finally:
         lease.release()
     return _print_sources(task, with_values=True)
-
-
-def _leave_to_other(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
-    if retry:
-        task.retry_soon()
-        click.echo(f"Process {lease.holder()} asks the sources again within {counted(task.timing.interval, 'second')}.")
-        return 0
-    click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
-    return BUSY
 
 
 def print_status() -> int:

@@ -18,8 +18,6 @@ from ..version import VERSION
 from .collect import print_status
 from .settings import print_in_force
 
-_MB = 1e6
-
 
 @click.command()
 @with_appcontext
@@ -56,5 +54,5 @@ def _print_storage() -> bool:
         return False
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
     disk = disk_usage(current_app.instance_path)
-    click.echo(f"  {disk.free / _MB:,.0f} MB of {disk.total / _MB:,.0f} MB are free")
+    click.echo(f"  {disk.free / 1e6:,.0f} MB of {disk.total / 1e6:,.0f} MB are free")
     return not details["damaged"]

@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 from ..clock import as_http_date
 from . import limits
 
-_VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
 #: The one value of a header that is taken, and the status for another one.
 _ONLY = {b"transfer-encoding": (b"chunked", 501), b"expect": (b"100-continue", 417)}
 
@@ -28,7 +27,7 @@ def environ_of(scope: Any) -> dict[str, Any]:
         "RAW_URI": f"{uri}?{query}" if query else uri,
         "SERVER_NAME": host,
         "SERVER_PORT": port,
-        "SERVER_PROTOCOL": _VERSIONS.get(scope["http_version"], "HTTP/1.1"),
+        "SERVER_PROTOCOL": "HTTP/1.0" if scope["http_version"] == "1" else "HTTP/1.1",
         "SERVER_SOFTWARE": "granian",
         "REMOTE_ADDR": address,
         "REMOTE_PORT": client_port,

@@ -29,7 +29,10 @@ class Outgoing:
         if self.size >= _BATCH:
             self.flush()
             while self.size > limits.UNSENT:
-                self._wait()
+                poll = select.poll()
+                poll.register(self.wire, select.POLLOUT)
+                if not poll.poll(self.patience * 1000):
+                    raise ConnectionResetError(errno.ECONNRESET, "The client reads too slowly.")
                 self.flush()
 
     def flush(self) -> bool:
@@ -45,12 +48,6 @@ class Outgoing:
             self.deadline += sent / limits.BYTES_PER_SECOND
             self.pieces[:] = [memoryview(data)[sent:]] if self.size else []
         return True
-
-    def _wait(self) -> None:
-        poll = select.poll()
-        poll.register(self.wire, select.POLLOUT)
-        if not poll.poll(self.patience * 1000):
-            raise ConnectionResetError(errno.ECONNRESET, "The client reads too slowly.")
 
     @property
     def patience(self) -> float:

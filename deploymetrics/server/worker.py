@@ -100,15 +100,6 @@ class FairThreadWorker(ThreadWorker):
         self._publish()
         return True
 
-    def _leave_listeners(self) -> None:
-        """Take who has come by now and no more: whoever then waited there until the worker ends would be reset."""
-        self.set_accept_enabled(False)
-        while self.sockets:
-            listener = self.sockets.pop()
-            while self.nr_conns < self.capacity and self._take(listener):
-                pass
-            listener.close()
-
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take new connections or not, and let the others know."""
         super().set_accept_enabled(enabled)
@@ -130,7 +121,11 @@ class FairThreadWorker(ThreadWorker):
                 conn.sock.came = time.perf_counter()
                 self.enqueue_req(conn)
             else:
-                self._close(conn)
+                self.nr_conns -= 1
+                self._publish()
+                self.held -= conn.counted
+                with suppress(OSError):
+                    conn.wire.close()
         elif wanted != before:
             if before is None:
                 self.poller.register(conn.wire, wanted, partial(self._on_event, conn))
@@ -156,13 +151,6 @@ class FairThreadWorker(ThreadWorker):
         if self.waiting:
             self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
 
-    def _close(self, conn: Connection) -> None:
-        self.nr_conns -= 1
-        self._publish()
-        self.held -= conn.counted
-        with suppress(OSError):
-            conn.wire.close()
-
     def murder_pending(self) -> None:
         """End the connections whose time is over; gunicorn asks for this once a second at least."""
         now = time.monotonic()
@@ -178,8 +166,13 @@ class FairThreadWorker(ThreadWorker):
                 self._wait_for(conn, OVER)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Take nobody new, and wait no longer than this for who may be about to send, when the worker stops."""
-        self._leave_listeners()
+        """Take who has come by now and nobody else, and wait until ``deadline`` for who may be about to send."""
+        self.set_accept_enabled(False)
+        while self.sockets:
+            listener = self.sockets.pop()
+            while self.nr_conns < self.capacity and self._take(listener):
+                pass  # whoever waited there until the worker ends would be reset
+            listener.close()
         for conn in self.waiting:
             if conn.is_idle:
                 conn.deadline = min(conn.deadline, deadline)

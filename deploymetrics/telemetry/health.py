@@ -48,19 +48,17 @@ class Health:
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise StorageError(log="it did not answer an earlier probe yet")
         try:
-            if time.monotonic() >= self._good_until:
-                self._probe()
-                self._good_until = time.monotonic() + GOOD_SECONDS
+            if time.monotonic() < self._good_until:
+                return
+            machine = platform.node() or "-"
+            self.store.check()
+            self.store.read(PROBES, machine)
+            if not self.is_read_only:
+                probe = msgspec.json.encode(Probe(machine, as_precise(self.clock.now())))
+                self.store.write(PROBES, machine, "server", lambda current, now: probe)
+            self._good_until = time.monotonic() + GOOD_SECONDS
         finally:
             self._lock.release()
-
-    def _probe(self) -> None:
-        machine = platform.node() or "-"
-        self.store.check()
-        self.store.read(PROBES, machine)
-        if not self.is_read_only:
-            probe = msgspec.json.encode(Probe(machine, as_precise(self.clock.now())))
-            self.store.write(PROBES, machine, "server", lambda current, now: probe)
 
     def details(self) -> dict[str, Any]:
         """Return version, documents and sources, for a master operator. Raises StorageError."""

@@ -73,7 +73,22 @@ class ServerNumbers(NamedTuple):
     def collect(self) -> Iterator[Metric]:
         """Yield all families of metrics but those of the documents. Raises StorageError."""
         yield from self._counters()
-        yield from self._states()
+        build = {"version": VERSION, "python": platform.python_version()}
+        yield InfoMetricFamily("deploymetrics_build", "The version of this server.", value=build)
+        started = _number(last_start(self.store))
+        yield GaugeMetricFamily("deploymetrics_start_timestamp_seconds", "When serve last started.", started)
+        with suppress(OSError):
+            disk = disk_usage(self.instance)
+            help = "The size of the disk with the instance folder."
+            yield GaugeMetricFamily("deploymetrics_disk_size_bytes", help, disk.total)
+            help = "What is free there for the server's account."
+            yield GaugeMetricFamily("deploymetrics_disk_free_bytes", help, disk.free)
+        sources = read_states(self.store)
+        for field, (kind, name, help) in _OF_SOURCES.items():
+            family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
+            for state in sources:
+                family.add_metric([state.name], _number(getattr(state, field)))
+            yield family
 
     def _counters(self) -> Iterator[Metric]:
         """Yield what the processes counted."""
@@ -90,28 +105,6 @@ class ServerNumbers(NamedTuple):
             else:
                 families[word].add_metric([*labels, *values], cells[0])
         yield from families.values()
-
-    def _states(self) -> Iterator[Metric]:
-        """Yield how build, start, disk and collector are now."""
-        yield InfoMetricFamily(
-            "deploymetrics_build",
-            "The version of this server.",
-            value={"version": VERSION, "python": platform.python_version()},
-        )
-        started = _number(last_start(self.store))
-        yield GaugeMetricFamily("deploymetrics_start_timestamp_seconds", "When serve last started.", started)
-        with suppress(OSError):
-            disk = disk_usage(self.instance)
-            help = "The size of the disk with the instance folder."
-            yield GaugeMetricFamily("deploymetrics_disk_size_bytes", help, disk.total)
-            help = "What is free there for the server's account."
-            yield GaugeMetricFamily("deploymetrics_disk_free_bytes", help, disk.free)
-        sources = read_states(self.store)
-        for field, (kind, name, help) in _OF_SOURCES.items():
-            family = kind(f"deploymetrics_collector_{name}", help, labels=["source"])
-            for state in sources:
-                family.add_metric([state.name], _number(getattr(state, field)))
-            yield family
 
 
 def _not_yet() -> dict[str, list[float]]:
