@@ -110,8 +110,6 @@ class Unauthorized(DeploymetricsError):
 
 
 class ProofNeededError(Unauthorized):
-    """The account is known, and its password has to be sent once more before it does this."""
-
     code = "proof-needed"
     detail = "This needs the password of the account: send it by HTTP Basic, or log in again."
 
@@ -125,8 +123,6 @@ class Forbidden(DeploymetricsError):
 
 
 class ReservedTagError(Forbidden):
-    """A write to the tag that belongs to the server's collector."""
-
     code = "reserved-tag"
     detail = "The tag platform belongs to the server's collector; nobody else may write it."
 
@@ -150,12 +146,9 @@ class MethodNotAllowed(DeploymetricsError):
 
     status = 405
     code = "method-not-allowed"
-    detail = "This address does not have this method."
 
 
 class NotAcceptable(DeploymetricsError):
-    """No format that we have is one that the client takes."""
-
     status = 406
     code = "not-acceptable"
     detail = "Answers are application/json or application/xml; the Accept header takes neither."
@@ -232,8 +225,6 @@ class DamagedItemError(StorageError):
 
 
 class ReadOnlyError(DeploymetricsError):
-    """A write while the setting READ_ONLY is on."""
-
     status = 503
     code = "read-only"
     detail = "The server takes no changes at the moment (READ_ONLY); reading goes on."

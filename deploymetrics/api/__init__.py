@@ -1,8 +1,5 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import description_views, series, tokens, views
+from . import description_views, series, tokens, views  # noqa: F401  two of them add their views to those of ``views``
 
-# ``series`` and ``tokens`` add their views to those of ``views``.
 BLUEPRINTS = (views.bp, description_views.bp)
-
-__all__ = ["BLUEPRINTS", "series", "tokens"]

@@ -14,14 +14,12 @@ bp = Blueprint("descriptions", __name__)
 @bp.get("/openapi.json")
 @public
 def openapi_document() -> Response:
-    """Return the OpenAPI document of the API."""
     return jsonify(openapi.document(current_app, current_request().root_path))
 
 
 @bp.get(openapi.PAGE)
 @public
 def reference() -> Response:
-    """Return a page that shows the OpenAPI document to people."""
     document = openapi.document(current_app, current_request().root_path)
     return make_response(render_template("api/reference.html", document=document), PAGE_HEADERS)
 

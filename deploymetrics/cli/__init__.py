@@ -39,8 +39,6 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 #: Only these make an instance folder; the others would take a mistyped one for an empty one.
 MAKE_INSTANCE = (serve.serve, accounts.add_account, storage.init)
-#: Only these bring an instance folder of an earlier release over: its server may be running.
-UPGRADE_INSTANCE = (serve.serve,)
 #: These change nothing, so the audit log does not note them.
 ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "verify", "export", "list"}
 
@@ -81,7 +79,7 @@ def _create_app() -> Flask:
         become_owner(folder)
     else:
         folder = existing_instance()
-    if ctx.command not in UPGRADE_INSTANCE:
+    if ctx.command is not serve.serve:  # it alone brings an earlier release's folder over, whose server may run
         check_format(str(folder))
     app = create_app(folder)
     if ctx.command.name not in ONLY_READ:

@@ -59,12 +59,10 @@ def check_bind(text: str) -> None:
 
 
 check_host = validate.Regexp(
-    rf"{_HOST}\Z",
-    error="{input!r} is not a host such as metrics.example or [2001:db8::1], without a port.",
+    rf"{_HOST}\Z", error="{input!r} is not a host such as metrics.example or [2001:db8::1], without a port."
 )
 check_unit = validate.Regexp(
-    r"[^=\s]{1,80}=[^=\s]{1,12}\Z",
-    error="{input!r} is not the name of a number and its unit, such as queue=items.",
+    r"[^=\s]{1,80}=[^=\s]{1,12}\Z", error="{input!r} is not the name of a number and its unit, such as queue=items."
 )
 #: An origin as browsers write it is without the scheme's own port.
 check_origin = validate.Regexp(

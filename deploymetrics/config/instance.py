@@ -103,9 +103,8 @@ def become_owner(folder: Path) -> None:
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
         os.environ[INSTANCE] = str(folder)  # that account would find another one
     except OSError as error:
-        raise SettingError(
-            f"root cannot act as {user_name(owner.st_uid)}, who has {folder}: {error.strerror}."
-        ) from error
+        user = user_name(owner.st_uid)
+        raise SettingError(f"root cannot act as {user}, who has {folder}: {error.strerror}.") from error
 
 
 def user_name(uid: int) -> str:

@@ -59,9 +59,8 @@ def check_same_site(request: Request | None = None) -> None:
     is_link = (environ.get("HTTP_SEC_FETCH_MODE"), environ.get("HTTP_SEC_FETCH_DEST")) == ("navigate", "document")
     is_read_by_script = in_api(request) and site == "cross-site" and not is_link
     if request.method not in SAFE_METHODS or is_read_by_script:
-        raise Forbidden(
-            "A request from another site is refused where the browser adds the credential by itself.", code="cross-site"
-        )
+        detail = "A request from another site is refused where the browser adds the credential by itself."
+        raise Forbidden(detail, code="cross-site")
 
 
 def is_from_allowed_origin(request: Request) -> bool:

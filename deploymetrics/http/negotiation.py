@@ -96,8 +96,5 @@ def _body_format(content_type: str) -> str | None:
 def check_encoding(content_encoding: str) -> None:
     """Raise UnsupportedMediaType for a body that is encoded; ``identity`` says that it is not."""
     if {coding.strip().lower() for coding in content_encoding.split(",")} - {"", "identity"}:
-        raise UnsupportedMediaType(
-            "A body with a Content-Encoding is not read.",
-            code="content-encoding",
-            headers={"Accept-Encoding": "identity"},
-        )
+        detail, headers = "A body with a Content-Encoding is not read.", {"Accept-Encoding": "identity"}
+        raise UnsupportedMediaType(detail, code="content-encoding", headers=headers)

@@ -4,7 +4,6 @@ Addresses in answers, redirects and the login cookie are made of it, so a client
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,11 +24,11 @@ def init_app(app: Flask) -> None:
     if settings["TRUSTED_HOSTS"]:
         app.before_request(check_host)
     if settings["PUBLIC_URL"]:
-        app.wsgi_app = AtPublicURL(app.wsgi_app, settings)  # type: ignore[method-assign]
+        app.wsgi_app = at_public_url(app.wsgi_app, settings)  # type: ignore[method-assign]
     if proxies := settings["PROXIES"]:
         prefixes = proxies if settings["PROXY_PREFIX"] else 0
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            CheckedProxyHeaders(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
+            checked_proxy_headers(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
         )
 
 
@@ -53,41 +52,34 @@ def _without_port(authority: str) -> str:
     return re.sub(":[0-9]*$", "", authority.lower())
 
 
-class CheckedProxyHeaders:
-    """Middleware behind ProxyFix that undoes what it took from a header and is no scheme, or no path."""
+def checked_proxy_headers(app: Any) -> Any:
+    """Return middleware behind ProxyFix that undoes what it took from a header and is no scheme, or no path."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def checked(environ: dict[str, Any], start_response: Any) -> Any:
         before = environ["werkzeug.proxy_fix.orig"]
         if environ["wsgi.url_scheme"] not in ("http", "https"):
             environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
         prefix = environ["SCRIPT_NAME"].rstrip("/")
         environ["SCRIPT_NAME"] = prefix if re.fullmatch(PATH, prefix) else before["SCRIPT_NAME"]
-        return self.app(environ, start_response)  # type: ignore[no-any-return]
+        return app(environ, start_response)
+
+    return checked
 
 
-class AtPublicURL:
-    """Middleware that has each request come to the setting PUBLIC_URL, whatever address the client or a proxy names.
+def at_public_url(app: Any, settings: Any) -> Any:
+    """Return middleware that has each request come to PUBLIC_URL, whatever address the client or a proxy names.
 
     A proxy may take the prefix in it away or leave it. A host that is not trusted stays, to be refused.
     """
+    hosts = trusted_hosts(settings)
+    scheme, host, prefix = urlsplit(settings["PUBLIC_URL"])[:3]
 
-    def __init__(self, app: Any, settings: Any) -> None:
-        self.app = app
-        self.hosts = trusted_hosts(settings)
-        self.scheme, self.host, self.prefix = urlsplit(settings["PUBLIC_URL"])[:3]
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if not self.hosts or _without_port(environ.get("HTTP_HOST", "")) in self.hosts:
+    def moved(environ: dict[str, Any], start_response: Any) -> Any:
+        if not hosts or _without_port(environ.get("HTTP_HOST", "")) in hosts:
             path = environ["PATH_INFO"]
-            if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
-                path = path.removeprefix(self.prefix)
-            environ |= {
-                "wsgi.url_scheme": self.scheme,
-                "HTTP_HOST": self.host,
-                "SCRIPT_NAME": self.prefix,
-                "PATH_INFO": path or "/",
-            }
-        return self.app(environ, start_response)  # type: ignore[no-any-return]
+            if path == prefix or path.startswith(f"{prefix}/"):
+                path = path.removeprefix(prefix)
+            environ |= {"wsgi.url_scheme": scheme, "HTTP_HOST": host, "SCRIPT_NAME": prefix, "PATH_INFO": path or "/"}
+        return app(environ, start_response)
+
+    return moved

@@ -33,7 +33,6 @@ class SignOn:
         name = named.encode("latin-1", "replace").decode(errors="replace").strip()
         record = self.accounts.find(normalized(name))
         if record is None or not record.enabled or record.role.is_program:
-            raise Forbidden(
-                "The reverse proxy logged you in, but no enabled account here has that name.", code="no-account"
-            )
+            detail = "The reverse proxy logged you in, but no enabled account here has that name."
+            raise Forbidden(detail, code="no-account")
         return Account(record, proved_at=math.inf)

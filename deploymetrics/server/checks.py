@@ -55,10 +55,8 @@ def risks(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def is_local(bind: str) -> bool:
     """Return True if the address can be reached from this machine only."""
-    if bind.startswith("unix:"):
-        return True
     host = bind.rpartition(":")[0].strip("[]")
-    if host == "localhost":
+    if bind.startswith("unix:") or host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -49,10 +49,3 @@ def error_answer(status: int) -> tuple[str, dict[str, str], bytes, str]:
         **PRIVATE,
     }
     return f"{error.status} {error.title}", headers, body, request_id
-
-
-def error_bytes(status: int) -> tuple[bytes, str]:
-    """Return the same answer as the bytes of HTTP, and its request id."""
-    line, headers, body, request_id = error_answer(status)
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body, request_id

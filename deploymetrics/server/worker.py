@@ -21,7 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from ..http.short_way import CAME
 from . import limits
 from .connection import OVER, READY, Connection
-from .protocol_errors import StatusReader, error_bytes
+from .protocol_errors import StatusReader, error_answer
 from .threads import thread_pool
 from .tls import tls_context
 from .turns import GONE, SLOTS, STEP_SECONDS, Turn
@@ -206,10 +206,11 @@ class FairThreadWorker(ThreadWorker):
         """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
         reader = StatusReader()
         super().handle_error(req, reader, addr, exc)
-        answer, request_id = error_bytes(reader.status)
+        line, headers, body, request_id = error_answer(reader.status)
         self.log.warning("%s: answered with %s, see above", request_id, reader.status)
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         with suppress(OSError):
-            client.sendall(answer)
+            client.sendall(f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body)
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
         """Go on with a connection that a thread is done with."""

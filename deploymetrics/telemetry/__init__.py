@@ -36,6 +36,5 @@ def assemble(instance: str, settings: Mapping[str, Any], services: Services, mem
 
 
 def telemetry_of(app: Flask) -> Telemetry:
-    """Return the Telemetry of an application."""
     telemetry: Telemetry = app.telemetry  # type: ignore[attr-defined]
     return telemetry
