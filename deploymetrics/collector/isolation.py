@@ -42,7 +42,7 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     """Return the Outcome of the source, whatever it does; None if ``stop`` came first."""
     try:
         with redirect_stdout(sys.stderr):  # what a source prints is no part of what ``collect`` prints
-            outcome = stop.run_limited(current.left(), lambda: _outcome(source, current))
+            return stop.run_limited(current.left(), lambda: _outcome(source, current))
     except SourceError as error:
         return Outcome(error=error.detail, permanent=error.permanent)
     except KeyboardInterrupt:
@@ -50,7 +50,6 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     except (Exception, SystemExit) as error:
         log.error("source %s: %s at %s", name, type(error).__name__, raised_at(error))
         return Outcome(error=f"The source failed with {type(error).__name__}; the log says where.")
-    return outcome
 
 
 def _outcome(source: Source, current: Round) -> Outcome:

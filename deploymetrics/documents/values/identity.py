@@ -40,13 +40,6 @@ class Shape:
         self._choices: list[tuple[str, ...]] | None = None
         self._fallback: tuple[str, ...] = ()
 
-    def child(self, key: str | None) -> "Shape":
-        """Return the Shape of the member with that key, or of an array's elements."""
-        child = self.children.get(key)
-        if child is None:
-            child = self.children[key] = Shape()
-        return child
-
     def see(self, array: list[object]) -> None:
         """Drop the names that do not tell apart the elements of one more array at this place."""
         things = [dict(element) for element in array if type(element) is rawjson.Pairs]
@@ -85,7 +78,9 @@ def survey(values: Iterable[object]) -> Shape:
             for child in inner if isinstance(inner, list) else ():
                 key, value = child if type(inner) is rawjson.Pairs else (None, child)
                 if isinstance(value, list) and value:
-                    opened.append((shape.child(key), value))
+                    if key not in shape.children:
+                        shape.children[key] = Shape()
+                    opened.append((shape.children[key], value))
     return root
 
 

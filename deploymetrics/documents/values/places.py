@@ -34,13 +34,6 @@ class Place:
         self.step = step
         self.children: dict[tuple[str | Identity, int], Place] = {}
 
-    def child(self, step: tuple[str | Identity, int]) -> "Place":
-        """Return the Place that is one step below this one."""
-        child = self.children.get(step)
-        if child is None:
-            child = self.children[step] = Place(self, step)
-        return child
-
     def path(self) -> "list[Place]":
         """Return the Places from below the whole down to this one."""
         steps, place = [], self
@@ -164,7 +157,10 @@ def _children(place: Place, shape: Shape, found: list[Any]) -> Iterator[tuple[Pl
         what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
         number = again.get(what, 0)
         again[what] = number + 1
-        yield place.child((what, number)), shape.children.get(key, shape), value
+        step = what, number
+        if step not in place.children:
+            place.children[step] = Place(place, step)
+        yield place.children[step], shape.children.get(key, shape), value
 
 
 def _quoted(text: str, exact: bool) -> str:

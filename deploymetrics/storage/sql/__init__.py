@@ -197,15 +197,13 @@ class SqlStorage(Storage):
                 yield key, f"it is in the part {shard} of its collection, where no list looks for its changes"
 
 
-def open_sql(
-    url: str, clock: Clock, limits: Retention, *, wait: bool = False, seconds: float = 5.0, prepare: bool = True
-) -> SqlStorage:
-    """Return the storage.
+def open_sql(url: str, clock: Clock, limits: Retention, *, wait: bool = False, **options: Any) -> SqlStorage:
+    """Return the storage, with ``options`` as SqlStorage has them.
 
     Raises SettingError where the database cannot be used now, or has the tables of another release. With ``wait`` it
-    gives StorageError until it can be used. ``seconds`` and ``prepare`` are as SqlStorage has them.
+    gives StorageError until it can be used.
     """
-    storage = SqlStorage(url, clock, limits, seconds=seconds, prepare=prepare)
+    storage = SqlStorage(url, clock, limits, **options)
     if not wait:
         try:
             storage.check()
