@@ -1,7 +1,6 @@
 """Which tags the overview shows, in which order and groups; search, state, order and page are in its URL."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -127,24 +126,22 @@ def select(
 def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
     """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
     prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
-    counts = Counter(prefix for prefix in prefixes if prefix)
-    newest: dict[str, Listed] = {}
-    number_late: Counter[str] = Counter()
+    alike: dict[str, list[Listed]] = {}
     for prefix, item in zip(prefixes, items):
-        if prefix not in newest or newest[prefix].changed_at < item.changed_at:
-            newest[prefix] = item
-        number_late[prefix] += item.key in late
+        alike.setdefault(prefix, []).append(item)
     lines: list[Listed | Group] = []
     seen: set[str] = set()
     for prefix, item in zip(prefixes, items):
-        if counts[prefix] < GROUP or item.key in late and not query.order:
+        if not prefix or len(alike[prefix]) < GROUP or item.key in late and not query.order:
             lines.append(item)
             continue
         is_open = prefix == query.open
         if prefix not in seen:
             seen.add(prefix)
+            number_late = sum(each.key in late for each in alike[prefix])
+            newest = max(alike[prefix], key=ORDERS["changed"])
             url = query.url(open="" if is_open else prefix)
-            lines.append(Group(prefix, counts[prefix], number_late[prefix], newest[prefix], is_open, url))
+            lines.append(Group(prefix, len(alike[prefix]), number_late, newest, is_open, url))
         if is_open:
             lines.append(item)
     return lines

@@ -69,10 +69,10 @@ def every(seconds: int | None) -> str:
 
 
 @bp.app_template_filter()
-def ago(changed_at: str | datetime, now: datetime | None = None) -> str:
+def ago(changed_at: str | datetime) -> str:
     """Return ``3 minutes ago``, ``just now`` or ``in 3 minutes`` for a time as the storage writes it, or a datetime."""
     # Versions of one moment are told apart by microseconds.
-    seconds = round(((now or services().clock.now()) - _as_datetime(changed_at)) / timedelta(seconds=1))
+    seconds = round((services().clock.now() - _as_datetime(changed_at)) / timedelta(seconds=1))
     if abs(seconds) < 60:
         return "just now" if seconds >= 0 else "in a moment"
     # What has just been set to end in 30 days ends in 30 days, and not in 29.

@@ -13,17 +13,17 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from ...errors import StorageError
+from .. import T
 from .address import Address, Host
 from .connection import Connection
 from .failures import as_ours, is_conflict, is_disconnect, sentence
 
-T = TypeVar("T")
 IDLE = 8
 UNCONFIRMED = 4
 #: How often a transaction is tried that others, or the loss of the connection, undo before its commit.

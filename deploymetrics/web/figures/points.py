@@ -22,17 +22,13 @@ def thin(series: Series, most: int) -> list[Point]:
     times = [from_precise(point.changed_at).timestamp() for point in points]
     stretches = (most - 2) // 2
     start, length = min(times), (max(times) - min(times)) / stretches or 1
-    lowest: dict[int, int] = {}
-    highest: dict[int, int] = {}
+    in_stretch: dict[int, list[int]] = {}
     for index, time in enumerate(times):
-        stretch = min(int((time - start) / length), stretches - 1)
-        value = points[index].value
-        if value < points[lowest.setdefault(stretch, index)].value:
-            lowest[stretch] = index
-        if value > points[highest.setdefault(stretch, index)].value:
-            highest[stretch] = index
-    indices = {0, len(points) - 1, *lowest.values(), *highest.values()}
-    return [points[index] for index in sorted(indices)]
+        in_stretch.setdefault(min(int((time - start) / length), stretches - 1), []).append(index)
+    chosen = {0, len(points) - 1}
+    for indices in in_stretch.values():
+        chosen |= {which(indices, key=lambda index: points[index].value) for which in (min, max)}
+    return [points[index] for index in sorted(chosen)]
 
 
 def segments(series: Series, drawn: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
