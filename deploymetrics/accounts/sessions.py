@@ -41,9 +41,8 @@ _STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 
 class _Entry(NamedTuple):
-    """A Session and where it is: the key of its item, its id, and the name of its account."""
+    """A Session, its id, and the name of its account."""
 
-    key: str
     id: str
     account: str
     session: Session
@@ -97,8 +96,7 @@ class Sessions:
             address=address[:_SHOWN],
             agent=agent[:_SHOWN],
         )
-        key = _key_of(account.name)
-        token = key + secrets.token_urlsafe(20)
+        token = _key_of(account.name) + secrets.token_urlsafe(20)
 
         def add(sessions: dict[str, Session]) -> None:
             while len(sessions) >= MAX_SESSIONS:
@@ -106,7 +104,7 @@ class Sessions:
             sessions[id_of(token)] = session
 
         try:
-            self._write(key, account.name, add)
+            self._write(account.name, add)
         except StorageError as error:
             _log.warning("a session of %r is not stored, so its token is a signed one: %s", account.name, error.log)
             return str(self._signer.dumps([account.name, *msgspec.structs.astuple(session), secrets.token_hex(8)]))
@@ -150,7 +148,7 @@ class Sessions:
             if sessions.pop(id, None) is None:
                 raise NotFound("There is no such session, or it has ended.", code="no-such-session")
 
-        self._write(_key_of(account), account, end)
+        self._write(account, end)
 
     def end(self, token: str) -> None:
         """End a session, on every worker.
@@ -171,15 +169,14 @@ class Sessions:
         if match := _STORED_TOKEN.fullmatch(token):
             record = self._read(match[1])
             session = record.sessions.get(id) if record else None
-            return _Entry(match[1], id, record.account, session, False) if record and session else None
+            return _Entry(id, record.account, session, False) if record and session else None
         try:
             account, *fields, _ = self._signer.loads(token)
         except BadData:
             return None
-        key = _key_of(account)
-        record = self._read(key)
+        record = self._read(_key_of(account))
         was_ended = record is not None and id in record.sessions
-        return None if was_ended else _Entry(key, id, account, Session(*fields), True)
+        return None if was_ended else _Entry(id, account, Session(*fields), True)
 
     def _read(self, key: str) -> SessionsRecord | None:
         item = self.store.read(SESSIONS, key)
@@ -202,7 +199,7 @@ class Sessions:
                 sessions[entry.id] = renewed
 
         with suppress(StorageError):  # a disk that is full does not end a session before its time
-            self._write(entry.key, entry.account, change)
+            self._write(entry.account, change)
 
     def _store_endings(self) -> None:
         now = self.clock.timestamp()
@@ -217,14 +214,16 @@ class Sessions:
                     sessions.pop(entry.id, None)
 
             try:
-                self._write(entry.key, entry.account, end)
+                self._write(entry.account, end)
             except StorageError as error:
                 _log.warning("the end of a session of %r is not stored yet: %s", entry.account, error.log)
                 self._next_try = now + _RETRY_SECONDS
                 return
             self._ending.pop(entry.id, None)
 
-    def _write(self, key: str, account: str, change: Callable[[dict[str, Session]], None]) -> None:
+    def _write(self, account: str, change: Callable[[dict[str, Session]], None]) -> None:
+        key = _key_of(account)
+
         def write(current: Item | None, at: datetime) -> bytes | None:
             now = self.clock.timestamp()
             before = current.record.sessions if current else {}

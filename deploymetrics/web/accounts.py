@@ -1,7 +1,5 @@
 """The accounts, for master operators."""
 
-from collections.abc import Callable
-
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -62,20 +60,6 @@ def new_secret_for(role: Role) -> str:
     return generate_secret() if role.is_program else generate_password()
 
 
-@bp.post("/accounts/enable")
-@require_role(Role.MASTER_OPERATOR)
-def enable_account() -> ResponseReturnValue:
-    """Enable an account."""
-    return apply_change(services().accounts.enable, "is enabled")
-
-
-@bp.post("/accounts/disable")
-@require_role(Role.MASTER_OPERATOR)
-def disable_account() -> ResponseReturnValue:
-    """Disable an account; its sessions end."""
-    return apply_change(services().accounts.disable, "is disabled")
-
-
 @bp.get("/accounts/secret", defaults={"change": "secret"})
 @bp.get("/accounts/disable", defaults={"change": "disable"})
 @bp.get("/accounts/remove", defaults={"change": "remove"})
@@ -89,21 +73,19 @@ def ask_to_change(change: str) -> ResponseReturnValue:
     return render_template("web/change_account.html", record=record, change=change)
 
 
-@bp.post("/accounts/remove")
+@bp.post("/accounts/enable", endpoint="enable_account", defaults={"change": "enable"})
+@bp.post("/accounts/disable", endpoint="disable_account", defaults={"change": "disable"})
+@bp.post("/accounts/remove", endpoint="remove_account", defaults={"change": "remove"})
 @require_role(Role.MASTER_OPERATOR)
-def remove_account() -> ResponseReturnValue:
-    """Remove an account; its sessions end."""
-    return apply_change(services().accounts.remove, "is removed")
-
-
-def apply_change(change: Callable[[str, str], object], done: str) -> ResponseReturnValue:
-    """Call ``change`` with the account that the form names, and show the list, or why it could not be changed."""
-    name = request.form.get("account", "")
+def change_account(change: str) -> ResponseReturnValue:
+    """Enable, disable or remove an account, whose sessions end; show the list, or why it could not be changed."""
+    accounts, name = services().accounts, request.form.get("account", "")
+    changes = {"enable": accounts.enable, "disable": accounts.disable, "remove": accounts.remove}
     try:
-        change(name, current_user.name)
+        changes[change](name, current_user.name)
     except AccountError as error:
         return accounts_page(error=error.detail), error.status
-    flash(f"The account {visible(name)} {done}.")
+    flash(f"The account {visible(name)} is {change}d.")
     return redirect(url_for("web.accounts"))
 
 

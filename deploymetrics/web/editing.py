@@ -46,13 +46,6 @@ def new() -> ResponseReturnValue:
     return edit_page(request.args.get("tag", ""), "[\n  {\n    \n  }\n]", "", new=True)
 
 
-@bp.post("/new")
-@require_role(Role.MASTER_OPERATOR)
-def create() -> ResponseReturnValue:
-    """Store a new document."""
-    return save_text(request.form.get("tag", "").strip(), new=True)
-
-
 @bp.get("/tags/<tag>/edit")
 @require_role(Role.MASTER_OPERATOR)
 def edit(tag: str) -> ResponseReturnValue:
@@ -62,11 +55,30 @@ def edit(tag: str) -> ResponseReturnValue:
     return edit_page(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
 
 
+@bp.post("/new", endpoint="create", defaults={"tag": ""})
 @bp.post("/tags/<tag>/edit")
 @require_role(Role.MASTER_OPERATOR)
 def save(tag: str) -> ResponseReturnValue:
-    """Store the document, if it is JSON and nobody else changed it since the form was made."""
-    return save_text(tag)
+    """Store the text of the form, under its tag if it is a new document, or show the form again with what is wrong."""
+    new, tag = not tag, tag or request.form.get("tag", "").strip()
+    text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
+    try:
+        metrics = read_metrics(tag, text)
+        item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
+    except PreconditionFailed as error:
+        current = services().documents.find(tag)
+        # What is to be stored may be there, by the same person: a button was pressed twice.
+        if current is None or (bytes(current.record.metrics), current.changed_by) != (metrics, current_user.name):
+            return conflict_page(tag, text, metrics, current), error.status
+        item = current
+    except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
+        return edit_page(tag, text, revision, new, _mistake_of(error, text)), error.status
+    except StorageError as error:
+        request_id = error_handlers.log_error(error, error.log or error.detail, current_request())
+        wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
+        return edit_page(tag, text, revision, new, wrong), error.status, error.headers
+    flash(f"Saved as version {item.version}.")
+    return redirect(tag_url("document", item.key))
 
 
 @bp.get("/tags/<tag>/delete")
@@ -116,28 +128,6 @@ def read_seconds() -> int | None:
     if seconds is None:
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
     return seconds or None
-
-
-def save_text(tag: str, new: bool = False) -> ResponseReturnValue:
-    """Store the text of the form under the tag and go to its page, or show the form again with what is wrong."""
-    text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
-    try:
-        metrics = read_metrics(tag, text)
-        item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
-    except PreconditionFailed as error:
-        current = services().documents.find(tag)
-        # What is to be stored may be there, by the same person: a button was pressed twice.
-        if current is None or (bytes(current.record.metrics), current.changed_by) != (metrics, current_user.name):
-            return conflict_page(tag, text, metrics, current), error.status
-        item = current
-    except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
-        return edit_page(tag, text, revision, new, _mistake_of(error, text)), error.status
-    except StorageError as error:
-        request_id = error_handlers.log_error(error, error.log or error.detail, current_request())
-        wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
-        return edit_page(tag, text, revision, new, wrong), error.status, error.headers
-    flash(f"Saved as version {item.version}.")
-    return redirect(tag_url("document", item.key))
 
 
 def read_metrics(tag: str, text: str) -> bytes:
