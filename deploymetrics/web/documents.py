@@ -29,7 +29,6 @@ from .template_filters import page_number, tag_url
 from .time_range import RANGES
 
 MAX_RAW = 50_000
-MAX_ARGUMENT = 200
 
 
 class TableQuery(NamedTuple):
@@ -58,7 +57,7 @@ class TableQuery(NamedTuple):
 
 def read_query(tag: str, places: list[str]) -> TableQuery:
     """Return the TableQuery that the current request's URL asks for."""
-    at, find, sort = (request.args.get(name, "").strip()[:MAX_ARGUMENT] for name in ("at", "find", "sort"))
+    at, find, sort = (request.args.get(name, "").strip()[:200] for name in ("at", "find", "sort"))
     return TableQuery(tag, places, at if at in places else "", find, sort, page_number("rows"))
 
 

@@ -64,16 +64,13 @@ class ListQuery(NamedTuple):
     def url(self, **changes: Any) -> str:
         """Return the address of the overview with this query, changed."""
         changed = self._replace(**changes)._asdict()
-        text = urlencode({name: value for name, value in changed.items() if value != getattr(_FIRST, name)})
+        text = urlencode({name: value for name, value in changed.items() if value != self._field_defaults[name]})
         return f"{request.script_root}/{text and '?'}{text}"
 
     def turned(self, column: str) -> str:
         """Return the order for a click on a column's head, which turns round at the second one."""
         first, second = (f"-{column}", column) if column in LARGEST_FIRST else (column, f"-{column}")
         return second if self.order == first else first
-
-
-_FIRST = ListQuery()
 
 
 def read_query() -> ListQuery:

@@ -55,10 +55,6 @@ class PlotQuery(NamedTuple):
         series = "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in self.pairs)
         return f"{request.script_root}{page}?{series}{more and '&'}{more}"
 
-    def address(self) -> str:
-        """Return the whole address of the plot, to send to somebody."""
-        return f"{request.host_url.rstrip('/')}{self.url()}"
-
 
 @bp.get("/plot")
 @require_role(Role.MASTER_OPERATOR)

@@ -1,6 +1,7 @@
 """What there is to plot in the versions of a document: measures, each with a name."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from ...formats import rawjson
 from ...storage import Item
 from .extraction import Steps
 from .identity import is_naming, survey
-from .numbers import is_number
+from .numbers import LARGEST, is_number
 from .places import Place, leaves, places_by_name
 
 #: How much of a history is looked at to see what there is to plot: versions, bytes of them, and numbers in them.
@@ -17,8 +18,22 @@ LOOKED_AT_BYTES = 2**18
 MAX_NUMBERS = 100_000
 #: Numbers below that are not plotted: the way to each is walked by itself, and nobody nests metrics that deep.
 MAX_DEPTH = 32
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return LARGEST if sum(value / len(values) for value in values) > 0 else -LARGEST
+
+
 #: What is made of the numbers of an array's elements.
-FUNCTIONS = ("sum", "mean", "min", "max")
+FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
+    "sum": _sum,
+    "mean": lambda values: _sum([value / len(values) for value in values]),
+    "min": min,
+    "max": max,
+}
 
 
 class Measure(NamedTuple):

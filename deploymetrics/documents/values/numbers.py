@@ -5,7 +5,8 @@ from decimal import Decimal, InvalidOperation
 
 from ...formats import rawjson
 
-_LARGEST = sys.float_info.max
+#: The largest float.
+LARGEST = sys.float_info.max
 _SHORT = 15
 
 
@@ -16,7 +17,7 @@ def is_number(value: object) -> bool:
 
 def as_float(text: str) -> float:
     """Return the float to draw for a number: the nearest one, and the largest for what is beyond all of them."""
-    return min(max(float(text), -_LARGEST), _LARGEST)
+    return min(max(float(text), -LARGEST), LARGEST)
 
 
 def rounded(text: str) -> str:

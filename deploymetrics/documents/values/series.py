@@ -1,13 +1,11 @@
 """The numbers in documents over the history, as series: the values that one measure had."""
 
-import math
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ...storage import Item
 from .extraction import Extractor, floats_of, text_of
-from .measures import Measure
+from .measures import FUNCTIONS, Measure
 from .numbers import as_float, is_number
 
 
@@ -34,21 +32,6 @@ class Series(NamedTuple):
     points: list[Point]
     gone: int | None
     breaks: frozenset[int] = frozenset()
-
-
-def _sum(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values)
-    except OverflowError:
-        return sys.float_info.max if sum(value / len(values) for value in values) > 0 else -sys.float_info.max
-
-
-_FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
-    "sum": _sum,
-    "mean": lambda values: _sum([value / len(values) for value in values]),
-    "min": min,
-    "max": max,
-}
 
 
 def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
@@ -92,4 +75,4 @@ class _Track:
         if self.place not in floats:
             floats[self.place] = floats_of(found)
         values = floats[self.place]
-        return f"{_FUNCTIONS[self.measure.function](values):.12g}" if values else None
+        return f"{FUNCTIONS[self.measure.function](values):.12g}" if values else None

@@ -1,11 +1,11 @@
 """The axes of plots: places of values and times, and round numbers and moments to mark."""
 
 import math
-import sys
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from ...clock import MONTHS
+from ...documents.values.numbers import LARGEST
 
 _STEPS = [
     *(timedelta(seconds=seconds) for seconds in (1, 5, 15, 30)),
@@ -20,7 +20,6 @@ _MONTHS = (1, 3, 6, 12, 60)
 _UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))
 _NO_UNIT: tuple[float, str] = 1, ""
 MAX_LABEL = 9
-_LARGEST = sys.float_info.max
 
 
 class Scale(NamedTuple):
@@ -56,7 +55,7 @@ def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, 
     low, high = min(values), max(values)
     if low == high:
         margin = max(abs(low) / 10, 1) if abs(low) >= 1 else abs(low) or 1
-        low, high = max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+        low, high = max(low - margin, -LARGEST), min(high + margin, LARGEST)
     elif 0 < low < (high - low):
         low = 0
     ticks = _value_ticks(low, high)
