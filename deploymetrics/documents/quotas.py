@@ -32,10 +32,6 @@ class QuotaRecord(Record, frozen=True):
 QUOTAS = Collection("quotas", QuotaRecord, durable=False)
 
 
-class _CountNeededError(Exception):
-    """What is stored has to be counted before more is taken."""
-
-
 class Quotas:
     """Counts what accounts post, and refuses what is more than their limits."""
 
@@ -55,7 +51,7 @@ class Quotas:
             more = 1, size
         try:
             self._take(account, more, None)
-        except _CountNeededError:
+        except QuotaExceededError:  # or so it seems
             entries = self.documents.list().items
             others = [entry.size for entry in entries if entry.changed_by == account.name and entry.key != tag]
             self._take(account, (1, size), (len(others), sum(others)))
@@ -73,15 +69,12 @@ class Quotas:
                 raise TooManyPostsError(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
             before = (known.documents, known.bytes) if known and stored is None else stored
             if before is None:
-                raise _CountNeededError
+                raise QuotaExceededError("It was never counted.")
             documents, size = before[0] + more[0], before[1] + more[1]
-            exceeded = ""
             if 0 < account.max_documents < documents:
-                exceeded = f"This account may store {counted(account.max_documents, 'document')}."
-            elif 0 < account.max_bytes < size:
-                exceeded = f"The documents of this account may have {account.max_bytes} bytes together."
-            if exceeded:
-                raise _CountNeededError if stored is None else QuotaExceededError(exceeded)
+                raise QuotaExceededError(f"This account may store {counted(account.max_documents, 'document')}.")
+            if 0 < account.max_bytes < size:
+                raise QuotaExceededError(f"The documents of this account may have {account.max_bytes} bytes together.")
             return msgspec.json.encode(QuotaRecord(account.name, documents, size, minute, posts + 1))
 
         self.store.write(QUOTAS, account.name, "server", change)
