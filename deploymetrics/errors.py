@@ -15,6 +15,7 @@ REALM = "BigFix Server"
 class DeploymetricsError(Exception):
     """An error with a status, a stable ``code`` and a sentence for the person who caused it.
 
+    A class names its own status and code in its first line; what it does not name is that of the class above.
     ``detail`` is shown to clients, so it never holds a path, a query or a secret. ``extra`` are further members of
     the problem document (RFC 9457, section 3.2): ``line`` and ``column``, ``errors``, ``limit``. ``headers`` go on
     the answer, beside those of the class. ``log`` is for the log only.
@@ -24,6 +25,9 @@ class DeploymetricsError(Exception):
     code: str = "internal-error"
     detail: str = "Something went wrong on the server. Its log has more under this request id."
     headers: dict[str, str] = {}
+
+    def __init_subclass__(cls, status: int | None = None, code: str | None = None) -> None:
+        cls.status, cls.code = status or cls.status, code or cls.code
 
     def __init__(
         self,
@@ -63,11 +67,8 @@ class DeploymetricsError(Exception):
         }
 
 
-class BadRequest(DeploymetricsError):
+class BadRequest(DeploymetricsError, status=400, code="bad-request"):
     """The request cannot be understood: a tag, a query argument or a body that breaks the contract."""
-
-    status = 400
-    code = "bad-request"
 
 
 class MalformedBodyError(BadRequest):
@@ -81,10 +82,8 @@ class MalformedBodyError(BadRequest):
             self.extra |= {"line": line, "column": column}
 
 
-class InvalidFieldsError(BadRequest):
+class InvalidFieldsError(BadRequest, code="invalid-fields"):
     """Fields that marshmallow refuses; ``errors`` has its messages by field."""
-
-    code = "invalid-fields"
 
     def __init__(self, errors: Mapping[str, Any]) -> None:
         detail = " ".join(f"{name}: {' '.join(_texts(messages))}" for name, messages in errors.items())
@@ -100,152 +99,107 @@ def _texts(messages: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-class Unauthorized(DeploymetricsError):
+class Unauthorized(DeploymetricsError, status=401, code="unauthorized"):
     """No credential, or one that is wrong, broken or expired."""
 
-    status = 401
-    code = "unauthorized"
     detail = "This needs valid credentials."
     headers = {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'}
 
 
-class ProofNeededError(Unauthorized):
-    code = "proof-needed"
+class ProofNeededError(Unauthorized, code="proof-needed"):
     detail = "This needs the password of the account: send it by HTTP Basic, or log in again."
 
 
-class Forbidden(DeploymetricsError):
+class Forbidden(DeploymetricsError, status=403, code="forbidden"):
     """The account is known and may not do this."""
 
-    status = 403
-    code = "forbidden"
     detail = "This account may not do that."
 
 
-class ReservedTagError(Forbidden):
-    code = "reserved-tag"
+class ReservedTagError(Forbidden, code="reserved-tag"):
     detail = "The tag platform belongs to the server's collector; nobody else may write it."
 
 
-class QuotaExceededError(Forbidden):
+class QuotaExceededError(Forbidden, code="quota-exceeded"):
     """The account may not store that much. The server is well, so this is none of its errors (5xx)."""
 
-    code = "quota-exceeded"
 
-
-class NotFound(DeploymetricsError):
+class NotFound(DeploymetricsError, status=404, code="not-found"):
     """The address, or what the request names, does not exist."""
 
-    status = 404
-    code = "not-found"
     detail = "There is nothing at this address."
 
 
-class MethodNotAllowed(DeploymetricsError):
+class MethodNotAllowed(DeploymetricsError, status=405, code="method-not-allowed"):
     """The address does not have this method; the header ``Allow`` says which it has."""
 
-    status = 405
-    code = "method-not-allowed"
 
-
-class NotAcceptable(DeploymetricsError):
-    status = 406
-    code = "not-acceptable"
+class NotAcceptable(DeploymetricsError, status=406, code="not-acceptable"):
     detail = "Answers are application/json or application/xml; the Accept header takes neither."
 
 
-class PreconditionFailed(DeploymetricsError):
+class PreconditionFailed(DeploymetricsError, status=412, code="precondition-failed"):
     """The document is not in the state that the request's precondition asks for; nothing was written.
 
     ``revision`` is the current one, None where there is no document; the answer has it as ``ETag``.
     """
-
-    status = 412
-    code = "precondition-failed"
 
     def __init__(self, detail: str, *, revision: str | None) -> None:
         super().__init__(detail)
         self.revision = revision
 
 
-class BodyTooLargeError(DeploymetricsError):
+class BodyTooLargeError(DeploymetricsError, status=413, code="body-too-large"):
     """The body is over the limit; ``limit`` names it in bytes."""
-
-    status = 413
-    code = "body-too-large"
 
     def __init__(self, limit: int, detail: str | None = None) -> None:
         super().__init__(detail or f"The body is larger than the limit of {limit} bytes.", limit=limit)
 
 
-class UnsupportedMediaType(DeploymetricsError):
+class UnsupportedMediaType(DeploymetricsError, status=415, code="unsupported-media-type"):
     """A Content-Type or Content-Encoding that is not read."""
 
-    status = 415
-    code = "unsupported-media-type"
 
-
-class TooManyAttemptsError(DeploymetricsError):
+class TooManyAttemptsError(DeploymetricsError, status=429, code="too-many-attempts"):
     """Too many wrong credentials for this account and address."""
-
-    status = 429
-    code = "too-many-attempts"
 
     def __init__(self, retry_after: int, detail: str = "Too many failed attempts; try again later.") -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
-class TooManyPostsError(TooManyAttemptsError):
+class TooManyPostsError(TooManyAttemptsError, code="too-many-posts"):
     """The account posts more often than it may."""
 
-    code = "too-many-posts"
 
-
-class StorageError(DeploymetricsError):
+class StorageError(DeploymetricsError, status=503, code="storage-unavailable"):
     """The storage cannot answer now; nothing of the request was stored."""
 
-    status = 503
-    code = "storage-unavailable"
     detail = "The storage cannot answer now."
     headers = {"Retry-After": "5"}
 
 
-class StorageFullError(StorageError):
+class StorageFullError(StorageError, status=507, code="storage-full"):
     """The disk or the quota is full."""
 
-    status = 507
-    code = "storage-full"
     detail = "The storage is full; nothing was stored."
 
 
-class DamagedItemError(StorageError):
+class DamagedItemError(StorageError, code="damaged-item"):
     """A stored item cannot be read; it is left as it is and has to be repaired by hand."""
 
-    code = "damaged-item"
 
-
-class ReadOnlyError(DeploymetricsError):
-    status = 503
-    code = "read-only"
+class ReadOnlyError(DeploymetricsError, status=503, code="read-only"):
     detail = "The server takes no changes at the moment (READ_ONLY); reading goes on."
     headers = {"Retry-After": "60"}
 
 
-class SettingError(DeploymetricsError):
+class SettingError(DeploymetricsError, code="bad-setting"):
     """A setting is not usable; the start stops and the message names it."""
 
-    code = "bad-setting"
 
-
-class ConflictError(DeploymetricsError):
+class ConflictError(DeploymetricsError, status=409, code="already-there"):
     """An import found other versions under the same tag; they are left as they are."""
 
-    status = 409
-    code = "already-there"
 
-
-class AccountError(DeploymetricsError):
+class AccountError(DeploymetricsError, status=409, code="account-conflict"):
     """An account command cannot be carried out: the name is taken, unknown or not valid."""
-
-    status = 409
-    code = "account-conflict"
