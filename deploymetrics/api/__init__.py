@@ -1,5 +1,5 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import description_views, series, tokens, views  # noqa: F401  two of them add their views to those of ``views``
+from . import openapi, series, tokens, views  # noqa: F401  two of them add their views to those of ``views``
 
-BLUEPRINTS = (views.bp, description_views.bp)
+BLUEPRINTS = (views.bp, openapi.bp)

@@ -1,4 +1,7 @@
-"""The OpenAPI document, and the text of ``/api/help``: both are read off the URL map, so they miss no route."""
+"""What describes the API to everyone: the OpenAPI document, a page of it for people, and the schemas of the XML.
+
+The document and the text of ``/api/help`` are read off the URL map, so they miss no route.
+"""
 
 import inspect
 import re
@@ -6,14 +9,19 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask, current_app, jsonify, make_response, render_template
 from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
 
-from ..http.access import MASTER_OPERATORS
+from ..http.access import MASTER_OPERATORS, public
 from ..http.request_ids import HEADER
+from ..http.requests import current_request
+from ..http.security_headers import PAGE_HEADERS
 from ..schemas import MAX_BYTES
 from ..version import VERSION
 from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json, Operation
+
+bp = Blueprint("descriptions", __name__)
 
 #: The address of the page that shows the document to people, which is not itself a part of it.
 PAGE = "/api/docs"
@@ -49,6 +57,28 @@ _HEADERS = {
 }
 _LATER = ("Retry-After",)
 _ERROR_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 429: _LATER, 503: _LATER, 507: _LATER}
+
+
+@bp.get("/openapi.json")
+@public
+def openapi_document() -> Response:
+    return jsonify(document(current_app, current_request().root_path))
+
+
+@bp.get(PAGE)
+@public
+def reference() -> Response:
+    shown = document(current_app, current_request().root_path)
+    return make_response(render_template("api/reference.html", document=shown), PAGE_HEADERS)
+
+
+@bp.get("/xmlschema/<name>.xsd")
+@public
+def xml_schema(name: str) -> Response:
+    """Return a schema of the XML, at the address where BigFix has its own."""
+    response = current_app.send_static_file(f"{name}.xsd")
+    response.headers["Content-Type"] = "application/xml"  # as all XML here, without a charset
+    return response
 
 
 def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:

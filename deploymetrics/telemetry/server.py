@@ -23,40 +23,22 @@ from ..storage import Storage
 from ..version import VERSION
 from .counting import BOUNDS, DURATIONS, ERRORS, FAILED_LOGINS, IN_PROGRESS, REQUESTS, WRITES, Counting
 
-#: By the first word of a counter's name: the kind of the family, its name, what it is, and the labels, which follow.
-_FAMILIES: dict[str, tuple[Any, str, str, tuple[str, ...]]] = {
-    REQUESTS: (
-        CounterMetricFamily,
-        "deploymetrics_http_requests",
-        "Requests that were answered; route is empty where no route has the address.",
-        ("method", "route", "status"),
-    ),
-    DURATIONS: (
-        HistogramMetricFamily,
-        "deploymetrics_http_request_duration_seconds",
-        "Time from the beginning of a request to the beginning of its answer.",
-        ("method", "route"),
-    ),
-    IN_PROGRESS: (
-        GaugeMetricFamily,
-        "deploymetrics_http_requests_in_progress",
-        "Requests that are being answered now.",
-        (),
-    ),
-    FAILED_LOGINS: (
-        CounterMetricFamily,
-        "deploymetrics_failed_logins",
-        "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong.",
-        ("status",),
-    ),
-    ERRORS: (CounterMetricFamily, "deploymetrics_storage_errors", "Errors of the storage, by their code.", ("code",)),
-    WRITES: (
-        HistogramMetricFamily,
-        "deploymetrics_storage_write_duration_seconds",
-        "Time of a write, its wait for a lock and its sync included, by collection.",
-        ("collection",),
-    ),
+# fmt: off
+#: By the first word of a counter's name: the kind of the family, its name, the labels, which follow, and what it is.
+_FAMILIES: dict[str, tuple[Any, str, tuple[str, ...], str]] = {
+    REQUESTS: (CounterMetricFamily, "deploymetrics_http_requests", ("method", "route", "status"),
+               "Requests that were answered; route is empty where no route has the address."),
+    DURATIONS: (HistogramMetricFamily, "deploymetrics_http_request_duration_seconds", ("method", "route"),
+                "Time from the beginning of a request to the beginning of its answer."),
+    IN_PROGRESS: (GaugeMetricFamily, "deploymetrics_http_requests_in_progress", (),
+                  "Requests that are being answered now."),
+    FAILED_LOGINS: (CounterMetricFamily, "deploymetrics_failed_logins", ("status",),
+                    "Wrong credentials: 401, and 429 for those that were not looked at since too many were wrong."),
+    ERRORS: (CounterMetricFamily, "deploymetrics_storage_errors", ("code",), "Errors of the storage, by their code."),
+    WRITES: (HistogramMetricFamily, "deploymetrics_storage_write_duration_seconds", ("collection",),
+             "Time of a write, its wait for a lock and its sync included, by collection."),
 }
+# fmt: on
 
 
 class ServerNumbers(NamedTuple):
@@ -94,7 +76,7 @@ class ServerNumbers(NamedTuple):
         """Yield what the processes counted."""
         names, values = (["worker"], [self.worker]) if self.worker else ([], [])
         families = {
-            word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, help, labels) in _FAMILIES.items()
+            word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, labels, help) in _FAMILIES.items()
         }
         for name, cells in (_not_yet() | self.counting.memory.totals()).items():
             word, *labels = name.split("\n")
