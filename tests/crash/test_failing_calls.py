@@ -205,6 +205,34 @@ def test_a_list_that_failed_is_right_when_the_fault_is_over(root, number):
         ]
 
 
+@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("work", ["read", "list", "write"])
+def test_what_another_process_wrote_is_not_missed(root, work, number):
+    """Where it cannot be said whether there is a later file, that is an error, and no answer."""
+    ours, theirs = (open_files(root / "instance", versions=8) for _ in range(2))
+    put(ours, "a", "1")
+    put(theirs, "b", "1")
+    ours.items(THINGS), ours.read(THINGS, "a"), ours.read(THINGS, "b")
+    for key in "ab":
+        put(theirs, key, "2")
+    version = {
+        "read": lambda key: ours.read(THINGS, key).version,
+        "list": lambda key: {item.key: item.version for item in ours.items(THINGS).items}.get(key, 2),  # else damaged
+        "write": lambda key: put(ours, key, "3").version - 1,
+    }[work]
+    failing = Failing(root)
+    with failing.in_place():
+        failing.begin(number, errno.EIO, lasts=False)
+        for key in "ab":
+            try:
+                assert version(key) == 2
+            except StorageError:
+                pass
+    for key in "ab":
+        assert version(key) >= 2
+        assert [number for number, _ in past(theirs, key)] == list(range(theirs.read(THINGS, key).version, 0, -1))
+
+
 def test_reading_goes_on_while_the_disk_is_full(root):
     failing = Failing(root)
     store = open_files(root / "instance")

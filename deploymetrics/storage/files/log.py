@@ -285,9 +285,9 @@ def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None
     """Return True if a file has this sign still, and there is none after it; paths may be those in an open folder."""
     try:
         stat = os.stat(path, dir_fd=folder)
+        return hash(signature_of(stat)) == sign and not disk.is_there(next_path, folder)
     except OSError:
         return False
-    return hash(signature_of(stat)) == sign and not os.access(next_path, os.F_OK, dir_fd=folder)
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ class Writer:
         stat = os.fstat(fd)
         if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
             return False
-        if os.access(self.newest.next_path, os.F_OK):
+        if disk.is_there(self.newest.next_path):
             return newest.has_later and log.newest() == newest
         return True
 
