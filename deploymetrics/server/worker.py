@@ -27,6 +27,8 @@ from .tls import tls_context
 from .turns import GONE, SLOTS, STEP_SECONDS, Turn
 
 SWEEP_SECONDS = 0.5
+#: Errors of a connection that could not be taken, for which ending another one makes room.
+SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 #: What a worker does something about. Whoever starts it may hold them off until it can.
 SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal.SIGUSR1}
 
@@ -37,9 +39,11 @@ class FairThreadWorker(ThreadWorker):
     ``waiting``: the connections that the poller waits for, and for what.
     ``held``, ``may_hold``: the bytes that are held for clients, and how many may be.
     ``capacity``: how many connections there may be.
+    ``next_accept``: when connections are taken again, after one could not be.
     """
 
     wsgi: Any
+    next_accept = 0.0
 
     def init_process(self) -> None:
         # Our master gave it a slot that no living worker has; gunicorn's own knows of none.
@@ -85,9 +89,12 @@ class FairThreadWorker(ThreadWorker):
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False
-        except OSError as error:  # no descriptor or no memory is left
+        except OSError as error:  # no descriptor or no memory is left, or the system forbids it
             self.log.warning("A new connection is not taken: %s", error.strerror)
-            self._end_one()
+            if error.errno not in SHORTAGES or not self._end_one():
+                # The socket stays readable, and would be asked again at once, for ever.
+                self.next_accept = time.monotonic() + SWEEP_SECONDS
+                self.set_accept_enabled(False)
             return False
         self.nr_conns += 1
         try:
@@ -102,7 +109,7 @@ class FairThreadWorker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Take new connections or not, and let the others know."""
-        super().set_accept_enabled(enabled)
+        super().set_accept_enabled(enabled and time.monotonic() >= self.next_accept)
         self._publish()
 
     def _publish(self) -> None:
@@ -146,10 +153,15 @@ class FairThreadWorker(ThreadWorker):
         while self.held > self.may_hold and self.waiting:
             self._wait_for(max(self.waiting, key=lambda conn: conn.counted), OVER)
 
-    def _end_one(self) -> None:
-        """End the connection that is idle longest; where none is idle, the one that waits longest for its client."""
-        if self.waiting:
-            self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
+    def _end_one(self) -> bool:
+        """End the connection that is idle longest; where none is idle, the one that waits longest for its client.
+
+        Return False where a thread has each of them.
+        """
+        if not self.waiting:
+            return False
+        self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
+        return True
 
     def murder_pending(self) -> None:
         """End the connections whose time is over; gunicorn asks for this once a second at least."""

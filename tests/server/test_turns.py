@@ -1,6 +1,9 @@
 """Which worker takes a new connection: how long others wait for one that has fewer."""
 
+import errno
+import selectors
 import socket
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -67,14 +70,47 @@ def test_nobody_waits_for_one_that_takes_none(workers):
     assert steps(other) == 0
 
 
-def test_a_listener_that_was_left_is_not_asked_though_the_poller_had_named_it(workers):
+@pytest.fixture
+def warnings():
+    """What the worker has said."""
+    return []
+
+
+@pytest.fixture
+def worker(workers, warnings):
+    """A worker that was not started."""
+    log = SimpleNamespace(warning=lambda *words: warnings.append(words))
+    made = FairThreadWorker(0, 0, [], None, 30, Config(), log)
+    made.tmp.close()
+    made.turn, made.capacity, made.waiting = workers[0], 1, {}
+    return made
+
+
+def test_a_listener_that_was_left_is_not_asked_though_the_poller_had_named_it(worker, warnings):
     """It was readable in the round in which the last answer of a worker that stops was done."""
-    warnings = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        worker = FairThreadWorker(
-            0, 0, [listener], None, 30, Config(), SimpleNamespace(warning=lambda *words: warnings.append(words))
-        )
-    worker.tmp.close()
-    worker.turn, worker.capacity, worker.waiting = workers[0], 1, {}
+        pass
     worker.accept(listener)
     assert warnings == [] and worker.nr_conns == 0
+
+
+@pytest.mark.parametrize("error", [errno.ENFILE, errno.EPERM])
+def test_a_worker_whose_system_lets_it_take_no_connection_rests(worker, warnings, monkeypatch, error):
+    """Else it would run round, and write a line each time."""
+
+    class Refusing(socket.socket):
+        def accept(self):
+            raise OSError(error, "no")
+
+    with Refusing() as listener, selectors.DefaultSelector() as worker.poller:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        worker.sockets = [listener]
+        with socket.create_connection(listener.getsockname()):
+            for second in range(3):
+                monkeypatch.setattr(time, "monotonic", lambda second=second: 1000 + second)
+                for _ in range(100):  # as the loop of the worker does
+                    worker.set_accept_enabled(True)
+                    for key, _ in worker.poller.select(0):
+                        key.data(key.fileobj)
+        assert len(warnings) == 3
