@@ -7,10 +7,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from ..documents.precondition import Precondition
 from ..errors import BodyTooLargeError
 from ..formats import rawjson
 from ..formats.printable import counted
+from ..http.precondition_headers import read_precondition
 from ..services import services
 from .audit import AUTHOR, person
 from .rows import echo_row
@@ -48,8 +48,9 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     body = file.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLargeError(limit)
-    revision = if_match and if_match.removeprefix("W/").strip('"')
-    precondition = Precondition(frozenset([revision]) if revision else None, "*" if create else None)
+    # A shell takes the quotation marks of an ETag away, unless others stand around them.
+    etag = if_match if if_match is None or '"' in if_match else f'"{if_match}"'
+    precondition = read_precondition({"HTTP_IF_MATCH": etag, "HTTP_IF_NONE_MATCH": "*" if create else None}, None)
     item = services().documents.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)
     click.echo(f'version {item.version}, ETag "{item.revision}"')
 

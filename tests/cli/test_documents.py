@@ -9,6 +9,7 @@ from flask.logging import default_handler
 from launching import run
 
 from deploymetrics import create_app
+from deploymetrics.errors import PreconditionFailed
 
 
 def test_history_prints_as_many_versions_as_asked_for_however_large(service, invoke):
@@ -24,6 +25,24 @@ def test_history_prints_the_versions(service, invoke):
     assert lines[0].split("\t")[0::2] == ["2", "bob"] and lines[0].endswith("deleted")
     assert lines[1].split("\t") == ["1", "2018-01-12T12:00:03.123456Z", "alice", "62 bytes"]
     assert invoke("history", "never").exit_code != 0
+
+
+@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', '"{}-xml"', '"{}-gzip"', '"other", "{}"'])
+def test_put_writes_where_the_etag_is_the_current_one(service, invoke, tmp_path, form):
+    """In each form in which a GET, a proxy or a shell may give it."""
+    (tmp_path / "2.json").write_text("2")
+    revision = service.save("custom", b"1", "alice").revision
+    assert invoke("put", "custom", tmp_path / "2.json", "--if-match", form.format(revision)).exit_code == 0
+    assert service.get("custom").version == 2
+
+
+@pytest.mark.parametrize("option", [("--if-match", "other"), ("--if-match", ""), ("--if-match", '""'), ("--create",)])
+def test_put_ignores_no_condition(service, invoke, tmp_path, option):
+    """Nor an empty one, which a script makes of an ETag that it did not get."""
+    (tmp_path / "2.json").write_text("2")
+    service.save("custom", b"1", "alice")
+    assert isinstance(invoke("put", "custom", tmp_path / "2.json", *option).exception, PreconditionFailed)
+    assert service.get("custom").version == 1
 
 
 @pytest.mark.parametrize(("writes", "said"), [(1, "1 version removed\n"), (3, "3 versions removed\n")])
