@@ -7,8 +7,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ..documents.schemas import compact_metrics
 from ..errors import BodyTooLargeError
-from ..formats import rawjson
 from ..formats.printable import counted
 from ..http.precondition_headers import read_precondition
 from ..services import services
@@ -51,7 +51,7 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     # A shell takes the quotation marks of an ETag away, unless others stand around them.
     etag = if_match if if_match is None or '"' in if_match else f'"{if_match}"'
     precondition = read_precondition({"HTTP_IF_MATCH": etag, "HTTP_IF_NONE_MATCH": "*" if create else None}, None)
-    item = services().documents.save(tag, rawjson.compact(body), AUTHOR, precondition, by_person=True)
+    item = services().documents.save(tag, compact_metrics(body, tag), AUTHOR, precondition, by_person=True)
     click.echo(f'version {item.version}, ETag "{item.revision}"')
 
 

@@ -1,13 +1,17 @@
-"""What a tag can be, and what a line of an export holds."""
+"""What a tag and metrics can be, and what a line of an export holds."""
 
 from functools import lru_cache
 
+import msgspec
 from marshmallow import Schema, ValidationError, fields, validate
 
 from ..clock import from_precise
-from ..errors import BadRequest
+from ..errors import BadRequest, MalformedBodyError
+from ..formats import rawjson
 from ..schemas import from_1_to_64_bytes, no_control_characters, no_outer_space
 from ..storage import VERSION_LIMIT
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @lru_cache(maxsize=2**12)
@@ -25,6 +29,20 @@ def check_tag(tag: str) -> str:
         message = error.messages[0]
         raise BadRequest(f"The tag is not valid. {message}", code="invalid-tag", errors={"tag": [message]}) from None
     return tag
+
+
+def compact_metrics(text: bytes, tag: str) -> bytes:
+    """Return metrics that somebody sent as JSON, without white space between its parts.
+
+    Raises MalformedBodyError, also for what a GET of this tag answers: as metrics it would nest the document in itself.
+    """
+    metrics = rawjson.compact(text)
+    if metrics.startswith(b"{") and b'"lastChanged"' in metrics:
+        members = _members(metrics)
+        if members.keys() == {"tag", "metrics", "lastChanged"} and rawjson.parse(bytes(members["tag"])) == tag:
+            detail = "The body is the whole document; send only the value of its member metrics."
+            raise MalformedBodyError(detail, code="whole-document")
+    return metrics
 
 
 def _is_precise(text: str) -> None:

@@ -14,8 +14,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.utils import get_content_length
 
 from ..documents.precondition import Precondition
+from ..documents.schemas import compact_metrics
 from ..errors import BadRequest, BodyTooLargeError, NotAcceptable
-from ..formats import rawjson, xmlbody
+from ..formats import xmlbody
 from ..schemas import load
 from .arguments import OutputArguments
 from .negotiation import JSON, XML, check_encoding, choose_body_format, choose_format, prefers_csv
@@ -30,7 +31,6 @@ _AUTHORITY = re.compile(
     r"((?:[a-z0-9._~!$&'()*+,;=-]|%[0-9a-f]{2}){1,255}|\[[0-9a-f]*:[0-9a-f:.]+\])(?::([0-9]{0,5}))?", re.ASCII
 )
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 if TYPE_CHECKING:
     from functools import cached_property
@@ -180,12 +180,7 @@ class Request(flask.Request):
             form = XML if body.removeprefix(BOM_UTF8).lstrip(_WHITE_SPACE)[:1] == b"<" else JSON
         if form == XML:
             return xmlbody.read_document(body, tag)
-        metrics = rawjson.compact(body)
-        if _is_whole_document(metrics, tag):
-            raise BadRequest(
-                "The body is the whole document; send only the value of its member metrics.", code="whole-document"
-            )
-        return metrics
+        return compact_metrics(body, tag)
 
     def read_object(self, tag: str) -> dict[str, Any]:
         """Return the body, a small JSON object; raises as ``read_metrics`` does."""
@@ -210,11 +205,3 @@ def current_request() -> Request:
     """Return the current request itself: Flask's proxy costs a microsecond at each use."""
     request: Request = flask.request._get_current_object()  # type: ignore[attr-defined]
     return request
-
-
-def _is_whole_document(metrics: bytes, tag: str) -> bool:
-    """Return True for what a GET of this tag answers: stored as metrics, it would nest the document in itself."""
-    if not (metrics.startswith(b"{") and b'"lastChanged"' in metrics):
-        return False
-    members = _members(metrics)
-    return members.keys() == {"tag", "metrics", "lastChanged"} and rawjson.parse(bytes(members["tag"])) == tag

@@ -8,6 +8,7 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..documents.precondition import Precondition
+from ..documents.schemas import compact_metrics
 from ..documents.service import Item
 from ..errors import (
     BadRequest,
@@ -136,7 +137,7 @@ def read_metrics(tag: str, text: str) -> bytes:
     Raises ReservedTagError, BadRequest or BodyTooLargeError.
     """
     services().documents.check_writable(tag)
-    metrics: bytes = rawjson.compact(text.encode())
+    metrics = compact_metrics(text.encode(), tag)
     limit = current_app.config["MAX_BODY_BYTES"]
     if len(metrics) > limit:
         raise BodyTooLargeError(limit)

@@ -36,6 +36,14 @@ def test_put_writes_where_the_etag_is_the_current_one(service, invoke, tmp_path,
     assert service.get("custom").version == 2
 
 
+def test_put_takes_no_whole_document_for_its_metrics(master, service, invoke, tmp_path):
+    """As a GET answers it, which is where somebody starts who changes a document."""
+    service.save("custom", b"1", "alice")
+    (tmp_path / "got.json").write_bytes(master.get("/api/deploymentmetrics/custom").data)
+    assert invoke("put", "custom", tmp_path / "got.json").exception.code == "whole-document"
+    assert service.get("custom").version == 1
+
+
 @pytest.mark.parametrize("option", [("--if-match", "other"), ("--if-match", ""), ("--if-match", '""'), ("--create",)])
 def test_put_ignores_no_condition(service, invoke, tmp_path, option):
     """Nor an empty one, which a script makes of an ETag that it did not get."""

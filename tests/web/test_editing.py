@@ -20,6 +20,7 @@ MARKED = "1 │ {&#34;a&#34;: 1,\n2 │  &#34;b&#34;: }\n  │       ^"
         ("", ["line 1, column 1"]),
         ("[NaN]", ["column 2"]),
         ('["\\ud83d"]', ["line 1, column 3"]),
+        ('{"tag": "custom", "metrics": 1, "lastChanged": "x"}', ["The text is the whole document"]),
         (f'"{"x" * 2**20}"', ["The document is larger than the limit of 1048576 bytes"]),
     ],
 )
