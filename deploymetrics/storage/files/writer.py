@@ -153,7 +153,10 @@ class Writer:
                 raise _unknown(error, second) from error
             raise
         end += len(line) + 1
-        self.newest = log.place(last, start, end, signature_of(os.fstat(fd)))
+        signature = None
+        with suppress(OSError):  # the version counts by now, whatever fails
+            signature = signature_of(os.fstat(fd))
+        self.newest = log.place(last, start, end, signature)
         return self.newest
 
     def _file_for(self, version: int) -> int:
@@ -212,7 +215,8 @@ class Writer:
         draft = disk.draft_of(self.log.folder)
         shutil.rmtree(draft, ignore_errors=True)
         self._rename(self.log.folder, draft, version)
-        shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):  # which may be that of a folder that is closed
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _rename(self, old: str, new: str, version: int) -> None:
         os.rename(old, new)
