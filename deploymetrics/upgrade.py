@@ -27,7 +27,9 @@ from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
 from .start_record import STARTS
 from .storage import Collection, Item, Retention, lines
-from .storage.files import FileStorage, disk, queues, readable_copies
+from .storage.files import FileStorage, disk, readable_copies
+from .storage.files.log import COPY_SUFFIX
+from .storage.files.queues import Queue
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
@@ -47,7 +49,7 @@ def upgrade(root: str, clock: Clock) -> None:
         return
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
-            queues.wait_for_lock(folder, root)
+            Queue().lock(folder, root)
             _upgrade(root, clock)
     except SettingError:
         raise
@@ -139,7 +141,7 @@ class OldFiles:
         return versions
 
     def _path(self, name: str, key: str) -> str:
-        return f"{self.root}/{name}/{lines.name_of(key)}{readable_copies.SUFFIX}"
+        return f"{self.root}/{name}/{lines.name_of(key)}{COPY_SUFFIX}"
 
     def value(self, name: str, key: str) -> tuple[bytes | None, dict[str, Any]]:
         """Return the value of the current item of a key as JSON, or None, and what else its file says, of _HEAD."""

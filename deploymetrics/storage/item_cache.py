@@ -36,18 +36,14 @@ class ItemCache(Generic[V]):
     def put(self, name: Name, what: V, size: int) -> None:
         """Keep this, unless its value, of ``size`` bytes, is too large."""
         with self._lock:
-            self._drop(name)
+            self._bytes -= self._kept.pop(name, (None, 0))[1]
             if size <= ITEM_BYTES:
                 self._kept[name] = what, size + _OVERHEAD
                 self._bytes += size + _OVERHEAD
             while self._bytes > ALL_BYTES:
-                self._drop(next(iter(self._kept)))
+                self._bytes -= self._kept.pop(next(iter(self._kept)))[1]
 
     def forget(self, name: Name) -> None:
         """Drop what was kept of a name."""
         with self._lock:
-            self._drop(name)
-
-    def _drop(self, name: Name) -> None:
-        if before := self._kept.pop(name, None):
-            self._bytes -= before[1]
+            self._bytes -= self._kept.pop(name, (None, 0))[1]

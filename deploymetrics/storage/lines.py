@@ -169,8 +169,8 @@ def damaged(collection: Collection, key: str, error: object) -> DamagedItemError
 
 def next_version(
     collection: Collection, key: str, newest: Item | None, author: str, change: Change, now: datetime, *, kept: bool
-) -> Item | None:
-    """Return the Item that a write makes of the newest version; None if there is nothing, and that stays so.
+) -> tuple[Item, bytes] | None:
+    """Return the Item that a write makes of the newest version, and its line; None if there is nothing to delete.
 
     Raises what ``change`` raises, and DamagedItemError where there is no number for it.
     """
@@ -183,7 +183,8 @@ def next_version(
     if version >= VERSION_LIMIT:
         raise damaged(collection, key, "its versions are at the end of the numbers")
     item = Item(key, value, record, version, as_precise(now), author, "", value is None, kept)
-    return item._replace(revision=revision_of(line_of(item)))
+    line = line_of(item)
+    return item._replace(revision=revision_of(line)), line
 
 
 def check_same(key: str, existing: Iterable[Item], items: Iterable[Item]) -> None:

@@ -279,8 +279,8 @@ def test_who_works_on_a_long_history_holds_up_writers_for_a_few_files_only(folde
         return read_file(name)
 
     monkeypatch.setattr(disk, "read_file", noted)
-    wait_for_lock = queues.wait_for_lock
-    monkeypatch.setattr(queues, "wait_for_lock", lambda *args: locked.append(0) or wait_for_lock(*args))
+    lock = queues.Queue.lock
+    monkeypatch.setattr(queues.Queue, "lock", lambda *args: locked.append(0) or lock(*args))
     work(store, items)
     assert max(locked) <= 12
 
@@ -407,7 +407,7 @@ def test_files_with_other_names_are_told_and_left_alone(store, folder, name):
 def test_a_write_whose_folders_are_removed_leaves_nothing_open(store, folder, monkeypatch):
     put(store, "other")
     before = os.listdir("/proc/self/fd")
-    monkeypatch.setattr(queues, "wait_for_lock", lambda fd, path: shutil.rmtree(folder / "data"))
+    monkeypatch.setattr(queues.Queue, "lock", lambda self, fd, path: shutil.rmtree(folder / "data"))
     with pytest.raises(StorageError):
         put(store, "a")
     assert os.listdir("/proc/self/fd") == before

@@ -70,18 +70,18 @@ class FileStorage(Storage):
         if place and (known := read_newest(place, log)):
             # Where there is no room, what is quickly read again takes it once it has been read often.
             if self._remembered.has_room or random() < 1 / 8:
-                self._remember(log, known)
+                self._remember(known)
             return known
         with disk.storage_errors("read"):
             newest = log.newest()
             if newest.item is None:
                 self.check()
-            self._remember(log, newest)
+            self._remember(newest)
             return newest
 
-    def _remember(self, log: Log, newest: Newest) -> None:
+    def _remember(self, newest: Newest) -> None:
         if newest.item and newest.signature:
-            self._remembered.put((log.collection.name, log.key), newest, newest.item.size)
+            self._remembered.put((newest.log.collection.name, newest.log.key), newest, newest.item.size)
 
     def items(self, collection: Collection) -> Listing:
         with disk.storage_errors("list"):
@@ -101,7 +101,7 @@ class FileStorage(Storage):
         with disk.storage_errors("history"):
             newest = self._newest(collection, key)
             if collection.history:
-                yield from self.log(collection, key).history(newest, before, oldest_first=oldest_first)
+                yield from newest.log.history(newest, before, oldest_first=oldest_first)
             elif newest.item and (before is None or newest.version < before):
                 yield newest.item
 
@@ -110,7 +110,7 @@ class FileStorage(Storage):
         if newest.version == version or not collection.history:
             return newest.item if newest.version == version else None
         with disk.storage_errors("history"):
-            return self.log(collection, key).find(version, newest)
+            return newest.log.find(version, newest)
 
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):
@@ -125,60 +125,88 @@ class FileStorage(Storage):
         known = self._remembered.get((collection.name, key)) or self._newest(collection, key)
         if known.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
-        log = self.log(collection, key)
-        queue, write = self._queue(log), Write(log.folder, author, change, kept=kept)
-        queue.begin(log.folder, write)
-        try:
-            if queue.withdraw(write):  # else another thread stored it
-                with disk.storage_errors("write"), Writer(log, known, make=True) as writer:
-                    queue.note_lock()
-                    self._store(writer, write, queue)
-        finally:
-            queue.end()
+        write = Write(known.log.folder, author, change, kept)
+        with self._turn("write", known, write, make=True) as writer:
+            if writer.queue.withdraw(write):  # else another thread stored it
+                writer.lock()
+                self._store(writer, write)
         if write.error:
             raise write.error
         return write.item
 
-    def _store(self, writer: Writer, write: Write, queue: Queue) -> None:
+    @contextmanager
+    def _turn(
+        self, operation: str, known: Newest, write: Write | None = None, *, make: bool = False
+    ) -> Iterator[Writer]:
+        """Give the Writer of a log, whose newest version was ``known``, while no other thread writes it.
+
+        Others may take a ``write`` before. ``operation`` is for the log of errors.
+        """
+        queue = self._queues[hash(known.log.folder) % QUEUES]
+        queue.begin(known.log.folder, write)
+        writer = Writer(known, queue, make=make)
+        try:
+            yield writer
+        except OSError as error:
+            raise disk.as_storage_error(error, operation) from error
+        finally:
+            writer.unlock()
+            queue.turn.release()
+
+    def _store(self, writer: Writer, write: Write) -> None:
         """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
-        writes = list[Write]()
+        log, writes, new_lines, last = writer.log, list[Write](), list[bytes](), writer.newest.item
         next_write: Write | None = write
         try:
             while next_write:
                 writes.append(next_write)
-                writer.add(next_write, self.clock.now())
+                if made := self._ask(next_write, log, last):
+                    last, line = made
+                    new_lines.append(line)
                 # One at a time: so what is stored together is larger by one document at the most.
-                has_room = len(writes) < TOGETHER and sum(map(len, writer.new_lines)) < FILE_BYTES
-                next_write = queue.take(writer.log.folder) if has_room else None
-            if writer.new_items:
-                self._commit(writer)
+                has_room = len(writes) < TOGETHER and sum(map(len, new_lines)) < FILE_BYTES
+                next_write = writer.queue.take(log.folder) if has_room else None
+            if last and new_lines:
+                self._commit(writer, last, new_lines)
         except BaseException as error:
             for write in writes:  # also those that were refused: what they were refused for may not be there
                 write.error = disk.as_storage_error(error, "write")
             raise
 
-    def _commit(self, writer: Writer) -> None:
-        log, before, last = writer.log, writer.newest, writer.new_items[-1]
+    def _ask(self, write: Write, log: Log, newest: Item | None) -> tuple[Item, bytes] | None:
+        """Return what a write makes of the newest version; it ends with its Item, or with what its change raised."""
+        facts = log.collection, log.key, newest, write.author, write.change, self.clock.now()
+        try:
+            made = write.context.run(lines.next_version, *facts, kept=write.kept)
+        except Exception as error:
+            write.error = error
+            return None
+        write.item = None if made is None or made[0].deleted else made[0]
+        return made
+
+    def _commit(self, writer: Writer, last: Item, new_lines: list[bytes]) -> None:
+        log, before = writer.log, writer.newest
         if last.deleted and not log.collection.history:
             writer.remove(last.version)
             return
-        self._remember(log, writer.commit())
-        if log.collection.copies:
-            readable_copies.update(self.root, log.collection, last.key, last.value)
-        self._remove_old(writer, before)
+        newest = writer.commit(last, new_lines)
+        self._remember(newest)
+        readable_copies.update(log, last.value)
+        if tiers := retention.due(before, newest):
+            self._remove_old(writer, tiers, before)
 
-    def _remove_old(self, writer: Writer, before: Newest) -> None:
+    def _remove_old(self, writer: Writer, tiers: Iterable[str], before: Newest) -> None:
         """Remove the versions that the Retention does not keep; without a history, all files but the newest.
 
         A failure is logged: the write itself is done, and the next one tries again.
         """
-        log, newest = writer.log, writer.newest
+        log = writer.log
         try:
             if not log.collection.history:
                 for start in log.files()[NEWEST]:
-                    if start != newest.start:  # a later one may be empty, after a power loss
+                    if start != writer.newest.start:  # a later one may be empty, after a power loss
                         writer.remove_file(start)
-            elif before.item and (tiers := retention.due(before, newest)):
+            elif before.item:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
                 retention.thin(writer, tiers, self.limits, now)
@@ -186,21 +214,22 @@ class FileStorage(Storage):
             _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
-        log, newest = self.log(collection, key), self._newest(collection, key)
+        newest = self._newest(collection, key)
         if newest.item is None:
             if dry_run:
                 return True
-            with self._writing("restore", log, newest, make=True) as writer:
+            with self._turn("restore", newest, make=True) as writer:
+                writer.lock()
                 newest = writer.newest
                 if newest.item is None:
                     writer.restore(items)
-                    if collection.copies and (item := self._newest(collection, key).item):
-                        readable_copies.update(self.root, collection, key, item.value)
+                    if item := self._newest(collection, key).item:
+                        readable_copies.update(newest.log, item.value)
                     return True
         with disk.storage_errors("restore"):
-            lines.check_same(key, log.history(newest, None, oldest_first=True), items)
+            lines.check_same(key, newest.log.history(newest, None, oldest_first=True), items)
             if not dry_run:  # who restored them may have been killed before that
-                changes.add(log.folder, newest.version)
+                changes.add(newest.log.folder, newest.version)
                 disk.sync_folder(self.folder(collection))
         return False
 
@@ -217,36 +246,38 @@ class FileStorage(Storage):
             raise StorageError(log=error.log) from error.__cause__
 
     def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
-        log, newest = self.log(collection, key), self._newest(collection, key)
+        newest = self._newest(collection, key)
+        log = newest.log
         first, end = (1, newest.version) if version is None else (version, min(version + 1, newest.version))
         # They are counted before the key is locked: a long history takes seconds.
         with disk.storage_errors("purge"):
             number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
-        with self._writing("purge", log) as writer:
+        with self._turn("purge", newest) as writer:
+            writer.lock()
             if number:
                 if version is None:
                     purging.remove_older(writer)
                 else:
                     purging.remove_version(writer, version)
             purging.remove_drafts(log)
-            if collection.copies and writer.newest.item:
-                readable_copies.update(self.root, collection, key, writer.newest.item.value, durable=True)
+            if item := writer.newest.item:
+                readable_copies.update(log, item.value, durable=True)
         if number:
             _log.warning("%s/%s: versions purged by %s: %d", collection.name, key, author, number)
         return number
 
     def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
-        if collection.copies:
-            self.has_right_copy(collection, key, repair=True)
-        log, newest = self.log(collection, key), self._newest(collection, key)
+        self.has_right_copy(collection, key, repair=True)
+        newest = self._newest(collection, key)
         if newest.item is None or not collection.history:
             return 0
         steps, now = 0, now or self.clock.now()
         oldest = as_precise(now - timedelta(days=self.limits.daily_days))
         while True:  # with the key locked for each step only
-            with self._writing("trim", log) as writer:
-                item, step = writer.newest.item, 0
-                if item and item.deleted and item.changed_at < oldest:
+            with self._turn("trim", newest) as writer:
+                writer.lock()
+                newest, step = writer.newest, 0
+                if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
                     step = purging.remove_older(writer)  # that it was deleted is all
                 step += retention.thin(writer, TIERS, self.limits, now)
             if not step:
@@ -262,39 +293,23 @@ class FileStorage(Storage):
 
     def has_right_copy(self, collection: Collection, key: str, *, repair: bool) -> bool:
         """Return True if the copy of a key is that of its current version; ``repair`` writes another one again."""
-        item = self.read(collection, key)
-        if readable_copies.is_right(self.root, collection, key, item and item.value):
+        newest = self._newest(collection, key)
+        if readable_copies.is_right(newest.log, newest.item and newest.item.value):
             return True
-        with self._writing("verify", self.log(collection, key)):  # a writer may be about to write it
-            item = self.read(collection, key)
-            is_right = readable_copies.is_right(self.root, collection, key, item and item.value)
+        with self._turn("verify", newest) as writer:  # another writer may be about to write it
+            writer.lock()
+            value = writer.newest.item and writer.newest.item.value
+            is_right = readable_copies.is_right(newest.log, value)
             if repair and not is_right:
-                readable_copies.update(self.root, collection, key, item and item.value)
+                readable_copies.update(newest.log, value)
             return is_right
 
     # Where things are
 
     def log(self, collection: Collection, key: str) -> Log:
         """Return the Log of a key."""
-        return Log(collection, key, f"{self.data}/{collection.name}/{lines.name_of(key)}", self._file_versions)
+        return Log(collection, key, self.root, self._file_versions)
 
     def folder(self, collection: Collection) -> str:
         """Return the folder with the logs of a collection."""
         return f"{self.data}/{collection.name}"
-
-    def _queue(self, log: Log) -> Queue:
-        return self._queues[hash(log.folder) % QUEUES]
-
-    @contextmanager
-    def _writing(
-        self, operation: str, log: Log, known: Newest | None = None, *, make: bool = False
-    ) -> Iterator[Writer]:
-        """Give the Writer of a log, which nobody else can change meanwhile; ``operation`` is for the log of errors."""
-        queue = self._queue(log)
-        queue.begin(log.folder)
-        try:
-            with disk.storage_errors(operation), Writer(log, known or log.newest(), make=make) as writer:
-                queue.note_lock()
-                yield writer
-        finally:
-            queue.end()

@@ -44,7 +44,7 @@ def add(folder: str, version: int) -> None:
                 with suppress(FileNotFoundError):  # another writer has just done it
                     os.unlink(path)  # begin another one at once: where there is none nobody has written
         finally:
-            disk.close(fd)
+            os.close(fd)
 
 
 class Changes:

@@ -114,15 +114,6 @@ def close(fd: int) -> None:
         pass
 
 
-def unlock(fd: int) -> None:
-    """Close a locked file. Its lock goes too where a process that was forked meanwhile shares the open file."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    except OSError:
-        pass
-    close(fd)
-
-
 def list_folder(path: str) -> list[str]:
     """Return the names in a folder, none where it is missing; raises OSError for a link to one."""
     with suppress(FileNotFoundError), opened(path, os.O_DIRECTORY) as fd:
@@ -150,10 +141,9 @@ def read_file(path: str) -> bytes:
 
 def write_at(fd: int, data: bytes, offset: int) -> None:
     """Write all of ``data``; one system call may take only a part of it."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
+    written = os.pwrite(fd, data, offset)
+    if written < len(data):
+        write_at(fd, data[written:], offset + written)
 
 
 def write_file(path: str, data: bytes, *, durable: bool = True) -> None:

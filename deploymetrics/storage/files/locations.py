@@ -17,7 +17,7 @@ import msgspec
 from ...errors import StorageError
 from .. import Collection, Entry, Item, lines
 from . import disk
-from .log import Log, Newest, file_name, is_unchanged, signature_of, start_after
+from .log import FILE_NAME, NEWEST, Log, Newest, is_unchanged, signature_of, start_after
 
 SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
@@ -56,9 +56,10 @@ def location_of(newest: Newest) -> Location | None:
 
 def is_newest(location: Location, collection: Collection, folder: int) -> bool:
     """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection."""
-    name, start = lines.name_of(location.key), location.start
-    following = file_name(start_after(collection, start, location.version))
-    return is_unchanged(f"{name}/{file_name(start)}", f"{name}/{following}", location.sign, folder)
+    folder_name, start = lines.name_of(location.key), location.start
+    following = start_after(collection, start, location.version)
+    path, next_path = (f"{folder_name}/{FILE_NAME % (one, NEWEST)}" for one in (start, following))
+    return is_unchanged(path, next_path, location.sign, folder)
 
 
 def read_newest(last: Location, log: Log) -> Newest | None:

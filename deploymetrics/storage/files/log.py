@@ -32,6 +32,9 @@ FILE_VERSIONS = 64
 FILE_BYTES = 2**18
 NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
 TIERS = (NEWEST, HOURLY, DAILY)
+#: The name of the file that begins with a version, of a tier.
+FILE_NAME = "%017d%s.jsonl"
+COPY_SUFFIX = ".json"
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
 #: So much is read at the end of a file at first: more than its last line, as a rule.
 _TAIL_BYTES = 2**13
@@ -39,7 +42,7 @@ Files = dict[str, list[int]]
 
 
 class Newest(NamedTuple):
-    """The newest version of a key: its Item, which may be a deletion, or None where there never was a version.
+    """The newest version in a Log: its Item, which may be a deletion, or None where there never was a version.
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
     that a newline ends it. ``is_pending``: another version is being written. ``has_later``: there is a later file, in
@@ -49,6 +52,7 @@ class Newest(NamedTuple):
     where the next one begins. The signature is None where that cannot be relied on.
     """
 
+    log: "Log"
     item: Item | None
     start: int = 1
     end: int = 0
@@ -71,17 +75,24 @@ class Newest(NamedTuple):
 
 
 class Log:
-    """The versions of ``key``. Readers need no lock; a Writer has what changes them."""
+    """The versions of ``key``, in the instance folder ``root``. Readers need no lock; a Writer has what changes them.
 
-    def __init__(self, collection: Collection, key: str, folder: str, file_versions: int) -> None:
+    ``copy`` is the file with its current value, empty for a collection without copies.
+    """
+
+    __slots__ = ("collection", "key", "folder", "copy", "file_versions")
+
+    def __init__(self, collection: Collection, key: str, root: str, file_versions: int) -> None:
+        name = lines.name_of(key)
         self.collection = collection
         self.key = key
-        self.folder = folder
+        self.folder = f"{root}/data/{collection.name}/{name}"
+        self.copy = collection.copies and f"{root}/{collection.name}/{name}{COPY_SUFFIX}" or ""
         self.file_versions = file_versions if collection.history else 1
 
     def path(self, start: int, tier: str = NEWEST) -> str:
         """Return the file that begins with the version ``start``."""
-        return f"{self.folder}/{file_name(start, tier)}"
+        return f"{self.folder}/{FILE_NAME % (start, tier)}"
 
     def files(self) -> Files:
         """Return for each tier the versions that its files begin with, in order."""
@@ -93,7 +104,7 @@ class Log:
     def place(self, item: Item, start: int, end: int, signature: tuple[int, ...] | None, **state: bool) -> Newest:
         """Return the Newest with this Item."""
         next_path = self.path(start_after(self.collection, start, item.version))
-        return Newest(item, start, end, signature, self.path(start), next_path, **state)
+        return Newest(self, item, start, end, signature, self.path(start), next_path, **state)
 
     def is_full(self, start: int, version: int, size: int) -> bool:
         """Return True if a version does not go into the file that begins with ``start`` and has this size."""
@@ -123,7 +134,7 @@ class Log:
                 signature = None if is_pending or tail.rest else tail.signature
                 state = {"is_ended": tail.is_ended, "is_pending": is_pending, "has_later": start != starts[-1]}
                 return self.place(item, start, tail.end, signature, **state)
-        return Newest(None, is_pending=is_pending)
+        return Newest(self, None, is_pending=is_pending)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -269,11 +280,6 @@ def read_tail(fd: int) -> Tail:
             line = data[before + 1 : end].strip(b" ") or None if end >= 0 else None
             return Tail(line, begin + end + 1, data[end + 1 :], signature)
         length *= 16
-
-
-def file_name(start: int, tier: str = NEWEST) -> str:
-    """Return the name of the file that begins with the version ``start``."""
-    return f"{start:017d}{tier}.jsonl"
 
 
 def start_after(collection: Collection, start: int, version: int) -> int:

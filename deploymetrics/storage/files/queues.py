@@ -9,12 +9,11 @@ import fcntl
 import math
 import threading
 import time
-from contextvars import copy_context
-from datetime import datetime
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 
 from ...errors import StorageError
 from .. import Change, Item
-from . import disk
 
 #: How long a writer waits for another one.
 LOCK_SECONDS = 10.0
@@ -24,35 +23,35 @@ _POLL_SECONDS = 0.1
 _LONGEST_PAUSE = 0.0003
 
 
+@dataclass(slots=True, eq=False)
 class Write:
-    """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``."""
+    """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``.
 
-    __slots__ = ("folder", "author", "change", "kept", "context", "item", "error")
+    ``change`` is to be called in ``context``, that of the thread whose write it is.
+    """
 
-    def __init__(self, folder: str, author: str, change: Change, *, kept: bool) -> None:
-        self.folder = folder
-        self.author = author
-        self.change = change
-        self.kept = kept
-        self.context = copy_context()
-        self.item: Item | None = None
-        self.error: Exception | None = None
-
-    def ask(self, current: Item | None, now: datetime) -> bytes | None:
-        """Return what ``change`` does, in the context of the thread whose write it is."""
-        return self.context.run(self.change, current, now)
+    folder: str
+    author: str
+    change: Change
+    kept: bool
+    context: Context = field(default_factory=copy_context)
+    item: Item | None = None
+    error: Exception | None = None
 
 
 class Queue:
-    """The threads of this process that want to write, one at a time, and the writes that whoever does can take."""
+    """The threads of this process that want to write, one at a time, and the writes that whoever does can take.
+
+    ``turn`` is what such a thread has; ``begin`` waits for it, and its release ends it.
+    """
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
         self._waiting: list[Write] = []
         self._since = math.inf  # since when the thread whose turn it is waits for another process
 
     def begin(self, folder: str, write: Write | None = None) -> None:
-        """Wait for the turn, with a ``write`` that others may take meanwhile; ``end`` ends the turn.
+        """Wait for the turn, with a ``write`` that others may take meanwhile.
 
         Raises StorageError where that takes too long, and nobody has taken it.
         """
@@ -60,7 +59,7 @@ class Queue:
             self._waiting.append(write)
         deadline = time.monotonic() + LOCK_SECONDS
         try:
-            while not self._turn.acquire(timeout=_POLL_SECONDS):
+            while not self.turn.acquire(timeout=_POLL_SECONDS):
                 now = time.monotonic()
                 is_stuck = now - self._since > STUCK_SECONDS or now > deadline
                 if is_stuck and (write is None or self.withdraw(write)):
@@ -69,16 +68,25 @@ class Queue:
             if write:
                 self.withdraw(write)
             raise
-        self._since = time.monotonic()
 
-    def note_lock(self) -> None:
-        """Note that nobody waits for another process any more: a slow disk is no reason to give up."""
-        self._since = math.inf
+    def lock(self, fd: int, path: str) -> None:
+        """Lock an open file, or a folder, against other processes; raises StorageError after LOCK_SECONDS.
 
-    def end(self) -> None:
-        """Give the turn to another thread."""
-        self._since = math.inf
-        self._turn.release()
+        The kernel gives the lock of a process back that was killed.
+        """
+        pause, self._since = 0.0001, time.monotonic()
+        try:
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError:
+                    if time.monotonic() - self._since > LOCK_SECONDS:
+                        raise busy(path) from None
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            self._since = math.inf
 
     def take(self, folder: str) -> Write | None:
         """Return a write of the key in ``folder`` that waits, or None; whoever takes it lets it end."""
@@ -94,19 +102,6 @@ class Queue:
         except ValueError:
             return False
         return True
-
-
-def wait_for_lock(fd: int, path: str) -> None:
-    """Lock an open file, or a folder, against other processes; raises StorageError after LOCK_SECONDS.
-
-    The kernel gives the lock of a process back that was killed.
-    """
-    pause, began = 0.0001, time.monotonic()
-    while not disk.try_lock(fd, fcntl.LOCK_EX):
-        if time.monotonic() - began > LOCK_SECONDS:
-            raise busy(path)
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def busy(path: str) -> StorageError:

@@ -9,41 +9,37 @@ import logging
 import os
 from contextlib import suppress
 
-from .. import Collection, lines
+from .. import lines
 from . import disk
+from .log import COPY_SUFFIX, Log
 
-SUFFIX = ".json"
 _log = logging.getLogger(__name__)
-
-
-def path_of(root: str, collection: Collection, key: str) -> str:
-    """Return the file of a key's copy."""
-    return f"{root}/{collection.name}/{lines.name_of(key)}{SUFFIX}"
 
 
 def key_of(name: str) -> str | None:
     """Return the key whose copy has this name, or None."""
-    return lines.key_of(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else None
+    return lines.key_of(name.removesuffix(COPY_SUFFIX)) if name.endswith(COPY_SUFFIX) else None
 
 
-def update(root: str, collection: Collection, key: str, value: bytes | None, *, durable: bool = False) -> None:
-    """Write the copy of a key, or remove it where the value is None. The caller holds the key's lock.
+def update(log: Log, value: bytes | None, *, durable: bool = False) -> None:
+    """Write the copy of a key, if it has one, or remove it where the value is None. The caller holds the key's lock.
 
     What cannot be done is logged, since the version itself is stored; with ``durable`` it raises OSError.
     """
-    path = path_of(root, collection, key)
+    if not log.copy:
+        return
     try:
         if value is None:
             with suppress(FileNotFoundError):
-                os.unlink(path)
+                os.unlink(log.copy)
         else:
-            _write(path, value, durable=durable)
-        if durable and os.path.isdir(folder := os.path.dirname(path)):
+            _write(log.copy, value, durable=durable)
+        if durable and os.path.isdir(folder := os.path.dirname(log.copy)):
             disk.sync_folder(folder)
     except OSError as error:
         if durable:
             raise
-        _log.warning("the copy %s was not written: %s", path, error)
+        _log.warning("the copy %s was not written: %s", log.copy, error)
 
 
 def _write(path: str, value: bytes, *, durable: bool) -> None:
@@ -59,13 +55,13 @@ def _write(path: str, value: bytes, *, durable: bool) -> None:
         if durable:
             os.fsync(fd)
     finally:
-        disk.close(fd)
+        os.close(fd)
 
 
-def is_right(root: str, collection: Collection, key: str, value: bytes | None) -> bool:
-    """Return True if the copy of a key has this value, or is missing where that is None."""
+def is_right(log: Log, value: bytes | None) -> bool:
+    """Return True if the copy of a key has this value, or is missing where that is None, or if it has none."""
     try:
-        return disk.read_file(path_of(root, collection, key)) == value
+        return not log.copy or disk.read_file(log.copy) == value
     except FileNotFoundError:
         return value is None
     except OSError:

@@ -35,7 +35,10 @@ def due(before: Newest, newest: Newest) -> tuple[str, ...]:
     """Return the tiers in which a write takes a step, between what was the newest version and what is.
 
     Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
+    Without a history only the newest file stays, each time.
     """
+    if not newest.log.collection.history:
+        return TIERS[:1]
     if newest.start == 1:
         return ()  # it is the only file
     done, number = before.version - before.start, newest.version - newest.start

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import DamagedItemError
 from .. import Collection, lines
 from . import disk, readable_copies
+from .log import COPY_SUFFIX
 
 if TYPE_CHECKING:
     from . import FileStorage
@@ -32,7 +33,7 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
             with suppress(DamagedItemError):  # told above
                 if not storage.has_right_copy(collection, key, repair=repair):
                     done = "was put right" if repair else "is not that of the current version"
-                    yield key, f"the copy {name}/{lines.name_of(key)}{readable_copies.SUFFIX} {done}"
+                    yield key, f"the copy {name}/{lines.name_of(key)}{COPY_SUFFIX} {done}"
 
 
 def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:

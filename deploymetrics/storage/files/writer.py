@@ -5,61 +5,60 @@ without its newline, in a file that is locked, for one that is being written. So
 locks the file: what a crash left there would be hidden from them.
 """
 
+import fcntl
 import os
 import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
 
 from ...errors import StorageError
 from .. import Item, lines
 from . import changes, disk, queues
-from .log import NEWEST, Log, Newest, read_tail, signature_of
+from .log import NEWEST, Newest, read_tail, signature_of
+from .queues import Queue
 
 
 class Writer:
-    """A log which no other process changes as long as this is entered, with its newest version.
+    """A log which no other process changes between ``lock`` and ``unlock``, with its newest version.
 
-    ``newest`` is what is known of it at first. ``make`` makes the folder of a log that is not there; without it nothing
-    is locked then. Entering it raises StorageError after LOCK_SECONDS, DamagedItemError and OSError.
+    ``newest`` is what is known of it at first. The caller has the turn of ``queue``. ``make`` makes the folder of a log
+    that is not there; without it nothing is locked then.
     """
 
-    def __init__(self, log: Log, newest: Newest, *, make: bool) -> None:
-        self.log = log
+    def __init__(self, newest: Newest, queue: Queue, *, make: bool) -> None:
+        self.log = newest.log
         self.newest = newest
+        self.queue = queue
         self.make = make
-        #: The versions that are to be added together, and their lines.
-        self.new_items: list[Item] = []
-        self.new_lines: list[bytes] = []
         self._files: list[int] = []  # those that are locked: the last one is the newest file, or the folder
 
-    def __enter__(self) -> "Writer":
+    # Keeping others from it
+
+    def lock(self) -> None:
+        """Wait for the lock. Raises StorageError after LOCK_SECONDS, DamagedItemError and OSError."""
         began = time.monotonic()
         while True:
-            is_locked = False
             try:
-                is_locked = self._lock()
-            except FileNotFoundError:
+                if self._lock():
+                    return
+            except FileNotFoundError:  # its successor took its place
                 if not os.path.isdir(os.path.dirname(self.log.folder)):
                     raise
-            finally:
-                if not is_locked:
-                    self._unlock()
-            if is_locked:
-                return self
+            self.unlock()
             if time.monotonic() - began > queues.LOCK_SECONDS:
                 raise queues.busy(self.log.folder)
             self.newest = self.log.newest()
 
-    def __exit__(self, *_: object) -> None:
-        self._unlock()
-
-    # Keeping others from it
-
-    def _unlock(self) -> None:
+    def unlock(self) -> None:
+        """Give the lock back, also where a process that was forked meanwhile shares the open files."""
         while self._files:
-            disk.unlock(self._files.pop())
+            fd = self._files.pop()
+            try:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            except OSError:
+                pass
+            disk.close(fd)
 
     def _lock(self) -> bool:
         """Lock the newest file, or the folder; False where there may be a newer version."""
@@ -68,10 +67,10 @@ class Writer:
             return self._lock_folder()
         if not newest.is_ended:
             raise StorageError(log=f"{log.folder}: what a crash left cannot be ended")
-        fd = self._open(newest.path, os.O_RDWR)
+        self._files.append(fd := disk.open_private(newest.path, os.O_RDWR))
         if os.pread(fd, 1, newest.end - 1) != b"\n":
             return False
-        queues.wait_for_lock(fd, log.folder)
+        self.queue.lock(fd, log.folder)
         stat = os.fstat(fd)
         if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
             return False
@@ -97,42 +96,25 @@ class Writer:
         if self.log.collection.durable:  # also where it was there: who made it may have been killed before that
             disk.sync_folder(os.path.dirname(collection))
         disk.make_one_folder(folder)
-        fd = self._open(folder, os.O_DIRECTORY)
-        queues.wait_for_lock(fd, folder)
+        self._files.append(fd := disk.open_private(folder, os.O_DIRECTORY))
+        self.queue.lock(fd, folder)
         return os.path.samestat(os.fstat(fd), os.stat(folder)) and self.log.newest().item is None
-
-    def _open(self, path: str, how: int) -> int:
-        fd = disk.open_private(path, how)
-        self._files.append(fd)
-        return fd
 
     def lock_file(self, path: str) -> None:
         """Lock a file, which is made where it is missing."""
-        queues.wait_for_lock(self._open(path, os.O_RDWR | os.O_CREAT), self.log.folder)
+        self._files.append(fd := disk.open_private(path, os.O_RDWR | os.O_CREAT))
+        self.queue.lock(fd, self.log.folder)
 
     # Adding
 
-    def add(self, write: queues.Write, now: datetime) -> None:
-        """Let ``commit`` add what a Write makes of the newest version.
+    def commit(self, last: Item, new_lines: list[bytes]) -> Newest:
+        """Add the lines of versions, up to that of the Item ``last``, durably.
 
-        The Write ends with its Item, or with what its ``change`` raised.
+        Raises OSError where none was added, and StorageError where that is not known.
         """
-        log, newest = self.log, self.new_items[-1] if self.new_items else self.newest.item
-        try:
-            item = lines.next_version(log.collection, log.key, newest, write.author, write.ask, now, kept=write.kept)
-        except Exception as error:
-            write.error = error
-            return
-        if item:
-            self.new_items.append(item)
-            self.new_lines.append(lines.line_of(item))
-            write.item = None if item.deleted else item
-
-    def commit(self) -> Newest:
-        """Add the versions, durably. Raises OSError where none was added, and StorageError where that is not known."""
-        newest, log, last = self.newest, self.log, self.new_items[-1]
-        line = lines.TOGETHER.join(self.new_lines) if log.collection.history else self.new_lines[-1]
-        start, end = self._file_for(self.new_items[0].version), newest.end
+        newest, log = self.newest, self.log
+        line = lines.TOGETHER.join(new_lines) if log.collection.history else new_lines[-1]
+        start, end = self._next_start(), newest.end
         if is_new := newest.item is None or start != newest.start:
             self.lock_file(log.path(start))
             end = 0
@@ -159,9 +141,9 @@ class Writer:
         self.newest = log.place(last, start, end, signature)
         return self.newest
 
-    def _file_for(self, version: int) -> int:
-        """Return the start of the file that takes a version."""
-        newest, log = self.newest, self.log
+    def _next_start(self) -> int:
+        """Return the start of the file that takes the next version."""
+        newest, log, version = self.newest, self.log, self.newest.version + 1
         if not log.collection.history:
             return newest.start + 1 if newest.item else time.time_ns() // 1000
         if newest.item is None or newest.has_later or log.is_full(newest.start, version, newest.end):

@@ -117,9 +117,10 @@ class SqlStorage(Storage):
         if self._lease and self._lease.is_acquired:
             self._lease.check(connection)
         newest, now = _lock(connection, collection, key), self.clock.now()
-        item = lines.next_version(collection, key, newest, author, change, now, kept=kept)
-        if item is None:
+        made = lines.next_version(collection, key, newest, author, change, now, kept=kept)
+        if made is None:
             return None
+        item, _ = made
         _store(connection, collection, newest, item)
         if newest and collection.history and item.version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
             # By the time of the version before: one write under a clock that is ahead must not cost the history.
@@ -151,8 +152,8 @@ class SqlStorage(Storage):
             newest, gone, where = _lock(connection, collection, key), 0, _where(collection, key)
             if newest and version in (None, newest.version):
                 change, now = (lambda current, now: None), self.clock.now()
-                if item := lines.next_version(collection, key, newest, author, change, now, kept=False):
-                    _store(connection, collection, newest, item, keep=False)
+                if made := lines.next_version(collection, key, newest, author, change, now, kept=False):
+                    _store(connection, collection, newest, made[0], keep=False)
                     gone = 1
             if version is None:
                 gone += connection.execute(statements.PURGE_ALL, where).rowcount
