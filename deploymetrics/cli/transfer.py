@@ -22,18 +22,12 @@ from ..services import services
 MAX_LINE, MAX_BODIES = 2**26, 8
 
 
-class PrivateFile(click.ParamType[BinaryIO]):
-    """A file to write that only its owner may read; a new one is removed where the command fails."""
-
-    name = "file"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> BinaryIO:
-        if value == "-":
-            return sys.stdout.buffer
-        try:
-            return click.get_current_context().with_resource(_opened(value))
-        except OSError as error:
-            self.fail(f"{value}: {error.strerror}", param, ctx)
+def _private_file(ctx: click.Context, param: click.Parameter, path: str) -> BinaryIO:
+    """Return a file to write that only its owner may read; a new one is removed where the command fails."""
+    try:
+        return sys.stdout.buffer if path == "-" else ctx.with_resource(_opened(path))
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", ctx, param) from error
 
 
 @contextmanager
@@ -70,7 +64,7 @@ def _draft_of(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @click.command("export")
-@click.argument("file", type=PrivateFile())
+@click.argument("file", callback=_private_file)
 @with_appcontext
 def export_documents(file: BinaryIO) -> None:
     """Write all documents with their histories to FILE.

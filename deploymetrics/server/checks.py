@@ -4,15 +4,12 @@ import errno
 import ipaddress
 import os
 import socket
-import ssl
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
-from .tls import Copy, tls_context
 
 # Workers whose master was killed listen on for about a second.
 _LEAVING_SECONDS = 3.0
@@ -87,26 +84,3 @@ def _check_socket_path(path: str) -> None:
                 raise OSError(errno.EEXIST, "there is a file, which is not a socket") from None
         else:
             raise OSError(errno.EADDRINUSE, "")
-
-
-def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
-    """Return copies of certificate and key, or none without TLS; raises SettingError where they do not go together."""
-    if bool(certfile) != bool(keyfile):
-        raise SettingError("CERTFILE and KEYFILE go together; one of them is not set.")
-    if not certfile:
-        return ()
-    cert, key = instance / certfile, instance / keyfile
-    copies = []
-    for name, path in (("CERTFILE", cert), ("KEYFILE", key)):
-        try:
-            copies.append(Copy(path))
-        except OSError as error:
-            raise SettingError(f"{name} {path} cannot be read: {error.strerror}.") from error
-    try:
-        tls_context(*(copy.path for copy in copies))
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise SettingError(f"The key {key} is not that of the certificate {cert}.") from error
-        detail = f"CERTFILE {cert} and KEYFILE {key} are not a certificate and its key in PEM, without a password."
-        raise SettingError(detail) from error
-    return tuple(copies)

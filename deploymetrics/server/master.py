@@ -23,8 +23,9 @@ from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
-from .checks import check_address, risks, tls_files
+from .checks import check_address, risks
 from .log import Log
+from .tls import tls_files
 from .turns import SLOTS, forget
 from .worker import SIGNALS
 

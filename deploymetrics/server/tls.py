@@ -1,11 +1,14 @@
 """TLS as Mozilla's intermediate list has it: every browser of the last years, and no cipher that is known to be weak.
 
 https://wiki.mozilla.org/Security/Server_Side_TLS
+Certificate and key are those that were checked, whatever their files hold later.
 """
 
 import os
 import ssl
 from pathlib import Path
+
+from ..errors import SettingError
 
 #: Of TLS 1.2; those of TLS 1.3 are all good. Without DHE, which needs parameters of its own and serves no client alone.
 CIPHERS = (
@@ -28,6 +31,29 @@ class Copy:
         self._file = open(os.memfd_create("deploymetrics"), "wb", buffering=0)
         self._file.write(original.read_bytes())
         self.path = f"/proc/self/fd/{self._file.fileno()}"
+
+
+def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
+    """Return copies of certificate and key, or none without TLS; raises SettingError where they do not go together."""
+    if bool(certfile) != bool(keyfile):
+        raise SettingError("CERTFILE and KEYFILE go together; one of them is not set.")
+    if not certfile:
+        return ()
+    cert, key = instance / certfile, instance / keyfile
+    copies = []
+    for name, path in (("CERTFILE", cert), ("KEYFILE", key)):
+        try:
+            copies.append(Copy(path))
+        except OSError as error:
+            raise SettingError(f"{name} {path} cannot be read: {error.strerror}.") from error
+    try:
+        tls_context(*(copy.path for copy in copies))
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SettingError(f"The key {key} is not that of the certificate {cert}.") from error
+        detail = f"CERTFILE {cert} and KEYFILE {key} are not a certificate and its key in PEM, without a password."
+        raise SettingError(detail) from error
+    return tuple(copies)
 
 
 def tls_context(certfile: str, keyfile: str) -> ssl.SSLContext:
