@@ -9,9 +9,9 @@ from flask.cli import AppGroup
 from ..accounts.passwords import generate_password, generate_secret, normalized
 from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
+from ..formats.printable import row
 from ..schemas import load
 from ..services import services
-from .rows import echo_row
 
 
 @click.group(cls=AppGroup)
@@ -84,7 +84,7 @@ def list_accounts() -> None:
     Separated by tabs: name, role, and whether it is enabled.
     """
     for record in services().accounts.list():
-        echo_row(record.name, record.role, "enabled" if record.enabled else "disabled")
+        click.echo(row(record.name, record.role, "enabled" if record.enabled else "disabled"))
 
 
 @account.command("disable")

@@ -9,9 +9,8 @@ import msgspec
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..formats.printable import escaped
+from ..formats.printable import escaped, row
 from ..telemetry import telemetry_of
-from .rows import echo_row
 
 #: The author of what commands write.
 AUTHOR = "command line"
@@ -35,7 +34,7 @@ def audit(limit: int, who: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode(entry))
         else:
-            echo_row(*(field or "-" for field in msgspec.structs.astuple(entry)))
+            click.echo(row(*(field or "-" for field in msgspec.structs.astuple(entry))))
 
 
 def person() -> str:

@@ -13,10 +13,9 @@ from flask.cli import with_appcontext
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..errors import DamagedItemError, SettingError, StorageError
-from ..formats.printable import counted, escaped
+from ..formats.printable import counted, escaped, row
 from ..maintenance import damages
 from ..services import services
-from .rows import echo_row
 
 #: What a copy is without: the locks of this machine. The folder is made again where it is missing.
 _LOCKS = "locks"
@@ -69,7 +68,7 @@ def verify(repair: bool) -> None:
     is_good = True
     for damage in damages(services().store, repair=repair):
         is_good = False
-        echo_row(*damage)
+        click.echo(row(*damage))
     if not is_good:
         raise SystemExit(1)
     click.echo("Everything that is stored can be read.", err=True)

@@ -9,11 +9,10 @@ from flask.cli import with_appcontext
 
 from ..documents.schemas import compact_metrics
 from ..errors import BodyTooLargeError
-from ..formats.printable import counted
+from ..formats.printable import counted, row
 from ..http.precondition_headers import read_precondition
 from ..services import services
 from .audit import AUTHOR, person
-from .rows import echo_row
 
 
 @click.command()
@@ -29,7 +28,7 @@ def history(tag: str, limit: int) -> None:
     documents.history(tag, limit=1)  # which says so where there is none
     for item in islice(documents.versions(tag), limit):
         size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
-        echo_row(item.version, item.changed_at, item.changed_by, size)
+        click.echo(row(item.version, item.changed_at, item.changed_by, size))
 
 
 @click.command()

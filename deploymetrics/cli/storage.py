@@ -5,8 +5,7 @@ import click
 from .. import maintenance
 from ..config.instance import become_owner, existing_instance, find_instance
 from ..config.loading import read_settings
-from ..formats.printable import counted
-from .rows import echo_row
+from ..formats.printable import counted, row
 
 
 @click.group()
@@ -67,11 +66,11 @@ def copy(source: str, target: str) -> None:
         items += 1
         versions += count
         if problem:
-            echo_row(collection.name, key, problem, err=True)
+            click.echo(row(collection.name, key, problem), err=True)
     click.echo(f"{counted(items, 'item')} with {counted(versions, 'version')} read.")
     different = list(maintenance.differences(before, after))
     for collection, key in different:
-        echo_row(collection.name, key, "is not the same in both", err=True)
+        click.echo(row(collection.name, key, "is not the same in both"), err=True)
     if different:
         number = f"{counted(len(different), 'item')} not the same"
         click.echo(f"{number}. Is FROM still written? Set READ_ONLY there.", err=True)

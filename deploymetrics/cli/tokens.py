@@ -9,11 +9,11 @@ from ..accounts.records import Access
 from ..accounts.schemas import MAX_DAYS, NewToken
 from ..accounts.tokens import no_such_token
 from ..clock import as_precise
+from ..formats.printable import row
 from ..schemas import load
 from ..services import services
 from .accounts import check_name
 from .audit import AUTHOR
-from .rows import echo_row
 
 _account = click.argument("account", callback=check_name)
 
@@ -57,7 +57,7 @@ def list_tokens(account: str | None) -> None:
         for each in record.tokens:
             last_use = uses.get(each.hash, 0.0)
             tags = " ".join(each.tags)
-            echo_row(record.name, each.name, each.id, each.access, tags, _time(each.expires), _time(last_use))
+            click.echo(row(record.name, each.name, each.id, each.access, tags, _time(each.expires), _time(last_use)))
 
 
 @token.command("revoke")
@@ -88,7 +88,7 @@ def list_sessions(account: str) -> None:
     Separated by tabs: id, begin, roughly the last use, address and program.
     """
     for id, each in services().sessions.list(services().accounts.get(account)):
-        echo_row(id, _time(each.began), _time(each.used_at), each.address, each.agent)
+        click.echo(row(id, _time(each.began), _time(each.used_at), each.address, each.agent))
 
 
 @session.command("end")

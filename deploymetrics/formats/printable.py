@@ -12,6 +12,11 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def row(*fields: object) -> str:
+    """Return a line of a list for people and scripts: its fields, escaped, with tabs between them."""
+    return "\t".join(escaped(str(field)) for field in fields)
+
+
 def on_one_line(text: str) -> str:
     """Return the text on one line, with a space in the place of what could steer a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

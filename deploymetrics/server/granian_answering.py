@@ -76,7 +76,9 @@ class Answering:
             if body is None:
                 return False
             start = start_of(head[0], [*head[1], *([_CLOSE] if self.is_ending else more)])
-            if _is_small(head[1], body):
+            is_there = isinstance(body, list) and len(body) < 2
+            # Else it says whether it is short enough to wait for its client in memory.
+            if is_there or any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in head[1]):
                 self._send(exchange, head[0], start, b"".join(body))
             elif ONLY_SHORT_WAY in exchange.environ:
                 self.threads.submit(self._stream, exchange, head[0], start, body)
@@ -127,13 +129,6 @@ class Answering:
     def _note(self, exchange: Exchange, status: str, sent: int) -> None:
         """Write the line of the access log."""
         self.log.write_access(exchange.environ, int(status[:3]), sent, time.perf_counter() - exchange.began)
-
-
-def _is_small(headers: list[tuple[str, str]], body: Iterable[bytes]) -> bool:
-    """Return True for a body that is there, or says that it is short enough to wait for its client in memory."""
-    if isinstance(body, list) and len(body) < 2:
-        return True
-    return any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in headers)
 
 
 def _wait_for(future: Any, seconds: float) -> None:
