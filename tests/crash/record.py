@@ -8,13 +8,14 @@ import errno
 import itertools
 import os
 import sys
+import time
 from contextlib import contextmanager, suppress
 
 import pytest
 
 import deploymetrics.storage
 
-from .disk import ROOT, Disk
+from .disk import MODIFIED_AT, ROOT, Disk
 
 #: Calls that change something on the disk, or make it durable.
 CHANGES = (
@@ -154,6 +155,13 @@ class Recorder(Killing):
         self.operations = []
         self._numbers = {_REAL["stat"](root).st_ino: ROOT}
         self._next = itertools.count(1)
+
+    @contextmanager
+    def in_place(self):
+        """Let time begin anew too, since files are named by it: so the same steps leave the same states, told once."""
+        with pytest.MonkeyPatch.context() as patch, super().in_place():
+            patch.setattr(time, "time_ns", itertools.count(MODIFIED_AT * 10**9, 1000).__next__)
+            yield self
 
     def note(self, kind, *args):
         """Put a line of one's own into the record."""
