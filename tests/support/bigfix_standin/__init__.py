@@ -4,15 +4,16 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from launching import forked
+from waiting import SECONDS
+
+from .serving import serve
 
 
 def make_certificate(folder, name, address=None, signer=None):
@@ -52,12 +53,8 @@ class StandIn:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self.socket.getsockname()[1]}"
         self.behave()
-        fd = self.socket.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bigfix_standin", str(fd), self.certfile, self.keyfile, folder],
-            pass_fds=[fd],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        )
+        self.process = forked(serve, self.socket, self.certfile, self.keyfile, folder)
+        self.process.start()
 
     def behave(self, answers=None, **behaviour):
         """Behave so from now on, and forget the requests up to now."""
@@ -77,5 +74,5 @@ class StandIn:
     def stop(self):
         self.release()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.join(SECONDS)
         self.socket.close()
