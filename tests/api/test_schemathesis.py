@@ -5,15 +5,7 @@ from collections import Counter
 from corpus import FUZZ
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import Config, GenerationMode, openapi
-from schemathesis.specs.openapi import checks
 
-CHECKS = [
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
 #: For each operation, and each is sent as each role: as many as a few seconds of processor time allow.
 EXAMPLES = FUZZ or 10
 #: Credentials are those of the roles, which invented ones would replace.
@@ -23,6 +15,8 @@ THERE = {"tag": "custom", "version": "1", "id": "1", "name": "one", "user": "mas
 
 
 def test_every_answer_is_described(app, services, nobody, operator, webui, scraper, master):
+    from schemathesis import Config, openapi  # takes long, and one process of all needs it
+
     services.documents.save("custom", b"1", "test")
     services.tokens.add("master-operator", "one", "test", duration=1)
     everyone = [{"auth": (each.name, each.password)} for each in (operator, webui, scraper, master)]
@@ -35,6 +29,15 @@ def test_every_answer_is_described(app, services, nobody, operator, webui, scrap
 
 def send(operation, credentials, statuses):
     """Send requests for an operation, such as the document describes and others, as each of some."""
+    from schemathesis import GenerationMode
+    from schemathesis.specs.openapi import checks
+
+    conforms = [
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
     modes = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
 
     @settings(
@@ -51,7 +54,7 @@ def send(operation, credentials, statuses):
             case.path_parameters.update({name: THERE[name] for name in case.path_parameters})
             case.headers = {}  # conditions mostly fail
         for each in credentials:
-            answer = case.call_and_validate(checks=CHECKS, **each)
+            answer = case.call_and_validate(checks=conforms, **each)
             statuses[answer.status_code] += 1
 
     call()

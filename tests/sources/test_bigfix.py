@@ -12,7 +12,6 @@ from contextlib import suppress
 
 import pytest
 from asking import ask
-from bigfix_relevance_analyzer import Dialect, analyze_relevance
 from bigfix_standin import StandIn, make_certificate
 from bigfix_standin.app import PASSWORD, TOKEN, USER
 
@@ -600,6 +599,8 @@ def test_every_form_of_a_secret_is_found(text):
 @pytest.mark.parametrize("metric", default_metrics(), ids=lambda metric: metric.name)
 def test_every_default_expression_is_one_that_the_rest_api_knows(metric):
     """The analyzer has tables of the inspectors that real servers list, and derives the type of the answer."""
+    from bigfix_relevance_analyzer import Dialect, analyze_relevance
+
     report = analyze_relevance(metric.relevance, Dialect.SESSION)
     types = report.to_dict()["types"]
     expected = {"number": ["integer"], "counts": ["( string, integer )"]}
