@@ -94,7 +94,7 @@ def _upgrade(root: str, clock: Clock) -> None:
 
 def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
     for tag in old.keys(DOCUMENTS.name):
-        if versions := old.versions(DOCUMENTS, tag):
+        if versions := old.versions(tag):
             storage.restore(DOCUMENTS, tag, versions)
     for collection in (EXPECTATIONS, COLLECTOR, STARTS):
         for key in old.keys(collection.name):
@@ -121,18 +121,19 @@ class OldFiles:
         keys |= {lines.key_of(folder) for folder in _names(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
-    def versions(self, collection: Collection, key: str) -> list[Item]:
-        """Return every version of a key, oldest first, the current one last."""
-        versions = list(self._history(collection, key))
+    def versions(self, tag: str) -> list[Item]:
+        """Return every version of a document, oldest first, the current one last."""
+        folder = f"{self.root}/history/{DOCUMENTS.name}/{lines.name_of(tag)}"
+        versions = list(_history(folder, tag))
         newest = versions[-1].version if versions else 0
-        current = self._current(collection, key)
+        current = self._current(tag)
         if current is None:
             with suppress(FileNotFoundError):  # the version with which an import ends, where that was not finished
-                if int(disk.read_file(f"{self._history_of(collection, key)}/unfinished")) > newest:
+                if int(disk.read_file(f"{folder}/unfinished")) > newest:
                     return []
             if versions and not versions[-1].deleted:  # somebody removed the file, so it was served no more
                 changed_at = versions[-1].changed_at
-                versions.append(Item(key, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))
+                versions.append(Item(tag, None, None, newest + 1, changed_at, _AUTHOR, "", deleted=True))
             return versions
         # What follows the current one in its history was acknowledged. If it is not there, it was about to be added, or
         # somebody wrote the file.
@@ -155,37 +156,34 @@ class OldFiles:
         head = {name: msgspec.json.decode(fields.pop(name)) for name in _HEAD if name in fields}
         return msgspec.json.encode(fields), head
 
-    def _current(self, collection: Collection, key: str) -> Item | None:
-        """Return the current Item of a key; its version is 0 where the file does not say it."""
-        path, (value, head) = self._path(collection.name, key), self.value(collection.name, key)
+    def _current(self, tag: str) -> Item | None:
+        """Return the current Item of a document; its version is 0 where the file does not say it."""
+        path, (value, head) = self._path(DOCUMENTS.name, tag), self.value(DOCUMENTS.name, tag)
         if value is None:
             return None
-        record = collection.decode(value)
-        if record.key() != key:
+        record = DOCUMENTS.decode(value)
+        if record.key() != tag:
             raise ValueError(f"{path} says {record.key()!r}")
         modified_at = as_precise(datetime.fromtimestamp(os.stat(path).st_mtime, UTC))
         at = as_precise(from_precise(head.get("changedAt", modified_at)))
-        return Item(key, value, record, head.get("version", 0), at, head.get("changedBy", ""), "")
+        return Item(tag, value, record, head.get("version", 0), at, head.get("changedBy", ""), "")
 
-    def _history(self, collection: Collection, key: str) -> Iterator[Item]:
-        folder = self._history_of(collection, key)
-        files = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
-        newest, torn = 0, None
-        for _, name in files:
-            for line in filter(None, disk.read_file(f"{folder}/{name}").split(b"\n")):
-                try:
-                    item = lines.decode(collection, key, line)
-                except DeploymetricsError as error:
-                    torn = torn or error
-                    continue
-                if torn:
-                    raise torn  # a crash leaves something torn at the end only
-                if item.version > newest:
-                    newest = item.version
-                    yield item
 
-    def _history_of(self, collection: Collection, key: str) -> str:
-        return f"{self.root}/history/{collection.name}/{lines.name_of(key)}"
+def _history(folder: str, tag: str) -> Iterator[Item]:
+    files = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
+    newest, torn = 0, None
+    for _, name in files:
+        for line in filter(None, disk.read_file(f"{folder}/{name}").split(b"\n")):
+            try:
+                item = lines.decode(DOCUMENTS, tag, line)
+            except DeploymetricsError as error:
+                torn = torn or error
+                continue
+            if torn:
+                raise torn  # a crash leaves something torn at the end only
+            if item.version > newest:
+                newest = item.version
+                yield item
 
 
 def _names(folder: str) -> list[str]:
