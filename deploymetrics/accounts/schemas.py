@@ -68,7 +68,7 @@ class NewToken(Schema):
     duration = WholeNumber(load_default=30, validate=validate.Range(0, MAX_DAYS))
     access = fields.Enum(Access, by_value=True, load_default=Access.FULL)
     tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
-    user = fields.String(load_default="")
+    user = fields.String(load_default="", validate=validate.Length(min=1))
 
     @post_load
     def _freeze(self, loaded: dict[str, Any], **about: object) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def test_a_token_in_xml(master):
         "name=x&duration=36501",
         "name=x&access=everything",
         "name=x&tags=",
+        "name=x&user=",
         "name=x&output=csv",
     ],
 )
