@@ -126,19 +126,16 @@ class Authenticator:
         return account
 
     def _from_authorization(self, header: str, address: str) -> Account:
+        account = self.remembered(header)
+        if account is not None:
+            return account
         scheme, _, rest = header.partition(" ")
         if scheme.lower() == "bearer":
-            secret = rest.strip()
-            if by_token := self._of_token(None, secret):
-                return by_token
-            self.throttle.count_wrong_secret(secret, address)
+            self.throttle.count_wrong_secret(rest.strip(), address)
             raise Unauthorized("The bearer token is unknown or has expired, or its account is disabled.")
         if scheme.lower() != "basic":
             raise Unauthorized("The Authorization header is neither Basic nor Bearer.")
         digest = self._digest(header)
-        account = self._remembered(digest)
-        if account is not None:
-            return account
         # One thread hashes; those with the same header wait for what it finds.
         with self._being_checked.setdefault(digest, threading.Lock()):
             try:

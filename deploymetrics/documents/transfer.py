@@ -43,11 +43,6 @@ class _Line(NamedTuple):
     problem: str | None = None
     size: int = 0
 
-    @property
-    def version(self) -> int:
-        """The version; 0 where it could not be read."""
-        return self.item.version if self.item else 0
-
 
 def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
     """Yield the lines of one tag, oldest version first; raises StorageError before the first where one is damaged."""
@@ -94,7 +89,8 @@ def import_lines(
             if expectation:
                 yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
                 continue
-            torn_beside = (before is None and rows[0].version > 1) or after is None
+            first = rows[0].item
+            torn_beside = after is None or before is None and first is not None and first.version > 1
             before = tag
             problem = next((row.problem for row in rows if row.problem), None)
             error = problem or _mistake(tag, rows, torn_beside, tag in seen, latest)

@@ -6,7 +6,7 @@ Nothing here recurses over a document, so neither a body nor a stored value can 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -53,17 +53,6 @@ def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
     return text_content(_ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)), f' {attribute}="true"'
 
 
-def _leaf(value: Any, key: str, escape: Callable[[str], tuple[str, str]]) -> str:
-    """Return the element of a value that is not an array or object."""
-    kind = type(value)
-    if kind is str:
-        content, escaped = escape(value)
-        return f"<string{key}{escaped}>{content}</string>"
-    if kind is rawjson.Number:
-        return f"<number{key}>{value}</number>"
-    return f"<null{key}/>" if value is None else f"<boolean{key}>{'true' if value else 'false'}</boolean>"
-
-
 def json_to_xml(metrics: bytes) -> str:
     """Return the XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
     # Most documents have no string that needs care, and to see that once is faster than to look at each.
@@ -88,7 +77,15 @@ def json_to_xml(metrics: bytes) -> str:
                 out.append(f"<array{key}>")
                 opened.append((zip(repeat(None), value), "</array>"))
                 break
-            out.append(_leaf(value, key, escape))
+            if kind is str:
+                content, escaped = escape(value)
+                out.append(f"<string{key}{escaped}>{content}</string>")
+            elif kind is rawjson.Number:
+                out.append(f"<number{key}>{value}</number>")
+            elif value is None:
+                out.append(f"<null{key}/>")
+            else:
+                out.append(f"<boolean{key}>{'true' if value else 'false'}</boolean>")
         else:
             out.append(end)
             opened.pop()
