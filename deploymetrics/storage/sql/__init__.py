@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from psycopg.errors import SerializationFailure
@@ -17,7 +16,7 @@ from psycopg.errors import SerializationFailure
 from ...clock import Clock, as_precise, from_precise
 from ...errors import SettingError, StorageError
 from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T, lines
-from . import restoring, rows, statements
+from . import rows, statements
 from .address import Address
 from .connection import Connection
 from .connections import Connections
@@ -107,32 +106,29 @@ class SqlStorage(Storage):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
+        def work(connection: Connection) -> Item | None:
+            if self._lease and self._lease.is_acquired:
+                self._lease.check(connection)
+            newest, now = _lock(connection, collection, key), self.clock.now()
+            made = lines.next_version(collection, key, newest, author, change, now, kept=kept)
+            if made is None:
+                return None
+            item, _ = made
+            _store(connection, collection, newest, item)
+            if newest and collection.history and item.version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
+                # By the time of the version before: one write under a clock that is ahead must not cost the history.
+                self._thin(connection, collection, item, min(now, from_precise(newest.changed_at)))
+            return None if item.deleted else item
+
         self._reader.expect_change()
-        work = partial(self._write, collection, key, author, change, kept)
         return self._connections.transact(work, durable=collection.durable)
 
-    def _write(
-        self, collection: Collection, key: str, author: str, change: Change, kept: bool, connection: Connection
-    ) -> Item | None:
-        if self._lease and self._lease.is_acquired:
-            self._lease.check(connection)
-        newest, now = _lock(connection, collection, key), self.clock.now()
-        made = lines.next_version(collection, key, newest, author, change, now, kept=kept)
-        if made is None:
-            return None
-        item, _ = made
-        _store(connection, collection, newest, item)
-        if newest and collection.history and item.version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
-            # By the time of the version before: one write under a clock that is ahead must not cost the history.
-            self._thin(connection, collection, item, as_precise(min(now, from_precise(newest.changed_at))))
-        return None if item.deleted else item
-
-    def _thin(self, connection: Connection, collection: Collection, newest: Item, now: str) -> int:
-        hourly, daily = (
-            as_precise(from_precise(now) - timedelta(days=days))
-            for days in (self.limits.hourly_days, self.limits.daily_days)
-        )
-        limits = {"oldest": newest.version - self.limits.versions, "hourly": hourly, "daily": daily}
+    def _thin(self, connection: Connection, collection: Collection, newest: Item, now: datetime) -> int:
+        limits = {
+            "oldest": newest.version - self.limits.versions,
+            "hourly": as_precise(now - timedelta(days=self.limits.hourly_days)),
+            "daily": as_precise(now - timedelta(days=self.limits.daily_days)),
+        }
         return connection.execute(statements.THIN, _where(collection, newest.key) | limits).rowcount
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
@@ -140,7 +136,7 @@ class SqlStorage(Storage):
 
         def work(connection: Connection) -> bool:
             newest = _lock(connection, collection, key)
-            if newest is None and (dry_run or restoring.restore(connection, _where(collection, key), wanted)):
+            if newest is None and (dry_run or _restore(connection, collection, key, wanted)):
                 return True
             lines.check_same(key, self.history(collection, key, oldest_first=True), wanted)
             return False
@@ -177,7 +173,7 @@ class SqlStorage(Storage):
             gone, oldest = 0, as_precise(until - timedelta(days=self.limits.daily_days))
             if newest.deleted and newest.changed_at < oldest:  # of it stays only that it was deleted
                 gone = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
-            return gone + self._thin(connection, collection, newest, as_precise(until))
+            return gone + self._thin(connection, collection, newest, until)
 
         return self._connections.transact(work, durable=collection.durable)
 
@@ -236,3 +232,20 @@ def _store(
         connection.execute(statements.REMOVE, values)
     else:
         connection.execute(statements.SUPERSEDE if collection.history and keep else statements.UPDATE, values)
+
+
+def _restore(connection: Connection, collection: Collection, key: str, items: Iterator[Item]) -> bool:
+    """Store the Items as all versions of a key; False, and nothing is taken from ``items``, if it is there already."""
+    where, first = _where(collection, key), Item(key, None, None, 0, "", "", "", deleted=True)
+    # A row that nobody sees yet holds off whoever creates the same key meanwhile.
+    if not connection.execute(statements.CREATE, where | rows.fields(first)).rowcount:
+        return False
+    last = next(items, None)
+    with connection.cursor().copy(statements.COPY) as copy:
+        for item in items:
+            if last:
+                copy.write_row((collection.name, key, *rows.fields(last).values()))
+            last = item
+    statement, values = (statements.UPDATE, rows.fields(last)) if last else (statements.REMOVE, {})
+    connection.execute(statement, where | values)
+    return True

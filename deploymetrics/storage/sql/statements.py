@@ -50,6 +50,9 @@ CREATE = f"""
 INSERT INTO items (collection, key, shard, {COLUMNS}) VALUES (%(collection)s, %(key)s, %(shard)s, {_VALUES})
 ON CONFLICT (collection, key) DO NOTHING"""
 
+#: All versions of a key but the newest, for an import.
+COPY = f"COPY versions (collection, key, {COLUMNS}) FROM STDIN"
+
 _UPDATE = f"UPDATE items SET ({COLUMNS}) = ROW ({_VALUES}) WHERE {_THE_KEY}"
 UPDATE = f"WITH new AS ({_UPDATE}){MARK}"
 #: The same, and the version before goes to the others.
