@@ -64,7 +64,10 @@ def save(tag: str) -> ResponseReturnValue:
     new, tag = not tag, tag or request.form.get("tag", "").strip()
     text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
     try:
-        metrics = read_metrics(tag, text)
+        services().documents.check_writable(tag)
+        metrics = compact_metrics(text.encode(), tag)
+        if len(metrics) > (limit := current_app.config["MAX_BODY_BYTES"]):  # white space does not count
+            raise BodyTooLargeError(limit)
         item = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         current = services().documents.find(tag)
@@ -129,19 +132,6 @@ def read_seconds() -> int | None:
     if seconds is None:
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
     return seconds or None
-
-
-def read_metrics(tag: str, text: str) -> bytes:
-    """Return the text as compact JSON, in which white space does not count.
-
-    Raises ReservedTagError, BadRequest or BodyTooLargeError.
-    """
-    services().documents.check_writable(tag)
-    metrics = compact_metrics(text.encode(), tag)
-    limit = current_app.config["MAX_BODY_BYTES"]
-    if len(metrics) > limit:
-        raise BodyTooLargeError(limit)
-    return metrics
 
 
 def edit_page(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
