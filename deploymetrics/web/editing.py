@@ -56,10 +56,10 @@ def edit(tag: str) -> ResponseReturnValue:
     return edit_page(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
 
 
-@bp.post("/new", endpoint="create", defaults={"tag": ""})
+@bp.post("/new", endpoint="create")
 @bp.post("/tags/<tag>/edit")
 @require_role(Role.MASTER_OPERATOR)
-def save(tag: str) -> ResponseReturnValue:
+def save(tag: str = "") -> ResponseReturnValue:
     """Store the text of the form, under its tag if it is a new document, or show the form again with what is wrong."""
     new, tag = not tag, tag or request.form.get("tag", "").strip()
     text, revision = request.form.get("metrics", ""), request.form.get("etag", "")
