@@ -73,6 +73,7 @@ def copy(source: str, target: str) -> None:
         click.echo(row(collection.name, key, "is not the same in both"), err=True)
     if different:
         number = f"{counted(len(different), 'item')} not the same"
-        click.echo(f"{number}. Is FROM still written? Set READ_ONLY there.", err=True)
+        advice = "Set READ_ONLY there, and copy to an empty TO, since what it has already stays as it is."
+        click.echo(f"{number}. Is FROM still written? {advice}", err=True)
         raise SystemExit(1)
     click.echo("Both are the same.")

@@ -78,6 +78,7 @@ def test_what_differs_is_named_and_left_alone(filled, tables, copy):
     assert again.exit_code == 1
     assert "many\tThere are other versions of 'many' already" in again.stderr
     assert "1 item not the same. Is FROM still written?" in again.stderr
+    assert "copy to an empty TO" in again.stderr  # doing it again would change nothing
     assert "new" not in again.stderr  # which came over
     store = maintenance.storage_at(tables, "", make=False)
     assert len(list(store.history(maintenance.DOCUMENTS, "many"))) == 150
