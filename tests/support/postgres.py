@@ -99,6 +99,8 @@ class Cluster:
         os.kill(self.pid, signal.SIGHUP)
         for name, value in more.items():
             wait_for(lambda: self.ask(f"SHOW {name}") == str(value).strip("'"), f"{name} to be {value}")
+        if "synchronous_standby_names" in more:
+            self.ask("CHECKPOINT")  # commits wait for a standby once the checkpointer, too, has read of it
 
     def run_single(self, statement):
         """Carry out a statement while no server runs."""
