@@ -185,8 +185,8 @@ def run(program, *arguments, check=True, text=""):
 
 @contextmanager
 def folder_for_servers():
-    """A folder that the ordinary account has; it is removed with what is in it."""
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    """A folder that the ordinary account has, where tests have theirs; it is removed with what is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     owner, _ = account()
     os.chown(folder, owner.pw_uid, owner.pw_gid)
     try:
