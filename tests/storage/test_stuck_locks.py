@@ -189,6 +189,22 @@ def test_nobody_gives_up_who_is_being_stored(folder, monkeypatch):
     assert [item.version for item in put_together(store, "a", ["2", "3", "4"])] == [2, 3, 4]
 
 
+def test_whatever_is_raised_where_a_lock_is_given_back_the_next_write_goes_on(folder, short_limits, monkeypatch):
+    """Else no thread of the process, and no other one, would write the key again."""
+
+    def without_memory(fd, how):
+        if how == fcntl.LOCK_UN:
+            raise MemoryError
+        lock(fd, how)
+
+    store, lock = open_files(folder), fcntl.flock
+    put(store, "a")
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(fcntl, "flock", without_memory)
+        put(store, "a")
+    assert put(store, "a").version == put(open_files(folder), "a").version - 1 == 3
+
+
 # --- What is locked is another file once it is
 
 

@@ -143,15 +143,17 @@ class FileStorage(Storage):
         Others may take a ``write`` before. ``operation`` is for the log of errors.
         """
         queue = self._queues[hash(known.log.folder) % QUEUES]
-        queue.begin(known.log.folder, write)
         writer = Writer(known, queue, make=make)
+        queue.begin(known.log.folder, write)
         try:
             yield writer
         except OSError as error:
             raise disk.as_storage_error(error, operation) from error
         finally:
-            writer.unlock()
-            queue.turn.release()
+            try:
+                writer.unlock()
+            finally:
+                queue.turn.release()
 
     def _store(self, writer: Writer, write: Write) -> None:
         """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""

@@ -58,7 +58,8 @@ class Writer:
                 fcntl.flock(fd, fcntl.LOCK_UN)
             except OSError:
                 pass
-            disk.close(fd)
+            finally:
+                disk.close(fd)
 
     def _lock(self) -> bool:
         """Lock the newest file, or the folder; False where there may be a newer version."""
