@@ -30,7 +30,10 @@ def check_address(bind: str) -> None:
             if bind.startswith("unix:"):
                 _check_socket_path(bind.removeprefix("unix:"))
             else:
-                _check_port(bind)
+                host, _, port = bind.rpartition(":")
+                with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((host.strip("[]"), int(port)))
             return
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
@@ -59,14 +62,6 @@ def is_local(bind: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _check_port(bind: str) -> None:
-    host, _, port = bind.rpartition(":")
-    host = host.strip("[]")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, int(port)))
 
 
 def _check_socket_path(path: str) -> None:

@@ -26,11 +26,9 @@ class StatusReader:
         self.status = 500
 
     def gettimeout(self) -> float:
-        """Return 0, as a socket that never blocks."""
-        return 0.0
+        return 0.0  # as a socket that never blocks
 
     def sendall(self, data: bytes) -> None:
-        """Keep the status of what would have been sent."""
         self.status = int(data.split(b" ", 2)[1])
 
 
