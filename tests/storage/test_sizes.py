@@ -6,13 +6,15 @@ import pytest
 from storekit import Thing, put, value
 
 from deploymetrics.storage import Collection
+from deploymetrics.storage.files.log import FILE_BYTES
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
-MEBIBYTE = 2**20
-TEXT = '"%s"' % ("x" * MEBIBYTE)
+#: Each value fills a file of its own, and is a lot beside what else a storage remembers.
+SIZE = 2 * FILE_BYTES
+TEXT = '"%s"' % ("x" * SIZE)
 NUMBER = 130
 #: Some values at once; the whole history is more than ten times as much.
-BOUND = 12 * MEBIBYTE
+BOUND = 12 * SIZE
 
 
 @pytest.fixture
