@@ -150,6 +150,7 @@ class Master(Arbiter):
 
     _looked = math.inf  # when it looked after its workers last
     _patient_until = 0.0
+    _is_half_reloaded = False  # some workers could not be replaced
 
     def __init__(self, app: Server) -> None:
         self.collector = CollectorProcess(app.instance)
@@ -184,20 +185,31 @@ class Master(Arbiter):
             super().murder_workers()
 
     def manage_workers(self) -> None:
-        super().manage_workers()
+        """Start and end workers as needed. One that cannot be started is tried again, once a second."""
+        if self._is_half_reloaded:
+            self.reload()
+        else:
+            self._start(super().manage_workers)
         if self.is_to_collect():
             self.collector.ensure(self.app.settings)
+
+    def _start(self, work: Callable[[], None]) -> bool:
+        """Do work that starts workers; return False where no memory, process or file is left for one."""
+        try:
+            work()
+        except OSError as error:
+            self.log.error("A worker is not started: %s", error.strerror)
+            return False
+        return True
 
     def spawn_worker(self) -> Any:
         """Start a worker; a signal that comes before it can take it waits until then, else it would be lost.
 
-        One that cannot be started ends the server only at its start. Later it is tried again, once a second.
+        One that fails as it begins ends the server only at its start. Raises OSError where there can be none.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             return super().spawn_worker()
-        except OSError as error:  # no memory, process or file is left
-            self.log.error("A worker is not started: %s", error.strerror)
         except SystemExit as end:  # that of the worker, which this is
             if end.code != self.WORKER_BOOT_ERROR or self.worker_age <= self.cfg.workers:
                 raise
@@ -207,7 +219,11 @@ class Master(Arbiter):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def reload(self) -> None:
-        """Start workers with the settings of now; where those are not usable, go on as before."""
+        """Start workers with the settings of now; where those are not usable, go on as before.
+
+        Where not all of them can be started, ``manage_workers`` begins anew.
+        """
+        self._is_half_reloaded = False
         try:
             check_exists(self.app.instance)
             self.app.renew_settings()
@@ -216,8 +232,9 @@ class Master(Arbiter):
             return
         if self.app.settings["BIND"] != self.app.bind:
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
-        super().reload()
-        self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
+        self._is_half_reloaded = not self._start(super().reload)
+        if not self._is_half_reloaded:
+            self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
         """Have one worker fewer at SIGTTOU, unless each serves connections that no other one takes."""

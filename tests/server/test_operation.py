@@ -276,6 +276,35 @@ def test_a_worker_that_does_not_start_is_tried_again_while_others_serve(serve, i
     assert "belongs into it" in refused(instance)
 
 
+HALF_RELOADED = """
+import errno, os, sys
+
+from deploymetrics import cli
+from deploymetrics.server import master
+
+def before(master, worker):
+    if worker.age == 4:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    master.assign_slot(worker)
+
+master.SETTINGS["pre_fork"] = before
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_reload_for_which_no_memory_is_left_is_gone_on_with(serve, tmp_path):
+    """Else the master would wait for a worker to end that it has not told to, and look after none meanwhile."""
+    (tmp_path / "program.py").write_text(HALF_RELOADED)
+    server = serve(command=("python", str(tmp_path / "program.py"), "serve"))
+    before = server.workers()
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.count("Worker exiting") >= 3, "all workers of before, and one more, to be replaced")
+    assert server.count("A worker is not started: Cannot allocate memory") == 1
+    assert not set(server.workers()) & set(before)
+    assert requests.get(f"{server.url}{URL}", auth=MASTER).status_code == 200
+    assert server.stop() == 0
+
+
 def test_a_reload_for_which_no_process_is_left_leaves_the_running_server_as_it_is(instance):
     said = []
 
