@@ -150,7 +150,7 @@ class Master(Arbiter):
 
     _looked = math.inf  # when it looked after its workers last
     _patient_until = 0.0
-    _is_half_reloaded = False  # some workers could not be replaced
+    _outdated = 0  # the age of the newest worker with the settings from before a reload
 
     def __init__(self, app: Server) -> None:
         self.collector = CollectorProcess(app.instance)
@@ -185,22 +185,25 @@ class Master(Arbiter):
             super().murder_workers()
 
     def manage_workers(self) -> None:
-        """Start and end workers as needed. One that cannot be started is tried again, once a second."""
-        if self._is_half_reloaded:
-            self.reload()
-        else:
-            self._start(super().manage_workers)
+        """Start and end workers as needed; those that a reload could not replace are replaced one at a time.
+
+        One that cannot be started is tried again, once a second.
+        """
+        self._start(self._manage_workers)
         if self.is_to_collect():
             self.collector.ensure(self.app.settings)
 
-    def _start(self, work: Callable[[], None]) -> bool:
-        """Do work that starts workers; return False where no memory, process or file is left for one."""
+    def _manage_workers(self) -> None:
+        if len(self.WORKERS) <= self.num_workers and any(each.age <= self._outdated for each in self.WORKERS.values()):
+            self.spawn_worker()
+        super().manage_workers()
+
+    def _start(self, work: Callable[[], None]) -> None:
+        """Do work that starts workers, up to the first for which no memory, process or file is left."""
         try:
             work()
         except OSError as error:
             self.log.error("A worker is not started: %s", error.strerror)
-            return False
-        return True
 
     def spawn_worker(self) -> Any:
         """Start a worker; a signal that comes before it can take it waits until then, else it would be lost.
@@ -221,9 +224,8 @@ class Master(Arbiter):
     def reload(self) -> None:
         """Start workers with the settings of now; where those are not usable, go on as before.
 
-        Where not all of them can be started, ``manage_workers`` begins anew.
+        Where not all of them can be started, ``manage_workers`` goes on with it.
         """
-        self._is_half_reloaded = False
         try:
             check_exists(self.app.instance)
             self.app.renew_settings()
@@ -232,9 +234,9 @@ class Master(Arbiter):
             return
         if self.app.settings["BIND"] != self.app.bind:
             self.log.warning("BIND is read at the start only: still listening on %s", self.app.bind)
-        self._is_half_reloaded = not self._start(super().reload)
-        if not self._is_half_reloaded:
-            self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
+        self._outdated = self.worker_age
+        self._start(super().reload)
+        self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
         """Have one worker fewer at SIGTTOU, unless each serves connections that no other one takes."""
