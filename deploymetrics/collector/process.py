@@ -109,14 +109,17 @@ def collect_forever(
 
     ``webhook`` is looked after meanwhile.
     """
+    said = ""
     while not stop.wait(0):
         is_ready, heard_at = False, None
         try:
             if lease.acquire():
                 heard_at = task.heard_at()
-                is_ready = True
+                is_ready, said = True, ""
         except DeploymetricsError as error:
-            log.error("the collector cannot begin: %s", error.log or error.detail)
+            if said != (reason := error.log or error.detail):  # each second the same would fill the log
+                log.error("the collector cannot begin: %s", reason)
+            said = reason
         if not is_ready:
             lease.release()
             stop.wait(STANDBY_SECONDS)

@@ -116,6 +116,20 @@ def failing(*arguments):
     raise StorageError(log="gone for a moment")
 
 
+def test_what_keeps_a_collector_from_beginning_is_said_once(task, monkeypatch, caplog):
+    class StopLater(Stop):
+        rounds = 0
+
+        def wait(self, seconds):
+            self.rounds += 1
+            return self.rounds > 20
+
+    lease = task.store.lease("collector")
+    monkeypatch.setattr(lease, "acquire", failing)
+    collect_forever(task, lease, StopLater())
+    assert caplog.text.count("gone for a moment") == 1
+
+
 def test_a_storage_that_fails_between_two_rounds_ends_no_collector(task, monkeypatch, caplog):
     monkeypatch.setattr(task.store, "keys", failing)
     lease = task.store.lease("collector")
