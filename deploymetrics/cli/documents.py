@@ -48,7 +48,7 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     if len(body) > limit:
         raise BodyTooLargeError(limit)
     # A shell takes the quotation marks of an ETag away, unless others stand around them.
-    etag = if_match if if_match is None or '"' in if_match else f'"{if_match}"'
+    etag = if_match if if_match is None or '"' in if_match else f'"{if_match.removeprefix("W/")}"'
     precondition = read_precondition({"HTTP_IF_MATCH": etag, "HTTP_IF_NONE_MATCH": "*" if create else None}, None)
     item = services().documents.save(tag, compact_metrics(body, tag), AUTHOR, precondition, by_person=True)
     click.echo(f'version {item.version}, ETag "{item.revision}"')

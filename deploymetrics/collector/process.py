@@ -115,7 +115,8 @@ def collect_forever(
         try:
             if lease.acquire():
                 heard_at = task.heard_at()
-                is_ready, said = True, ""
+                is_ready = True
+            said = ""
         except DeploymetricsError as error:
             if said != (reason := error.log or error.detail):  # each second the same would fill the log
                 log.error("the collector cannot begin: %s", reason)
