@@ -47,9 +47,10 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     body = file.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLargeError(limit)
-    # A shell takes the quotation marks of an ETag away, unless others stand around them.
-    etag = if_match if if_match is None or '"' in if_match else f'"{if_match.removeprefix("W/")}"'
-    precondition = read_precondition({"HTTP_IF_MATCH": etag, "HTTP_IF_NONE_MATCH": "*" if create else None}, None)
+    if if_match not in (None, "*") and '"' not in if_match:
+        # A shell takes the quotation marks of an ETag away, unless others stand around them.
+        if_match = f'"{if_match.removeprefix("W/")}"'
+    precondition = read_precondition({"HTTP_IF_MATCH": if_match, "HTTP_IF_NONE_MATCH": "*" if create else None}, None)
     item = services().documents.save(tag, compact_metrics(body, tag), AUTHOR, precondition, by_person=True)
     click.echo(f'version {item.version}, ETag "{item.revision}"')
 

@@ -9,7 +9,8 @@ Name = tuple[str, str | None]
 #: Values larger than this are not kept, nor more than so many bytes of all.
 ITEM_BYTES = 2**16
 ALL_BYTES = 2**24
-_OVERHEAD = 2**10
+# What one takes beside its value, in bytes.
+_OVERHEAD = 1600
 
 
 class ItemCache(Generic[V]):

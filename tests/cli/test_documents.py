@@ -27,9 +27,9 @@ def test_history_prints_the_versions(service, invoke):
     assert invoke("history", "never").exit_code != 0
 
 
-@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', "W/{}", '"{}-xml"', '"{}-gzip"', '"other", "{}"'])
+@pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', "W/{}", "*", '"{}-xml"', '"{}-gzip"', '"other", "{}"'])
 def test_put_writes_where_the_etag_is_the_current_one(service, invoke, tmp_path, form):
-    """In each form in which a GET, a proxy or a shell may give it."""
+    """In each form in which a GET, a proxy or a shell may give it, or any one will do."""
     (tmp_path / "2.json").write_text("2")
     revision = service.save("custom", b"1", "alice").revision
     assert invoke("put", "custom", tmp_path / "2.json", "--if-match", form.format(revision)).exit_code == 0

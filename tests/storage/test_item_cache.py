@@ -9,7 +9,7 @@ from deploymetrics.storage.item_cache import ItemCache
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
     monkeypatch.setattr(item_cache, "ITEM_BYTES", 1000)
-    monkeypatch.setattr(item_cache, "ALL_BYTES", 20_000)
+    monkeypatch.setattr(item_cache, "ALL_BYTES", 26_000)
 
 
 def kept(cache, names):

@@ -12,7 +12,7 @@ from deploymetrics.storage.files import listing
 @pytest.fixture(autouse=True)
 def kept_values(monkeypatch):
     """Keep two values."""
-    monkeypatch.setattr(item_cache, "ALL_BYTES", 2500)
+    monkeypatch.setattr(item_cache, "ALL_BYTES", 3500)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class Model:
 def test_each_worker_sees_what_the_others_did(reopen, monkeypatch, seed, limit):
     monkeypatch.setattr(listing, "SAVED_KEYS", 3)
     monkeypatch.setattr(listing, "UNKNOWN_KEYS", 3)
-    monkeypatch.setattr(item_cache, "ALL_BYTES", 2**24 if seed % 2 else 2500)
+    monkeypatch.setattr(item_cache, "ALL_BYTES", 2**24 if seed % 2 else 3500)
     chance, models = random.Random(seed), {"a": Model()}
     workers = [reopen(versions=limit, hourly_days=1) for _ in range(3)]
     for _ in range(STEPS):

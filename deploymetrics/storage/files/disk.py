@@ -141,9 +141,8 @@ def read_file(path: str) -> bytes:
 
 def write_at(fd: int, data: bytes, offset: int) -> None:
     """Write all of ``data``; one system call may take only a part of it."""
-    written = os.pwrite(fd, data, offset)
-    if written < len(data):
-        write_at(fd, data[written:], offset + written)
+    while (written := os.pwrite(fd, data, offset)) < len(data):
+        data, offset = data[written:], offset + written
 
 
 def write_file(path: str, data: bytes, *, durable: bool = True) -> None:
