@@ -67,16 +67,15 @@ def read_newest(last: Location, log: Log) -> Newest | None:
     try:
         with disk.opened(log.path(last.start)) as fd:
             signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
-        if disk.is_there(log.path(start_after(log.collection, last.start, last.version))):
-            return None
         value = None if last.deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
+        facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
+        newest = log.place(Item(last.key, value, record, *facts), last.start, last.end + 1, signature)
+        has_later = disk.is_there(newest.next_path)
     except (OSError, msgspec.MsgspecError):
         return None
-    facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
-    newest = log.place(Item(last.key, value, record, *facts), last.start, last.end + 1, signature)
     is_same = hash(signature) == last.sign and lines.revision_of(line) == last.revision
-    return newest if is_same else None
+    return newest if is_same and not has_later else None
 
 
 def read_value(location: Location, log: Log) -> bytes:

@@ -87,7 +87,7 @@ class Log:
         self.collection = collection
         self.key = key
         self.folder = f"{root}/data/{collection.name}/{name}"
-        self.copy = collection.copies and f"{root}/{collection.name}/{name}{COPY_SUFFIX}" or ""
+        self.copy = f"{root}/{collection.name}/{name}{COPY_SUFFIX}" if collection.copies else ""
         self.file_versions = file_versions if collection.history else 1
 
     def path(self, start: int, tier: str = NEWEST) -> str:
