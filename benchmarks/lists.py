@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploymetrics import create_app
 from deploymetrics.clock import Clock
-from deploymetrics.documents.pages import page_of
+from deploymetrics.documents.paging import page_of
 from deploymetrics.documents.service import DOCUMENTS
 from deploymetrics.storage import Retention, Storage, open_storage
 

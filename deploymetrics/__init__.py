@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from .config.loading import Settings, load_settings
 from .config.storage_url import FILES
 from .errors import SettingError
 from .formats.logs import EscapingFormatter
-from .http import access, cross_site, error_handlers, public_address, security_headers, urls
+from .http import access, cross_site, error_handlers, login_cookie, public_address, security_headers, urls
+from .http.fast_path import FastPath
 from .http.request_ids import RequestIds
-from .http.session_cookie import LoginCookie
-from .http.short_way import ShortWay
 from .http.sign_on import SignOn
 from .services import NAME, assemble
 from .storage.files.disk import make_folder
@@ -52,19 +50,12 @@ def create_app(
         if settings["STORAGE"] == FILES:
             upgrade(str(folder), clock)
     app = Application(__name__, instance_path=str(folder))
-    app.config.update(
-        settings,
-        MAX_CONTENT_LENGTH=settings["MAX_BODY_BYTES"],
-        # The cookie outlives the session in it, so that a form that waited too long is known to be no stranger's.
-        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings["SESSION_LIMIT_SECONDS"]),
-        SESSION_COOKIE_NAME="deploymetrics",
-        SESSION_COOKIE_SAMESITE="Lax",
-    )
-    app.session_interface = LoginCookie()
+    app.config.update(settings, MAX_CONTENT_LENGTH=settings["MAX_BODY_BYTES"])
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     app.extensions[NAME] = services = assemble(app.instance_path, app.config, clock, make=not is_opened)
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.telemetry = telemetry.assemble(app.instance_path, app.config, services, memory or Memory())
+    login_cookie.init_app(app)
     security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)
@@ -76,7 +67,7 @@ def create_app(
     for command in cli.COMMANDS:
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
-    app.short_way = ShortWay(app, services.documents, services.authenticator, app.answer_and_note)
+    app.fast_path = FastPath(app, services.documents, services.authenticator, app.answer_and_note)
     return app
 
 

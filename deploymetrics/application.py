@@ -1,9 +1,9 @@
 """The application: what of Flask is done otherwise here, and what happens to each request at its end.
 
-A request goes the short way or Flask's. Both end in ``Application.answer_and_note``, which counts it and has the audit
-log note it. On Flask's way the hooks before that add headers (``security_headers.harden``, ``cross_site.allow_origin``)
-and the session cookie; answers of the short way are made with theirs. The server writes the line of the access log once
-all of the answer was sent.
+A request takes the fast path, or goes through Flask. Both end in ``Application.answer_and_note``, which counts it and
+has the audit log note it. In Flask the hooks before that add headers (``security_headers.add_security_headers``,
+``cross_site.allow_origin``) and the login cookie; answers of the fast path are made with theirs. The server writes the
+line of the access log once all of the answer was sent.
 """
 
 import time
@@ -16,11 +16,11 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from .http import urls
+from .http.fast_path import ONLY_FAST_PATH, FastPath
 from .http.request_ids import HEADER, ROUTE, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
-from .http.security_headers import transport_headers
-from .http.short_way import ONLY_SHORT_WAY, ShortWay
+from .http.security_headers import hsts_headers
 from .services import services
 from .telemetry import Telemetry
 from .telemetry.audited_requests import is_failed_login, note
@@ -30,34 +30,34 @@ A = TypeVar("A")
 
 
 class Application(Flask):
-    """Flask, spared two things per request: no view here is a coroutine, and no route depends on the host.
+    """A Flask application with a fast path past Flask, and with counters and an audit log at the end of each request.
 
-    Requests that need nothing of Flask go the short way.
+    It spares each request two things of Flask: no view here is a coroutine, and no route depends on the host.
     """
 
     request_class = Request
     url_rule_class = urls.Rule
     request_ids: RequestIds
-    short_way: ShortWay
+    fast_path: FastPath
     telemetry: Telemetry
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer a request, as a WSGI application; None where ONLY_SHORT_WAY is asked for and it needs more."""
-        added = [(HEADER, self.request_ids.assign(environ)), *transport_headers(environ, self.config["HSTS_SECONDS"])]
+        """Answer a request, as a WSGI application; return None if it is marked ONLY_FAST_PATH and needs Flask."""
+        common = [(HEADER, self.request_ids.assign(environ)), *hsts_headers(environ, self.config["HSTS_SECONDS"])]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, headers + added, exc_info)
+            return start_response(status, headers + common, exc_info)
 
         self.telemetry.counting.begin()
         try:
-            if answer := self.short_way.answer(environ):
+            if answer := self.fast_path.answer(environ):
                 return answer(environ, start)
-            return None if ONLY_SHORT_WAY in environ else super().wsgi_app(environ, start)
+            return None if ONLY_FAST_PATH in environ else super().wsgi_app(environ, start)
         finally:
             self.telemetry.counting.end()
 
     def full_dispatch_request(self) -> flask.Response:
-        """Answer a request on Flask's way."""
+        """Answer a request through Flask."""
         return self.answer_and_note(request_ctx.request, lambda request: Flask.full_dispatch_request(self))
 
     def answer_and_note(self, request: R, answer: Callable[[R], A]) -> A:
@@ -81,21 +81,21 @@ class Application(Flask):
         note(audit_log, request, view, status, services(self).accounts)
 
     def make_response(self, rv: Any) -> flask.Response:
-        """Return what a view or an error handler returned as a response of Flask."""
+        """Turn what a view or an error handler returned into a Flask response."""
         return FlaskResponse(rv) if isinstance(rv, Response) else super().make_response(rv)
 
     def make_default_options_response(self) -> flask.Response:
-        """Return the answer to OPTIONS, its methods in one order, whichever worker answers."""
+        """Return the answer to OPTIONS, with the methods in alphabetical order in ``Allow``."""
         response = super().make_default_options_response()
         response.headers["Allow"] = ", ".join(sorted(response.allow))
         return response
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """Return what finds the view of a request, by its path alone."""
+        """Return the adapter that finds the view of a request, by its path alone."""
         if request is None:
             return super().create_url_adapter(request)
-        return urls.adapter(self.url_map, request.environ)
+        return urls.bind_adapter(self.url_map, request.environ)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is."""
+        """Return a view function as it is, since none is a coroutine."""
         return func

@@ -7,7 +7,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from both_ways import BothWays
+from both_paths import BothPaths
 from compiled import compile_once
 from filesystems import FILE_SYSTEMS, folder_on
 from hashing import hash_quickly
@@ -54,7 +54,7 @@ SLOW = tuple(
         "server/",
         "sources/",
         "storage/",
-        "telemetry/test_document_lines",
+        "telemetry/test_document_metrics",
         "test_architecture.py::test_what_only_some_requests_need",
         "test_moved_instance",
         "test_package",
@@ -207,9 +207,9 @@ def app_settings():
 
 @pytest.fixture
 def app(tmp_path, clock, app_settings):
-    """An application whose reads the short way are compared with what Flask alone would answer."""
+    """An application whose reads the fast path are compared with what Flask alone would answer."""
     app = create_app(tmp_path / "instance", app_settings, clock)
-    app.short_way = BothWays(app)
+    app.fast_path = BothPaths(app)
     return app
 
 

@@ -1,6 +1,5 @@
-"""Password hashes and secrets."""
+"""Passwords: generated, hashed and compared."""
 
-import hashlib
 import secrets
 import threading
 import unicodedata
@@ -8,9 +7,6 @@ from functools import cache
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-#: How the secret of a token begins; 64 hexadecimal digits come after it.
-TOKEN_PREFIX = "dm_"
-_SECRET = "sha256:"
 #: A hash takes some 30 MB and a core, so of those who log in at once some wait; other requests have the rest.
 _HASHING = threading.BoundedSemaphore(2)
 
@@ -31,29 +27,9 @@ def is_hashed_by(stored: str, method: str) -> bool:
     return stored.startswith(f"{method}$")
 
 
-def hash_secret(secret: str) -> str:
-    """Return the hash under which a generated secret is looked up.
-
-    A slow hash protects what people choose: a thief of the hashes can try all likely passwords. A generated secret has
-    256 random bits, of which nobody tries enough, however fast the hash. And what is fast is looked up anew with each
-    request, so a revoked secret works nowhere.
-    """
-    return _SECRET + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def is_secret_hash(stored: str) -> bool:
-    """Return True if the hash is that of a generated secret, not of a password."""
-    return stored.startswith(_SECRET)
-
-
 def generate_password() -> str:
     """Return a new password with 256 random bits, safe in a URL and a shell."""
     return secrets.token_urlsafe(32)
-
-
-def generate_secret() -> str:
-    """Return the secret of a new token: 256 random bits, and a beginning by which scanners know what they found."""
-    return TOKEN_PREFIX + secrets.token_hex(32)
 
 
 def password_matches(stored: str, password: str, method: str) -> bool:

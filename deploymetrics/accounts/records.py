@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from ..storage import Collection, Record
-from .passwords import hash_secret, is_secret_hash
+from .token_secrets import hash_secret, is_secret_hash
 
 
 class Role(StrEnum):

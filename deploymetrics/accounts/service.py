@@ -14,8 +14,9 @@ import msgspec
 from ..errors import AccountError, DamagedItemError, NotFound, StorageError
 from ..storage import Item, Storage
 from .names import skeleton
-from .passwords import hash_password, hash_secret, is_hashed_by
+from .passwords import generate_password, hash_password, is_hashed_by
 from .records import ACCOUNTS, ACCOUNTS_KEY, AccountRecord, AccountsRecord, Role, Token
+from .token_secrets import generate_secret, hash_secret
 
 _COMMAND_LINE = "command line"
 
@@ -205,6 +206,11 @@ class Accounts:
         assert item is not None
         accounts: dict[str, AccountRecord] = item.record.accounts
         return accounts
+
+
+def generate_credential(role: Role) -> str:
+    """Return a new password for a person's account, or the secret of a token for a program's."""
+    return generate_secret() if role.is_program else generate_password()
 
 
 def _known(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:

@@ -20,7 +20,7 @@ from ..errors import DamagedItemError, StorageError, TooManyAttemptsError
 from ..storage import Collection, Item, Record, Storage
 from .addresses import network_of
 from .expiry import Sweeper
-from .passwords import hash_secret
+from .token_secrets import hash_secret
 
 _UNSTORED = 10_000
 _LATELY_SECONDS = 30 * 86400

@@ -14,9 +14,9 @@ import msgspec
 from ..clock import Clock
 from ..errors import AccountError, Forbidden, NotFound, StorageError
 from ..storage import Collection, Item, Record, Storage
-from .passwords import generate_secret, hash_secret
 from .records import Access, Account, AccountRecord, Role, Token
 from .service import Accounts
+from .token_secrets import generate_secret, hash_secret
 
 MAX_TOKENS = 20
 _NOTED_SECONDS = 60

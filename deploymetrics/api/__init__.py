@@ -1,5 +1,5 @@
 """The API under ``/api``: its views, and their description."""
 
-from . import openapi, series, tokens, views  # noqa: F401  two of them add their views to those of ``views``
+from . import help, openapi, series, tokens, views, xml_schemas  # noqa: F401  some add their views to the blueprints
 
 BLUEPRINTS = (views.bp, openapi.bp)

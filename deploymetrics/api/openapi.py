@@ -1,7 +1,4 @@
-"""What describes the API to everyone: the OpenAPI document, a page of it for people, and the schemas of the XML.
-
-The document and the text of ``/api/help`` are read off the URL map, so they miss no route.
-"""
+"""The OpenAPI document, made of the URL map and of what views say of themselves, and a page that shows it to people."""
 
 import inspect
 import re
@@ -21,11 +18,11 @@ from ..schemas import MAX_BYTES
 from ..version import VERSION
 from .openapi_schemas import COMPONENTS, NUMBER, TEXT, Json, Operation
 
-bp = Blueprint("descriptions", __name__)
+bp = Blueprint("descriptions", __name__)  # of the API, to everyone
 
 #: The address of the page that shows the document to people, which is not itself a part of it.
 PAGE = "/api/docs"
-_METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "DELETE")
 _COMMON_STATUSES = (400, 401, 403, 405, 412, 429, 500, 503)
 _PATH_PARAMETERS = {
     "tag": ({**TEXT, "minLength": 1, "maxLength": MAX_BYTES}, f"1 to {MAX_BYTES} bytes of UTF-8, percent-encoded."),
@@ -72,43 +69,18 @@ def reference() -> Response:
     return make_response(render_template("api/reference.html", document=shown), PAGE_HEADERS)
 
 
-@bp.get("/xmlschema/<name>.xsd")
-@public
-def xml_schema(name: str) -> Response:
-    """Return a schema of the XML, at the address where BigFix has its own."""
-    response = current_app.send_static_file(f"{name}.xsd")
-    response.headers["Content-Type"] = "application/xml"  # as all XML here, without a charset
-    return response
-
-
-def _routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
+def routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
     """Yield (path, method, rule) of every API route in the order of the paths, with the methods that a client names."""
     rules = [rule for rule in url_map.iter_rules() if rule.rule.startswith("/api/")]
     paths = [re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in rules]
     for path, rule in sorted(zip(paths, rules, strict=True), key=lambda each: each[0]):
-        yield from ((path, method, rule) for method in _METHODS if method in (rule.methods or ()))
-
-
-def help_index(url_map: Map) -> str:
-    """Return the text of ``/api/help``: the paths of the API, one a line."""
-    return "".join(f"{path}\n" for path in dict.fromkeys(path for path, _, _ in _routes(url_map)))
-
-
-def help_resource(url_map: Map, resource: str) -> str | None:
-    """Return the help on a resource: ``GET:`` with its paths below it, then ``POST:`` and so on; None for another."""
-    start = f"/api/{resource}"
-    routes = [(path, method) for path, method, _ in _routes(url_map) if path == start or path.startswith(f"{start}/")]
-    sections = ""
-    for method in _METHODS:
-        if paths := [f"    {path}\n" for path, its_method in routes if its_method == method]:
-            sections += f"{method}:\n{''.join(paths)}"
-    return sections or None
+        yield from ((path, method, rule) for method in METHODS if method in (rule.methods or ()))
 
 
 def document(app: Flask, root: str) -> Json:
     """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
     paths: dict[str, Json] = {}
-    for path, method, rule in _routes(app.url_map):
+    for path, method, rule in routes(app.url_map):
         if path != PAGE:
             view = app.view_functions[rule.endpoint]
             paths.setdefault(path, {})[method.lower()] = _operation(path, rule, method, view)

@@ -9,20 +9,19 @@ from marshmallow import EXCLUDE
 from ..accounts.records import Account, Role
 from ..clock import as_precise
 from ..documents.expectations import ExpectationBody, state
-from ..documents.pages import page_of
+from ..documents.paging import page_of
 from ..documents.service import Entry, Item
 from ..documents.versions import as_of
 from ..errors import NotFound
 from ..http.access import require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.document_responses import document_response, history_response, list_response, saved_response
+from ..http.fast_path import on_fast_path
 from ..http.requests import Request, check_output, current_request
 from ..http.responses import Response, check_value_precondition, empty_response, json_response, text_response
-from ..http.short_way import both_ways
 from ..schemas import load
 from ..services import services
 from ..telemetry.audited_requests import always_noted
-from . import openapi
 from .openapi_schemas import (
     ANY_VALUE,
     DOCUMENT,
@@ -61,7 +60,7 @@ bp.before_request(check_output)
     query=_LIST_PAGE,
     headers=(*_REVISION, "Deploymetrics-Damaged", "Deploymetrics-Damaged-Count"),
 )
-@both_ways
+@on_fast_path
 def list_documents(request: Request, account: Account) -> Response:
     """List all documents, ordered by tag; with ``limit`` or ``after`` a page of them."""
     listing = services(request.app).documents.list()
@@ -72,7 +71,7 @@ def list_documents(request: Request, account: Account) -> Response:
 @bp.get("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 @answers(DOCUMENT, 304, 404, 406, xml=True, headers=_REVISION)
-@both_ways
+@on_fast_path
 def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
     documents = services(request.app).documents
@@ -83,7 +82,7 @@ def show_document(request: Request, account: Account, tag: str) -> Response:
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
 @require_role(Role.MASTER_OPERATOR, Role.WEBUI_APP)
 @answers(DOCUMENT, 406, 413, 415, 507, xml=True, body=ANY_VALUE, headers=_REVISION)
-@both_ways
+@on_fast_path
 def save_document(request: Request, account: Account, tag: str) -> Response:
     """Create or update the document with this tag; the body is its metrics."""
     documents, quotas = services(request.app).documents, services(request.app).quotas
@@ -98,7 +97,7 @@ def save_document(request: Request, account: Account, tag: str) -> Response:
 @bp.delete("/deploymentmetrics/<tag>")
 @require_role(Role.MASTER_OPERATOR)
 @answers(None, 404, 507)
-@both_ways
+@on_fast_path
 def delete_document(request: Request, account: Account, tag: str) -> Response:
     """Delete the document with this tag."""
     services(request.app).documents.delete(tag, account.name, request.precondition)
@@ -203,22 +202,3 @@ def login() -> Response:
         current_user, current_app.config["SESSION_SECONDS"], *request.client
     )
     return text_response("ok", {"SessionToken": token})
-
-
-@bp.get("/help")
-@require_role(*Role)
-@answers(TEXT)
-def help_index() -> Response:
-    """List the paths of the API, one a line."""
-    return text_response(openapi.help_index(current_app.url_map))
-
-
-@bp.get("/help/<resource>")
-@require_role(*Role)
-@answers(TEXT, 404)
-def help_resource(resource: str) -> Response:
-    """List the methods and paths of one resource."""
-    text = openapi.help_resource(current_app.url_map, resource)
-    if text is None:
-        raise NotFound()
-    return text_response(text)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
-from ..accounts.passwords import generate_password, generate_secret, normalized
+from ..accounts.passwords import normalized
 from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
+from ..accounts.service import generate_credential
 from ..formats.printable import row
 from ..schemas import load
 from ..services import services
@@ -64,7 +65,7 @@ def set_role(name: str, role: str) -> None:
 def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) -> None:
     """Call ``use`` with the password from standard input, or with a generated one, which is then the only output."""
     if not password_stdin:
-        secret = generate_secret() if role.is_program else generate_password()
+        secret = generate_credential(role)
         use(secret)
         click.echo(secret)
         return

@@ -19,7 +19,7 @@ from ..storage import Collection, Record, Storage
 from ..storage import Entry as Entry
 from ..storage import Item as Item
 from ..storage import Listing as Listing
-from .pages import Page
+from .paging import Page
 from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ..clock import as_http_date, from_precise, timestamp_of
-from ..documents.pages import Page
+from ..documents.paging import Page
 from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, version_json
 from ..formats import besxml
 from .negotiation import JSON, XML

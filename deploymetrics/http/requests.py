@@ -58,7 +58,7 @@ else:
 
 
 class Request(flask.Request):
-    """A request of the API; Flask makes one of each request of the application, and the short way one of its own."""
+    """A request, as Flask and the fast path make it, with what the API reads of it."""
 
     @cached_property
     def app(self) -> Flask:

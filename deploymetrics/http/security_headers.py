@@ -1,4 +1,4 @@
-"""The headers that keep a browser from doing more with an answer than it is for."""
+"""The security headers of answers: Content-Security-Policy, Strict-Transport-Security and the like."""
 
 from typing import Any
 
@@ -25,28 +25,28 @@ PAGE_HEADERS = {
 
 
 def init_app(app: Flask) -> None:
-    """Give every answer its headers, also errors where there is no view."""
-    app.after_request(harden)
+    """Add security headers to every answer of ``app``, also to errors."""
+    app.after_request(add_security_headers)
 
 
-def harden(response: Response) -> Response:
-    """Add the headers to an answer that was made without them, unlike those of the API."""
+def add_security_headers(response: Response) -> Response:
+    """Add the security headers to an answer, unless it has them, as those of the API do."""
     headers = response.headers
     if "Content-Security-Policy" not in headers:
         headers.update(PAGE_HEADERS if response.mimetype == "text/html" and not in_api() else DATA_HEADERS)
     return response
 
 
-def transport_headers(environ: dict[str, Any], seconds: int) -> list[tuple[str, str]]:
-    """Return what tells a browser that came over HTTPS to use nothing else for so many seconds; nothing for 0."""
-    is_told = seconds and environ["wsgi.url_scheme"] == "https"
-    return [("Strict-Transport-Security", f"max-age={seconds}")] if is_told else []
+def hsts_headers(environ: dict[str, Any], seconds: int) -> list[tuple[str, str]]:
+    """Return the Strict-Transport-Security header for a request over HTTPS; nothing for others, or for 0 seconds."""
+    has_hsts = seconds and environ["wsgi.url_scheme"] == "https"
+    return [("Strict-Transport-Security", f"max-age={seconds}")] if has_hsts else []
 
 
 def clear_site_data(response: Response) -> Response:
-    """Have the browser forget what it has of this site; the cookie is dropped by itself, and others' cookies stay.
+    """Have the browser forget its cache and storage of this site; not its cookies, which others on the host may have.
 
-    Where others have a part of this origin, it forgets what costs them little.
+    Below a prefix, where others have a part of this origin, only the cache is cleared.
     """
     response.headers["Clear-Site-Data"] = '"cache"' if current_request().root_path else '"cache", "storage"'
     return response

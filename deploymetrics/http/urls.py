@@ -27,15 +27,15 @@ def in_api(request: Request | None = None) -> bool:
 
 
 class Rule(routing.Rule):
-    """A rule that compiles what writes its URL when it is first written: all of them are most of a start."""
+    """A rule that compiles its URL builder when that is first used: compiling all of them is most of a start."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compiled = cache(partial(super()._compile_builder, append_unknown))
         return lambda rule, **values: compiled()(rule, **values)
 
 
-def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
-    """Return what finds the route of a request, by its path alone: the Host header is not even looked at."""
+def bind_adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
+    """Return the adapter that finds the route of a request, by its path alone: the Host header is not looked at."""
     script_name, path, query = (
         environ.get(name, "").encode("latin-1").decode(errors="replace")
         for name in ("SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
@@ -45,9 +45,9 @@ def adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
 
 
 def check_path() -> None:
-    """Raise BadRequest for a path that would be taken for another one.
+    """Raise BadRequest for an encoded slash in a tag, and for a path that is not UTF-8.
 
-    A tag with an encoded slash would be two parts of it, and bytes that are not UTF-8 would be a replacement character.
+    Decoded, the first would split the path, and the second would be a replacement character.
     """
     environ = flask.request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))

@@ -22,8 +22,8 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 
 from . import limits
-from .incoming import Incoming, StrictRequest, scan_chunks
-from .outgoing import Outgoing
+from .request_parsing import ReceiveBuffer, StrictRequest, scan_chunks
+from .send_buffer import SendBuffer
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 #: A request is there, for a thread to answer; the connection is over.
@@ -49,8 +49,8 @@ class Connection:
             wire = tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False)
         self.cfg, self.wire, self.client, self.server = cfg, wire, client, server
         self.largest_body = largest_body
-        self.sock = Outgoing(wire)
-        self.incoming = Incoming()
+        self.sock = SendBuffer(wire)
+        self.incoming = ReceiveBuffer()
         self.requests = 0
         self.counted = 0
         self.keep_alive = False

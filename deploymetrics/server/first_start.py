@@ -15,7 +15,7 @@ from ..accounts.records import Role
 from ..accounts.service import Accounts
 from ..errors import AccountError
 from ..services import services
-from .checks import is_local
+from .startup_checks import is_local
 
 FIRST_ACCOUNT = "admin"
 PASSWORD_FILE = "first-password"

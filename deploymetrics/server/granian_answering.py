@@ -1,7 +1,7 @@
 """How a worker of granian answers: which thread does it, and how long a client may take.
 
 granian parses a request and calls ``Answering.schedule`` in its one Python thread. What the application answers without
-waiting for anything, it answers there (ONLY_SHORT_WAY). All else is answered by other threads, once the body is there
+waiting for anything, it answers there (ONLY_FAST_PATH). All else is answered by other threads, once the body is there
 (``granian_bodies.py``).
 """
 
@@ -11,13 +11,13 @@ from threading import Event
 from typing import Any
 
 from ..http.document_responses import in_pieces
+from ..http.fast_path import ONLY_FAST_PATH, RECEIVED_AT
 from ..http.request_ids import REQUEST_ID
-from ..http.short_way import CAME, ONLY_SHORT_WAY
 from . import limits
 from .asgi import environ_of, fault_of, has_body, start_of
 from .granian_bodies import Bodies, Body, Exchange
 from .protocol_errors import error_answer
-from .threads import thread_pool
+from .thread_pool import thread_pool
 
 _PIECE_BYTES = 2**18
 _CLOSE = ("Connection", "close")
@@ -51,8 +51,8 @@ class Answering:
                 self._refuse(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
-            elif not self._answer(Exchange(request, exchange.environ | {ONLY_SHORT_WAY: True}, exchange.began)):
-                exchange.environ[CAME] = exchange.began
+            elif not self._answer(Exchange(request, exchange.environ | {ONLY_FAST_PATH: True}, exchange.began)):
+                exchange.environ[RECEIVED_AT] = exchange.began
                 self.threads.submit(self._answer, exchange)
         except BaseException:
             self.log.exception("A request was not answered")
@@ -80,7 +80,7 @@ class Answering:
             # Else it says whether it is short enough to wait for its client in memory.
             if is_there or any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in head[1]):
                 self._send(exchange, head[0], start, b"".join(body))
-            elif ONLY_SHORT_WAY in exchange.environ:
+            elif ONLY_FAST_PATH in exchange.environ:
                 self.threads.submit(self._stream, exchange, head[0], start, body)
             else:
                 self._stream(exchange, head[0], start, body)

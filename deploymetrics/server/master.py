@@ -23,10 +23,10 @@ from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
-from .checks import check_address, risks
+from .accept_turns import SLOTS, forget
 from .log import Log
+from .startup_checks import check_address, risks
 from .tls import tls_files
-from .turns import SLOTS, forget
 from .worker import SIGNALS
 
 #: How long a worker that cannot start waits before another one is tried.
@@ -71,7 +71,7 @@ SETTINGS: dict[str, Any] = {
 def granian_module() -> ModuleType:
     """Return the module of granian's worker; raises SettingError where granian is not installed."""
     try:
-        return import_module("deploymetrics.server.granian")
+        return import_module("deploymetrics.server.granian_worker")
     except ImportError as error:
         raise SettingError("SERVER is granian, which is missing: pip install 'deploymetrics[granian]'.") from error
 

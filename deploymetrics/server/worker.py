@@ -18,13 +18,13 @@ from typing import Any
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..http.short_way import CAME
+from ..http.fast_path import RECEIVED_AT
 from . import limits
+from .accept_turns import GONE, SLOTS, STEP_SECONDS, Turn
 from .connection import OVER, READY, Connection
 from .protocol_errors import StatusReader, error_answer
-from .threads import thread_pool
+from .thread_pool import thread_pool
 from .tls import tls_context
-from .turns import GONE, SLOTS, STEP_SECONDS, Turn
 
 SWEEP_SECONDS = 0.5
 #: Errors of a connection that could not be taken, for which ending another one makes room.
@@ -34,7 +34,7 @@ SIGNALS = {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGABRT, signal
 
 
 class FairThreadWorker(ThreadWorker):
-    """Answers requests with threads, and takes a new connection only in its turn (``turns.py``).
+    """Answers requests with threads, and takes a new connection only in its turn (``accept_turns.py``).
 
     ``waiting``: the connections that the poller waits for, and for what.
     ``held``, ``may_hold``: the bytes that are held for clients, and how many may be.
@@ -125,7 +125,7 @@ class FairThreadWorker(ThreadWorker):
                 del self.waiting[conn]
                 self.poller.unregister(conn.wire)
             if wanted == READY:
-                conn.sock.came = time.perf_counter()
+                conn.sock.received_at = time.perf_counter()
                 self.enqueue_req(conn)
             else:
                 self.nr_conns -= 1
@@ -211,7 +211,7 @@ class FairThreadWorker(ThreadWorker):
 
     def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Call the application, which is told when the request had come."""
-        environ[CAME] = environ["gunicorn.socket"].came
+        environ[RECEIVED_AT] = environ["gunicorn.socket"].received_at
         return self.application(environ, start_response)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:

@@ -170,13 +170,15 @@ class Storage(ABC):
     def read(self, collection: Collection, key: str) -> Item | None:
         """Return the current Item, or None."""
 
-    def reading(self, work: Callable[[], T], *wanted: tuple[Collection, str | None], came: float | None = None) -> T:
-        """Return ``work()``, which reads these items, so that they can be read at once.
+    def read_together(
+        self, work: Callable[[], T], *wanted: tuple[Collection, str | None], not_before: float | None = None
+    ) -> T:
+        """Call ``work``, and read the ``wanted`` items that it needs with one question; return what it returns.
 
-        None in the place of a key is the list of the collection. What ``work`` reads of them, the first time, is not
-        older than this call, or than ``came``: when the one that wants it had asked for it, by perf_counter().
-        ``work`` may be called twice: what it did the first time, beside reading, may then come of what is outdated.
-        Raises StorageError.
+        An item is wanted by its collection and key; None in the place of a key is the list of the collection. What
+        ``work`` reads of them, the first time, is not older than this call, or than ``not_before`` (by perf_counter()),
+        when the request had come. ``work`` may be called twice, the first time with outdated items: its other effects
+        have to bear that. Raises StorageError.
         """
         return work()
 

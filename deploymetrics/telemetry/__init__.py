@@ -8,7 +8,7 @@ from flask import Flask
 from ..services import Services
 from .audit_log import AuditLog
 from .counting import Counting
-from .documents import DocumentMetrics
+from .document_metrics import DocumentMetrics
 from .health import Health
 from .shared_memory import Memory
 

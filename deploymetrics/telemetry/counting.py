@@ -73,7 +73,7 @@ class Counting:
 
         Whoever calls it may get over an error, so that no answer says that there was one.
         """
-        for name in ("read", "reading", "items", "version"):
+        for name in ("read", "read_together", "items", "version"):
             setattr(store, name, self._watched(getattr(store, name)))
         store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]
 

@@ -25,12 +25,12 @@ def metrics() -> Response:
     # Here, since nothing else needs prometheus_client, and every command would wait for it.
     from prometheus_client.exposition import choose_encoder
 
-    from .server import ServerNumbers
+    from .server_metrics import ServerMetrics
 
     environ, telemetry = current_request().environ, telemetry_of(current_app)
     counting = telemetry.counting
     alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
-    numbers = ServerNumbers(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
+    numbers = ServerMetrics(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
     encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
     body = telemetry.documents.text() + encode(numbers)  # in which OpenMetrics has its end
     return whole_response(body, content_type, PRIVATE)

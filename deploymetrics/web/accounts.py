@@ -4,9 +4,10 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.passwords import generate_password, generate_secret, normalized
+from ..accounts.passwords import normalized
 from ..accounts.records import Role
 from ..accounts.schemas import NewAccount
+from ..accounts.service import generate_credential
 from ..errors import AccountError, DeploymetricsError, InvalidFieldsError, NotFound
 from ..http.access import needs_proof, require_role
 from ..schemas import load
@@ -32,7 +33,7 @@ def add_account() -> ResponseReturnValue:
     typed = {"name": normalized(request.form.get("name", "").strip()), "role": request.form.get("role", "")}
     try:
         loaded = load(NewAccount(), typed)
-        secret = new_secret_for(loaded["role"])
+        secret = generate_credential(loaded["role"])
         services().accounts.add(**loaded, password=secret, author=current_user.name)
     except (InvalidFieldsError, AccountError) as error:
         return accounts_page(typed=typed, error=sentence(error)), error.status
@@ -48,16 +49,11 @@ def new_secret() -> ResponseReturnValue:
     if name == current_user.name:
         return accounts_page(error="Your own password is changed on the page of your account, with the old one."), 409
     try:
-        secret = new_secret_for(services().accounts.get(name).role)
+        secret = generate_credential(services().accounts.get(name).role)
         record = services().accounts.set_password(name, secret, current_user.name)
     except (AccountError, NotFound) as error:
         return accounts_page(error=error.detail), error.status
     return accounts_page(made=(name, secret, record.role))
-
-
-def new_secret_for(role: Role) -> str:
-    """Return what an account of this role begins with: a password, or the secret of a token."""
-    return generate_secret() if role.is_program else generate_password()
 
 
 @bp.get("/accounts/secret", defaults={"change": "secret"})

@@ -12,7 +12,7 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..clock import as_precise
-from ..documents.pages import Page
+from ..documents.paging import Page
 from ..documents.service import Item
 from ..documents.values.places import shorten
 from ..documents.versions import as_of, oldest

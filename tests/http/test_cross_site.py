@@ -5,8 +5,8 @@ from accesskit import LIST, URL, basic, token_of
 from conftest import PASSWORD
 from problems import assert_problem
 
-from deploymetrics.accounts.passwords import generate_secret
 from deploymetrics.accounts.service import Role
+from deploymetrics.accounts.token_secrets import generate_secret
 
 SITES = [
     ({}, False),

@@ -9,8 +9,8 @@ from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitReques
 
 from deploymetrics.server import limits
 from deploymetrics.server.connection import OVER, READ, READY, WRITE, Connection
-from deploymetrics.server.incoming import scan_chunks
 from deploymetrics.server.master import SETTINGS
+from deploymetrics.server.request_parsing import scan_chunks
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -13,8 +13,8 @@ from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.server.accept_turns import SLOTS
 from deploymetrics.server.master import Master
-from deploymetrics.server.turns import SLOTS
 
 MASTER = ("master", "correct horse battery")
 DOCUMENT = "/api/deploymentmetrics/custom"

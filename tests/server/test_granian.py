@@ -13,10 +13,10 @@ from gunicorn.config import Config
 from waiting import wait_for
 
 from deploymetrics.errors import SettingError
-from deploymetrics.http.short_way import CAME
+from deploymetrics.http.fast_path import RECEIVED_AT
 from deploymetrics.server import granian_bodies, limits
-from deploymetrics.server.granian import share_listeners
 from deploymetrics.server.granian_answering import Answering
+from deploymetrics.server.granian_worker import share_listeners
 from deploymetrics.server.log import Log
 from deploymetrics.server.master import Server
 
@@ -37,14 +37,14 @@ from deploymetrics.server.master import Server
     ],
 )
 def test_granian_is_as_it_was(name, signature):
-    """When this fails, read what granian changed and whether ``server/granian.py`` still fits."""
+    """When this fails, read what granian changed and whether ``server/granian_worker.py`` still fits."""
     assert getattr(native, name).__text_signature__ == signature
 
 
 def test_a_start_without_granian_says_what_to_install(folder, monkeypatch):
     folder.mkdir()
     monkeypatch.setitem(sys.modules, "granian", None)
-    monkeypatch.delitem(sys.modules, "deploymetrics.server.granian")
+    monkeypatch.delitem(sys.modules, "deploymetrics.server.granian_worker")
     with pytest.raises(SettingError, match=r"pip install 'deploymetrics\[granian\]'"):
         Server(folder, {"SERVER": "granian"}, print)
 
@@ -175,7 +175,7 @@ def test_a_request_that_waits_for_a_thread_says_when_it_came(answering):
     answering.schedule(request)
     after = time.perf_counter()
     wait_for(lambda: len(asked) == 2, "a thread")
-    assert CAME not in asked[0] and before <= asked[1][CAME] <= after
+    assert RECEIVED_AT not in asked[0] and before <= asked[1][RECEIVED_AT] <= after
 
 
 @pytest.mark.parametrize(("is_late", "answer"), [(True, 503), (False, 200)])

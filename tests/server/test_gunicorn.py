@@ -19,9 +19,9 @@ from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
 from deploymetrics.server import master
-from deploymetrics.server.granian import GranianWorker
-from deploymetrics.server.incoming import Incoming, StrictRequest
+from deploymetrics.server.granian_worker import GranianWorker
 from deploymetrics.server.log import Log
+from deploymetrics.server.request_parsing import ReceiveBuffer, StrictRequest
 from deploymetrics.server.worker import FairThreadWorker
 
 OURS = {
@@ -30,7 +30,7 @@ OURS = {
     Log: Logger,
     FairThreadWorker: ThreadWorker,
     GranianWorker: Worker,
-    Incoming: Unreader,
+    ReceiveBuffer: Unreader,
     StrictRequest: Request,
 }
 #: Not overridden, but what they do in which order is part of what ours does.

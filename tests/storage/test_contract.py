@@ -775,8 +775,8 @@ def test_what_is_about_to_be_read_is_read(store, reopen):
         return "read"
 
     for _ in range(2):  # the second time it is known
-        assert store.reading(read, (THINGS, "a"), (PLAIN, "a"), (THINGS, "gone"), (THINGS, "x")) == "read"
-    store.reading(lambda: None, (THINGS, "a"))
+        assert store.read_together(read, (THINGS, "a"), (PLAIN, "a"), (THINGS, "gone"), (THINGS, "x")) == "read"
+    store.read_together(lambda: None, (THINGS, "a"))
     put(reopen(), "a", "3")
     assert metrics(store.read(THINGS, "a")) == "3"
 
@@ -785,10 +785,13 @@ def test_what_came_after_a_write_reads_it(store, reopen):
     writer = reopen()
     for number in range(5):
         put(writer, "a", f"{number}")
-        came = time.perf_counter()
-        for since in came, came, None:
-            assert store.reading(lambda: metrics(store.read(THINGS, "a")), (THINGS, "a"), came=since) == f"{number}"
-            assert store.reading(lambda: listed(store), (THINGS, None), came=since) == {"a": f"{number}"}
+        called_at = time.perf_counter()
+        for since in called_at, called_at, None:
+            assert (
+                store.read_together(lambda: metrics(store.read(THINGS, "a")), (THINGS, "a"), not_before=since)
+                == f"{number}"
+            )
+            assert store.read_together(lambda: listed(store), (THINGS, None), not_before=since) == {"a": f"{number}"}
 
 
 def test_reading_raises_what_the_work_raises(store):
@@ -799,5 +802,5 @@ def test_reading_raises_what_the_work_raises(store):
 
     for _ in range(3):
         with pytest.raises(KeyError, match="a"):
-            store.reading(fail, (THINGS, "a"))
+            store.read_together(fail, (THINGS, "a"))
     assert metrics(store.read(THINGS, "a")) == "1"

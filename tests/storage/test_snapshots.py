@@ -58,8 +58,8 @@ def connect(database, postgresql):
 
 def read_all(store):
     """What a request for the list reads, and requests for two documents."""
-    found, first = store.reading(lambda: (listed(store), store.read(THINGS, "a")), (THINGS, "a"), (THINGS, None))
-    others = store.reading(lambda: [store.read(THINGS, key) for key in "bc"], (THINGS, "b"), (THINGS, "c"))
+    found, first = store.read_together(lambda: (listed(store), store.read(THINGS, "a")), (THINGS, "a"), (THINGS, None))
+    others = store.read_together(lambda: [store.read(THINGS, key) for key in "bc"], (THINGS, "b"), (THINGS, "c"))
     return found, [item and metrics(item) for item in (first, *others)]
 
 
@@ -76,17 +76,19 @@ def test_while_nothing_changes_the_snapshot_is_all_that_is_asked_for(store, aske
     assert set(asked[:1]) == {statements.SNAPSHOT}
     asked.clear()
     for _ in range(3):
-        found = store.reading(lambda: (metrics(store.read(THINGS, "a")), listed(store)), (THINGS, "a"), (THINGS, None))
+        found = store.read_together(
+            lambda: (metrics(store.read(THINGS, "a")), listed(store)), (THINGS, "a"), (THINGS, None)
+        )
         assert found == ("1", {"a": "1", "b": "1"})
         assert metrics(store.read(THINGS, "b")) == "1"
     assert asked == [statements.SNAPSHOT] * 6
 
 
 def test_who_came_before_another_one_asked_need_not_ask(store, asked):
-    read, came = lambda: metrics(store.read(THINGS, "a")), time.perf_counter()
-    assert [store.reading(read, (THINGS, "a"), came=came) for _ in range(3)] == ["1"] * 3
+    read, called_at = lambda: metrics(store.read(THINGS, "a")), time.perf_counter()
+    assert [store.read_together(read, (THINGS, "a"), not_before=called_at) for _ in range(3)] == ["1"] * 3
     assert asked == [statements.SNAPSHOT]
-    assert store.reading(read, (THINGS, "a"), came=time.perf_counter()) == "1"
+    assert store.read_together(read, (THINGS, "a"), not_before=time.perf_counter()) == "1"
     assert asked == [statements.SNAPSHOT] * 2
 
 
@@ -101,7 +103,7 @@ def test_what_was_read_before_the_database_confirmed_it_does_not_count(store, op
 
     put(writer, "a", "2")
     asked.clear()
-    assert store.reading(read, (THINGS, "a")) == "2"
+    assert store.read_together(read, (THINGS, "a")) == "2"
     assert seen == ["1", "2"] and asked[0] == statements.SNAPSHOT
 
 
@@ -118,7 +120,7 @@ def test_what_two_servers_read_while_little_changes_can_have_happened_in_order(s
                 kind, item = "write", put(one, "a", text)
             else:
                 time.sleep(random.choice([0, 0, 0.001, 0.003]))
-                kind, item = "read", one.reading(lambda: one.read(THINGS, "a"), (THINGS, "a"), came=called)
+                kind, item = "read", one.read_together(lambda: one.read(THINGS, "a"), (THINGS, "a"), not_before=called)
                 text = metrics(item)
             seen.append(Seen(called, time.perf_counter(), kind, item.version, text))
 

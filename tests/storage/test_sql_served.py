@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
-from deploymetrics.http.short_way import ONLY_SHORT_WAY
+from deploymetrics.http.fast_path import ONLY_FAST_PATH
 from deploymetrics.server.master import Server
 from deploymetrics.storage import blocks
 from deploymetrics.storage.sql import schema
@@ -104,8 +104,8 @@ def test_the_one_thread_for_reads_never_waits_for_the_database(settings, tmp_pat
     app.test_client().get(DOCS, auth=("alice", PASSWORD))
     for path in DOCS, f"{DOCS}/a":
         environ = EnvironBuilder(path, auth=("alice", PASSWORD)).get_environ()
-        assert app.short_way.answer(environ) is not None
-        assert app.short_way.answer({**environ, ONLY_SHORT_WAY: True}) is None
+        assert app.fast_path.answer(environ) is not None
+        assert app.fast_path.answer({**environ, ONLY_FAST_PATH: True}) is None
 
 
 def test_two_servers_are_one(servers, settings, tmp_path):

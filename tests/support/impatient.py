@@ -2,9 +2,9 @@
 
 import time
 
-from deploymetrics.http.short_way import CAME
+from deploymetrics.http.fast_path import RECEIVED_AT
 from deploymetrics.server import limits
-from deploymetrics.server.granian import GranianWorker as Granian
+from deploymetrics.server.granian_worker import GranianWorker as Granian
 from deploymetrics.server.worker import FairThreadWorker
 
 __all__ = ["Granian", "Worker"]
@@ -19,7 +19,7 @@ class Worker(FairThreadWorker):
 
         def answer(environ, start_response):
             def start(status, headers, exc_info=None):
-                waited = 1000 * (time.perf_counter() - environ[CAME])
+                waited = 1000 * (time.perf_counter() - environ[RECEIVED_AT])
                 return start_response(status, [*headers, ("Waited", f"{waited:.6f}")], exc_info)
 
             return application(environ, start)

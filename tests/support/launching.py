@@ -20,7 +20,12 @@ from deploymetrics.cli import main
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["deploymetrics.cli", "deploymetrics.server.master", "deploymetrics.server.granian", "deploymetrics.storage.sql"]
+    [
+        "deploymetrics.cli",
+        "deploymetrics.server.master",
+        "deploymetrics.server.granian_worker",
+        "deploymetrics.storage.sql",
+    ]
 )
 
 

@@ -1,8 +1,8 @@
-"""Two applications, the second without the short way. What is sent to both has to leave the same."""
+"""Two applications, the second without the fast path. What is sent to both has to leave the same."""
 
 import io
 
-from both_ways import answered
+from both_paths import answered
 from werkzeug.test import EnvironBuilder
 
 from deploymetrics import create_app
@@ -18,7 +18,7 @@ class Twins:
 
     def __init__(self, folder, clock, settings):
         self.apps = [create_app(folder / name, settings, clock) for name in ("short", "long")]
-        self.apps[1].short_way.is_open = False
+        self.apps[1].fast_path.is_open = False
         for app in self.apps:
             app.request_ids = RequestIds(True)
             for role in (Role.MASTER_OPERATOR, Role.OPERATOR):
@@ -26,7 +26,7 @@ class Twins:
         self.number = 0
 
     def send(self, path, method="POST", data=b"", auth=("master-operator", PASSWORD), **environ):
-        """Send a request to both; return the status, once all that it left is the same, and if it went the short way.
+        """Send a request to both; return the status, once all that it left is the same, and if it went the fast path.
 
         ``data`` may be a function that gives what stands for a body. Names in ``environ`` are those of WSGI.
         """
@@ -38,10 +38,10 @@ class Twins:
             length = {} if callable(data) else {"CONTENT_LENGTH": str(len(data))}
             sent = {**builder.get_environ(), "wsgi.input": body, "RAW_URI": path, **length, **environ}
             sent["HTTP_X_REQUEST_ID"] = f"request-{self.number}"
-            way = app.short_way.answer
-            app.short_way.answer = noted = Noted(way)
+            way = app.fast_path.answer
+            app.fast_path.answer = noted = Noted(way)
             answers.append((answered(app, sent), sent.get("REMOTE_USER"), body.read() if not callable(data) else b""))
-            app.short_way.answer = way
+            app.fast_path.answer = way
             went = went or noted.went
         assert answers[0] == answers[1]
         assert self.traces(self.apps[0]) == self.traces(self.apps[1])

@@ -172,7 +172,7 @@ def test_promtool_finds_nothing_to_mend(master, save, services):
 
 
 def test_requests_are_counted_by_route_and_status(tmp_path, master, clock):
-    app = create_app(tmp_path / "instance", clock=clock)  # which takes the short way, where it can
+    app = create_app(tmp_path / "instance", clock=clock)  # which takes the fast path, where it can
     ask = app.test_client(use_cookies=False).open
     auth = {"auth": (master.name, master.password)}
     for _ in range(3):

@@ -61,8 +61,8 @@ class SqlStorage(Storage):
     def read(self, collection: Collection, key: str) -> Item | None:
         return self._reader.item(collection, key)
 
-    def reading(self, work: Callable[[], T], *wanted: Wanted, came: float | None = None) -> T:
-        return self._reader.reading(work, wanted, came)
+    def read_together(self, work: Callable[[], T], *wanted: Wanted, not_before: float | None = None) -> T:
+        return self._reader.read_together(work, wanted, not_before)
 
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)

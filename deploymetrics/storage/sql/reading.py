@@ -51,14 +51,14 @@ class Answer(NamedTuple):
 
 
 class _Ahead(threading.local):
-    """The answers that a thread has got, and has not used yet."""
+    """The answers that a thread has fetched, and has not used yet."""
 
     def __init__(self) -> None:
         self.answers: dict[Name, Answer] = {}
 
 
 class Reader:
-    """Reads for all threads of a process. ``prepare`` is as SqlStorage has it."""
+    """Reads items and the marks of lists for all threads of a process; ``prepare`` is that of SqlStorage."""
 
     def __init__(self, connections: Connections, *, prepare: bool) -> None:
         self.remembered = ItemCache[Answer]()
@@ -70,25 +70,25 @@ class Reader:
         self._snapshot = SharedAnswer(self._ask_for_snapshot)
         self._with_lists: dict[tuple[Wanted, ...], SharedAnswer[dict[Name, Answer]]] = {}
 
-    def reading(self, work: Callable[[], T], wanted: tuple[Wanted, ...], came: float | None = None) -> T:
-        """Return ``work()``, which reads these, each of them once; ``came`` is as Storage has it.
+    def read_together(self, work: Callable[[], T], wanted: tuple[Wanted, ...], not_before: float | None = None) -> T:
+        """Call ``work``, which reads each wanted item once, and return what it returns; see Storage.
 
-        While nothing changes it begins with what is remembered, and the database is asked afterwards whether that is
-        so still: by then another thread often has asked.
+        While nothing changes ``work`` begins with what is remembered, and the database is asked afterwards whether that
+        is so still: by then another thread often has asked.
         """
-        came, latest = came or time.perf_counter(), self._latest
+        not_before, latest = not_before or time.perf_counter(), self._latest
         if self._is_calm and (answers := self._remembered(wanted, latest)):
             try:
-                result = self._with(answers, work)
+                result = self._call_with(answers, work)
             except Exception:
-                if self._snapshot(came) == latest:
+                if self._snapshot(not_before) == latest:
                     raise
             else:
-                if self._snapshot(came) == latest:
+                if self._snapshot(not_before) == latest:
                     return result
-        return self._with(self._asked(wanted, came).copy(), work)
+        return self._call_with(self._ask_or_share(wanted, not_before).copy(), work)
 
-    def _with(self, answers: dict[Name, Answer], work: Callable[[], T]) -> T:
+    def _call_with(self, answers: dict[Name, Answer], work: Callable[[], T]) -> T:
         before, self._ahead.answers = self._ahead.answers, answers
         try:
             return work()
@@ -96,7 +96,7 @@ class Reader:
             self._ahead.answers = before
 
     def item(self, collection: Collection, key: str) -> Item | None:
-        """Return the newest version of a key, or None if that is a deletion; raises DamagedItem."""
+        """Return the newest version of a key, or None if that is a deletion; raises DamagedItemError."""
         value: Item | DamagedItemError | None = self._answer(collection, key).value
         if isinstance(value, DamagedItemError):  # which other threads may have got too
             raise copy(value) from value.__cause__
@@ -108,16 +108,16 @@ class Reader:
         return marks
 
     def expect_change(self) -> None:
-        """Have the next read skip the question whether anything changed: this process is about to write."""
+        """Have the next read fetch its items at once: this process is about to write, so the snapshot will differ."""
         self._is_calm = False
 
     def _answer(self, collection: Collection, key: str | None) -> Answer:
         name = collection.name, key
         answer = self._ahead.answers.pop(name, None)
-        return answer or self.reading(lambda: self._ahead.answers.pop(name), ((collection, key),))
+        return answer or self.read_together(lambda: self._ahead.answers.pop(name), ((collection, key),))
 
     def _remembered(self, wanted: tuple[Wanted, ...], latest: Snapshot) -> dict[Name, Answer]:
-        """Return what is remembered of these as of a snapshot; empty unless all of it is."""
+        """Return the remembered answers for the wanted items; empty unless all of them are of the snapshot."""
         answers = {}
         for collection, key in wanted:
             name = collection.name, key
@@ -127,21 +127,21 @@ class Reader:
             answers[name] = answer
         return answers
 
-    def _asked(self, wanted: tuple[Wanted, ...], came: float) -> dict[Name, Answer]:
-        """Return what the database says of these; what has a list in it, to all that came before it was asked."""
+    def _ask_or_share(self, wanted: tuple[Wanted, ...], not_before: float) -> dict[Name, Answer]:
+        """Return the database's answers for the wanted items; threads that want the same lists share them."""
         if all(key is not None for _, key in wanted):
             return self._ask(wanted)
-        together = self._with_lists.get(wanted)
-        if together is None:
-            together = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
-        return together(came)
+        shared = self._with_lists.get(wanted)
+        if shared is None:
+            shared = self._with_lists.setdefault(wanted, SharedAnswer(partial(self._ask, wanted)))
+        return shared(not_before)
 
     def _ask_for_snapshot(self) -> Snapshot:
         opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())
-        return self._noted(opened, text)
+        return self._note_snapshot(opened, text)
 
     def _ask(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
-        """Return what one statement says of all that is wanted."""
+        """Return the answers for all wanted items, by one statement."""
         known: list[Item | None] = []
         parameters: list[str] = []
         for collection, key in wanted:
@@ -150,9 +150,9 @@ class Reader:
             known.append(item)
             parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
         statement = statements.read_all(*(key is None for _, key in wanted))
-        opened, found = self._connections.find(statement, parameters)
-        by_number: dict[int, Any] = {row[0]: row[1:] for row in found}
-        snapshot = self._noted(opened, by_number[statements.OF_SNAPSHOT][1])
+        opened, rows = self._connections.find(statement, parameters)
+        by_number: dict[int, Any] = {row[0]: row[1:] for row in rows}
+        snapshot = self._note_snapshot(opened, by_number[statements.OF_SNAPSHOT][1])
         answers = {}
         for number, (collection, key) in enumerate(wanted):
             name, row = (collection.name, key), by_number.get(number)
@@ -162,7 +162,7 @@ class Reader:
                 self.remembered.put(name, answer, answer.value.size if isinstance(answer.value, Item) else 0)
         return answers
 
-    def _noted(self, opened: int, text: str) -> Snapshot:
+    def _note_snapshot(self, opened: int, text: str) -> Snapshot:
         snapshot = opened, text
         self._is_calm = self._prepare and snapshot == self._latest
         self._latest = snapshot
@@ -170,7 +170,7 @@ class Reader:
 
 
 def _value(collection: Collection, key: str | None, row: Any, known: Item | None) -> Any:
-    """Return what a row says, as Answer has it; ``known`` is the Item whose value was left out."""
+    """Return the value of an Answer from its row; ``known`` is the Item whose value the row leaves out."""
     if key is None:
         return row[0]
     if row is None or row[-1]:

@@ -1,4 +1,4 @@
-"""One answer of the database for all threads that ask the same at the same time."""
+"""One answer of the database for all threads that ask the same question at the same time."""
 
 import time
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from .. import T
 
 
 class _Answer(NamedTuple, Generic[T]):
-    """What ``ask`` returned, a list of one, or raised, and when it was called."""
+    """What a call of ``ask`` returned, as a list of one, or raised, and when it began."""
 
-    asked: float
+    asked_at: float
     values: list[T]
     error: BaseException | None
 
 
 class SharedAnswer(Generic[T]):
-    """Calls ``ask`` in one thread at a time; what comes of it is for all threads that came before it was called.
+    """Calls ``ask`` in one thread at a time, and gives its answer to all threads that wanted one before the call.
 
-    A thread never gets an answer that was asked for before it came: that may lack a write which it has seen. A failure
-    is shared like an answer, so that no thread waits for it again.
+    A thread never gets an answer to a call that began before it wanted one: that may lack a write which the thread has
+    seen. A failure is shared like an answer, so that no thread waits for it again.
     """
 
     def __init__(self, ask: Callable[[], T]) -> None:
@@ -29,21 +29,21 @@ class SharedAnswer(Generic[T]):
         self._turn = Lock()
         self._latest = _Answer[T](0.0, [], None)
 
-    def __call__(self, came: float | None = None) -> T:
-        """Return what ``ask`` returned, or raise what it raised, for a thread that ``came`` then, by perf_counter().
+    def __call__(self, not_before: float | None = None) -> T:
+        """Return what ``ask`` returned, or raise what it raised, in a call that began ``not_before`` then.
 
-        By default it comes now, and has to wait. One that came before may find the answer there.
+        That is by perf_counter(), and by default now, so that the thread has to wait.
         """
-        came = time.perf_counter() if came is None else came
+        not_before = time.perf_counter() if not_before is None else not_before
         answer = self._latest
-        if answer.asked < came:
+        if answer.asked_at < not_before:
             with self._turn:
-                if self._latest.asked < came:
-                    asked = time.perf_counter()
+                if self._latest.asked_at < not_before:
+                    asked_at = time.perf_counter()
                     try:
-                        self._latest = _Answer(asked, [self._ask()], None)
+                        self._latest = _Answer(asked_at, [self._ask()], None)
                     except BaseException as error:
-                        self._latest = _Answer(asked, [], error)
+                        self._latest = _Answer(asked_at, [], error)
                 answer = self._latest
         if answer.error:  # threads must not raise the same: it would grow by the traceback of each
             raise copy(answer.error) from answer.error

@@ -11,7 +11,7 @@ from . import limits
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
 
 
-class Incoming(Unreader):
+class ReceiveBuffer(Unreader):
     """What a client sent and nobody has read yet. Whoever reads on meets an end, and does not wait for more."""
 
     def __init__(self) -> None:

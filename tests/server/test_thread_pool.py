@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from deploymetrics.server.threads import thread_pool
+from deploymetrics.server.thread_pool import thread_pool
 
 START = threading.Thread.start
 

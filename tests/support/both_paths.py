@@ -1,18 +1,18 @@
-"""The short way beside Flask's: for each read that goes it, both answers have to be the same; see also ``twins.py``."""
+"""The fast path beside Flask's: for each read that goes it, both answers have to be the same; see also ``twins.py``."""
 
 from flask import Flask
 
 
-class BothWays:
-    """Stands in for ``app.short_way``."""
+class BothPaths:
+    """Stands in for ``app.fast_path``."""
 
     def __init__(self, app):
         self.app = app
-        self.short_way = app.short_way
+        self.fast_path = app.fast_path
 
     def answer(self, environ):
-        """The answer of the short way, once Flask's way gave the same to what can be asked twice without a trace."""
-        answer = self.short_way.answer(environ)
+        """The answer of the fast path, once Flask's way gave the same to what can be asked twice without a trace."""
+        answer = self.fast_path.answer(environ)
         if answer is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD") or answer.status_code >= 400:
             return answer
         environ_of_flask = environ.copy()

@@ -41,7 +41,7 @@ _FAMILIES: dict[str, tuple[Any, str, tuple[str, ...], str]] = {
 # fmt: on
 
 
-class ServerNumbers(NamedTuple):
+class ServerMetrics(NamedTuple):
     """What prometheus_client collects for one scrape.
 
     ``worker`` labels what only this process counted, where they do not share; else it is empty.

@@ -1,23 +1,36 @@
-"""The session cookie: Flask's own, made so that a request without one costs nothing, and one for each instance.
+"""The login cookie: Flask's session cookie, one for each instance; a request without it costs nothing.
 
 A browser sends a host's cookies to every port of it. So that two instances on one host do not overwrite each other's,
 the name has the port in it, and the path is the prefix under which the instance is served. ``__Host-`` has browsers
 take the cookie from this very host and over HTTPS only, ``__Secure-``, for one with a path, over HTTPS only.
 """
 
+from datetime import timedelta
+
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 
+def init_app(app: Flask) -> None:
+    """Give ``app`` its login cookie."""
+    app.session_interface = LoginCookie()
+    app.config.update(
+        # The cookie outlives the session in it, so that a form that waited too long is known to be no stranger's.
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=app.config["SESSION_LIMIT_SECONDS"]),
+        SESSION_COOKIE_NAME="deploymetrics",
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+
+
 class LoginCookie(SecureCookieSessionInterface):
-    """A cookie signed by SECRET_KEY, for this instance and no script; over HTTPS only where it was set over HTTPS."""
+    """A cookie signed by SECRET_KEY, for this instance and no script; one set over HTTPS is sent over HTTPS only."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return an empty session without looking for a key where the request has no cookie."""
+        """Read the session from the cookie; it is empty where the request has none."""
         return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else SecureCookieSession()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Do nothing where the request did not look at the session: then it cannot have changed."""
+        """Set the cookie, unless the request did not look at the session: then it cannot have changed."""
         if session.accessed or session.modified:
             super().save_session(app, session, response)
 

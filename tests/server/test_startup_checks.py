@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from deploymetrics.server.checks import risks
 from deploymetrics.server.master import memory_folder
+from deploymetrics.server.startup_checks import risks
 
 NO_TLS = {"BIND": "0.0.0.0:52311", "CERTFILE": "", "PROXIES": 0}
 

@@ -11,7 +11,7 @@ from . import limits
 _BATCH = 2**16
 
 
-class Outgoing:
+class SendBuffer:
     """What is to be sent. It stands in for the socket while gunicorn writes an answer."""
 
     def __init__(self, wire: socket.socket) -> None:
@@ -20,7 +20,7 @@ class Outgoing:
         self.size = 0
         self.deadline = 0.0
         #: When the request had come that is being answered, by time.perf_counter().
-        self.came = 0.0
+        self.received_at = 0.0
 
     def sendall(self, data: bytes) -> None:
         """Take data, and send in batches; wait for the client only where it is far behind."""

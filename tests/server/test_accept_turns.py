@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.config import Config
 
-from deploymetrics.server.turns import GONE, MOST_STEPS, Turn, forget
+from deploymetrics.server.accept_turns import GONE, MOST_STEPS, Turn, forget
 from deploymetrics.server.worker import FairThreadWorker
 
 

@@ -1,9 +1,9 @@
-"""The short way of a request for one document or the list whose credential is remembered.
+"""The fast path: a request for one document or the list whose credential is remembered, answered without Flask.
 
 It leads past Flask's routing and contexts, which take most of such a request's time. It decides nothing by itself: it
-calls the functions that Flask's way calls too, which a view marked with ``both_ways`` is one of. What it does not know
-goes Flask's way from the start: another path, arguments, a credential that is to be checked, a hook in Flask.
-What begins here ends here, errors as well, since a body is read once and a write is tried once.
+calls the functions that Flask calls too, among them the views marked with ``on_fast_path``. Flask gets everything else
+from the start: another path, arguments, a credential that is to be checked, a hook in Flask. What begins here ends
+here, errors as well, since a body is read once and a write is tried once.
 """
 
 from collections.abc import Callable
@@ -21,39 +21,39 @@ from .access import check_access, check_account, roles_of
 from .error_handlers import problem_of
 from .requests import SAFE_METHODS, Request, check_output, current_request
 from .responses import Response, problem_response
-from .security_headers import harden
+from .security_headers import add_security_headers
 from .urls import check_path
 
 #: Headers with credentials beside the one that is looked at here.
 _CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
-#: Hooks that have nothing to say about such a request, or whose work is done here; any other one turns this way off.
-_HOOKS = {check_access, check_output, check_path, harden}
+#: Hooks that have nothing to do for such a request, or whose work is done here; any other one turns the fast path off.
+_HOOKS = {check_access, check_output, check_path, add_security_headers}
 _TAG = "<tag>"
-#: In a request: answer only if it is a read on this way that waits for no database. granian's thread asks so, and gives
+#: In the environ: answer only a read on the fast path that waits for no database. granian's thread asks so, and gives
 #: the rest to others.
-ONLY_SHORT_WAY = "deploymetrics.only_short_way"
-#: In a request, when all of it had come, by time.perf_counter(); servers say so where requests wait for a thread.
-CAME = "deploymetrics.came"
+ONLY_FAST_PATH = "deploymetrics.only_fast_path"
+#: In the environ: when all of the request had come, by time.perf_counter(), where requests wait for a thread.
+RECEIVED_AT = "deploymetrics.received_at"
 
 Operation = Callable[..., Response]
 Answer = Callable[[Request], Response | None]
 
 
-def both_ways(operation: Operation) -> Callable[..., Response]:
-    """Make a view of a function that gets the request, the account that asks and what is in the path."""
+def on_fast_path(operation: Operation) -> Callable[..., Response]:
+    """Make a view for Flask and the fast path of a function of request, account and the arguments in the path."""
 
     @wraps(operation)
     def view(**arguments: str) -> Response:
         return operation(current_request(), current_user._get_current_object(), **arguments)
 
-    view.short_way = operation  # type: ignore[attr-defined]
+    view.fast_path = operation  # type: ignore[attr-defined]
     return view
 
 
-class ShortWay:
-    """The short way of an application whose views are registered.
+class FastPath:
+    """Answers requests past Flask, for an application whose views are registered.
 
-    ``answer_and_note`` is called with a request and what answers it, and takes note of both.
+    ``answer_and_note`` is called with a request and the function that answers it; it counts and logs the request.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class ShortWay:
         self._rules = {
             (method, rule.rule.removesuffix(_TAG)): rule
             for rule in app.url_map.iter_rules()
-            if hasattr(app.view_functions[rule.endpoint], "short_way")
+            if hasattr(app.view_functions[rule.endpoint], "fast_path")
             for method in (rule.methods or set()) - {"OPTIONS"}
         }
 
     def answer(self, environ: dict[str, Any]) -> Response | None:
-        """Return the answer to a request, or None where it goes Flask's way."""
+        """Return the answer to a request, or None if Flask is to answer it."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         folder, slash, tag = path.rpartition("/")
         rule, arguments = self._rules.get((method, folder + slash)), {"tag": tag}
@@ -88,7 +88,7 @@ class ShortWay:
         if rule is None or path.endswith("/") or not (self.is_open and _is_plain(environ, path)):
             return None
         waits = method not in SAFE_METHODS or self.store.reads_wait
-        if waits and ONLY_SHORT_WAY in environ:
+        if waits and ONLY_FAST_PATH in environ:
             return None
         request = Request(environ)
         request.app, request.url_rule, request.view_args = self.app, rule, arguments
@@ -96,11 +96,12 @@ class ShortWay:
         return self.answer_and_note(request, answer)
 
     def _answer_from_database(self, request: Request) -> Response | None:
-        """Answer by two reads, each of which is a way to the database, at once."""
+        """Answer a read, fetching account and document from the database with one question."""
         wanted = (ACCOUNTS, ACCOUNTS_KEY), (DOCUMENTS, (request.view_args or {}).get("tag"))
         try:
-            return self.store.reading(partial(self._answer, request), *wanted, came=request.environ.get(CAME))
-        except StorageError as error:  # which Flask's way would only wait for once more
+            received_at = request.environ.get(RECEIVED_AT)
+            return self.store.read_together(partial(self._answer, request), *wanted, not_before=received_at)
+        except StorageError as error:  # for which Flask would only wait once more
             return problem_response(problem_of(error, request), request)
 
     def _answer(self, request: Request) -> Response | None:
@@ -111,14 +112,14 @@ class ShortWay:
                 return None
             check_account(account, roles_of(request.endpoint or "", self.app), request)
             view: Any = self.app.view_functions[request.endpoint or ""]
-            response: Response = view.short_way(request, account, **request.view_args or {})
+            response: Response = view.fast_path(request, account, **request.view_args or {})
             return response
         except Exception as error:
             return problem_response(problem_of(error, request), request)
 
 
 def _is_plain(environ: dict[str, Any], path: str) -> bool:
-    """Return True for a request with one credential and no arguments that nothing but the functions here looks at."""
+    """Return True for a request with an Authorization header as its one credential, no arguments, and a plain path."""
     return (
         "HTTP_AUTHORIZATION" in environ
         and not environ.get("QUERY_STRING")

@@ -13,7 +13,7 @@ from deploymetrics.documents.values.numbers import is_number
 from deploymetrics.documents.values.places import Place, leaves, places_by_name
 from deploymetrics.formats import rawjson
 from deploymetrics.storage import Entry, Listing
-from deploymetrics.telemetry.documents import DocumentMetrics
+from deploymetrics.telemetry.document_metrics import DocumentMetrics
 
 TIME = "2018-01-12T12:00:03.123456Z"
 

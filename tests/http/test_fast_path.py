@@ -1,6 +1,6 @@
-"""The short way: which requests go it, and that what it leaves is what Flask's way would have left.
+"""The fast path: which requests go it, and that what it leaves is what Flask's way would have left.
 
-That reads are answered as Flask's way does is asserted wherever tests ask ``app`` as well, see ``both_ways.py``.
+That reads are answered as Flask's way does is asserted wherever tests ask ``app`` as well, see ``both_paths.py``.
 """
 
 import io
@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import StorageError, StorageFullError
-from deploymetrics.http.short_way import ONLY_SHORT_WAY
+from deploymetrics.http.fast_path import ONLY_FAST_PATH
 from deploymetrics.storage.files import FileStorage
 
 LIST = "/api/deploymentmetrics"
@@ -55,19 +55,19 @@ FLASK = {
 
 @pytest.fixture
 def went(app, master):
-    """Whether a request of the master operator goes the short way; the credential is one that is remembered."""
+    """Whether a request of the master operator goes the fast path; the credential is one that is remembered."""
     assert master.put(URL, data="[1.10]").status_code == 200
 
     def ask(path, method="GET", auth=("master-operator", PASSWORD), **options):
         builder = EnvironBuilder(path, method=method, auth=auth, **options)
         environ = {**builder.get_environ(), "RAW_URI": path}
-        return app.short_way.answer(environ) is not None
+        return app.fast_path.answer(environ) is not None
 
     return ask
 
 
 @pytest.mark.parametrize(("path", "options"), SHORT.values(), ids=SHORT)
-def test_these_go_the_short_way(went, path, options):
+def test_these_go_the_fast_path(went, path, options):
     assert went(path, **options)
 
 
@@ -84,7 +84,7 @@ def test_only_a_credential_that_is_remembered_goes_it(app, went, services):
 
 def test_one_thread_is_enough_for_what_only_reads(app, went):
     builder = EnvironBuilder(URL, method="DELETE", auth=("master-operator", PASSWORD))
-    assert app.short_way.answer({**builder.get_environ(), ONLY_SHORT_WAY: True}) is None
+    assert app.fast_path.answer({**builder.get_environ(), ONLY_FAST_PATH: True}) is None
 
 
 @pytest.mark.parametrize("register", ["before_request", "after_request", "teardown_request"])
@@ -94,9 +94,9 @@ def test_a_hook_turns_it_off(folder, clock, register, monkeypatch):
     check_in = access.init_app
     hooked = lambda app, *others: check_in(app, *others) or getattr(app, register)(lambda *response: None)  # noqa: E731
     monkeypatch.setattr(access, "init_app", hooked)
-    assert not create_app(folder, clock=clock).short_way.is_open
+    assert not create_app(folder, clock=clock).fast_path.is_open
     monkeypatch.setattr(access, "init_app", check_in)
-    assert create_app(folder, clock=clock).short_way.is_open
+    assert create_app(folder, clock=clock).fast_path.is_open
 
 
 BODY = b'{"a": [1.10, 1E400]}'
@@ -158,13 +158,13 @@ def twins(folder, clock, app_settings):
 
 
 def sent(twins, path=URL, **request):
-    """The status of a request that went the short way."""
+    """The status of a request that went the fast path."""
     status, went = twins.send(path, **request)
     assert went
     return status
 
 
-def test_both_ways_leave_the_same(twins):
+def test_both_paths_leave_the_same(twins):
     for status, request in WRITES.values():
         assert sent(twins, **request) == status
 
@@ -172,13 +172,13 @@ def test_both_ways_leave_the_same(twins):
 def read_twice(app, monkeypatch, between=lambda: None):
     """Have each answer begin with one that turns out to be outdated."""
 
-    def reading(work, *wanted, came=None):
+    def read_together(work, *wanted, not_before=None):
         work()
         between()
         return work()
 
     store = app.extensions["deploymetrics"].store
-    monkeypatch.setattr(store, "reading", reading)
+    monkeypatch.setattr(store, "read_together", read_together)
     monkeypatch.setattr(store, "reads_wait", True)
 
 
@@ -203,7 +203,7 @@ def test_neither_way_writes_where_nothing_may_be_written(twins):
     assert sent(twins, data=BODY) == 503
 
 
-def test_both_ways_answer_for_a_storage_that_fails(twins, monkeypatch, caplog):
+def test_both_paths_answer_for_a_storage_that_fails(twins, monkeypatch, caplog):
     for error, status in ((StorageFullError(log="the disk is full"), 507), (ZeroDivisionError("a bug"), 500)):
         for app in twins.apps:
 
@@ -218,7 +218,7 @@ def test_both_ways_answer_for_a_storage_that_fails(twins, monkeypatch, caplog):
         assert bool(first.exc_info) == bool(second.exc_info) == (status == 500)
 
 
-def test_both_ways_keep_to_what_an_account_may(twins):
+def test_both_paths_keep_to_what_an_account_may(twins):
     secret = "a secret that is long enough to be one"
     for app in twins.apps:
         accounts = app.extensions["deploymetrics"].accounts
@@ -243,7 +243,7 @@ def test_a_storage_that_fails_is_waited_for_once(monkeypatch, folder, clock):
 
         return refusing
 
-    for name in ("read", "reading"):
+    for name in ("read", "read_together"):
         monkeypatch.setattr(FileStorage, name, refuse_by(getattr(FileStorage, name)))
     twins = Twins(folder, clock, {})
     twins.send(URL, data=BODY)
