@@ -61,7 +61,7 @@ class Application(Flask):
         return self.answer_and_note(request_ctx.request, lambda request: Flask.full_dispatch_request(self))
 
     def answer_and_note(self, request: R, answer: Callable[[R], A]) -> A:
-        """Return ``answer(request)``; unless that is None, count the request, and have the audit log note it."""
+        """Return ``answer(request)``; count the request, and have the audit log note it, unless the answer is None."""
         began, status = time.perf_counter(), 500
         try:
             response: Any = answer(request)

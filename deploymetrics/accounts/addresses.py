@@ -4,7 +4,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def canonical_address(text: str) -> str:
-    """Return an IP address in the one form that it has everywhere, or the empty text for what is no address.
+    """Return an IP address in canonical form, or an empty text for what is no IP address.
 
     Servers and proxies write the same client as ``192.0.2.1``, ``192.0.2.1:40001``, ``::ffff:192.0.2.1``,
     ``[2001:DB8::1]:40001`` or ``fe80::1%eth0``. Ports, brackets and zones are taken off, and an IPv4 address that is
@@ -25,9 +25,10 @@ def canonical_address(text: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one client: the canonical address, or its /64, of which an IPv6 customer has at least one.
+    """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 address.
 
-    All that is no address is one client, so that nobody escapes a limit by sending something new each time.
+    An IPv6 customer has at least a /64. All that is no address is one client, so that nobody escapes a limit by sending
+    something new each time.
     """
     canonical = canonical_address(address)
     return str(ip_network(f"{canonical}/64", strict=False)) if ":" in canonical else canonical

@@ -50,14 +50,14 @@ class Authenticator:
         self._being_checked: dict[bytes, threading.Lock] = {}
 
     def account_of(self, authorization: str | None, session_token: str | None, address: str) -> Account | None:
-        """Return the Account that the headers (None where one is missing) speak for.
+        """Check the credentials in two headers and return their Account; None if both headers are missing (None).
 
-        Raises Unauthorized when either is wrong, broken or expired or they name different accounts, and
-        TooManyAttemptsError after too many of those from ``address``.
+        Raises Unauthorized when either is wrong, broken or expired or when they name different accounts, and
+        TooManyAttemptsError after too many wrong ones from ``address``.
         """
         account = None
         if authorization is not None:
-            account = self._from_authorization(authorization, address)
+            account = self._check_authorization(authorization, address)
         if session_token is not None:
             other = self.sessions.resume(session_token)
             if other is None:
@@ -68,19 +68,19 @@ class Authenticator:
             account = account or other
         return account
 
-    def remembered(self, authorization: str) -> Account | None:
-        """Return the Account of an Authorization header that needs no hash: a token, or what was right not long ago.
+    def find_remembered(self, authorization: str) -> Account | None:
+        """Return the Account of an Authorization header without hashing; None if it has to be checked.
 
-        None where it is to be checked.
+        That is a bearer token, or a header that was right not long ago.
         """
         if authorization[:7].lower() == "bearer ":
-            return self._of_token(None, authorization[7:].strip())
+            return self._account_of_token(None, authorization[7:].strip())
         return self._remembered(self._digest(authorization))
 
     def check_password(self, name: str, password: str, address: str) -> Account:
-        """Check a name and password, and return the Account; raises as ``account_of`` does.
+        """Check a name and password, and return the Account. Raises as ``account_of`` does.
 
-        What was right lately, and is of an account that did not change since, does not wait for who guesses.
+        A password that was right lately, of an account that did not change since, is not slowed down by guessers.
         """
         name = normalized(name)
         record = self.accounts.find(name)
@@ -102,14 +102,14 @@ class Authenticator:
         return Account(record, proved_at=math.inf)
 
     def log_in(self, name: str, secret: str, address: str) -> Account:
-        """Check a name and password, or a program's name and token; return the Account. Raises as ``account_of``."""
+        """Check a login form's name and password, or a program's name and token. Raises as ``account_of`` does."""
         record = self.accounts.find(normalized(name))
         if record is not None and record.role.is_program:
-            return self._of_token(name, secret) or self.check_password(name, secret, address)
+            return self._account_of_token(name, secret) or self.check_password(name, secret, address)
         return self.check_password(name, secret, address)
 
-    def _of_token(self, name: str | None, secret: str) -> Account | None:
-        """Return the Account whose token has this secret, or None; ``name`` says which account it must be, None any.
+    def _account_of_token(self, name: str | None, secret: str) -> Account | None:
+        """Return the Account whose token has this secret, or None; with ``name`` it must be that account's token.
 
         Nothing slows this down, and it is not remembered: nobody guesses 256 random bits, and to look them up is as
         quick as to remember.
@@ -125,8 +125,8 @@ class Authenticator:
         self.tokens.note_use(account)
         return account
 
-    def _from_authorization(self, header: str, address: str) -> Account:
-        account = self.remembered(header)
+    def _check_authorization(self, header: str, address: str) -> Account:
+        account = self.find_remembered(header)
         if account is not None:
             return account
         scheme, _, rest = header.partition(" ")
@@ -142,7 +142,7 @@ class Authenticator:
                 account = self._remembered(digest)
                 if account is None:
                     name, password = _decode_basic(rest)
-                    if by_token := self._of_token(name, password):
+                    if by_token := self._account_of_token(name, password):
                         return by_token
                     account = self.check_password(name, password, address)
                     _remember(self._verified, digest, _Verified(account, time.monotonic() + self.remember_seconds))
@@ -151,7 +151,7 @@ class Authenticator:
                 self._being_checked.pop(digest, None)
 
     def _remembered(self, digest: bytes) -> Account | None:
-        """Return the Account of a header that was right not long ago; its time begins anew."""
+        """Return the Account of a header that was right not long ago, and remember it for longer; else None."""
         known = self._verified.get(digest)
         now = time.monotonic()
         if known is None or known.until <= now or self.accounts.find(known.account.name) != known.account.record:
@@ -170,7 +170,7 @@ def _remember(memory: dict[bytes, Any], digest: bytes, value: object) -> None:
 
 
 def _decode_basic(text: str) -> tuple[str, str]:
-    """Return name and password of Basic credentials: UTF-8, or Latin-1 as python-requests sends it."""
+    """Return name and password of Basic credentials, in UTF-8 or, as python-requests sends them, in Latin-1."""
     try:
         raw = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Items that are worth nothing after a time, and their removal a few at a time."""
+"""Removing expired items of a collection, a few at a time."""
 
 import threading
 from contextlib import suppress
@@ -28,7 +28,10 @@ class Sweeper:
         self._lock = threading.Lock()
 
     def sweep(self) -> None:
-        """Look at the next few items; for wherever such items are made. What cannot be removed now stays."""
+        """Remove the expired ones among the next few items; to be called wherever such items are made.
+
+        What cannot be removed now stays.
+        """
         if not self._lock.acquire(blocking=False):
             return
         try:

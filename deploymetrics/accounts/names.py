@@ -15,7 +15,7 @@ _LOOKALIKES = str.maketrans("аԁеһіјкӏмоԛрѕсгтԝхуαεικνο�
 
 
 def skeleton(name: str) -> str:
-    """Return the one text for all names that a person reads as the same (its skeleton in Unicode's standard 39).
+    """Return a text that is the same for all names that look alike (the skeleton in Unicode's standard 39).
 
     They may differ in case, width, alphabet, and in punctuation at their ends; ``jörg`` and ``jorg`` are two.
     """
@@ -24,7 +24,7 @@ def skeleton(name: str) -> str:
 
 
 def nothing_invisible(name: str) -> None:
-    """Raise ValidationError if the name has characters that are not shown, or spaces that are not the usual one."""
+    """Raise ValidationError if the name has an invisible character, or a space other than the usual one."""
     if any(is_unseen(char) or unicodedata.category(char)[0] == "C" for char in name):
         raise ValidationError("It has an invisible character.")
 

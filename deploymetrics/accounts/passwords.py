@@ -12,7 +12,7 @@ _HASHING = threading.BoundedSemaphore(2)
 
 
 def normalized(text: str) -> str:
-    """Return the one spelling of a name or password, so that an accent typed on another keyboard is the same."""
+    """Return a name or password in Unicode's form NFC, so that an accent is the same from every keyboard."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -23,7 +23,7 @@ def hash_password(password: str, method: str) -> str:
 
 
 def is_hashed_by(stored: str, method: str) -> bool:
-    """Return True if the hash was made by this method."""
+    """Return True if a stored hash was made by this method."""
     return stored.startswith(f"{method}$")
 
 
@@ -33,12 +33,12 @@ def generate_password() -> str:
 
 
 def password_matches(stored: str, password: str, method: str) -> bool:
-    """Return True if the password is the one of the hash; a no takes as long for any reason.
+    """Return True if the password is that of the stored hash; False takes the same time for every reason.
 
     ``stored`` is empty where there is no account, or one without a password. ``method`` is that of new hashes, by which
     the time is taken where there is none to check.
     """
-    checked = stored or _hash_of_nobody(method)
+    checked = stored or _dummy_hash(method)
     with _HASHING:
         try:
             matches = check_password_hash(checked, normalized(password))
@@ -49,6 +49,6 @@ def password_matches(stored: str, password: str, method: str) -> bool:
 
 
 @cache
-def _hash_of_nobody(method: str) -> str:
-    """Return the hash that is checked where there is no other one; made on first use, since that is slow."""
+def _dummy_hash(method: str) -> str:
+    """Return a hash to check where none is stored; made on first use, since hashing is slow."""
     return hash_password(generate_password(), method)

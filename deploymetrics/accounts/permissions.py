@@ -1,4 +1,4 @@
-"""What an account's own limits, and those of its token, leave of what its role may do."""
+"""The limits of an account and of its token: what they leave of what the role may do."""
 
 from collections.abc import Set
 from fnmatch import fnmatchcase
@@ -8,9 +8,9 @@ from .records import Access, Account, Role
 
 
 def check_limits(account: Account, roles: Set[Role], *, is_read: bool, tag: str | None) -> None:
-    """Raise Forbidden unless the account, whose role is one of ``roles``, may do this with the credential it sent.
+    """Raise Forbidden where the limits of an account, or of its token, do not allow a request.
 
-    ``roles`` are those that may do it at all, and ``tag`` is the tag it is about. Where an operator may do it too, who
+    ``roles`` are those that may make it at all, and ``tag`` is its tag. Where an operator may make it too, who
     sees no metrics, patterns of tags do not matter.
     """
     token = account.token

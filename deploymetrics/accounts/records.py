@@ -45,16 +45,16 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def id(self) -> int:
-        """Return the number by which the API names it; it says nothing about the secret that would help to guess it."""
+        """Return the number by which the API names the token; it does not help to guess the secret."""
         return int(self.hash[-8:], 16) >> 1
 
     @property
     def is_limited(self) -> bool:
-        """Return True if this token may do less than its account."""
+        """Return True if the token may do less than its account."""
         return self.access is not Access.FULL or bool(self.tags)
 
     def is_alive(self, now: float) -> bool:
-        """Return True if this token has not expired."""
+        """Return True if the token has not expired."""
         return not self.expires or now < self.expires
 
 
@@ -83,7 +83,7 @@ class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     posts_a_minute: int = 0
 
     def __post_init__(self) -> None:
-        """Make tokens of the one or two secrets that programs had before there were tokens."""
+        """Convert the secrets that programs had before there were tokens, one or two, to tokens."""
         if is_secret_hash(self.password):
             named = (("secret", self.password), ("old secret", self.old_secret))
             tokens = tuple(Token(name, stored) for name, stored in named if stored)
@@ -92,16 +92,16 @@ class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def id(self) -> int:
-        """Return the number by which the API of tokens names it, as BigFix does."""
+        """Return the number by which the API of tokens names the account, as BigFix does."""
         return int(hash_secret(self.name)[-8:], 16) >> 1
 
     @property
     def is_enabled_master(self) -> bool:
-        """Return True if this account may do everything."""
+        """Return True for an enabled master operator."""
         return self.enabled and self.role is Role.MASTER_OPERATOR
 
     def token_of(self, secret: str) -> Token | None:
-        """Return the Token that has this secret, expired or not, or None."""
+        """Return the account's Token with this secret, expired or not, or None."""
         stored = hash_secret(secret)
         return next((token for token in self.tokens if token.hash == stored), None)
 
@@ -121,7 +121,7 @@ ACCOUNTS = Collection("accounts", AccountsRecord)
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """From which epoch of the account a session is, how long it lives after a use, and until when.
+    """A session: its account's epoch, its times, and where it began.
 
     ``lifetime`` is in seconds; ``expires``, ``latest`` and ``began`` are seconds since 1970. No use moves ``expires``
     past ``latest``. A signed token that was ended is kept until it expires anyway, with an epoch that no account has.
@@ -142,11 +142,14 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def used_at(self) -> float:
-        """Return about when it was last used, to a tenth of its lifetime."""
+        """Return when the session was last used, to a tenth of its lifetime."""
         return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
 
     def is_alive(self, now: float) -> bool:
-        """Return True if it has not expired; one that outlives its lifetime began under a clock that was ahead."""
+        """Return True if the session has not expired.
+
+        One that would outlive its lifetime began under a clock that was ahead.
+        """
         return now < self.expires <= now + self.lifetime
 
 
@@ -167,7 +170,7 @@ SESSIONS = Collection("sessions", SessionsRecord, durable=False)
 
 
 class Account:
-    """Who is asking, and by what. It has the four members that flask-login asks of a user.
+    """The account that makes a request, with the credential it sent; has the four members that flask-login needs.
 
     ``token`` is the Token that was sent, or that the session began with. ``proved_at`` is when the password was last
     checked, in seconds since 1970: infinite where it came with this request, 0 where that was too long ago or never.
@@ -195,14 +198,14 @@ class Account:
 
     @property
     def is_person(self) -> bool:
-        """Return True unless the account that asks is a program's."""
+        """Return True unless this is a program's account."""
         return not self.role.is_program
 
     @property
     def is_proved(self) -> bool:
-        """Return True if the password was checked not long ago; a program has none, so its token will do."""
+        """Return True if the password was checked not long ago, or for a program, which has none."""
         return self.proved_at > 0 or not self.is_person
 
     def get_id(self) -> str | None:
-        """Return what the login cookie holds: the token of a session, never the name of an account."""
+        """Return the token of the session for the login cookie; never the name of an account."""
         return self.session_id

@@ -28,7 +28,7 @@ class AccountName(Schema):
 
 
 class NewAccount(AccountName):
-    """An account to be added; a program's secret is generated, so it brings no password.
+    """A new account, without its password.
 
     Its name is none that a person would take for another one; names that are there already stay as they are.
     """
@@ -42,7 +42,7 @@ class NewAccount(AccountName):
 
 
 class NewPassword(Schema):
-    """What a password that a person chose can be."""
+    """A password that a person chose."""
 
     password = fields.String(
         required=True, validate=[validate.Length(MIN_PASSWORD, MAX_PASSWORD), no_control_characters]
@@ -62,7 +62,7 @@ _TOKEN_NAME: list[Callable[[str], object]] = [
 
 
 class NewToken(Schema):
-    """A token to be made; ``duration`` is in days, and 0 is for ever."""
+    """A new token; ``duration`` is in days, and 0 is for ever."""
 
     name = fields.String(required=True, validate=_TOKEN_NAME)
     duration = WholeNumber(load_default=30, validate=validate.Range(0, MAX_DAYS))
@@ -76,14 +76,14 @@ class NewToken(Schema):
 
 
 class ChangedToken(Schema):
-    """Another name or duration of a token; None leaves it."""
+    """Changes to a token; None leaves its name or duration as it is."""
 
     name = fields.String(load_default=None, validate=_TOKEN_NAME)
     duration = WholeNumber(load_default=None, validate=validate.Range(0, MAX_DAYS))
 
 
 class Limits(Schema):
-    """Which tags an account may use, and how much it may post; nothing and 0 are no limit."""
+    """The limits of an account: which tags it may use, and how much it may post; empty and 0 are no limit."""
 
     tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
     documents = WholeNumber(load_default=0, validate=validate.Range(0, 10**9))

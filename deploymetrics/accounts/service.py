@@ -42,7 +42,7 @@ class Accounts:
         return record
 
     def find_by_secret(self, secret: str) -> tuple[AccountRecord, Token] | None:
-        """Return whose token has this secret, enabled and expired or not, and the Token; or None."""
+        """Return (AccountRecord, Token) for a token's secret, or None; also for a disabled account or expired token."""
         item = self._item()
         if item is None:
             return None
@@ -58,7 +58,7 @@ class Accounts:
         return [accounts[name] for name in sorted(accounts)]
 
     def exist(self) -> bool:
-        """Return True if there are accounts, also where they are damaged and nobody can log in."""
+        """Return True if there are accounts, even if they are damaged and nobody can log in."""
         try:
             return bool(self._all())
         except DamagedItemError:
@@ -87,7 +87,7 @@ class Accounts:
     def set_password(
         self, name: str, password: str, author: str = _COMMAND_LINE, *, epoch: str | None = None
     ) -> AccountRecord:
-        """Give a person another password, or a program another token in place of all it has; its sessions end.
+        """Give a person a new password, or a program a new token in place of all it has; end the account's sessions.
 
         Raises AccountError where ``epoch`` is given, and others ended the account's sessions since that.
         """
@@ -117,7 +117,7 @@ class Accounts:
         return self.change(name, author, fields)
 
     def set_role(self, name: str, role: Role, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Give a person's account another role; its sessions end.
+        """Change the role of a person's account, and end its sessions.
 
         The last enabled master operator stays, and a program, which has no password: AccountError.
         """
@@ -130,15 +130,15 @@ class Accounts:
         return self.change(name, author, fields)
 
     def enable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Enable an account; its sessions end."""
+        """Enable an account, and end its sessions."""
         return self.change(name, author, lambda record: {"enabled": True, "epoch": _new_epoch()})
 
     def disable(self, name: str, author: str = _COMMAND_LINE) -> AccountRecord:
-        """Disable an account; its sessions end. The last enabled master operator stays: AccountError."""
+        """Disable an account, and end its sessions; raises AccountError for the last enabled master operator."""
         return self.change(name, author, lambda record: {"enabled": False, "epoch": _new_epoch()})
 
     def remove(self, name: str, author: str = _COMMAND_LINE) -> None:
-        """Remove an account; its sessions end. The last enabled master operator stays: AccountError."""
+        """Remove an account, and end its sessions; raises AccountError for the last enabled master operator."""
 
         def change(accounts: dict[str, AccountRecord]) -> None:
             _known(accounts, name)
@@ -147,9 +147,9 @@ class Accounts:
         self._write(author, change)
 
     def rehash(self, record: AccountRecord, password: str) -> AccountRecord:
-        """Return the record of a person whose password was right, hashed by the method of now; sessions go on.
+        """Hash a right password by the current method if its stored hash is of another; return the account's record.
 
-        It is the same record where that cannot be stored, or the account is another one by now.
+        The record stays the same where that cannot be stored, or the account was changed meanwhile. Sessions go on.
         """
         if is_hashed_by(record.password, self.password_hash):
             return record
@@ -166,7 +166,7 @@ class Accounts:
             return record
 
     def _secret(self, role: Role, password: str) -> dict[str, Any]:
-        """Return the fields of a record that hold the password, or the secret of a program's only token."""
+        """Return the fields of a record for a person's password, or for the secret of a program's only token."""
         if role.is_program:
             return {"password": "", "tokens": (Token("secret", hash_secret(password)),)}
         return {"password": hash_password(password, self.password_hash)}
@@ -184,7 +184,7 @@ class Accounts:
         return accounts
 
     def change(self, name: str, author: str, fields: Callable[[AccountRecord], dict[str, Any]]) -> AccountRecord:
-        """Store an account with the fields that ``fields`` returns for its current record."""
+        """Change the fields of an account that ``fields`` returns for its current record; return the new record."""
 
         def change(accounts: dict[str, AccountRecord]) -> None:
             record = _known(accounts, name)

@@ -41,7 +41,7 @@ _STORED_TOKEN = re.compile(r"([0-9a-f]{16})[\w-]{27}", re.ASCII)
 
 
 class _Entry(NamedTuple):
-    """A Session, its id, and the name of its account."""
+    """A Session with its id and the name of its account; ``is_signed`` if its token is a signed one, not stored."""
 
     id: str
     account: str
@@ -77,9 +77,9 @@ class Sessions:
         self._next_try = 0.0
 
     def start(self, account: Account, lifetime: int, address: str = "", agent: str = "") -> str:
-        """Return the token of a new session of the Account that lives ``lifetime`` seconds after its last use.
+        """Start a session of the Account that lives ``lifetime`` seconds after its last use; return its token.
 
-        It may what the Account may with the credential that it sent, and ends with that. ``address`` and the User-Agent
+        The session may do what the credential in the Account may, and ends with that. ``address`` and the User-Agent
         are those of the client, by which its owner may recognise it.
         """
         self._sweeper.sweep()
@@ -111,7 +111,7 @@ class Sessions:
         return token
 
     def resume(self, token: str) -> Account | None:
-        """Return the Account of a session that is not over, and renew it; else None."""
+        """Return the Account of a token's session, and renew the session; None if it is over or unknown."""
         self._store_endings()
         entry, now = self._find(token), self.clock.timestamp()
         if entry is None or not entry.session.is_alive(now):
@@ -129,9 +129,9 @@ class Sessions:
         return Account(record, session_id=token, token=used, proved_at=proved_at)
 
     def list(self, account: Account | AccountRecord) -> list[tuple[str, Session]]:
-        """Return (id, Session) of an account's sessions that are not over, the one that was used last first.
+        """Return (id, Session) of an account's current sessions, the one that was used last first.
 
-        Those that the storage did not take are not among them; ending all ends those too.
+        Sessions with a signed token are not among them; ``Accounts.end_sessions`` ends those too.
         """
         record, now = self._read(_key_of(account.name)), self.clock.timestamp()
         alive = [
@@ -142,7 +142,7 @@ class Sessions:
         return sorted(alive, key=lambda each: each[1].used_at, reverse=True)
 
     def end_listed(self, account: str, id: str) -> None:
-        """End the session of an account that ``list`` gives under this id, on every worker; raises NotFound."""
+        """End a session of an account, on every worker; ``id`` is that of ``list``. Raises NotFound."""
 
         def end(sessions: dict[str, Session]) -> None:
             if sessions.pop(id, None) is None:
@@ -162,7 +162,7 @@ class Sessions:
             self._store_endings()
 
     def _find(self, token: str) -> _Entry | None:
-        """Return what a token stands for, alive or not; None for one that is made up or was ended."""
+        """Return the session of a token, expired or not; None for a token that is unknown or was ended."""
         id = id_of(token)
         if id in self._ending:
             return None
@@ -240,5 +240,5 @@ def _key_of(account: str) -> str:
 
 
 def id_of(token: str) -> str:
-    """Return the id of a session; it does not tell the token."""
+    """Return the id of a session, a hash of its token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Slowing down those who guess passwords, the same on every worker.
+"""Throttling of wrong passwords, the same on every worker.
 
 Failures are counted for an account from an address, for the address, and for the account wherever they come from. Past
 a limit the next try has to wait, one second and then twice as long with each further failure.
@@ -27,7 +27,7 @@ _LATELY_SECONDS = 30 * 86400
 
 
 class FailureRecord(Record, frozen=True, omit_defaults=True):
-    """The failures under one key. All times are seconds since 1970.
+    """The failed logins of one key: an account, an address, or both. All times are seconds since 1970.
 
     ``failures`` in a row; no tries are taken before ``until``; they do not count any more from ``forgotten`` on. A
     right password counts as one of lately before ``right``.
@@ -41,15 +41,15 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
 
     @property
     def expires(self) -> float:
-        """Return when neither failures nor successes count any more."""
+        """Return when neither failures nor the right password count any more."""
         return max(self.forgotten, self.right)
 
     def was_right_lately(self, now: float) -> bool:
-        """Return True if a right password came not long ago; a later time is that of a clock that was ahead."""
+        """Return True if a right password came not long ago; a time ahead of now is of a clock that was wrong."""
         return 0 < self.right - now <= _LATELY_SECONDS
 
     def wait(self, now: float, longest: float) -> float:
-        """Return how many seconds the next try has to wait; more than ``longest`` is of a clock that was ahead."""
+        """Return for how many seconds the next try has to wait; over ``longest`` it is of a clock that was ahead."""
         return self.until - now if 0 < self.until - now <= longest else 0.0
 
 
@@ -57,8 +57,11 @@ FAILURES = Collection("failures", FailureRecord, durable=False)
 
 
 class Throttle:
-    """Counts failures. ``per_account`` of an account from an address are free, twice as many of it from everywhere,
-    and ``per_address`` of an address; the wait grows up to ``longest`` seconds, after which all is forgotten."""
+    """Counts failed logins, and makes the next try wait.
+
+    ``per_account`` failures of an account from an address are free, twice as many of it from everywhere, and
+    ``per_address`` of an address. The wait grows up to ``longest`` seconds, after which all is forgotten.
+    """
 
     def __init__(self, store: Storage, clock: Clock, *, per_account: int, per_address: int, longest: int) -> None:
         self.store = store
@@ -71,7 +74,7 @@ class Throttle:
         self._unstored: dict[str, FailureRecord] = {}  # what the storage did not take; of this process only
 
     def check(self, name: str, address: str) -> None:
-        """Raise TooManyAttemptsError while a try for this account from this address has to wait.
+        """Raise TooManyAttemptsError if a login of this account from this address has to wait.
 
         Asked before a password is checked, and again before a right one counts: of many tries at the same time, those
         that end after the limit was reached are told nothing.
@@ -100,7 +103,7 @@ class Throttle:
         self._count(_key(f":{hash_secret(secret)[-2:]}", address), self.per_account)
 
     def count_success(self, name: str, address: str) -> None:
-        """Forget the failures of this account from this address, and remember that it was right there."""
+        """Forget the failures of an account from an address, and remember that a password was right there."""
         key, now = _key(name, address), self.clock.timestamp()
         own = self._read(key)
         if own.failures or own.right - now < _LATELY_SECONDS / 2 or not own.was_right_lately(now):
@@ -130,7 +133,7 @@ class Throttle:
         return self._store(key, add)
 
     def _store(self, key: str, make: Callable[[FailureRecord], FailureRecord]) -> FailureRecord:
-        """Store what ``make`` returns for the record there is; where the storage does not take it, in memory."""
+        """Replace the record of a key by what ``make`` returns for it; in memory where the storage does not take it."""
         self._sweeper.sweep()
 
         def change(current: Item | None, at: datetime) -> bytes:

@@ -19,10 +19,10 @@ def hash_secret(secret: str) -> str:
 
 
 def is_secret_hash(stored: str) -> bool:
-    """Return True if the hash is that of a generated secret, not of a password."""
+    """Return True if a stored hash is of a generated secret, not of a password."""
     return stored.startswith(_HASH_PREFIX)
 
 
 def generate_secret() -> str:
-    """Return the secret of a new token: 256 random bits, and a beginning by which scanners know what they found."""
+    """Return the secret of a new token: 256 random bits after a prefix that secret scanners know."""
     return TOKEN_PREFIX + secrets.token_hex(32)

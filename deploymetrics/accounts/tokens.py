@@ -44,7 +44,7 @@ class Tokens:
         self._noted: dict[str, float] = {}
 
     def find_for(self, account: Account, id: int) -> tuple[AccountRecord, Token]:
-        """Return whose token has this id, and the Token; raises NotFound where it is not for this Account to manage.
+        """Return (AccountRecord, Token) for the id of a token that this Account may manage; else raises NotFound.
 
         Each account manages its own tokens, and master operators those of all. With a token as credential an account
         manages its own only, and with one that is limited only that one.
@@ -58,9 +58,10 @@ class Tokens:
         raise no_such_token()
 
     def make(self, account: Account, user: str, name: str, **details: Any) -> tuple[AccountRecord, Token, str]:
-        """Have an Account make a token for itself or, a master operator, for the program ``user``; else Forbidden.
+        """Make a token for the Account itself, or for the program ``user`` if it is a master operator; else Forbidden.
 
-        Return whose it is, the Token and its secret. ``details`` are those of ``add``, which also says what is raised.
+        Return the token's account, the Token and its secret. ``details`` are those of ``add``, which also says what is
+        raised.
         """
         if account.token is not None and account.token.is_limited:
             raise Forbidden("A limited token cannot make other tokens.", code="token-limited")
@@ -84,7 +85,7 @@ class Tokens:
         tags: tuple[str, ...] = (),
         maker: Token | None = None,
     ) -> tuple[Token, str]:
-        """Add a token that lives ``duration`` days, for ever where it is 0; return it and its secret.
+        """Add a token that lives ``duration`` days, or for ever if that is 0; return the Token and its secret.
 
         One that is made with the token ``maker`` ends no later than that. A token that is over goes if it has the same
         name or there is no room; others stay, since it may be the clock that is wrong. Raises AccountError for a name
@@ -117,7 +118,7 @@ class Tokens:
         name: str | None,
         duration: int | None,
     ) -> Token:
-        """Give a token another name, or another end that many days from now; None leaves it.
+        """Change the name of a token, or its end to ``duration`` days from now; None leaves it as it is.
 
         Raises NotFound, and what ``check`` raises, which is called with the token while nobody else can change it.
         """
@@ -132,7 +133,7 @@ class Tokens:
         return token_in(self.accounts.change(account, author, fields), id)
 
     def revoke(self, account: str, id: int, author: str, check: Callable[[Token], None] = lambda token: None) -> None:
-        """Remove a token; it works nowhere any more, nor do sessions that began with it. Raises as ``change`` does."""
+        """Remove a token, and end the sessions that began with it. Raises as ``change`` does."""
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             check(token_in(record, id))
@@ -149,7 +150,7 @@ class Tokens:
         return {}
 
     def note_use(self, account: Account) -> None:
-        """Write down that the account's token is used now, unless that was done within the last minute."""
+        """Store that the account's token is used now, unless that was done within the last minute."""
         token, now = account.token, self.clock.timestamp()
         if token is None or 0 <= now - self._noted.get(token.hash, -_NOTED_SECONDS) < _NOTED_SECONDS:
             return
@@ -171,7 +172,7 @@ class Tokens:
 
 
 def token_in(record: AccountRecord, id: int) -> Token:
-    """Return the Token of an account with this id; raises NotFound."""
+    """Return the Token with this id of an account; raises NotFound."""
     for token in record.tokens:
         if token.id == id:
             return token
@@ -179,7 +180,7 @@ def token_in(record: AccountRecord, id: int) -> Token:
 
 
 def no_such_token() -> NotFound:
-    """Return the error for a token that is not there, or that is somebody else's."""
+    """Return the NotFound for a token that does not exist, or that is somebody else's."""
     return NotFound("There is no such token.", code="no-such-token")
 
 

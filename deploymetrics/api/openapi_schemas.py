@@ -1,16 +1,16 @@
-"""What views say of themselves for the OpenAPI document, with ``@answers``, and the schemas of what the API holds."""
+"""``@answers``, by which views say what they answer for the OpenAPI document, and the schemas of its components."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..documents.expectations import MAX_SECONDS, MIN_SECONDS
-from ..http.access import View, marked
+from ..http.access import View, mark_view
 
 Json = dict[str, Any]
 
 
 class Operation(NamedTuple):
-    """What a view answers when all is well, and what else it may answer.
+    """The OpenAPI operation of a view: its successful answer, its arguments and body, and its other statuses.
 
     ``schema`` is that of the answer, None for none; ``xml`` says that the answer, and the ``body``, come in XML too.
     ``csv`` says the same of CSV. ``statuses`` are those that not every operation has. ``query`` are arguments as (name,
@@ -27,17 +27,17 @@ class Operation(NamedTuple):
 
 
 def answers(schema: Json | None, *statuses: int, **details: Any) -> Callable[[View], View]:
-    """Mark a view with its Operation; ``details`` are the members that it has beside schema and statuses."""
-    return marked(operation=Operation(schema, statuses, **details))
+    """Mark a view with its Operation; ``details`` are its other members."""
+    return mark_view(operation=Operation(schema, statuses, **details))
 
 
 def list_of(schema: Json) -> Json:
-    """Return the JSON schema of an array whose elements have a schema."""
+    """Return the JSON schema of an array, given that of its elements."""
     return {"type": "array", "items": schema}
 
 
 def object_of(properties: Json, *, optional: tuple[str, ...] = (), description: str = "") -> Json:
-    """Return the schema of an object that has all these properties, but for those that are optional."""
+    """Return the JSON schema of an object with these properties; all are required but the optional ones."""
     about = {"description": description} if description else {}
     required = [name for name in properties if name not in optional]
     return {"type": "object", **about, "required": required, "properties": properties}

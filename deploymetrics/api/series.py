@@ -36,15 +36,15 @@ _QUERY = (
 def show_series(tag: str) -> Response:
     """Show numbers of the document with this tag over time, oldest first. An extension, as JSON or CSV."""
     request = current_request()
-    asked = load(SeriesArguments(), request.args.to_dict())
-    line = versions_between(services().documents, tag, asked["since"], asked["until"])
-    items = [item for item in line.items if item.changed_at >= asked["since"]]
+    arguments = load(SeriesArguments(), request.args.to_dict())
+    versions = versions_between(services().documents, tag, arguments["since"], arguments["until"])
+    items = [item for item in versions.items if item.changed_at >= arguments["since"]]
     known = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))
     numbers = [one for one in known.by_name.values() if not one.function]
-    wanted = [known.by_name[name] for name in names if name in known.by_name] if names else numbers[:MAX_SERIES]
-    every = over_time(items, wanted, repeated=known.repeated)
-    if step := asked["step"]:
+    chosen = [known.by_name[name] for name in names if name in known.by_name] if names else numbers[:MAX_SERIES]
+    every = over_time(items, chosen, repeated=known.repeated)
+    if step := arguments["step"]:
         # Of each step the last point stays, in the place of the first.
         steps = [{from_precise(point.changed_at).timestamp() // step: point for point in one.points} for one in every]
         every = [one._replace(points=list(points.values())) for one, points in zip(every, steps)]
@@ -52,7 +52,7 @@ def show_series(tag: str) -> Response:
         return csv_response(_table(every))
     by_name = {one.name: one.points for one in every}
     series = [{"name": name, "points": _points_json(by_name.get(name, []))} for name in names or by_name]
-    is_complete = not line.sampled and (bool(names) or len(wanted) < MAX_SERIES)
+    is_complete = not versions.sampled and (bool(names) or len(chosen) < MAX_SERIES)
     return json_response({"tag": tag, "complete": is_complete, "series": series})
 
 

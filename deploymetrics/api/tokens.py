@@ -102,7 +102,8 @@ def change_token(id: str) -> Response:
     if current_user.token is not None and arguments["duration"] is not None:
         raise ProofNeededError("A token cannot move the end of tokens.")
     current_request().check_answerable()
-    changed = services().tokens.change(record.name, token.id, current_user.name, check_of(record), **arguments)
+    check = token_precondition(record)
+    changed = services().tokens.change(record.name, token.id, current_user.name, check, **arguments)
     return token_response(token_json(record, changed))
 
 
@@ -114,18 +115,18 @@ def revoke_token(id: str) -> Response:
     record, token = find(id)
     current_request().check_answerable()
     answer = token_json(record, token)
-    services().tokens.revoke(record.name, token.id, current_user.name, check_of(record))
+    services().tokens.revoke(record.name, token.id, current_user.name, token_precondition(record))
     return token_response(answer)
 
 
 def find(id: str) -> tuple[AccountRecord, Token]:
-    """Return the token that a URL names, and whose it is; raises NotFound."""
+    """Return (AccountRecord, Token) for the id in a URL; raises NotFound."""
     number = whole_number(id)
     return services().tokens.find_for(current_user, -1 if number is None else number)
 
 
 def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
-    """Return a token as the API shows it. Times are microseconds since 1970, as BigFix has them; 0 is never."""
+    """Return a token as JSON members; times are microseconds since 1970, as BigFix has them, and 0 is never."""
     used = services().tokens.uses(record.name).get(token.hash, 0.0)
     return {
         "Id": token.id,
@@ -140,19 +141,19 @@ def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
 
 
 def token_response(token: Mapping[str, Any], secret: str | None = None) -> Response:
-    """Return the answer with one token, and with its secret where it was just made."""
+    """Return the response with one token, and with its secret if it is new."""
     in_json, in_xml = ({}, {}) if secret is None else ({"Token": secret}, {"Secret": secret})
     return json_response({**in_json, **token}, lambda root: _xml([{**in_xml, **token}], root))
 
 
 def tokens_response(name: str, record: AccountRecord) -> Response:
-    """Return the answer with all tokens of an account, in JSON as the member ``name``."""
+    """Return the response with all tokens of an account; in JSON they are the member ``name``."""
     tokens = [token_json(record, token) for token in record.tokens]
     return json_response({name: tokens}, lambda root: _xml(tokens, root))
 
 
-def check_of(record: AccountRecord) -> Callable[[Token], None]:
-    """Return what raises PreconditionFailed unless the token is in the state that the request asks for."""
+def token_precondition(record: AccountRecord) -> Callable[[Token], None]:
+    """Return a function that raises PreconditionFailed unless a token fulfils the request's If-Match and the like."""
     return lambda token: check_value_precondition(token_json(record, token))
 
 

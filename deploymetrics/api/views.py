@@ -174,20 +174,20 @@ def delete_expectation(tag: str) -> Response:
 
 
 def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
-    """Return what is expected of a tag, as the API shows it; raises NotFound for None seconds."""
+    """Return the expectation of a tag as JSON members; raises NotFound if ``seconds`` is None."""
     if seconds is None:
         raise NotFound("No expectation is set for this tag.", code="no-expectation")
     return expectation_json(tag, seconds, services().documents.find(tag))
 
 
 def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[str, Any]:
-    """Return an expectation as the API shows it; ``state`` and ``due`` are None where they are not known."""
+    """Return an expectation as JSON members; ``state`` and ``due`` are None where there is no document."""
     name, due = state(item.changed_at, seconds, services().clock.now()) if item else (None, None)
     return {"tag": tag, "everySeconds": seconds, "state": name, "due": due and as_precise(due)}
 
 
 def check_expectation(tag: str, seconds: int | None) -> None:
-    """Raise PreconditionFailed, or BadRequest, unless the current expectation is as the request asks."""
+    """Raise PreconditionFailed, or BadRequest, unless the expectation fulfils the request's If-Match and the like."""
     check_value_precondition(None if seconds is None else expectation_of(tag, seconds))
 
 

@@ -44,7 +44,7 @@ ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "veri
 
 
 class Commands(click.Group):
-    """Says an error of the project or of the system in one line, and exits with 1, instead of a traceback."""
+    """A group of commands that prints an expected error in one line, without a traceback, and exits with 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

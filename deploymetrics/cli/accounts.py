@@ -63,7 +63,7 @@ def set_role(name: str, role: str) -> None:
 
 
 def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) -> None:
-    """Call ``use`` with the password from standard input, or with a generated one, which is then the only output."""
+    """Call ``use`` with the password from standard input, or with a generated one, which is then printed."""
     if not password_stdin:
         secret = generate_credential(role)
         use(secret)

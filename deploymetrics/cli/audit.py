@@ -38,7 +38,7 @@ def audit(limit: int, who: str | None, as_json: bool) -> None:
 
 
 def person() -> str:
-    """Return who is at the command line; the number of a user that has no name, as in containers."""
+    """Return the author for the audit log: the user of the system at the command line, by name or number."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -47,7 +47,7 @@ def person() -> str:
 
 
 def note(app: Flask, ctx: click.Context) -> None:
-    """Note that a command begins, which may change something. Arguments may be bytes that are no text."""
-    what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))
+    """Note in the audit log that a command begins which may change something."""
+    what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))  # may be bytes that are no text
     action = ctx.command_path.partition(" ")[2]
     telemetry_of(app).audit_log.note(person(), action, what=escaped(" ".join(what)))

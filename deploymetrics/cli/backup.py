@@ -75,9 +75,10 @@ def verify(repair: bool) -> None:
 
 
 def _copy(source: Path, target: Path, without: str = "") -> None:
-    """Copy files and folders as private ones, ``without`` one; what goes meanwhile is in other files by then.
+    """Copy a folder, with files private to the owner, ``without`` one subfolder.
 
-    Raises SettingError for a copy within what is copied, which would have no end.
+    A file that is removed meanwhile is skipped: what it had is in other files by then. Raises SettingError for a target
+    within the source, which would have no end.
     """
     if target.resolve().is_relative_to(source.resolve()):
         raise SettingError(f"{target} is within {source}; take a folder elsewhere.")
@@ -96,7 +97,7 @@ def _copy(source: Path, target: Path, without: str = "") -> None:
 
 
 def _check(folder: Path, before: dict[str, int]) -> None:
-    """Read all of a folder and print what is in it; raises StorageError if something is damaged, or older than before.
+    """Read all of a copied instance and print what is in it; raises StorageError if something is damaged or too old.
 
     ``before`` has the version of each tag when the copy began.
     """

@@ -81,7 +81,7 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
 
 
 def print_status() -> int:
-    """Print what is known of the collector and its sources; return the exit status."""
+    """Print the state of the collector and of its sources; return the exit status."""
     task, status = _task(), 0
     holder = task.store.lease(LEASE).holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
@@ -95,7 +95,7 @@ def print_status() -> int:
 
 
 def _print_sources(task: DeploymentMetricsCollectorTask, with_values: bool = False) -> int:
-    """Print what is known of each source; return the exit status."""
+    """Print the state of each source, and its values if asked; return the exit status."""
     states = task.states()
     now = task.clock.now()
     for state in states:

@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _flag(name: str, **options: Any) -> Callable[[Command], Command]:
-    """Return an option that goes before the setting ``name``."""
+    """Return the option of ``serve`` that overrides a setting."""
     row = BY_NAME[name]
     default = f" The default is {row.default}." if row.default else ""
     return click.option(f"--{name.lower()}", name, help=f"{row.help}{default} (setting {name})", **options)

@@ -25,14 +25,14 @@ MAX_LINE, MAX_BODIES = 2**26, 8
 def _private_file(ctx: click.Context, param: click.Parameter, path: str) -> BinaryIO:
     """Return a file to write that only its owner may read; a new one is removed where the command fails."""
     try:
-        return sys.stdout.buffer if path == "-" else ctx.with_resource(_opened(path))
+        return sys.stdout.buffer if path == "-" else ctx.with_resource(_open_private(path))
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}", ctx, param) from error
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """Give a file to write, with what it has left in it; opened as root, where the account may not be able to."""
+def _open_private(path: str) -> Iterator[BinaryIO]:
+    """Open a file to write, without emptying it; as root, where the instance's account may not be able to."""
     is_new = not os.path.exists(path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         if os.path.isfile(path):  # else a device or a pipe
@@ -50,7 +50,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _draft_of(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Give a draft, which is copied into the file once it is whole; or standard output itself."""
+    """Give a draft that is copied into the file once it is complete; or standard output itself."""
     if file is sys.stdout.buffer:
         yield file
     else:

@@ -1,4 +1,4 @@
-"""From a request to the account that asks, and whether it may: flask-login's manager and ``@require_role``.
+"""Access control: which account makes a request (flask-login), and whether its role may (``@require_role``).
 
 A view says who may call it one line above itself::
 
@@ -37,9 +37,9 @@ MASTER_OPERATOR_NEEDED = "Action requires master operator privileges."
 
 
 class HeaderFirstLoginManager(LoginManager):  # type: ignore[misc]  # flask_login has no types
-    """flask-login asks the cookie first and skips the header when any cookie is there; here a header always wins.
+    """Loads the account of a request: a header goes before what a proxy says of the client, and that before the cookie.
 
-    What the client sends goes before what a proxy says of it, and that before the cookie.
+    flask-login itself would take the cookie first, and not look at the header where there is one.
     """
 
     def __init__(self, authenticator: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
@@ -77,8 +77,8 @@ def has_header_credential(environ: dict[str, Any]) -> bool:
     return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
 
 
-def marked(**attributes: Any) -> Callable[[View], View]:
-    """Return a decorator that gives a view these attributes, at which others look."""
+def mark_view(**attributes: Any) -> Callable[[View], View]:
+    """Return a decorator that sets attributes of a view, which say something about it to other modules."""
 
     def mark(view: View) -> View:
         view.__dict__.update(attributes)
@@ -89,23 +89,23 @@ def marked(**attributes: Any) -> Callable[[View], View]:
 
 def require_role(*roles: Role) -> Callable[[View], View]:
     """Mark a view as open to accounts with one of the roles."""
-    return marked(roles=frozenset(roles))
+    return mark_view(roles=frozenset(roles))
 
 
 #: Marks a view as open only where the account's password was checked not long ago (``PROOF_SECONDS``).
-needs_proof = marked(needs_proof=True)
+needs_proof = mark_view(needs_proof=True)
 #: Marks a view as open to everyone, with an account or without.
-public = marked(roles=ANYONE)
+public = mark_view(roles=ANYONE)
 
 
 def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:
-    """Return the roles that may call an endpoint: ANYONE, or a set; master operators where it does not say."""
+    """Return the roles that may call an endpoint: ANYONE or a set, MASTER_OPERATORS by default."""
     roles: Roles = getattr((app or current_app).view_functions[endpoint], "roles", MASTER_OPERATORS)
     return roles
 
 
 def init_app(app: flask.Flask, authenticator: Authenticator, sessions: Sessions, sign_on: SignOn) -> None:
-    """Have every request of ``app`` checked."""
+    """Check access before every request of ``app``."""
     # Not its init_app: that looks for a remember-me cookie after each request, so that every answer varies by Cookie.
     app.login_manager = HeaderFirstLoginManager(authenticator, sessions, sign_on)  # type: ignore[attr-defined]
     # The proxy, asked only where a template names it: the page about a broken credential must not meet it again.
@@ -114,9 +114,9 @@ def init_app(app: flask.Flask, authenticator: Authenticator, sessions: Sessions,
 
 
 def check_access() -> None:
-    """Raise Unauthorized or Forbidden unless the account that asks may call what the URL names."""
+    """Raise Unauthorized or Forbidden unless the current request's account may make it."""
     request = current_request()
-    roles = _roles_of_request(request)
+    roles = _roles_for(request)
     if roles is ANYONE:
         return
     account = current_user._get_current_object()  # the proxy costs a microsecond at each use
@@ -126,9 +126,9 @@ def check_access() -> None:
 
 
 def check_account(account: Account, roles: Roles, request: Request) -> None:
-    """Raise Forbidden, ReadOnlyError or ProofNeededError unless the account may do what a request asks.
+    """Raise Forbidden, ReadOnlyError or ProofNeededError unless the account may make a request.
 
-    ``roles`` are those that may do it at all; the credential may leave less. The account is noted for the access log.
+    ``roles`` are those that may make it at all; the credential may allow less. The account is noted for the access log.
     """
     request.environ["REMOTE_USER"] = account.name
     is_read = request.method in SAFE_METHODS
@@ -147,8 +147,8 @@ def check_account(account: Account, roles: Roles, request: Request) -> None:
         raise ProofNeededError()
 
 
-def _roles_of_request(request: flask.Request) -> Roles:
-    """Return who may go on to the view, or to the 404 or 405 where the URL or the method has none."""
+def _roles_for(request: flask.Request) -> Roles:
+    """Return the roles that may get the view, or else the 404 or 405, of a request."""
     error = request.routing_exception
     if error is None and request.method != "OPTIONS":
         return roles_of(request.url_rule.endpoint) if request.url_rule else MASTER_OPERATORS

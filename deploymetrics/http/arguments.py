@@ -19,9 +19,9 @@ _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 
 
 def parse_time(text: str) -> str:
-    """Return the time in an argument as ``as_precise`` writes it; raises ValidationError.
+    """Return a time in the query as ``as_precise`` writes it; raises ValidationError.
 
-    It is one of RFC 3339, or seconds or milliseconds since 1970.
+    The text is RFC 3339, or seconds or milliseconds since 1970.
     """
     try:
         if _EPOCH.fullmatch(text):
@@ -35,7 +35,7 @@ def parse_time(text: str) -> str:
 
 
 def parse_step(text: str) -> int:
-    """Return a number of seconds, or of another unit: ``300``, ``5m``, ``1h``, ``1d``; raises ValidationError."""
+    """Return the seconds of a text such as ``300``, ``5m``, ``1h`` or ``1d``; raises ValidationError."""
     match = _STEP.fullmatch(text)
     if match is None:
         raise ValidationError("It is not a number of seconds, nor a time such as 5m, 1h or 1d.")
@@ -43,20 +43,20 @@ def parse_step(text: str) -> int:
 
 
 class OutputArguments(Schema):
-    """What every route of the API takes, in upper or lower case."""
+    """The argument ``output``, which every route of the API takes, in upper or lower case."""
 
     output = fields.Function(deserialize=str.lower, load_default=None, validate=validate.OneOf(["json", "xml"]))
 
 
 class ListArguments(Schema):
-    """Where a page of the list begins, and how long it is; nothing where the whole list is asked for."""
+    """The arguments of a page of the list: the tag after which it begins, and its length. Without both it is all."""
 
     after = fields.String()
     limit = WholeNumber(validate=validate.Range(min=1))
 
 
 class _TimeRange(Schema):
-    """From when until when. An argument that is not known is refused here, since it may mean another time."""
+    """The arguments of a stretch of time; unknown ones are refused, since they may mean another time."""
 
     output = fields.String(load_only=True)
     since = fields.Function(deserialize=parse_time, load_default="")
@@ -64,14 +64,14 @@ class _TimeRange(Schema):
 
 
 class SeriesArguments(_TimeRange):
-    """Which numbers, from when until when, and of how many seconds the last value only."""
+    """The arguments of a series: a stretch of time, names of numbers, and the seconds of a step."""
 
     name = fields.String()
     step = fields.Function(deserialize=parse_step, load_default=0)
 
 
 class HistoryArguments(_TimeRange):
-    """From when until when, below which version a page of the history begins, and how long it is."""
+    """The arguments of a page of a history: a stretch of time, the version below which it begins, and its length."""
 
     before = WholeNumber(load_default=None, validate=validate.Range(min=1))
     limit = WholeNumber(load_default=100, validate=validate.Range(1, 1000))

@@ -1,4 +1,4 @@
-"""Requests from other sites: what they may do with what a browser sends by itself, and which origins may read answers.
+"""Requests from other sites: protection against forged ones (CSRF), and origins that may read answers (CORS).
 
 A browser adds its cookie, the name and password that it remembers, and what a proxy in front makes of a certificate or
 a login there, to every request, whichever page made it. Only a program or a script adds a ``SessionToken`` or a bearer
@@ -35,13 +35,13 @@ def init_app(app: Flask) -> None:
 
 
 def has_ambient_credential(environ: dict[str, Any]) -> bool:
-    """Return True if the credential of a request may be one that a browser adds by itself, whoever made the request."""
+    """Return True if a browser may have added the credential of a request by itself, whichever page made it."""
     authorization: str = environ.get("HTTP_AUTHORIZATION", "")
     return "HTTP_SESSIONTOKEN" not in environ and authorization[:7].lower() != "bearer "
 
 
 def check_same_site(request: Request | None = None) -> None:
-    """Raise Forbidden where a request from another site would rest on what the browser sends by itself.
+    """Raise Forbidden for a write, or a read by a script, from another site.
 
     A page of our own is same-origin; ``none`` is a person who typed the address. Old browsers, and all of them over
     plain HTTP, do not say Sec-Fetch-Site, but send Origin with a write; what sends neither is no browser.
@@ -69,7 +69,7 @@ def is_from_allowed_origin(request: Request) -> bool:
 
 
 def answer_preflight() -> Response | None:
-    """Answer the question that a browser asks before a script's request; it comes without credentials."""
+    """Answer the preflight request by which a browser asks whether a script of another origin may make a request."""
     request = current_request()
     is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     if is_preflight and is_from_allowed_origin(request):
@@ -78,7 +78,7 @@ def answer_preflight() -> Response | None:
 
 
 def allow_origin(response: Response) -> Response:
-    """Let a script of an allowed origin read the answer; caches keep it apart from that to another one."""
+    """Add the headers by which a browser lets a script of an allowed origin read the answer."""
     request = current_request()
     if in_api():
         response.vary.add("Origin")

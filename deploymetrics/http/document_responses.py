@@ -1,4 +1,4 @@
-"""Answers that are documents, in both formats: one, the list, the history.
+"""Responses that are documents, in both formats: one, the list, the history.
 
 Those for reading evaluate the precondition of the request first.
 """
@@ -16,7 +16,7 @@ from ..formats import besxml
 from .negotiation import JSON, XML
 from .precondition_headers import etag_of
 from .requests import Request
-from .responses import PRIVATE, Response, client_has, whole_response, with_schema_link
+from .responses import PRIVATE, Response, is_not_modified, whole_response, with_schema_link
 
 #: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
 _MAX_DAMAGED_BYTES = 1000
@@ -25,18 +25,18 @@ _PIECE_BYTES = 2**16
 
 
 def document_response(request: Request, item: Item, before: Callable[[], str]) -> Response:
-    """Return one document; 304 where the client has it. Raises PreconditionFailed.
+    """Return the response with one document, or 304 if the client has it. Raises PreconditionFailed.
 
-    ``before`` is called where it matters when the version before this one was written.
+    ``before`` returns when the version before this one was written; called only where that matters.
     """
     headers = _headers(request, item.revision, item.changed_at)
-    if client_has(request, item.revision, item.changed_at, before):
+    if is_not_modified(request, item.revision, item.changed_at, before):
         return Response([], headers, 304)
     return _whole_document(request, item, headers)
 
 
 def saved_response(request: Request, item: Item) -> Response:
-    """Return a document that was just stored; its precondition was that of the write."""
+    """Return the response with a document that was just stored; its precondition was checked by the write."""
     return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
 
 
@@ -48,9 +48,9 @@ def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Re
 
 
 def list_response(request: Request, listing: Listing, following: str | None = None) -> Response:
-    """Return the documents of a Listing; 304 where the client has it. Raises PreconditionFailed.
+    """Return the response with all documents of a Listing, or 304 if the client has it. Raises PreconditionFailed.
 
-    ``following`` is the tag after which the next page begins, if this is one.
+    ``following`` is the tag after which the next page begins, if this is a page and not the last one.
     """
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
@@ -62,22 +62,22 @@ def list_response(request: Request, listing: Listing, following: str | None = No
         headers |= {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(listing.damaged))}
     if following is not None:
         headers["Link"] = _next_page(request, after=following)
-    if client_has(request, listing.revision, listing.changed_at):
+    if is_not_modified(request, listing.revision, listing.changed_at):
         return Response([], headers, 304)
     if request.format == XML:
         root = request.root  # the body is made after the request's context is gone
         pairs = zip(listing.items, listing.values())
         return _xml_list(request, headers, (_element(item, DOCUMENTS.decode(value), root) for item, value in pairs))
-    return _json_list(headers, _begun(request, listing.array()), listing.array_size)
+    return _json_list(headers, _with_first_made(request, listing.array()), listing.array_size)
 
 
 def history_response(request: Request, page: Page) -> Response:
-    """Return a Page of versions, newest first; 304 where the client has it. Raises PreconditionFailed."""
+    """Return the response with a Page of a history, or 304 if the client has it. Raises PreconditionFailed."""
     changed_at = page.items[0].changed_at if page.items else ""
     headers = _headers(request, page.revision, changed_at)
     if page.next is not None:
         headers["Link"] = _next_page(request, before=page.next)
-    if client_has(request, page.revision, changed_at):
+    if is_not_modified(request, page.revision, changed_at):
         return Response([], headers, 304)
     if request.format == XML:
         root = request.root
@@ -97,7 +97,7 @@ def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]
 
 
 def _next_page(request: Request, **where: object) -> str:
-    """Return the Link to the next page: this URL, with another place to go on from."""
+    """Return the Link header for the next page: the URL of the request, with other paging arguments."""
     arguments = {name: value for name, value in request.args.items() if name in _PAGING} | where
     path = quote(request.path.strip("/"), safe="/")
     return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
@@ -108,17 +108,17 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
 
 
 def _xml_list(request: Request, headers: dict[str, str], documents: Iterable[besxml.DeploymentMetrics]) -> Response:
-    pieces = _begun(request, in_pieces(besxml.render_documents(documents)))
+    pieces = _with_first_made(request, in_pieces(besxml.render_documents(documents)))
     return with_schema_link(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
 
 
-def _begun(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return the pieces of a body; the first one is made now, so what fails with it is answered as an error."""
+def _with_first_made(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the pieces of a body, of which the first is made now: if that fails, the answer is an error."""
     return pieces if request.method == "HEAD" else chain([next(pieces, b"")], pieces)
 
 
 def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[bytes]:
-    """Yield the parts joined into pieces of ``least`` bytes or more, since each that is sent by itself costs time."""
+    """Join small parts of a body into pieces of ``least`` bytes or more, since each piece that is sent costs time."""
     piece, size = [], 0
     for part in parts:
         piece.append(part)
@@ -130,7 +130,7 @@ def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[byt
 
 
 def element_of(item: Item, root: str, **of_a_version: Any) -> besxml.DeploymentMetrics:
-    """Return an Item as besxml shows it; ``root`` is the URL of the server."""
+    """Return the XML element of an Item; ``root`` is the URL of the server."""
     return _element(item, item.record or DOCUMENTS.decode(item.value or b""), root, **of_a_version)
 
 
@@ -146,12 +146,12 @@ def _element(item: Item | Entry, document: Document, root: str, **of_a_version: 
 
 
 def _version_element(item: Item, root: str) -> besxml.DeploymentMetrics:
-    facts: dict[str, Any] = {"version": item.version, "changed_at": item.changed_at, "changed_by": item.changed_by}
+    head: dict[str, Any] = {"version": item.version, "changed_at": item.changed_at, "changed_by": item.changed_by}
     if item.deleted:
-        return besxml.DeploymentMetrics(tag=item.key, resource=resource_url(item.key, root), deleted=True, **facts)
-    return element_of(item, root, **facts)
+        return besxml.DeploymentMetrics(tag=item.key, resource=resource_url(item.key, root), deleted=True, **head)
+    return element_of(item, root, **head)
 
 
 def resource_url(tag: str, root: str) -> str:
-    """Return the address of a document in the API; ``root`` is the URL of the server."""
+    """Return the URL of a document in the API; ``root`` is the URL of the server."""
     return f"{root}api/deploymentmetrics/{quote(tag, safe='')}"

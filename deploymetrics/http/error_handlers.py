@@ -1,4 +1,4 @@
-"""What becomes of an exception: a problem document under ``/api``, a page elsewhere, and a line in the log."""
+"""How exceptions are answered: with a problem document under ``/api``, a page elsewhere, and a line in the log."""
 
 from flask import Flask, make_response, render_template
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -27,9 +27,9 @@ def answer_error(error: Exception) -> Response | PageResponse:
 
 
 def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
-    """Return an exception as one of the project's own; log the server's faults, and drop the rest of the body.
+    """Convert an exception to one of the project's own; log it if the server is at fault, and drop the request's body.
 
-    Of what nobody expected the answer has a fixed sentence, and the id under which the log has all of it.
+    For an unexpected one the answer has a fixed sentence, and the request id under which the log has the traceback.
     """
     if isinstance(error, errors.DeploymetricsError):
         problem = error
@@ -54,9 +54,9 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
 
 
 def log_error(error: BaseException, message: str, request: Request) -> str:
-    """Write the error to the log, and return the request id under which it is there.
+    """Log an error of a request, and return the request id.
 
-    One of the project's own takes one line, which says its cause: a full disk must not fill the log as well.
+    One of the project's own takes one line, without a traceback: a full disk must not fill the log as well.
     """
     request_id = request_id_of(request.environ)
     bug = None if isinstance(error, errors.DeploymetricsError) else error

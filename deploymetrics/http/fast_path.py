@@ -60,12 +60,12 @@ class FastPath:
         self,
         app: Flask,
         documents: Documents,
-        credentials: Authenticator,
+        authenticator: Authenticator,
         answer_and_note: Callable[[Request, Answer], Response | None],
     ) -> None:
         self.app = app
         self.store = documents.store
-        self.credentials = credentials
+        self.authenticator = authenticator
         self.answer_and_note = answer_and_note
         kinds: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
         hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
@@ -107,7 +107,7 @@ class FastPath:
     def _answer(self, request: Request) -> Response | None:
         request.environ.pop("REMOTE_USER", None)  # of an answer that turned out to be outdated
         try:
-            account = self.credentials.remembered(request.environ["HTTP_AUTHORIZATION"])
+            account = self.authenticator.find_remembered(request.environ["HTTP_AUTHORIZATION"])
             if account is None:
                 return None
             check_account(account, roles_of(request.endpoint or "", self.app), request)

@@ -35,7 +35,7 @@ class LoginCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return ``deploymetrics-52311``, with the port of the browser's address if it has one.
+        """Return the cookie's name, ``deploymetrics-52311``, with the port in the address of the browser, if any.
 
         Over HTTPS ``__Host-`` or ``__Secure-`` stands before it.
         """

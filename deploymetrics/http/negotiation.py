@@ -1,4 +1,4 @@
-"""Which format is written and read: pure functions of a request's headers.
+"""Content negotiation: which format is written and read, as pure functions of a request's headers.
 
 Strangers can send these headers, so each is read in time linear in its length, and only short ones are remembered.
 """
@@ -24,7 +24,7 @@ def choose_format(accept: str | None, output: str | None) -> str:
         return output
     if accept is None or not accept.strip():
         return JSON
-    return _accepted(accept) if len(accept) <= _SHORT else _accepted.__wrapped__(accept)
+    return _format_in_accept(accept) if len(accept) <= _SHORT else _format_in_accept.__wrapped__(accept)
 
 
 def prefers_csv(accept: str | None, output: str | None) -> bool:
@@ -37,7 +37,7 @@ def prefers_csv(accept: str | None, output: str | None) -> bool:
 
 
 @lru_cache(_REMEMBERED)
-def _accepted(accept: str) -> str:
+def _format_in_accept(accept: str) -> str:
     weights = _weights(accept)
     if "text/html" in weights:
         return JSON
@@ -49,7 +49,7 @@ def _accepted(accept: str) -> str:
 
 
 def _weights(accept: str) -> dict[str, float]:
-    """Return the weight of each media range; other parameters ask for nothing that we could do otherwise."""
+    """Return the weight of each media range in an Accept header; parameters other than ``q`` are ignored."""
     weights: dict[str, float] = {}
     for element in accept.lower().split(","):
         media_range, *parameters = (text.strip() for text in element.split(";"))
@@ -65,7 +65,7 @@ def _weights(accept: str) -> dict[str, float]:
 
 
 def _weight(weights: dict[str, float], media_type: str) -> float:
-    """Return the weight of a media type: that of the most specific range that it is in."""
+    """Return the weight of a media type, which is that of the most specific media range for it."""
     for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         if media_range in weights:
             return weights[media_range]
@@ -73,7 +73,7 @@ def _weight(weights: dict[str, float], media_type: str) -> float:
 
 
 def choose_body_format(content_type: str) -> str | None:
-    """Return ``JSON``, ``XML``, or None where the body's first character decides; raises UnsupportedMediaType."""
+    """Return ``JSON`` or ``XML`` by the Content-Type, or None if the body has to tell; raises UnsupportedMediaType."""
     return _body_format(content_type) if len(content_type) <= _SHORT else _body_format.__wrapped__(content_type)
 
 
@@ -94,7 +94,7 @@ def _body_format(content_type: str) -> str | None:
 
 
 def check_encoding(content_encoding: str) -> None:
-    """Raise UnsupportedMediaType for a body that is encoded; ``identity`` says that it is not."""
+    """Raise UnsupportedMediaType for a Content-Encoding other than ``identity``."""
     if {coding.strip().lower() for coding in content_encoding.split(",")} - {"", "identity"}:
         detail, headers = "A body with a Content-Encoding is not read.", {"Accept-Encoding": "identity"}
         raise UnsupportedMediaType(detail, code="content-encoding", headers=headers)

@@ -1,4 +1,4 @@
-"""Preconditions as they stand in the headers of a request (RFC 9110, section 13).
+"""The headers of conditional requests: ETags written and read, and dates (RFC 9110, section 13).
 
 An ETag is ours where it is the revision of a document in quotation marks, with ``-xml`` after it in the XML form. A
 proxy that compresses an answer changes it: nginx and HAProxy put ``W/`` before it, Apache puts ``-gzip`` into it. Both
@@ -30,7 +30,7 @@ def etag_of(revision: str, form: str) -> str:
 
 
 def read_precondition(environ: Mapping[str, Any], form: str | None) -> Precondition:
-    """Return the Precondition in the headers.
+    """Return the Precondition that the headers If-Match, If-None-Match and the like of a request make.
 
     ``form`` is the format of the answer to a GET, whose ETags are those of the other format no more than of another
     document; None is for a write, which means the document whatever its form. Raises BadRequest for a header of a write
@@ -53,12 +53,12 @@ def read_precondition(environ: Mapping[str, Any], form: str | None) -> Precondit
     return precondition
 
 
-def _invalid(name: str, wanted: str) -> BadRequest:
-    return BadRequest(f"The header {name} does not have {wanted}.", code="invalid-precondition")
+def _invalid(name: str, missing: str) -> BadRequest:
+    return BadRequest(f"The header {name} does not have {missing}.", code="invalid-precondition")
 
 
 def _revisions(header: str, form: str | None) -> frozenset[str] | str:
-    """Return ``"*"`` or the revisions that the ETags of a header name."""
+    """Return ``"*"`` or the revisions in the ETags of a header."""
     if header.strip() == "*":
         return "*"
     etags = (_OF_PROXIES.sub("", etag) for etag in _ETAG.findall(header))
@@ -70,7 +70,7 @@ def _revisions(header: str, form: str | None) -> frozenset[str] | str:
 
 
 def _date(header: str | None) -> datetime | None:
-    """Return the time of an HTTP date, or None for what is none."""
+    """Return the time in an HTTP date, or None for a text that is no date."""
     if header is None or len(header) > _LONGEST_DATE:
         return None
     with suppress(OverflowError):  # of a number that is no day, hour or year

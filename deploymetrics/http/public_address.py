@@ -1,4 +1,4 @@
-"""The address under which the server is reached: what trusted proxies say, or PUBLIC_URL; and the hosts it goes by.
+"""The public address of the server: X-Forwarded headers of trusted proxies, PUBLIC_URL, and trusted hosts.
 
 Addresses in answers, redirects and the login cookie are made of it, so a client must not be the one who says it.
 """
@@ -19,7 +19,7 @@ _ASKED_BY_ADDRESS = ("/healthz", "/readyz")
 
 
 def init_app(app: Flask) -> None:
-    """Have ``app`` believe its settings, and its proxies as far as its settings say."""
+    """Give each request of ``app`` the address that the settings PUBLIC_URL and PROXIES say; refuse untrusted hosts."""
     settings = app.config
     if settings["TRUSTED_HOSTS"]:
         app.before_request(check_host)
@@ -28,12 +28,12 @@ def init_app(app: Flask) -> None:
     if proxies := settings["PROXIES"]:
         prefixes = proxies if settings["PROXY_PREFIX"] else 0
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            checked_proxy_headers(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
+            undo_bad_proxy_headers(app.wsgi_app), x_for=proxies, x_proto=proxies, x_host=proxies, x_prefix=prefixes
         )
 
 
 def check_host() -> None:
-    """Raise BadRequest unless the Host header has one of the setting TRUSTED_HOSTS, or that of PUBLIC_URL."""
+    """Raise BadRequest unless the Host header is in the setting TRUSTED_HOSTS, or that of PUBLIC_URL."""
     if current_request().path in _ASKED_BY_ADDRESS:
         return
     if _without_port(current_request().authority) not in trusted_hosts(current_app.config):
@@ -41,7 +41,7 @@ def check_host() -> None:
 
 
 def trusted_hosts(settings: Any) -> set[str]:
-    """Return the hosts that requests may name; all of them where it is empty."""
+    """Return the hosts that requests may name; an empty set stands for all hosts."""
     hosts = set(settings["TRUSTED_HOSTS"])
     if hosts and settings["PUBLIC_URL"]:
         hosts.add(_without_port(urlsplit(settings["PUBLIC_URL"]).netloc))
@@ -52,8 +52,8 @@ def _without_port(authority: str) -> str:
     return re.sub(":[0-9]*$", "", authority.lower())
 
 
-def checked_proxy_headers(app: Any) -> Any:
-    """Return middleware behind ProxyFix that undoes what it took from a header and is no scheme, or no path."""
+def undo_bad_proxy_headers(app: Any) -> Any:
+    """Return middleware behind ProxyFix that restores scheme and prefix where a header's are not valid."""
 
     def checked(environ: dict[str, Any], start_response: Any) -> Any:
         before = environ["werkzeug.proxy_fix.orig"]
@@ -67,7 +67,7 @@ def checked_proxy_headers(app: Any) -> Any:
 
 
 def at_public_url(app: Any, settings: Any) -> Any:
-    """Return middleware that has each request come to PUBLIC_URL, whatever address the client or a proxy names.
+    """Return middleware that makes PUBLIC_URL the address of each request, whatever the client or a proxy names.
 
     A proxy may take the prefix in it away or leave it. A host that is not trusted stays, to be refused.
     """

@@ -1,4 +1,4 @@
-"""The id of a request: in the header X-Request-ID of its answer, in its error, and in every line of a log about it."""
+"""Request ids: in the header X-Request-ID of an answer, in its error, and in every line of a log about a request."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ _FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 
 class RequestIds:
-    """Gives each request of a process its id; that of a proxy in front where ``are_trusted`` says that there is one."""
+    """Gives each request of a process an id; with ``are_trusted`` it keeps the one that a proxy in front gave it."""
 
     def __init__(self, are_trusted: bool) -> None:
         self.are_trusted = are_trusted
@@ -22,7 +22,7 @@ class RequestIds:
         self._numbers = count(1)
 
     def assign(self, environ: dict[str, Any]) -> str:
-        """Give a request its id, and return that."""
+        """Put the id of a request into its environ, and return it."""
         id = environ.get("HTTP_X_REQUEST_ID") if self.are_trusted else None
         if id is None or not _FORM.fullmatch(id):
             id = f"{self._process}{next(self._numbers):08x}"
@@ -31,6 +31,6 @@ class RequestIds:
 
 
 def request_id_of(environ: dict[str, Any]) -> str:
-    """Return the request id in the environ of a request that has begun."""
+    """Return the id of a request from its environ; ``-`` if none was assigned."""
     id: str = environ.get(REQUEST_ID, "-")
     return id

@@ -1,4 +1,4 @@
-"""The request as the API reads it: each thing is worked out once, when it is first asked for."""
+"""The request as the API reads it: format, precondition, address, body; each is worked out once, on first use."""
 
 import re
 from codecs import BOM_UTF8
@@ -67,28 +67,28 @@ class Request(flask.Request):
 
     @cached_property
     def output(self) -> str | None:
-        """The ``output`` argument, ``json`` or ``xml``, None where there is none; raises BadRequest."""
+        """The ``output`` argument, ``json``, ``xml`` or None; raises BadRequest for another one."""
         return cast(str | None, load(OutputArguments(unknown=EXCLUDE), self.args)["output"])
 
     @cached_property
     def format(self) -> str:
-        """The format of the answer, ``JSON`` or ``XML``; raises NotAcceptable, or BadRequest for another ``output``."""
+        """The format of the answer, ``JSON`` or ``XML``; raises NotAcceptable, or BadRequest as ``output`` does."""
         environ = self.environ
         return choose_format(environ.get("HTTP_ACCEPT"), self.output if environ.get("QUERY_STRING") else None)
 
     @cached_property
     def prefers_csv(self) -> bool:
-        """True if CSV is asked for, which only some addresses have."""
+        """True if the client asks for CSV, which only some addresses have."""
         return prefers_csv(self.environ.get("HTTP_ACCEPT"), self.args.get("output"))
 
     @cached_property
     def precondition(self) -> Precondition:
-        """The precondition that the headers make; raises BadRequest."""
+        """The Precondition in the headers; raises BadRequest."""
         return read_precondition(self.environ, self.format if self.method in SAFE_METHODS else None)
 
     @cached_property
     def authority(self) -> str:
-        """The host as the client names it, with its port where that is not the scheme's own; empty for what is none."""
+        """The host as the client names it, with a port that is not the scheme's own; empty for an invalid Host."""
         server = f"{self.environ['SERVER_NAME']}:{self.environ['SERVER_PORT']}"
         match = _AUTHORITY.fullmatch(self.environ.get("HTTP_HOST", server).lower())
         if match is None:
@@ -106,23 +106,23 @@ class Request(flask.Request):
         return f"{self.scheme}://{self.authority}{quote(self.root_path.rstrip('/'))}/"
 
     def check_answerable(self) -> None:
-        """Raise NotAcceptable or BadRequest if no answer can be given; asked before anything is stored."""
+        """Raise NotAcceptable or BadRequest if the answer cannot be given; to be called before anything is stored."""
         if self.format == XML:
             self.root  # noqa: B018  XML names the document's whole address
 
     def check_json(self) -> None:
-        """Raise NotAcceptable if XML is asked for; for what is answered in JSON only."""
+        """Raise NotAcceptable if the client asks for XML; for views that answer in JSON only."""
         if self.format == XML:
             raise NotAcceptable("This is answered in application/json only.")
 
     @property
     def client(self) -> tuple[str, str]:
-        """Address and User-Agent of who asks, as a session that begins now shows them to its owner."""
+        """Address and User-Agent of the client, which a session that begins now shows to its owner."""
         return self.remote_addr or "", self.headers.get("User-Agent", "")
 
     @cached_property
     def body(self) -> bytes:
-        """The whole body; raises BodyTooLargeError, or BadRequest for one that breaks off."""
+        """The whole body; raises BodyTooLargeError, or BadRequest if it breaks off."""
         environ, limit = self.environ, self.app.config["MAX_BODY_BYTES"]
         length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
         if length is not None and length > limit:
@@ -142,7 +142,7 @@ class Request(flask.Request):
         return body
 
     def drop_body(self) -> None:
-        """Read and drop what is left of a refused body, up to a bound.
+        """Read the rest of a refused body, up to a limit, and drop it.
 
         A connection that is closed with bytes unread is reset, and the client, or a proxy, may never see the answer.
         """
@@ -153,7 +153,7 @@ class Request(flask.Request):
                     rest -= len(data)
 
     def _load_form_data(self) -> None:
-        """Read the form; raises as ``body`` does, from wherever a field is first looked at."""
+        """Read the form, when a field is first looked at; raises as ``body`` does."""
         try:
             super()._load_form_data()
             if self.mimetype == "application/x-www-form-urlencoded":
@@ -183,7 +183,7 @@ class Request(flask.Request):
         return compact_metrics(body, tag)
 
     def read_object(self, tag: str) -> dict[str, Any]:
-        """Return the body, a small JSON object; raises as ``read_metrics`` does."""
+        """Return the small JSON object in the body; raises as ``read_metrics`` does."""
         try:
             value = msgspec.json.decode(self.read_metrics(tag))
         except msgspec.DecodeError:  # a number that no computer holds
@@ -194,7 +194,7 @@ class Request(flask.Request):
 
 
 def check_output() -> None:
-    """Refuse another ``output`` than json and xml, also where an answer has no format."""
+    """Raise BadRequest unless the argument ``output`` is json or xml; before views that may not look at it."""
     request = current_request()
     view: Any = request.app.view_functions[request.endpoint or ""]
     if request.environ.get("QUERY_STRING") and not view.operation.csv:
@@ -202,6 +202,6 @@ def check_output() -> None:
 
 
 def current_request() -> Request:
-    """Return the current request itself: Flask's proxy costs a microsecond at each use."""
+    """Return the current request itself, not Flask's proxy, which costs a microsecond at each use."""
     request: Request = flask.request._get_current_object()  # type: ignore[attr-defined]
     return request

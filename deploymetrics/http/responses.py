@@ -1,4 +1,4 @@
-"""Answers: what one is, and those that are not documents: a small value, a text, CSV, nothing, a problem.
+"""Responses that are not documents: a small JSON value, a text, CSV, an empty one, an error (problem document).
 
 Those for reading evaluate the precondition of the current request first.
 """
@@ -34,7 +34,7 @@ _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP
 
 
 class Response:
-    """A response whose headers are complete: they are sent as they are, not worked out again from the body."""
+    """A WSGI response that sends its headers as they are, without working any out from the body."""
 
     def __init__(self, body: Iterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
         self.body = body
@@ -48,7 +48,7 @@ class Response:
 
 
 class FlaskResponse(flask.Response):
-    """A Response for Flask, whose hooks may add headers."""
+    """A Response as Flask needs it, so that hooks can add headers."""
 
     default_mimetype = None
 
@@ -56,28 +56,28 @@ class FlaskResponse(flask.Response):
         super().__init__(response.body, response.status_code, Headers(response.headers))
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """Answer as a WSGI application; werkzeug's own way takes Last-Modified off a 304."""
+        """Answer as a WSGI application; unlike werkzeug's own, with Last-Modified in a 304."""
         start_response(self.status, self.headers.to_wsgi_list())
         return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
 
 
 def whole_response(body: bytes, content_type: str, headers: dict[str, str], status: int = 200) -> Response:
-    """Return a response with one body, whose length is known."""
+    """Return a response with a body in one piece, and its Content-Length."""
     return Response([body], {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}, status)
 
 
 def json_response(value: object, xml: Callable[[str], bytes] | None = None) -> Response:
-    """Return a value that has no versions in the storage, as JSON; 304 where the client has it.
+    """Return the response with a small value, as JSON or by ``xml`` as XML, or 304 if the client has it.
 
-    ``xml`` is called with the URL of the server and makes it XML. Raises NotAcceptable where XML is asked for and there
-    is none, and PreconditionFailed.
+    ``xml`` is called with the URL of the server. Raises PreconditionFailed, and NotAcceptable where the client asks for
+    XML and there is none.
     """
     request = current_request()
     if xml is None:
         request.check_json()
-    revision = revision_of(value)
+    revision = value_revision(value)
     own = {"ETag": etag_of(revision, request.format), **PRIVATE}
-    if request.method in SAFE_METHODS and client_has(request, revision, _LONG_AGO):
+    if request.method in SAFE_METHODS and is_not_modified(request, revision, _LONG_AGO):
         return Response([], own, 304)
     if xml is not None and request.format == XML:
         return with_schema_link(request, whole_response(xml(request.root), "application/xml", own))
@@ -92,33 +92,33 @@ def check_value_precondition(value: object | None) -> None:
     precondition = current_request().precondition
     if precondition.unmodified_since is not None:
         raise BadRequest("This has no Last-Modified; use If-Match with its ETag.", code="invalid-precondition")
-    precondition.check(None if value is None else revision_of(value))
+    precondition.check(None if value is None else value_revision(value))
 
 
-def revision_of(value: object) -> str:
-    """Return the revision of a value that has no versions in the storage: it differs where its JSON does."""
+def value_revision(value: object) -> str:
+    """Return a digest of a value's JSON, as the revision of a value that has no versions in the storage."""
     return blake2b(msgspec.json.encode(value), digest_size=12).hexdigest()
 
 
 def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
-    """Return a text, which has no ETag; raises PreconditionFailed for a request that names one."""
+    """Return the response with a text, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
     return whole_response(text.encode(), "text/plain", {**PRIVATE, **(headers or {})})
 
 
 def csv_response(text: str) -> Response:
-    """Return a table, which has no ETag; raises PreconditionFailed for a request that names one."""
+    """Return the response with a CSV table; raises as ``text_response`` does."""
     current_request().format = JSON  # ``output`` names another one, which no ETag has
     return text_response(text, {"Content-Type": "text/csv; charset=utf-8"})
 
 
 def empty_response() -> Response:
-    """Return the answer to a deletion, which has no body and so no Content-Type."""
+    """Return the response to a deletion: 204, without a body."""
     return Response([], PRIVATE, 204)
 
 
 def problem_response(error: DeploymetricsError, request: Request) -> Response:
-    """Return a DeploymetricsError as RFC 9457 says, in the format that was asked for, JSON where that is unclear."""
+    """Return the response with a problem document (RFC 9457), in the client's format, or JSON where that is unclear."""
     form = JSON
     with suppress(DeploymetricsError):
         form = choose_format(request.environ.get("HTTP_ACCEPT"), None)
@@ -131,8 +131,8 @@ def problem_response(error: DeploymetricsError, request: Request) -> Response:
     return whole_response(body, f"application/problem+{form}", headers, error.status)
 
 
-def client_has(request: Request, revision: str, changed_at: str, before: Callable[[], str] | None = None) -> bool:
-    """Return True if the client has this revision already, so that the answer is 304; raises PreconditionFailed.
+def is_not_modified(request: Request, revision: str, changed_at: str, before: Callable[[], str] | None = None) -> bool:
+    """Return True if the answer is 304, since the client has this revision; raises PreconditionFailed.
 
     ``If-Modified-Since`` counts only where ``before`` says when the version before was written: a deletion leaves no
     date in a list.
@@ -148,7 +148,7 @@ def client_has(request: Request, revision: str, changed_at: str, before: Callabl
 
 
 def with_schema_link(request: Request, response: Response) -> Response:
-    """Return the response with a Link to the schema: the name that stands in the XML leads nowhere by itself."""
+    """Add the Link to the XML schema to a response, since the schema's name in the XML leads nowhere by itself."""
     link = f'<{quote(request.root_path.rstrip("/"))}/{SCHEMA_PATH}>; rel="describedby"'
     response.headers.append(("Link", link))  # where there may be one already
     return response

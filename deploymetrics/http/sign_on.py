@@ -15,7 +15,7 @@ from ..errors import Forbidden
 
 
 class SignOn:
-    """Finds the account that the proxy names in a request."""
+    """Finds the account that a reverse proxy names in the header of a request."""
 
     def __init__(self, app: Flask, accounts: Accounts) -> None:
         header: str = app.config["REMOTE_USER_HEADER"]  # which is refused where there is no proxy
@@ -23,7 +23,7 @@ class SignOn:
         self._key = f"HTTP_{header.upper().replace('-', '_')}" if header else ""
 
     def account_of(self, environ: dict[str, str]) -> Account | None:
-        """Return the Account that the proxy names, None where it names none.
+        """Return the Account that the proxy names in a request, or None if it names none.
 
         Raises Forbidden where there is no enabled person of that name.
         """

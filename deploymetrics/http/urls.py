@@ -1,4 +1,4 @@
-"""Which URLs are of the API, and what a path may be before it is routed.
+"""URLs: routing by the path alone, which paths are the API's, and paths that are refused before they are routed.
 
 werkzeug decodes the path, and two things get lost on the way.
 """
@@ -21,7 +21,7 @@ _FOR_PROGRAMS = frozenset({"/api", "/metrics", "/healthz", "/readyz"})
 
 
 def in_api(request: Request | None = None) -> bool:
-    """Return True if a request, the current one if none is given, is for the API or another address for programs."""
+    """Return True if a request, by default the current one, is for programs: for the API, /metrics and so on."""
     path = (request or flask.request).path
     return path.startswith("/api/") or path in _FOR_PROGRAMS
 

@@ -1,4 +1,4 @@
-"""What of a request the audit log notes: changes, logins, and whoever was refused."""
+"""Which requests the audit log notes (changes, logins, refusals), and what it notes of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..accounts.service import Accounts
 from ..errors import DeploymetricsError
-from ..http.access import has_header_credential, marked
+from ..http.access import has_header_credential, mark_view
 from ..http.request_ids import CODE, request_id_of
 from ..http.requests import SAFE_METHODS
 from .audit_log import AuditLog
@@ -22,20 +22,20 @@ _OF_FORM = ("account", "tag", "token")
 
 
 #: Marks a view whose requests are all noted: a login or a logout.
-always_noted = marked(is_always_noted=True)
+always_noted = mark_view(is_always_noted=True)
 #: Marks the view of the login form: all its requests are noted, with the account that ``name`` says.
-noted_login = marked(is_always_noted=True, is_login_form=True)
+noted_login = mark_view(is_always_noted=True, is_login_form=True)
 #: Marks a view that makes what ``name`` in its form, or in the arguments of the API, says.
-noted_by_name = marked(is_noted_by_name=True)
+noted_by_name = mark_view(is_noted_by_name=True)
 
 
 def is_failed_login(request: flask.Request, view: AnyView, status: int) -> bool:
-    """Return True for a credential that was wrong, or was sent too often."""
+    """Return True if a request failed because its credential was wrong, or was sent too often."""
     return status in (401, 429) and (hasattr(view, "is_login_form") or has_header_credential(request.environ))
 
 
 def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, accounts: Accounts) -> None:
-    """Note a request, if it is of a kind that is noted; ``view`` is None where no route has its address."""
+    """Note a request if it is a change, a login or was refused; ``view`` is None where no route has its address."""
     environ = request.environ
     who: str = environ.get("REMOTE_USER", "")
     is_change = request.method not in SAFE_METHODS and bool(who)
@@ -43,9 +43,9 @@ def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, acco
     if not (is_change or was_refused or hasattr(view, "is_always_noted")):
         return
     log.note(
-        who or _account_named(request, view, accounts),
+        who or _claimed_account(request, view, accounts),
         (request.endpoint or "").rpartition(".")[2] or request.method,
-        what=_what(request, view, status) if view else request.path[:200],
+        what=_object_of(request, view, status) if view else request.path[:200],
         status=status,
         code=environ.get(CODE, ""),
         address=request.remote_addr or "",
@@ -53,8 +53,8 @@ def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, acco
     )
 
 
-def _account_named(request: flask.Request, view: AnyView, accounts: Accounts) -> str:
-    """Return the account that a wrong credential names, if there is such an account: else it may be a password."""
+def _claimed_account(request: flask.Request, view: AnyView, accounts: Accounts) -> str:
+    """Return the name in a wrong credential if an account has it; else it may be a password typed as a name."""
     try:
         if hasattr(view, "is_login_form"):
             name = _form(request).get("name")
@@ -66,14 +66,14 @@ def _account_named(request: flask.Request, view: AnyView, accounts: Accounts) ->
 
 
 def _form(request: flask.Request) -> Mapping[str, str]:
-    """Return the form; an empty one where it was refused, which is raised again at each look."""
+    """Return the form of a request; an empty one if it was refused, since each look at it raises again."""
     try:
         return request.form
     except (DeploymetricsError, HTTPException):
         return {}
 
 
-def _what(request: flask.Request, view: AnyView, status: int) -> str:
+def _object_of(request: flask.Request, view: AnyView, status: int) -> str:
     words = [str((request.view_args or {}).get(name, "")) for name in _OF_ADDRESS]
     if status not in _REFUSED:
         is_page = request.blueprint == "web"

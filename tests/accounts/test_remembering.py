@@ -71,7 +71,7 @@ def test_an_import_computes_no_hash():
 
 
 def test_the_hash_for_nobody_is_computed_once(monkeypatch):
-    passwords._hash_of_nobody.cache_clear()
+    passwords._dummy_hash.cache_clear()
     made = []
     make = passwords.generate_password_hash
     monkeypatch.setattr(passwords, "generate_password_hash", lambda *args: made.append(args) or make(*args))
