@@ -34,11 +34,11 @@ def create_app(
     clock: Clock | None = None,
     memory: Memory | None = None,
 ) -> Application:
-    """Return the WSGI application on an instance folder, which is made where it is missing.
+    """Return the WSGI application on an instance folder, and make the folder if it is missing.
 
-    ``settings`` go before those of the environment and of ``config.py``. As Settings they are all there are, and the
+    ``settings`` override those of the environment and of ``config.py``. As Settings they are all there are, and the
     folder is one that was opened with them: where it is gone, it is not made anew. ``clock`` is for tests. ``memory``
-    is where the processes of a server count. Raises SettingError.
+    holds the counters that the processes of a server share. Raises SettingError.
     """
     _escape_logs()
     folder = Path(os.path.abspath(instance)) if instance else find_instance()
@@ -82,7 +82,7 @@ def _make_instance(folder: Path) -> None:
 
 
 def _escape_logs() -> None:
-    """Let no line steer a terminal where nobody has set up a log: in commands, and below servers other than ours."""
+    """Escape the log lines of commands, and of servers other than ours, so that none steers a terminal."""
     default_handler.setFormatter(EscapingFormatter("[%(asctime)s] %(levelname)s: %(message)s"))
     if logging.lastResort:
         logging.lastResort.setFormatter(EscapingFormatter())

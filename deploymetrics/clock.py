@@ -34,7 +34,7 @@ def as_precise(moment: datetime) -> str:
 
 
 def from_precise(text: str) -> datetime:
-    """Read what ``as_precise`` wrote, as an aware datetime.
+    """Return a time that ``as_precise`` wrote as an aware datetime.
 
     Raises ValueError, also near the ends of the calendar, where there may be no time before or after it.
     """
@@ -48,7 +48,7 @@ def from_precise(text: str) -> datetime:
 
 @lru_cache(maxsize=4096)
 def timestamp_of(precise: str) -> float:
-    """Return what ``as_precise`` wrote as seconds since 1970."""
+    """Return a time that ``as_precise`` wrote as seconds since 1970."""
     return from_precise(precise).timestamp()
 
 

@@ -51,9 +51,9 @@ class DeploymetricsError(Exception):
         return HTTPStatus(self.status).phrase
 
     def problem(self, request_id: str) -> dict[str, object]:
-        """Return the members of the problem document; ``request_id`` is the one that the logs have.
+        """Return the members of the problem document (RFC 9457) for the request with this id.
 
-        ``error`` repeats the sentence: that is where clients of BigFix look for it.
+        ``error`` repeats ``detail``, since clients of BigFix look there.
         """
         return {
             "type": "about:blank",
@@ -72,7 +72,7 @@ class BadRequest(DeploymetricsError, status=400, code="bad-request"):
 
 
 class MalformedBodyError(BadRequest):
-    """A body that its parser refuses; ``line`` and ``column`` (both from 1) say where, where that is known."""
+    """A body that its parser refuses, with the ``line`` and ``column`` of the mistake (from 1) if they are known."""
 
     def __init__(self, detail: str, *, code: str, line: int | None = None, column: int | None = None) -> None:
         if line is not None:
@@ -157,7 +157,7 @@ class BodyTooLargeError(DeploymetricsError, status=413, code="body-too-large"):
 
 
 class UnsupportedMediaType(DeploymetricsError, status=415, code="unsupported-media-type"):
-    """A Content-Type or Content-Encoding that is not read."""
+    """A Content-Type or Content-Encoding that the server does not read."""
 
 
 class TooManyAttemptsError(DeploymetricsError, status=429, code="too-many-attempts"):
@@ -202,4 +202,4 @@ class ConflictError(DeploymetricsError, status=409, code="already-there"):
 
 
 class AccountError(DeploymetricsError, status=409, code="account-conflict"):
-    """An account command cannot be carried out: the name is taken, unknown or not valid."""
+    """An account cannot be changed so: its name is taken, unknown or not valid."""

@@ -1,4 +1,4 @@
-"""What commands do with a whole storage, of either kind: make it, bring it over, say how it is, copy and verify it."""
+"""What commands do with a whole storage of either kind: make, upgrade, describe, copy and verify it."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count, zip_longest
@@ -23,7 +23,7 @@ COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
 
 
 def init(folder: str, settings: Mapping[str, Any]) -> str:
-    """Make the storage and return a sentence; raises SettingError where there is one, or it cannot be made."""
+    """Make the storage and return a sentence for the person; raises SettingError if it exists or cannot be made."""
     if settings["STORAGE"] != FILES:
         with extra_needed():
             from .storage.sql import address, schema
@@ -35,7 +35,7 @@ def init(folder: str, settings: Mapping[str, Any]) -> str:
 
 
 def upgrade(folder: str, settings: Mapping[str, Any]) -> str:
-    """Bring the storage over to this release and return a sentence; raises SettingError."""
+    """Upgrade the storage to this release and return a sentence for the person; raises SettingError."""
     if settings["STORAGE"] != FILES:
         with extra_needed():
             from .storage.sql import address, schema
@@ -45,7 +45,7 @@ def upgrade(folder: str, settings: Mapping[str, Any]) -> str:
 
 
 def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) for what there is to say of the storage; raises SettingError where it cannot be used."""
+    """Yield (name, text) for each fact about the storage; raises SettingError where it cannot be used."""
     if settings["STORAGE"] == FILES:
         format.check(folder)
         yield "storage", f"files in {folder}"
@@ -59,9 +59,9 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 
 def storage_at(url: str, folder: str, *, make: bool) -> Storage:
-    """Return the storage of a URL, in which ``files:`` may have a folder; raises SettingError where there is none.
+    """Open the storage of a URL, which may be ``files:FOLDER``; raises SettingError where there is none.
 
-    A password in it is refused: other accounts see the arguments of a command.
+    A password in the URL is refused: other accounts see the arguments of a command.
     """
     if without_password(url) != url:
         raise SettingError("A password does not belong in a command, which others see; use PGPASSWORD or ~/.pgpass.")
@@ -82,7 +82,7 @@ def storage_at(url: str, folder: str, *, make: bool) -> Storage:
 
 
 def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, int, str]]:
-    """Copy every version of every item; yield (collection, key, versions, sentence if it was not done) for each.
+    """Copy every version of every item; yield (collection, key, number of versions, problem or "") for each item.
 
     What the target has already stays, and is named where it is something else.
     """
@@ -98,19 +98,19 @@ def copy(source: Storage, target: Storage) -> Iterator[tuple[Collection, str, in
 
 
 def damages(store: Storage, *, repair: bool = False) -> Iterator[tuple[str, str, str]]:
-    """Yield (collection, key or name, sentence) for all that is damaged; ``repair`` writes such copies anew."""
+    """Yield (collection, key or file name, sentence) for everything damaged; ``repair`` rewrites damaged copies."""
     for collection in Collection.known:
-        for what, sentence in store.verify(collection, repair=repair):
-            yield collection.name, what, sentence
+        for name, sentence in store.verify(collection, repair=repair):
+            yield collection.name, name, sentence
 
 
 def differences(source: Storage, target: Storage) -> Iterator[tuple[Collection, str]]:
-    """Yield (collection, key) for each item that is not the same in both, with all of its versions."""
+    """Yield (collection, key) for each item whose versions are not the same in both storages."""
     for collection in COPIED:
         for key in sorted({*source.keys(collection), *target.keys(collection)}):
             pairs = zip_longest(*(store.history(collection, key) for store in (source, target)))
             try:
-                if any(not (one and two and one._replace(record=two.record) == two) for one, two in pairs):
+                if any(not (old and new and old._replace(record=new.record) == new) for old, new in pairs):
                     yield collection, key
             except DamagedItemError:
                 yield collection, key

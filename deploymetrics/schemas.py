@@ -1,4 +1,4 @@
-"""What the marshmallow schemas share: how one is loaded, and what holds for names, tags and whole numbers."""
+"""What the marshmallow schemas share: loading one, and checks of names, tags and whole numbers."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ MAX_BYTES = 64
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """Return what the schema makes of the data. Raises InvalidFieldsError with the schema's messages."""
+    """Return the data as the schema loads it. Raises InvalidFieldsError with the schema's messages."""
     try:
         return schema.load(data)
     except ValidationError as error:
@@ -40,7 +40,7 @@ def from_1_to_64_bytes(text: str) -> None:
 
 
 def whole_number(text: str, digits: int = 18) -> int | None:
-    """Return the number that a text of at most so many ASCII digits is, else None.
+    """Return the number in a text of ASCII digits, at most ``digits`` of them; None for any other text.
 
     ``int()`` alone also takes ``1_000``, ``+1`` and all scripts' digits.
     """
@@ -48,7 +48,7 @@ def whole_number(text: str, digits: int = 18) -> int | None:
 
 
 class WholeNumber(fields.Integer):
-    """Take an int or its ASCII digits; Integer alone also takes ``1.9`` and what ``int()`` does."""
+    """An Integer that takes an int or ASCII digits only; Integer itself also takes ``1.9`` and ``1_000``."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if isinstance(value, str):

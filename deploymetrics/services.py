@@ -36,13 +36,13 @@ class Services(NamedTuple):
 
 
 def services(app: Flask | None = None) -> Services:
-    """Return the Services of an application, of the current one where none is given."""
+    """Return the Services of an application, by default of the current one."""
     assembled: Services = (app or current_app).extensions[NAME]
     return assembled
 
 
 def assemble(folder: str, settings: Mapping[str, Any], clock: Clock, *, make: bool) -> Services:
-    """Return the Services on an instance folder, whose storage is made where it is missing if ``make`` says so."""
+    """Open the storage of an instance folder, with ``make`` also a missing one, and return the Services on it."""
     store = open_storage(
         settings["STORAGE"],
         folder,

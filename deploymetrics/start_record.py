@@ -23,7 +23,7 @@ STARTS = Collection("starts", StartRecord)
 
 
 def record_start(store: Storage, clock: Clock) -> None:
-    """Note that the server starts now; only log it where that cannot be stored, since the server can still be read."""
+    """Store that the server starts now; a failure is only logged, since the server can still be read."""
     record = StartRecord(_KEY, as_precise(clock.now()))
     try:
         store.write(STARTS, _KEY, "server", lambda current, now: msgspec.json.encode(record))

@@ -1,1 +1,1 @@
-"""DeploymentMetricsCollectorTask: the sources are asked, and what they find becomes the document ``platform``."""
+"""The collector (DeploymentMetricsCollectorTask): asks the sources, and writes their values as ``platform``."""

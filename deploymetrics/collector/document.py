@@ -1,4 +1,4 @@
-"""The document ``platform``: composed of what every source found last, and written when that has changed."""
+"""The document ``platform``: composed of every source's last values, and written when they have changed."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
     ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
     """
     item = documents.find(RESERVED_TAG)
-    values = _composed(states, item)
+    values = _compose(states, item)
     metrics = msgspec.json.encode([values])
     if values and item and bytes(item.record.metrics) == metrics:
         age = clock.now() - from_precise(item.changed_at)
@@ -37,11 +37,11 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
 
 
 def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
-    """Return the values, those whose names are in ``before`` first and in that order."""
+    """Return the values with the names in ``before`` first, in that order, so that metrics keep their places."""
     return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
 
-def _composed(states: Sequence[SourceState], item: Item | None) -> dict[str, Any]:
+def _compose(states: Sequence[SourceState], item: Item | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for state in states:
         for metric, value in state.values.items():

@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(msgspec.Struct):
-    """What a source answered. ``error`` is empty after a success; after a failure the rest is what was found before."""
+    """The answer of a source in one round, or its failure.
+
+    ``error`` is empty after a success; after a failure the other fields hold what the source had found before it.
+    """
 
     values: dict[str, TextValue] = {}
     failed: dict[str, str] = {}
@@ -39,7 +42,7 @@ class Outcome(msgspec.Struct):
 
 
 def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None:
-    """Return the Outcome of the source, whatever it does; None if ``stop`` came first."""
+    """Ask a source, and return its Outcome, also if it hangs or raises anything; None if ``stop`` came first."""
     try:
         with redirect_stdout(sys.stderr):  # what a source prints is no part of what ``collect`` prints
             return stop.run_limited(current.left(), lambda: _outcome(source, current))
@@ -58,16 +61,16 @@ def _outcome(source: Source, current: Round) -> Outcome:
     except SourceError as error:
         if error.findings is None:
             raise
-        return msgspec.structs.replace(_checked(error.findings), error=error.detail, permanent=error.permanent)
-    outcome = _checked(answer if isinstance(answer, Findings) else Findings(answer))
+        return msgspec.structs.replace(_check(error.findings), error=error.detail, permanent=error.permanent)
+    outcome = _check(answer if isinstance(answer, Findings) else Findings(answer))
     if outcome.failed and not outcome.values and not outcome.asked:
         name, reason = next(iter(outcome.failed.items()))
         raise SourceError(f"Every metric failed; {name}: {reason}")
     return outcome
 
 
-def _checked(findings: Findings) -> Outcome:
-    """Return the Outcome in which a metric whose value is nonsense, or too large, has failed."""
+def _check(findings: Findings) -> Outcome:
+    """Return the Findings as an Outcome, in which metrics have failed whose value is not valid or too large."""
     values, failed = values_as_text(findings.values)
     failed |= {check_name(metric): as_reason(reason) for metric, reason in findings.failed.items()}
     asked = {check_name(metric): float(when) for metric, when in findings.asked.items()}

@@ -1,4 +1,4 @@
-"""What makes the collector one process per deployment: its loop under a lease, and the child of ``serve``."""
+"""The one collector process of a deployment: its loop, which holds a lease, and the child process of ``serve``."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class CollectorProcess:
-    """The collector as a child process, started again when it ends.
+    """The collector as a child process of ``serve``, started again when it ends.
 
     It holds the end of a pipe and stops when the pipe's other end, which only this process has, is gone: so it ends
     with its parent, however that ended. It is a program of its own and shares no state with the workers. Through the
@@ -49,7 +50,7 @@ class CollectorProcess:
         self._pause = 1
 
     def ensure(self, settings: Mapping[str, Any]) -> None:
-        """Start it with these settings unless it runs, or ended so shortly after its start that a pause is due."""
+        """Start the collector with these settings, unless it runs, or has to wait since it ended soon after a start."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is None or now < self._not_before:
             return
@@ -76,7 +77,7 @@ class CollectorProcess:
         self.ensure(settings)
 
     def stop(self) -> None:
-        """End the collector, within a second or by force."""
+        """Stop the collector, after a second by force."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -89,7 +90,7 @@ class CollectorProcess:
             process.wait()
 
     def abandon(self) -> None:
-        """Forget the collector in a forked child, and close the pipe to it there, so that only the parent holds it."""
+        """Forget the collector in a forked worker, and close its end of the pipe, so that only the master holds one."""
         process, self._process = self._process, None
         if process is not None:
             _close_stdin(process)
@@ -105,45 +106,50 @@ def _close_stdin(process: subprocess.Popen[bytes]) -> None:
 def collect_forever(
     task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, webhook: Webhook | None = None
 ) -> None:
-    """Run the task whenever a source is due, until ``stop``; stands by while another process has the lease.
-
-    ``webhook`` is looked after meanwhile.
-    """
-    said = ""
+    """Collect until ``stop``; stand by while another process holds the lease."""
+    logged = ""
     while not stop.wait(0):
-        is_ready, heard_at = False, None
         try:
-            if lease.acquire():
-                heard_at = task.heard_at()
-                is_ready = True
-            said = ""
+            is_ready = lease.acquire()
+            heard_at = task.heard_at() if is_ready else None
+            logged = ""
         except DeploymetricsError as error:
-            if said != (reason := error.log or error.detail):  # each second the same would fill the log
+            is_ready, reason = False, error.log or error.detail
+            if reason != logged:  # each second the same would fill the log
                 log.error("the collector cannot begin: %s", reason)
-            said = reason
+            logged = reason
+        if is_ready:
+            _collect(task, lease, stop, webhook, heard_at)
+        lease.release()
         if not is_ready:
-            lease.release()
             stop.wait(STANDBY_SECONDS)
-            continue
-        log.info("collecting from %s", ", ".join(task.sources))
-        first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
-        while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
-            first = False
-            try:
-                if time.monotonic() - trimmed_at > TRIM_SECONDS:
-                    # By the time of the round before: a start under a clock that is ahead must cost no history.
-                    task.documents.trim(lambda: stop.wait(0), heard_at)
-                    trimmed_at = time.monotonic()
-                heard_at = task.heard_at()
-            except DeploymetricsError as error:
-                log.error("the collector could not thin out old versions: %s %s", error.detail, error.log or "")
-    lease.release()
+
+
+def _collect(
+    task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, webhook: Webhook | None, heard_at: datetime | None
+) -> None:
+    """Run rounds, and once a day thin out old versions, until ``stop`` or the lease is lost.
+
+    ``heard_at`` is when a source was last heard of.
+    """
+    log.info("collecting from %s", ", ".join(task.sources))
+    first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
+    while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():
+        first = False
+        try:
+            if time.monotonic() - trimmed_at > TRIM_SECONDS:
+                # By the time of the round before: a start under a clock that is ahead must cost no history.
+                task.documents.trim(lambda: stop.wait(0), heard_at)
+                trimmed_at = time.monotonic()
+            heard_at = task.heard_at()
+        except DeploymetricsError as error:
+            log.error("the collector could not thin out old versions: %s %s", error.detail, error.log or "")
 
 
 def _round(
     task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, first: bool, webhook: Webhook | None
 ) -> float:
-    """Run one round and return the seconds until the next."""
+    """Run one round: the task if a source is due, and the webhook; return the seconds until the next round."""
     try:
         if first:
             task.note_crash(lease.unfinished)

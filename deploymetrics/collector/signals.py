@@ -1,4 +1,4 @@
-"""What ends the collector, or what it does, before its time: signals, the end of its parent, a timer and a watchdog."""
+"""Stopping the collector, or a source that hangs: by signals, the end of the parent, a timer and a watchdog."""
 
 import faulthandler
 import os
@@ -19,18 +19,18 @@ T = TypeVar("T")
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ends what a source does. ``except Exception`` does not catch it, and asyncio lets it through."""
+    """Raised in a source to end it. ``except Exception`` does not catch it, and asyncio lets it through."""
 
 
 class Stop:
-    """Becomes true with SIGTERM or SIGINT, and ends what is interruptible then: a sleep, or a source."""
+    """Whether the collector is to stop: set by SIGTERM or SIGINT, which also interrupt a sleep or a source."""
 
     def __init__(self) -> None:
         self.is_set = False
         self._interruptible = False
 
     def install(self, until: int | None = None) -> "Stop":
-        """Let the signals of this process set it, or the end of the stream with the descriptor ``until``."""
+        """Handle SIGTERM and SIGINT of this process, and take the end of the stream ``until`` for a SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.set)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is the master's affair
@@ -39,26 +39,26 @@ class Stop:
         return self
 
     def set(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Note that the collector is to stop, and interrupt what is interruptible."""
+        """Note that the collector is to stop, and interrupt its sleep or source."""
         self.is_set = True
         self.interrupt()
 
     def interrupt(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Raise Interrupted in what is interruptible now."""
+        """Raise Interrupted in the sleep or source that runs now, if any."""
         if self._interruptible:
             self._interruptible = False
             raise Interrupted
 
     def wait(self, seconds: float) -> bool:
-        """Sleep for so many seconds; return True, at once, where the collector is to stop, else False."""
+        """Sleep for so many seconds; return True, at once, if the collector is to stop, else False."""
         until = time.monotonic() + seconds
         while not self.is_set and (left := until - time.monotonic()) > 0:
             with suppress(Interrupted):
-                self._interruptibly(partial(time.sleep, min(left, _NAP)))
+                self._call_interruptibly(partial(time.sleep, min(left, _NAP)))
         return self.is_set
 
     def run_limited(self, seconds: float, function: Callable[[], T]) -> T:
-        """Return ``function()``. Raises Interrupted after so many seconds, or when this becomes true.
+        """Return ``function()``; raises Interrupted after so many seconds, or when the collector is to stop.
 
         A function that does not end within GRACE_SECONDS more ends the process.
         """
@@ -67,13 +67,13 @@ class Stop:
         # Again and again: one that comes just before a system call begins does not end that.
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _NAP)
         try:
-            return self._interruptibly(function)
+            return self._call_interruptibly(function)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGALRM, before)
 
-    def _interruptibly(self, function: Callable[[], T]) -> T:
+    def _call_interruptibly(self, function: Callable[[], T]) -> T:
         try:
             self._interruptible = True
             if self.is_set:

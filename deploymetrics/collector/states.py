@@ -1,4 +1,4 @@
-"""What is known of each source: when it was asked, what it said last, and how it failed; as it is stored."""
+"""The stored state of each source: when it was asked, its last values, and how it failed."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from ..storage import Collection, Record, Storage
 
 
 class SourceState(Record, frozen=True, omit_defaults=True):
-    """What is known of a source. Times are precise texts, or empty if it never happened.
+    """The state of a source. Times are precise texts, or empty for never.
 
     ``configuration``: a keyed hash of what the answer depends on.
     ``reason``, ``permanent``: of the last failure.
@@ -42,7 +42,7 @@ class SourceState(Record, frozen=True, omit_defaults=True):
 
     @property
     def is_fresh(self) -> bool:
-        """Return True if the last attempt succeeded, and no metric failed when it was asked last."""
+        """Return True if the last attempt succeeded, for every metric that was asked."""
         return bool(self.lastSuccess) and not self.failures and not self.failed
 
 
@@ -50,12 +50,12 @@ COLLECTOR = Collection("collector", SourceState)
 
 
 def read_states(store: Storage) -> list[SourceState]:
-    """Return the SourceState of every source that was asked and is not dropped, ordered by name."""
+    """Return the stored SourceState of every source that is not dropped, ordered by name."""
     return [state for name in store.keys(COLLECTOR) if not (state := read_state(store, name)).dropped]
 
 
 def read_state(store: Storage, name: str) -> SourceState:
-    """Return the SourceState of one source, also if it was never asked, or if what is stored is damaged."""
+    """Return the SourceState of one source: an empty one if it was never asked, one marked damaged if it is."""
     try:
         item = store.read(COLLECTOR, name)
     except DamagedItemError as error:
@@ -65,5 +65,5 @@ def read_state(store: Storage, name: str) -> SourceState:
 
 
 def save_state(store: Storage, state: SourceState, author: str) -> None:
-    """Store the SourceState of a source in place of the one before. Raises StorageError."""
+    """Store the SourceState of a source. Raises StorageError."""
     store.write(COLLECTOR, state.name, author, lambda current, now: msgspec.json.encode(state))

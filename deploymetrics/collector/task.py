@@ -1,4 +1,4 @@
-"""DeploymentMetricsCollectorTask: asks the sources, keeps what each said last, and has the document written.
+"""DeploymentMetricsCollectorTask: asks the sources when they are due, and keeps the last good value of each metric.
 
 What a source found stays until it finds something else: a failure is noted beside it and changes nothing else. The
 document is composed of what the sources have, so no run can make it worse.
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Seconds: between runs, for one source, between attempts after failures, and after a permanent one."""
+    """Seconds between rounds, for the answer of a source, and of delays after failures and permanent failures."""
 
     interval: int
     timeout: int
@@ -40,7 +40,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class DeploymentMetricsCollectorTask:
-    """The sources of a deployment by name, when each is due, and what it said."""
+    """Asks the sources of a deployment, given by name, when they are due; stores their states and the document."""
 
     def __init__(
         self, sources: dict[str, Source], documents: Documents, store: Storage, clock: Clock, timing: Timing, key: str
@@ -54,7 +54,7 @@ class DeploymentMetricsCollectorTask:
         self._unsaved: dict[str, SourceState] = {}
 
     def due(self, *, first: bool = False, retry: bool = False) -> list[str]:
-        """Return the names of the sources to be asked now.
+        """Return the names of the sources that are due.
 
         ``first`` adds those that did not fail when they were asked last, ``retry`` every other one too.
 
@@ -68,7 +68,7 @@ class DeploymentMetricsCollectorTask:
         return [state.name for state in states if not state.damaged and (retry or self._is_due(state, first))]
 
     def states(self) -> list[SourceState]:
-        """Return the SourceState of each source, as they come in the document."""
+        """Return the SourceState of each source, in the order of the document."""
         return [self._state(name) for name in self.sources]
 
     def run(
@@ -79,7 +79,7 @@ class DeploymentMetricsCollectorTask:
         *,
         everything: bool = False,
     ) -> list[SourceState]:
-        """Ask these sources one after the other, store what they say and write the document; return their SourceStates.
+        """Ask these sources one after the other, store their states and write the document; return the SourceStates.
 
         The document is written once, when all have answered: one version, whatever was found. When ``stop`` comes,
         those that have not answered are left out and count as not asked. ``note`` is called with the name of each
@@ -104,7 +104,7 @@ class DeploymentMetricsCollectorTask:
         return states
 
     def note_crash(self, name: str) -> None:
-        """Note that a process ended while it asked that source. Raises StorageError."""
+        """Count a failure of the source during which the collector's process ended. Raises StorageError."""
         if name in self.sources and not (state := self._state(name)).damaged:
             self._record(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
             self._save()
@@ -116,7 +116,7 @@ class DeploymentMetricsCollectorTask:
         return Round(self.clock.timestamp(), seconds, deadline, asked, state.failed, state.warning)
 
     def retry_soon(self) -> None:
-        """Make every source that waits after a failure due, with all its metrics, for the process that collects."""
+        """Store that every source which waits after a failure is due now, with all its metrics."""
 
         def change(current: Item | None, now: datetime) -> bytes | None:
             return current and msgspec.json.encode(msgspec.structs.replace(current.record, nextAttempt=0.0, asked={}))
@@ -132,7 +132,7 @@ class DeploymentMetricsCollectorTask:
         return float(max(0, min([*times, self.timing.interval])))
 
     def heard_at(self) -> datetime | None:
-        """Return when a source was last heard of, None where none ever was.
+        """Return when a source last answered or failed, or None.
 
         Times later than now were noted by a clock that has been put back since.
         """
@@ -142,7 +142,7 @@ class DeploymentMetricsCollectorTask:
         return from_precise(heard) if heard else None
 
     def is_overdue(self, state: SourceState) -> bool:
-        """Return True if the source should have been asked long ago, so that no collector is at work, or it hangs."""
+        """Return True if the source should have been asked long ago: the collector does not run, or hangs."""
         late: float = self.clock.timestamp() - state.nextAttempt
         return bool(state.nextAttempt) and late > self.timing.interval + len(self.sources) * self.timing.timeout
 
@@ -199,9 +199,9 @@ class DeploymentMetricsCollectorTask:
             permanent=False,
             nextAttempt=now.timestamp() + self.timing.interval,
             warning=outcome.warning,
-            failed=_kept(before.failed, outcome) | outcome.failed,
+            failed=_keep_old(before.failed, outcome) | outcome.failed,
             asked=outcome.asked,
-            values=ordered(before.values, _kept(before.values, outcome) | outcome.values),
+            values=ordered(before.values, _keep_old(before.values, outcome) | outcome.values),
         )
 
     def _failure(self, before: SourceState, outcome: Outcome) -> SourceState:
@@ -225,8 +225,8 @@ class DeploymentMetricsCollectorTask:
         )
 
 
-def _kept(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
-    """Return what stays of ``old``: metrics that failed, or were not asked, and are still there."""
+def _keep_old(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """Return the old values of metrics that failed in this round, or that a source keeps without asking for them."""
     return {
         name: value
         for name, value in old.items()

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Notice(Record, frozen=True):
-    """What was said of a tag last: that it is stale. There is none of a fresh one."""
+    """Stored for a tag of which the URL was told that it is stale, until it is told that it is fresh."""
 
     tag: str
     saidAt: str
@@ -45,11 +45,11 @@ NOTICES = Collection("notices", Notice)
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any) -> None:
-        """Follow none: what is signed goes to the URL that was set."""
+        """Follow no redirect: signed messages go to the configured URL only."""
 
 
 class Webhook:
-    """The webhook at a URL, whose messages are signed with a secret."""
+    """Sends messages about stale and fresh tags to a URL, signed with a secret."""
 
     def __init__(self, url: str, secret: str, documents: Documents, expectations: Expectations, clock: Clock) -> None:
         self.url = url
@@ -64,31 +64,31 @@ class Webhook:
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def notify(self, stop: Stop) -> None:
-        """Tell the URL of each tag that got stale or fresh since it was told. Raises StorageError."""
+        """Send a message for each tag that got stale or fresh since the last one about it. Raises StorageError."""
         news = self._news()
         self._refused = Counter({tag: self._refused[tag] for _, tag, _ in news if tag in self._refused})
         news.sort(key=lambda each: self._refused[each[1]])
         if time.monotonic() < self._not_before:
             news = [each for each in news if not self._refused[each[1]]]
-        for event, tag, facts in news[:AT_ONCE]:
-            if facts is not None and not self._send({"event": event, "tag": tag, **facts}, stop):
+        for event, tag, details in news[:AT_ONCE]:
+            if details is not None and not self._send({"event": event, "tag": tag, **details}, stop):
                 self._refused[tag] += 1
                 return
             self._note(tag, event)
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
-        """Return (event, tag, facts) of each tag that is not as was said last; no facts where nobody need be told."""
+        """Return (event, tag, details) for each tag that got stale or fresh, without details for a deleted document."""
         expected, now = self.expectations.all(), self.clock.now()
         said = {item.key for item in self.store.items(NOTICES).items}
         items = {item.key: item for item in self.documents.list().items if item.key in expected}
         states = state_names(items.values(), expected, now)
         late = {tag for tag, name in zip(items, states) if name == STALE}
         news: list[tuple[str, str, dict[str, Any] | None]] = [
-            (STALE, tag, _facts(items[tag], expected[tag], now)) for tag in sorted(late - said)
+            (STALE, tag, _details(items[tag], expected[tag], now)) for tag in sorted(late - said)
         ]
         for tag in sorted(said - late):
             item = items.get(tag)
-            news.append((FRESH, tag, _facts(item, expected[tag], now) if item else None))
+            news.append((FRESH, tag, _details(item, expected[tag], now) if item else None))
         return news
 
     def _note(self, tag: str, event: str) -> None:
@@ -98,7 +98,7 @@ class Webhook:
         self.store.write(NOTICES, tag, AUTHOR, change)
 
     def _send(self, message: dict[str, Any], stop: Stop) -> bool:
-        """Return True if the URL took a message; else it gets a pause."""
+        """Send a message and return True if the URL took it; else begin a pause."""
         body = msgspec.json.encode(message)
         try:
             stop.run_limited(ANSWER_SECONDS, lambda: self._post(body))
@@ -133,7 +133,7 @@ class Webhook:
             answer.read(1024)
 
 
-def _facts(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:
+def _details(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:
     due = state(item.changed_at, seconds, now).due
     return {
         "at": as_precise(now),

@@ -1,4 +1,4 @@
-"""What the settings that are more than a word or a number can be: addresses, lists of words, relevance."""
+"""Marshmallow fields and checks for settings that are more than a word or a number: URLs, hosts, relevance."""
 
 import json
 import re
@@ -16,9 +16,9 @@ PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
 
 
 class Words(fields.Field[tuple[str, ...]]):
-    """Words, in lower case unless that matters: a list, or one text with spaces or commas between them.
+    """A list of words, or one text with spaces or commas between them; ``lower`` puts them in lower case.
 
-    ``check`` refuses one.
+    ``check`` raises ValidationError for a word.
     """
 
     def __init__(self, check: Callable[[str], object], *, lower: bool = True) -> None:
@@ -37,7 +37,7 @@ class Words(fields.Field[tuple[str, ...]]):
 
 
 class PublicURL(fields.String):
-    """``https://host/prefix``, kept without a slash at its end."""
+    """A URL such as ``https://host/prefix``; a slash at the end is removed."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         url = str(super()._deserialize(value, attr, data, **kwargs)).rstrip("/")
@@ -47,7 +47,7 @@ class PublicURL(fields.String):
 
 
 def check_bind(text: str) -> None:
-    """Raise ValidationError unless the text is an address to listen on."""
+    """Raise ValidationError unless the text is HOST:PORT or unix:PATH."""
     if text.startswith("unix:"):
         if len(text) == len("unix:"):
             raise ValidationError("It is not unix:PATH.")
@@ -72,7 +72,7 @@ check_origin = validate.Regexp(
 
 
 class _Expression(fields.Nested):
-    """Relevance as text, or a dict with ``relevance``, ``answer`` and ``every``, of which each may be missing."""
+    """A relevance expression as text, or a dict with some of ``relevance``, ``answer`` and ``every``."""
 
     def __init__(self) -> None:
         relevance = fields.String(validate=validate.Length(1))
@@ -86,7 +86,7 @@ class _Expression(fields.Nested):
 
 
 class Relevance(fields.Dict):
-    """A dict of name → _Expression or None; in the environment it is JSON."""
+    """A dict of metric name → _Expression or None, or the JSON of one, as in the environment."""
 
     def __init__(self) -> None:
         printable = validate.Predicate("isprintable", error="It holds a character that cannot be printed.")

@@ -1,4 +1,4 @@
-"""The instance folder: which one it is, whether there is one, and whose it is."""
+"""The instance folder: finding it, checking it, and acting as its owner."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ _PRIVATE = ("data", "secret_key")
 
 
 def find_instance() -> Path:
-    """Return the folder that the environment names, else that of a checkout, else the platform's folder for data."""
+    """Return the instance folder: that of the environment, else of a checkout, else the platform's folder for data."""
     if named := os.environ.get(INSTANCE):
         return Path(os.path.abspath(named))
     checkout = Path(__file__).parents[2] / "instance"
@@ -31,7 +31,7 @@ def find_instance() -> Path:
 
 
 def existing_instance() -> Path:
-    """Return the folder of the instance; the process acts as its owner from now on. Raises SettingError."""
+    """Check the instance folder, act as its owner from now on, and return it. Raises SettingError."""
     folder = find_instance()
     check_exists(folder)
     become_owner(folder)
@@ -40,7 +40,7 @@ def existing_instance() -> Path:
 
 
 def is_instance(folder: Path) -> bool:
-    """Return True if there is an instance in the folder; raises SettingError where this user may not look."""
+    """Return True if the folder holds an instance; raises SettingError where this user may not read it."""
     try:
         return not _MARKS.isdisjoint(os.listdir(folder))
     except PermissionError as error:
@@ -50,7 +50,7 @@ def is_instance(folder: Path) -> bool:
 
 
 def check_exists(folder: Path) -> None:
-    """Raise SettingError where there is no instance in the folder, so that none is made by mistake.
+    """Raise SettingError unless the folder holds an instance, so that none is made by mistake.
 
     One whose storage is the database that the environment names may have nothing in it.
     """
@@ -60,7 +60,7 @@ def check_exists(folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise SettingError where another user of the system owns the folder, or could change what is in it.
+    """Raise SettingError if another user of the system owns the folder, or may write into it.
 
     Else its ``config.py`` would be run by whoever uses the folder, and root would leave files that its account cannot
     read. A folder of root's is anybody's: containers are given such a one.
@@ -90,7 +90,7 @@ def _check_mode(path: Path, bits: int, sentence: str) -> None:
 
 
 def become_owner(folder: Path) -> None:
-    """Let a process of root act as the user who owns the folder, or is to own it, for as long as it lives.
+    """Make a process of root act as the owner of the folder, or of its parent, from now on.
 
     So new files belong to that account, and its ``config.py`` gets no more rights than it has. Raises SettingError.
     """
@@ -108,7 +108,7 @@ def become_owner(folder: Path) -> None:
 
 
 def user_name(uid: int) -> str:
-    """Return the name of a user of the system, and what to call one that has none."""
+    """Return the name of a user of the system, or ``the account 1000`` for one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

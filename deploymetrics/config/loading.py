@@ -1,4 +1,4 @@
-"""The settings as they are set: read from the environment, from ``config.py``, or the defaults; and checked.
+"""Loading the settings: from the environment, ``config.py`` or the defaults, each checked.
 
 A setting is looked for in the environment as ``DEPLOYMETRICS_<NAME>``, then as ``<NAME>`` in ``config.py`` of the
 instance folder, then the row's default holds. Whatever is not a row, or not valid, stops the start and is named. A
@@ -28,7 +28,7 @@ _SERVICE_PORT = re.compile(r"(.+_)?PORT=(tcp|udp|sctp)://.*")
 
 
 class Settings(dict[str, Any]):
-    """Every setting by name, checked. ``origins`` says by name where those come from that are not the default."""
+    """Every setting by name, checked. ``origins`` says where each comes from that is not the default."""
 
     def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
         super().__init__(values)
@@ -36,7 +36,7 @@ class Settings(dict[str, Any]):
 
 
 def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Return every setting, with a secret key; ``overrides`` go first. Raises SettingError naming what is wrong."""
+    """Return every setting, with a generated SECRET_KEY if none is set; raises SettingError naming what is wrong."""
     settings = read_settings(instance, overrides)
     if not settings["SECRET_KEY"] and settings["STORAGE"] != FILES:
         raise SettingError(
@@ -48,7 +48,7 @@ def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def _generated_secret_key(path: Path) -> str:
-    """Return the key in a file; the first caller makes it, and all workers read the same one.
+    """Return the SECRET_KEY in a file; the first caller generates it, and all workers read the same one.
 
     Raises SettingError where it is damaged, or cannot be read or made.
     """
@@ -71,7 +71,7 @@ def _generated_secret_key(path: Path) -> str:
 
 
 def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Return every setting as it is set, and make nothing. Raises SettingError."""
+    """Return every setting, without generating a SECRET_KEY; ``overrides`` go first. Raises SettingError."""
     values = {row.name: row.default for row in SETTINGS}
     are_set = {  # of a setting that is set twice, what goes first stands last
         **{name: (value, "config.py") for name, value in _from_file(instance / "config.py").items()},
@@ -98,7 +98,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
 
 
 def _from_environment() -> Iterator[tuple[str, str, str]]:
-    """Yield (variable, name of the setting, value) for what the environment sets."""
+    """Yield (variable, name of the setting, value) for each setting in the environment."""
     for variable, value in os.environ.items():
         if variable.upper().startswith(PREFIX) and variable != INSTANCE:
             name = variable.removeprefix(PREFIX)
@@ -108,7 +108,7 @@ def _from_environment() -> Iterator[tuple[str, str, str]]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    """Return the upper-case names of a config.py; other names are its own affair, unless they are misspelt settings."""
+    """Return the settings in a config.py, which are its names in upper case; raises SettingError."""
     try:
         with open(path, "rb") as file:
             stat = os.fstat(file.fileno())

@@ -15,7 +15,7 @@ PASSWORD_HASHES = ("scrypt:32768:8:3", "scrypt:65536:8:2", "scrypt:131072:8:1", 
 
 
 class Setting(NamedTuple):
-    """A row: its name, the marshmallow field that checks it, its default and a sentence of help."""
+    """A setting: its name, the marshmallow field that checks it, its default and a sentence of help."""
 
     name: str
     field: fields.Field[Any]
@@ -146,7 +146,7 @@ BY_NAME = {row.name: row for row in SETTINGS}
 
 
 def display_value(name: str, value: Any) -> str:
-    """Return the value of a setting as it may be shown: dots for a secret."""
+    """Return the value of a setting as it may be shown, with dots for a secret."""
     if name in SECRETS and value:
         return "..."
     return repr(without_password(value) if name == "STORAGE" and isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""The setting STORAGE: whether it can be one, and the form in which it may be shown."""
+"""The setting STORAGE: checking its URL, and showing it without the password."""
 
 import re
 
@@ -11,11 +11,11 @@ _PASSWORD_ARGUMENT = re.compile(r"((?:ssl)?password=)[^&]+", re.IGNORECASE)
 
 
 def check_storage(text: str) -> None:
-    """Raise ValidationError unless the text names a storage; it says nothing of the text, which may have a password."""
+    """Raise ValidationError, which does not repeat the text with its password, unless the text names a storage."""
     if text != FILES and not text.startswith(DATABASE):
         raise ValidationError(f"It is neither {FILES} nor {DATABASE}USER@HOST:PORT/DATABASE.")
 
 
 def without_password(url: str) -> str:
-    """Return the URL with dots in the place of a password."""
+    """Return the URL with dots in place of a password."""
     return _PASSWORD_ARGUMENT.sub(r"\1...", _PASSWORD.sub(r"\1:...@", url))

@@ -1,4 +1,4 @@
-"""How often a tag is expected to be posted, and whether it is late. Nothing is deleted for that."""
+"""Expectations: how often a tag should be posted, and whether it is late."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ FRESH, QUIET, STALE = STATES = "fresh", "quiet", "stale"
 
 
 class ExpectationRecord(Record, frozen=True):
-    """The tag and the longest time, in seconds, that may pass from one post to the next."""
+    """The stored expectation of a tag: at most ``everySeconds`` from one post to the next."""
 
     tag: str
     everySeconds: int
@@ -32,20 +32,23 @@ EXPECTATIONS = Collection("expectations", ExpectationRecord)
 
 
 class ExpectationBody(Schema):
-    """How often a tag is expected to be posted."""
+    """The body of a PUT of an expectation."""
 
     everySeconds = fields.Integer(required=True, strict=True)
 
 
 class State(NamedTuple):
-    """FRESH, QUIET (no expectation, and old) or STALE (past it); and when it gets stale, or None if nobody knows."""
+    """The state of a tag, and when it gets stale, or None if that is not known.
+
+    ``name`` is FRESH, QUIET (no expectation, and old) or STALE (later than expected).
+    """
 
     name: str
     due: datetime | None
 
 
 class Expectations(PerTag[int]):
-    """The seconds within which a post of a tag is expected."""
+    """Stores within how many seconds a post of each tag is expected."""
 
     collection = EXPECTATIONS
 
@@ -55,7 +58,7 @@ class Expectations(PerTag[int]):
     def set(
         self, tag: str, seconds: int | None, author: str, check: Callable[[int | None], None] = lambda current: None
     ) -> None:
-        """Expect a post every so many seconds from now on; None expects none. Raises BadRequest.
+        """Expect a post of a tag every ``seconds`` from now on; None removes the expectation. Raises BadRequest.
 
         ``check`` is called with the current seconds, or None, while nobody else can change them; what it raises stops
         the write.
@@ -69,7 +72,7 @@ class Expectations(PerTag[int]):
 
 
 def state(changed_at: str, seconds: int | None, now: datetime) -> State:
-    """Return the State of a document that changed then, as the storage writes it, with this expectation or None."""
+    """Return the State of a document that changed at a time, which is precise text, with an expectation or None."""
     limit, latest = as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS)), as_precise(now + AHEAD)
     is_known = seconds is not None and changed_at <= latest
     due = from_precise(changed_at) + timedelta(seconds=seconds or 0) if is_known else None
@@ -77,7 +80,7 @@ def state(changed_at: str, seconds: int | None, now: datetime) -> State:
 
 
 def state_names(items: Iterable[Entry | Item], expected: Mapping[str, int], now: datetime) -> list[str]:
-    """Return the name of the State of each document, by the expectations of all tags; quick for a long list."""
+    """Return the name of the State of each document, by the expectations of all tags; fast for a long list."""
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
     latest = as_precise(now + AHEAD)
@@ -86,9 +89,9 @@ def state_names(items: Iterable[Entry | Item], expected: Mapping[str, int], now:
 
 
 def _name(changed_at: str, seconds: int | None, limit: str, latest: str) -> str:
-    """Return the name of a State; what changed before ``limit`` is late, and so is what is of a clock that was ahead.
+    """Return FRESH for a document that changed between ``limit`` and ``latest``, else QUIET or STALE.
 
-    Times are compared as text, which is quick.
+    Times are compared as text, which is fast; one after ``latest`` is of a clock that was ahead.
     """
     if limit <= changed_at <= latest:
         return FRESH

@@ -1,4 +1,4 @@
-"""Which number of a document the overview shows: the one that was chosen, or the most telling."""
+"""Headlines: which number of a document the overview shows, chosen by a person or else the most telling."""
 
 from itertools import islice
 
@@ -20,7 +20,7 @@ MAX_NUMBER = MAX_NAME + 8
 
 
 class Headline(Record, frozen=True):
-    """The name of a number of a tag, as plots have it, and its unit; an empty one is that of its name."""
+    """The stored headline of a tag: the name of a number as plots have it, and a unit, or an empty text for its own."""
 
     tag: str
     number: str
@@ -31,19 +31,19 @@ HEADLINES = Collection("headlines", Headline)
 
 
 class Headlines(PerTag[Headline]):
-    """Stores which number of a tag the overview shows, where one was chosen."""
+    """Stores the headline of each tag for which a person chose one."""
 
     collection = HEADLINES
 
     def set(self, tag: str, number: str | None, unit: str, author: str) -> None:
-        """Show this number of the tag from now on; None leaves the choice to the overview. Raises BadRequest."""
+        """Choose the number of a tag that the overview shows; None leaves the choice to it. Raises BadRequest."""
         if number is not None and len(number) > MAX_NUMBER or len(unit) > MAX_UNIT or not unit.isprintable():
             raise BadRequest(f"A unit has at most {MAX_UNIT} characters, and a number is named as in the plots.")
         self._write(tag, None if number is None else Headline(tag, number, unit), author)
 
 
 def headline_series(documents: Documents, item: Item | Entry, number: str | None = None) -> Series | None:
-    """Return the Series of the most telling number in a document of the list, over its last versions.
+    """Return the Series of a document's headline, the most telling number in it, over its last versions.
 
     That is ``number`` where the newest version has it. Otherwise it is the first that changed in these versions and
     does not just name a thing, or the first that does not, or the first there is; of an array with several elements it
@@ -67,7 +67,7 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
 
 
 def _latest(documents: Documents, tag: str) -> list[Item]:
-    """Return the newest versions of a tag in their order, without deletions; a few, and not many bytes of them."""
+    """Return the last few versions of a tag, oldest first, without deletions, and not many bytes of them."""
     items: list[Item] = []
     size = 0
     for item in documents.history(tag, limit=SPARK_VERSIONS).items:

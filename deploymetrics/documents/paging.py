@@ -1,4 +1,4 @@
-"""Parts of a history and of the list, each with a revision of its own."""
+"""Pages of the list and of a history, each with a revision of its own."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,21 +10,21 @@ from ..storage import Entry, Item, Listing
 
 
 class Page(NamedTuple):
-    """Some versions of a document, and the one below which the next page begins; None on the last one."""
+    """A page of a history, newest first; ``next`` is the version below which the next page begins, None on the last."""
 
     items: Sequence[Item]
     next: int | None
 
     @property
     def revision(self) -> str:
-        """The revision of the page: it differs where one of its versions does."""
+        """A digest of the revisions on the page."""
         return _revision_of(self.items)
 
 
 def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> tuple[Listing, str | None]:
-    """Return the part of a Listing with at most ``limit`` documents, those after the tag ``after``.
+    """Return the page of a Listing with at most ``limit`` documents after the tag ``after``.
 
-    The second is the tag after which the next part begins, or None for the last one. The revision is that of the part:
+    The second is the tag after which the next page begins, or None for the last one. The revision is that of the page:
     it does not change with other documents.
     """
     items = listing.items
@@ -37,7 +37,7 @@ def page_of(listing: Listing, after: str | None = None, limit: int | None = None
     items = items[first:last]
     latest = max((item.changed_at for item in items), default="")
     following = items[-1].key if last < len(listing.items) else None
-    # That another part follows is in a header of the answer, so it has a revision of its own.
+    # The answer has a Link to the next page if there is one, so whether there is one is a part of the revision.
     return Listing(_revision_of(items, f"{following is None}"), latest, items, listing.damaged, read), following
 
 

@@ -1,4 +1,4 @@
-"""What is kept for a tag beside its document, and stays when that is deleted."""
+"""The base of stores that keep a value for each tag, which stays when the document is deleted."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class PerTag(Generic[Value]):
-    """A value for each of some tags, stored as the records of ``collection``; those that did not change are kept."""
+    """Stores a value for each tag in ``collection``; keeps in memory those that did not change."""
 
     collection: Collection
 
@@ -23,7 +23,7 @@ class PerTag(Generic[Value]):
         self._listed: tuple[str, dict[str, tuple[str, Value | None]], dict[str, Value]] = "", {}, {}
 
     def all(self) -> dict[str, Value]:
-        """Return the values by tag, of every tag that has one."""
+        """Return all values by tag."""
         listing = self.store.items(self.collection)
         revision, before, values = self._listed
         if revision != listing.revision:
@@ -37,11 +37,11 @@ class PerTag(Generic[Value]):
         return values
 
     def of(self, tag: str) -> Value | None:
-        """Return the value that is kept for a tag, or None."""
+        """Return the value of a tag, or None."""
         return self._value(self.store.read(self.collection, check_tag(tag)))
 
     def _value(self, item: Item | None) -> Value | None:
-        """Return the value of a stored record, which is the record itself unless a subclass says otherwise."""
+        """Return the value in a stored record; by default it is the record itself."""
         return item.record if item else None
 
     def _write(
@@ -51,7 +51,7 @@ class PerTag(Generic[Value]):
         author: str,
         check: Callable[[Value | None], None] = lambda current: None,
     ) -> None:
-        """Store the record of a tag, or remove it. ``check`` gets the current value while nobody else can change it."""
+        """Store the record of a tag, or remove it; ``check`` may raise, given the current value."""
         encoded = None if record is None else msgspec.json.encode(record)
 
         def change(current: Item | None, now: datetime) -> bytes | None:

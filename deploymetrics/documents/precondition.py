@@ -1,4 +1,4 @@
-"""What a request asks of the current state before it is carried out (RFC 9110, section 13)."""
+"""Preconditions: what a request demands of the document's current version, by If-Match and the like (RFC 9110, 13)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,7 +16,7 @@ _LATER = "The document was changed after the time in If-Unmodified-Since, or is 
 
 
 class Precondition(NamedTuple):
-    """What a request asks of the current state, by its headers If-Match and the like.
+    """The precondition of a request, from its headers If-Match and the like.
 
     ``match`` and ``none_match`` are None where the header is missing, ``"*"``, or the revisions that its ETags name.
     ``unmodified_since`` and ``modified_since`` are whole seconds, or None.
@@ -28,9 +28,9 @@ class Precondition(NamedTuple):
     modified_since: datetime | None = None
 
     def check(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = lambda: "") -> None:
-        """Raise PreconditionFailed unless the current state is as the request asks.
+        """Raise PreconditionFailed unless the current version fulfils all headers.
 
-        ``revision`` and ``changed_at`` (a precise text) are those of the current state, None and empty where there is
+        ``revision`` and ``changed_at`` (a precise text) are those of the current version, None and empty where there is
         none; ``before`` returns when the version before it was written.
         """
         self.check_match(revision, changed_at, before)
@@ -48,7 +48,7 @@ class Precondition(NamedTuple):
                 raise PreconditionFailed(_LATER, revision=revision)
 
     def none_match_names(self, revision: str | None) -> bool:
-        """Return True if ``If-None-Match`` names the current state, so that it is not fulfilled."""
+        """Return True if ``If-None-Match`` names the current version."""
         return self.none_match is not None and _names(self.none_match, revision)
 
 
@@ -56,7 +56,7 @@ ANY = Precondition()
 
 
 def is_unmodified(date: datetime, changed_at: str, before: Callable[[], str]) -> bool:
-    """Return True if nothing changed since ``date``, which some client knows as the ``Last-Modified`` of the state.
+    """Return True if a document was not changed since ``date``, which a client got as its ``Last-Modified``.
 
     Two versions within one second have the same date, so that it names neither of them.
     """

@@ -1,4 +1,4 @@
-"""How much an account may store, and how often it may post.
+"""Quotas: how much an account may store, and how often it may post.
 
 What an account stores is counted as it is posted, so a post costs the same however many documents there are. What
 others delete or write, and posts that fail, are not counted back; instead all is counted anew from the list once the
@@ -20,7 +20,7 @@ from .service import Documents, stored_size
 
 
 class QuotaRecord(Record, frozen=True):
-    """What an account has stored, at the most, and how many posts it made in one minute since 1970."""
+    """The stored counts of an account: documents and bytes, at the most, and posts in a ``minute`` since 1970."""
 
     account: str
     documents: int
@@ -33,7 +33,7 @@ QUOTAS = Collection("quotas", QuotaRecord, durable=False)
 
 
 class Quotas:
-    """Counts what accounts post, and refuses what is more than their limits."""
+    """Counts what accounts with limits post, and refuses posts beyond their limits."""
 
     def __init__(self, store: Storage, clock: Clock, documents: Documents) -> None:
         self.store = store
@@ -41,7 +41,7 @@ class Quotas:
         self.documents = documents
 
     def take(self, account: AccountRecord, tag: str, metrics: bytes) -> None:
-        """Count a post that is about to be made; raises QuotaExceededError or TooManyPostsError if it may not be."""
+        """Count a post before it is stored; raises QuotaExceededError or TooManyPostsError if it is over a limit."""
         if not (account.max_documents or account.max_bytes or account.posts_a_minute):
             return
         size, before = stored_size(tag, metrics), self.documents.find(tag)
@@ -57,7 +57,7 @@ class Quotas:
             self._take(account, (1, size), (len(others), sum(others)))
 
     def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
-        """Count a post and what it adds to ``stored``, the documents and bytes of the account; None for those known."""
+        """Count a post, and add ``more`` documents and bytes to ``stored``; None stands for those counted before."""
         now = self.clock.timestamp()
         minute = int(now // 60)
 

@@ -1,4 +1,4 @@
-"""Which tags a person would read as ``platform``, the tag that belongs to the server."""
+"""The reserved tag ``platform``, and the tags that a person would read as it."""
 
 import unicodedata
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a tag and metrics can be, and what a line of an export holds."""
+"""Checks of tags and of posted metrics, and the schema of a line of an export."""
 
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 @lru_cache(maxsize=2**12)
 def check_tag(tag: str) -> str:
-    """Return the tag if it can be one (docs/api.rst); raises BadRequest with the code ``invalid-tag``."""
+    """Return the tag if it is valid (docs/api.rst); else raises BadRequest with the code ``invalid-tag``."""
     try:
         from_1_to_64_bytes(tag)
         no_control_characters(tag)
@@ -32,9 +32,9 @@ def check_tag(tag: str) -> str:
 
 
 def compact_metrics(text: bytes, tag: str) -> bytes:
-    """Return metrics that somebody sent as JSON, without white space between its parts.
+    """Check posted metrics, and return their JSON without insignificant white space.
 
-    Raises MalformedBodyError, also for what a GET of this tag answers: as metrics it would nest the document in itself.
+    Raises MalformedBodyError, also for a whole document of this tag, which as metrics would be nested in itself.
     """
     metrics = rawjson.compact(text)
     if metrics.startswith(b"{") and b'"lastChanged"' in metrics:

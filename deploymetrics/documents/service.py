@@ -1,4 +1,4 @@
-"""The rules: which documents there are, who wrote them when, and which tag nobody may write.
+"""The rules of documents: reading, writing and deleting them, their histories, and the tag nobody may write.
 
 The API, the pages and the collector read and write documents only through this; export, import and verify use its
 storage directly.
@@ -53,7 +53,7 @@ class Documents:
         return self.store.items(DOCUMENTS)
 
     def list_deleted(self, listing: Listing) -> tuple[Sequence[Item], Sequence[str]]:
-        """Return the deletions, by tag, of tags that are not in the Listing, and the tags whose history is damaged."""
+        """Return the deletions of tags that are not in the Listing, by tag, and the tags with a damaged history."""
         listed = {*(item.key for item in listing.items), *listing.damaged}
         deletions: list[Item] = []
         damaged: list[str] = []
@@ -71,10 +71,10 @@ class Documents:
 
     def get(self, tag: str) -> Item:
         """Return the current document of a tag; raises NotFound."""
-        return _present(self.find(tag))
+        return _require(self.find(tag))
 
     def check_writable(self, tag: str) -> None:
-        """Raise BadRequest or ReservedTagError unless clients may write this tag. Asked before a body is read."""
+        """Raise BadRequest or ReservedTagError unless clients may write this tag; call this before a body is read."""
         if len(tag) > MAX_BYTES:
             check_tag(tag)
         if is_reserved(tag):
@@ -84,7 +84,7 @@ class Documents:
     def save(
         self, tag: str, metrics: bytes, author: str, precondition: Precondition = ANY, *, by_person: bool = False
     ) -> Item:
-        """Store compact JSON text as the metrics of a tag and return the document, created or updated.
+        """Create or update the document of a tag, whose metrics are compact JSON text, and return it.
 
         ``author`` names the account; what a person wrote stays longer in the history. Raises PreconditionFailed, and
         then nothing was stored.
@@ -93,7 +93,7 @@ class Documents:
         return self._write(tag, metrics, author, precondition, by_person)
 
     def save_platform(self, metrics: bytes, author: str) -> Item:
-        """Store what the server's own collector found, under the tag that is reserved for it."""
+        """Store the document ``platform``, which only the server's own collector writes."""
         return self._write(RESERVED_TAG, metrics, author, ANY, False)
 
     def delete(self, tag: str, author: str, precondition: Precondition = ANY) -> None:
@@ -102,12 +102,12 @@ class Documents:
 
         def change(current: Item | None, now: datetime) -> None:
             self._check(precondition, current)
-            _present(current)
+            _require(current)
 
         self.store.write(DOCUMENTS, tag, author, change)
 
     def history(self, tag: str, before: int | None = None, limit: int = 100, *, since: str = "") -> Page:
-        """Return a Page of the versions of a tag, newest first; raises NotFound where there never was one.
+        """Return a Page of the history of a tag, newest first; raises NotFound if there never was such a document.
 
         With ``since`` they are those that were written from that time on, as the storage writes it.
         """
@@ -125,7 +125,7 @@ class Documents:
     def versions(
         self, tag: str, before: int | None = None, *, oldest_first: bool = False, since: str = ""
     ) -> Iterator[Item]:
-        """Yield the versions of a tag that are kept, newest first, those below ``before`` only.
+        """Yield the versions of a tag that are kept, newest first by default, and only those below ``before``.
 
         With ``since`` they are those that were written from that time on, as the storage writes it.
         """
@@ -142,15 +142,15 @@ class Documents:
         return item
 
     def purge(self, tag: str, author: str, version: int | None = None) -> int:
-        """Remove one version of a tag, or all of them, so that nothing has it any more; return how many.
+        """Remove one version of a tag, or all of them, for good; return how many were removed.
 
         Where the current version goes the document is deleted, by ``author``. Raises NotFound where there is nothing.
         """
         self.check_writable(tag)
         number = self.store.purge(DOCUMENTS, tag, author, version)
         if not number:
-            what = "document with this tag, and never was" if version is None else "such version of this tag"
-            raise NotFound(f"There is no {what}.", code="no-such-tag" if version is None else "no-such-version")
+            missing = "document with this tag, and never was" if version is None else "such version of this tag"
+            raise NotFound(f"There is no {missing}.", code="no-such-tag" if version is None else "no-such-version")
         return number
 
     def trim(
@@ -160,7 +160,7 @@ class Documents:
         *,
         failed: Callable[[str], object] = lambda tag: None,
     ) -> int:
-        """Thin out every history, and put copies right that a crash left behind; return how many files were removed.
+        """Thin out every history, and repair copies after a crash; return how many files were removed.
 
         It ends early when ``is_stopped`` says so. Age is counted up to ``now``, which is the clock's time where it is
         None. A document that cannot be trimmed is logged, and ``failed`` is called with its tag.
@@ -177,7 +177,7 @@ class Documents:
         return files
 
     def previous_change(self, item: Item) -> str:
-        """Return when the version before an Item was written, empty for the first one.
+        """Return when the version before an Item was written, or an empty text for the first version.
 
         Where that version is not kept any more it is the time of the Item itself: it may have been as late.
         """
@@ -201,16 +201,16 @@ class Documents:
             last_changed = as_last_changed(now).encode()
             return _STORED % (name, metrics, last_changed)
 
-        return _present(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
+        return _require(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
 
 
 def stored_size(tag: str, metrics: bytes) -> int:
-    """Return how many bytes a document with these metrics takes."""
+    """Return the size in bytes of a stored document with these metrics."""
     return len(_STORED % (rawjson.quote(tag).encode(), metrics, b"12 Jan 2018 12:00"))
 
 
 def _written_since(versions: Iterable[Item], since: str) -> Iterator[Item]:
-    """Yield the versions, newest first, that are not older, up to some older ones in a row.
+    """Yield the versions, newest first, that were written from ``since`` on; stop at some older ones in a row.
 
     Fewer than those are of a clock that was behind for a while.
     """
@@ -224,14 +224,14 @@ def _written_since(versions: Iterable[Item], since: str) -> Iterator[Item]:
 
 
 def version_json(item: Item) -> bytes:
-    """Return a version as JSON text: who and when, then the document as it was, or that it was deleted."""
+    """Return a version as the API's history shows it: author and time, then the document, or ``deleted``."""
     head = {"version": item.version, "changedAt": item.changed_at, "changedBy": item.changed_by}
     if item.value is None:
         return msgspec.json.encode({**head, "tag": item.key, "deleted": True})
     return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
 
 
-def _present(item: Item | None) -> Item:
+def _require(item: Item | None) -> Item:
     if item is None:
         raise NotFound("There is no document with this tag.", code="no-such-tag")
     return item

@@ -1,4 +1,4 @@
-"""All documents with their histories as lines of JSON (NDJSON), out of a storage and into one.
+"""Export and import: all documents with their histories as lines of JSON (NDJSON).
 
 A line is a version as the API's history shows it; the lines of a tag stand together, oldest first. After them comes a
 line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation.
@@ -30,7 +30,7 @@ _HEAD = {"version", "changedAt", "changedBy", "kept", "deleted", "tag", "lastCha
 
 
 class _Line(NamedTuple):
-    """A line as it was read.
+    """A parsed line of an import.
 
     ``tag`` is None where it does not say it, and ``problem`` a sentence if it is neither a version nor an expectation.
     The value of ``item`` is in the file of its tag's values, ``size`` bytes long; a deletion has none.
@@ -45,7 +45,7 @@ class _Line(NamedTuple):
 
 
 def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
-    """Yield the lines of one tag, oldest version first; raises StorageError before the first where one is damaged."""
+    """Yield the lines of one tag, oldest version first; raises StorageError before the first if one is damaged."""
     for _ in store.history(DOCUMENTS, tag):
         pass
     for item in store.history(DOCUMENTS, tag, oldest_first=True):
@@ -54,15 +54,15 @@ def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
 
 
 def export_expectations(store: Storage, tags: set[str] | None = None) -> list[bytes]:
-    """Return the lines of all expectations, or of those of some tags, in the order of their tags."""
-    expected = sorted(one for one in Expectations(store).all().items() if tags is None or one[0] in tags)
-    return [msgspec.json.encode({"expectation": ExpectationRecord(*one)}) + b"\n" for one in expected]
+    """Return the lines of the expectations of all tags, or of some, in the order of the tags."""
+    expected = sorted(pair for pair in Expectations(store).all().items() if tags is None or pair[0] in tags)
+    return [msgspec.json.encode({"expectation": ExpectationRecord(*pair)}) + b"\n" for pair in expected]
 
 
 def import_lines(
     store: Storage, lines: Iterable[bytes], clock: Clock, *, dry_run: bool = False
 ) -> Iterator[tuple[str | None, str, str]]:
-    """Store what was exported, a tag at a time, each wholly or not at all.
+    """Import the lines of an export, a tag at a time, each wholly or not at all.
 
     Yields (tag or None, IMPORTED, THERE or REFUSED, sentence) for each tag and each expectation. A line that cannot be
     read refuses its tag; one without a tag refuses those beside it, whose version it may be. Lines of a tag
@@ -70,30 +70,22 @@ def import_lines(
     before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """
     latest = as_precise(clock.now() + timedelta(days=1))
-    read = (_read(number, line) for number, line in enumerate(lines, 1) if line.strip())
-    with_next = pairwise(chain(read, [_Line(0, "")]))
+    parsed = (_parse(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    with_next = pairwise(chain(parsed, [_Line(0, "")]))
     before: str | None = ""
     seen: set[str] = set()
     with SpooledTemporaryFile[bytes](_MEMORY_BYTES) as values:
         for (tag, expectation), pairs in groupby(with_next, key=lambda pair: (pair[0].tag, pair[0].expectation)):
-            values.seek(0)
-            values.truncate()
-            rows: list[_Line] = []
-            after: str | None = ""
             # Of a file that is no export there may be no end of lines without a tag.
-            for row, following in islice(pairs, 1) if tag is None else pairs:
-                if row.item and row.item.value is not None:
-                    row = row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
-                rows.append(row)
-                after = following.tag
+            rows, after = _spool(islice(pairs, 1 if tag is None else None), values)
             if expectation:
                 yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
                 continue
             first = rows[0].item
-            torn_beside = after is None or before is None and first is not None and first.version > 1
+            is_beside_unreadable = after is None or before is None and first is not None and first.version > 1
             before = tag
             problem = next((row.problem for row in rows if row.problem), None)
-            error = problem or _mistake(tag, rows, torn_beside, tag in seen, latest)
+            error = problem or _mistake(tag, rows, is_beside_unreadable, tag in seen, latest)
             if error or tag is None:
                 yield tag, REFUSED, error or ""
                 continue
@@ -105,17 +97,35 @@ def import_lines(
                 yield tag, REFUSED, f"line {rows[0].number}: {refusal.detail}"
 
 
+def _spool(pairs: Iterable[tuple[_Line, _Line]], values: SpooledTemporaryFile[bytes]) -> tuple[list[_Line], str | None]:
+    """Put the values of a tag's lines into a file; return the lines without values, and the tag of the line after.
+
+    ``pairs`` are each line with the one after it.
+    """
+    values.seek(0)
+    values.truncate()
+    rows: list[_Line] = []
+    after: str | None = ""
+    for row, following in pairs:
+        if row.item and row.item.value is not None:
+            row = row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
+        rows.append(row)
+        after = following.tag
+    return rows, after
+
+
 def _items(rows: list[_Line], values: SpooledTemporaryFile[bytes]) -> Iterator[Item]:
+    """Yield the versions of a tag's lines, with their values from the file."""
     values.seek(0)
     for row in rows:
         if row.item:
             yield row.item._replace(value=values.read(row.size)) if row.size else row.item
 
 
-def _mistake(tag: str | None, rows: list[_Line], torn_beside: bool, is_seen: bool, latest: str) -> str | None:
-    """Return the sentence on what keeps the versions of a tag from being imported, or None."""
+def _mistake(tag: str | None, rows: list[_Line], is_beside_unreadable: bool, is_seen: bool, latest: str) -> str | None:
+    """Return why the versions of a tag are not imported, as a sentence; None if they can be."""
     number = rows[0].number
-    if torn_beside:
+    if is_beside_unreadable:
         return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
     items = [row.item for row in rows if row.item]
     if tag and tag != RESERVED_TAG and is_reserved(tag):
@@ -143,7 +153,7 @@ def _import_expectation(store: Storage, record: ExpectationRecord, number: int, 
     return IMPORTED, ""
 
 
-def _read(number: int, line: bytes) -> _Line:
+def _parse(number: int, line: bytes) -> _Line:
     tag = None
     try:
         members = _decode(rawjson.compact(line.strip(), rawjson.AROUND_METRICS))
@@ -163,7 +173,7 @@ def _read(number: int, line: bytes) -> _Line:
 
 
 def _item(tag: str, members: dict[str, msgspec.Raw]) -> Item:
-    """Return the version of a line; members that no document has come from files written by hand, and stay."""
+    """Return the version in a line; members that no document has, from files written by hand, stay in its value."""
     head = ExportedVersion(unknown=EXCLUDE).load(
         {name: msgspec.json.decode(text) for name, text in members.items() if name in _HEAD}
     )

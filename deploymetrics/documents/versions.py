@@ -1,4 +1,4 @@
-"""The versions of a tag over a stretch of time, however long it is, and the one of a moment.
+"""Versions by time: those of a stretch, however long it is, and the newest one of a moment.
 
 Versions are read one after another while that is cheap. Of what is left then, some are sampled, spread over the time:
 between the two neighbours that are furthest apart the version in their middle is looked up, again and again.
@@ -32,7 +32,7 @@ class Versions(NamedTuple):
 
 
 def versions_between(documents: Documents, tag: str, since: str = "", until: str = "") -> Versions:
-    """Return the versions that were written from ``since`` to ``until``, as the storage writes times.
+    """Return the versions written from ``since`` to ``until`` (precise texts), a sample of them if there are many.
 
     Raises NotFound where there never was such a tag.
     """
@@ -58,9 +58,9 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
 
 
 def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
-    """Return the newest version, which may be a deletion, that had been written at a moment; None before the first.
+    """Return the version, which may be a deletion, that was the newest at a moment; None before the first one.
 
-    No moment stands for now. Raises NotFound where there never was such a tag.
+    An empty text stands for now. Raises NotFound where there never was such a tag.
     """
     high = documents.history(tag, limit=1).items[0]
     if not moment or high.changed_at <= moment:
@@ -89,7 +89,7 @@ def oldest(documents: Documents, tag: str) -> Item:
 
 
 def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:
-    """Yield versions between two others, the middle of the widest gap first."""
+    """Yield versions between two others, each time from the middle of the gap that is widest in time."""
     gaps: list[tuple[timedelta, int, Item, Item]] = []
 
     def add(left: Item, right: Item) -> None:

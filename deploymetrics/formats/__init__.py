@@ -1,1 +1,1 @@
-"""JSON as text, and JSON as XML. No Flask in here."""
+"""Formats: JSON as text, JSON as XML, and text for logs and terminals. No Flask in here."""

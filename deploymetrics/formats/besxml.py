@@ -13,7 +13,7 @@ PROBLEM = "urn:ietf:rfc:7807"
 
 @dataclass(slots=True, kw_only=True)
 class DeploymentMetrics:
-    """The element of one document; the fields from ``version`` on are for the history.
+    """A DeploymentMetrics element: one document, or with the fields from ``version`` on a version of it.
 
     ``metrics`` is compact JSON, ``last_changed`` is ``12 Jan 2018 12:00``, ``resource`` the URL, ``modified`` an aware
     datetime, ``changed_at`` is ``2018-01-12T12:00:03.123456Z``. A deletion has neither metrics nor last_changed.
@@ -57,7 +57,7 @@ def _render(document: DeploymentMetrics) -> str:
 
 
 def render_documents(documents: Iterable[DeploymentMetrics]) -> Iterator[bytes]:
-    """Yield the pieces of an answer with these documents: one piece each, so that a list can be streamed."""
+    """Yield the XML of an answer with several documents, one piece each, so that a list can be streamed."""
     yield _HEAD.encode()
     for document in documents:
         yield _render(document).encode()
@@ -65,25 +65,26 @@ def render_documents(documents: Iterable[DeploymentMetrics]) -> Iterator[bytes]:
 
 
 def render_document(document: DeploymentMetrics) -> bytes:
-    """Return one document as the XML of an answer."""
+    """Return the XML of an answer with one document."""
     return (_HEAD + _render(document) + _TAIL).encode()
 
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:
-    """Return the answer with these tokens, each its URL and members; of several values each has an element."""
+    """Return the XML of an answer with tokens, each given as (URL, members)."""
     parts = [_HEAD]
     for resource, members in tokens:
         parts.append(f'    <Token Resource="{plain(resource)}">\n')
         for name, value in members.items():
-            one = name.removesuffix("s")
-            texts = (f"<{one}>{plain(each)}</{one}>" for each in value) if isinstance(value, tuple) else plain(value)
+            texts, singular = [plain(value)], name.removesuffix("s")
+            if isinstance(value, tuple):
+                texts = [f"<{singular}>{plain(each)}</{singular}>" for each in value]
             parts.append(f"        <{name}>{''.join(texts)}</{name}>\n")
         parts.append("    </Token>\n")
     return "".join([*parts, _TAIL]).encode()
 
 
 def _member_xml(key: object, value: object) -> str:
-    """Return the element of a problem's member; lists have ``i`` elements, odd keys become a ``field`` with a name."""
+    """Return the XML of a problem's member: lists have ``i`` elements, keys that are no names a ``field`` element."""
     key = str(key)
     is_name = re.fullmatch("[A-Za-z_][A-Za-z0-9_.-]*", key)
     name, attribute = (key, "") if is_name else ("field", f' name="{plain(key)}"')
@@ -97,6 +98,6 @@ def _member_xml(key: object, value: object) -> str:
 
 
 def render_problem(problem: Mapping[str, object]) -> bytes:
-    """Return an error, RFC 9457, as XML; the mapping has type, title, status, detail and code before extensions."""
+    """Return a problem document (RFC 9457) as XML; its members stand in the order of the mapping."""
     content = "".join(_member_xml(*item) for item in problem.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<problem xmlns="{PROBLEM}">{content}</problem>\n'.encode()

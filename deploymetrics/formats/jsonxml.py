@@ -28,25 +28,25 @@ _BOOLEAN = {"true": True, "1": True, "false": False, "0": False}
 
 
 class ElementError(Exception):
-    """An element breaks the format; ``detail`` says how, for the client."""
+    """An XML element that breaks the format; ``detail`` says how, for the client."""
 
     def __init__(self, element: Element, detail: str, code: str = "malformed-xml") -> None:
         self.element, self.detail, self.code = element, detail, code
 
 
 def text_content(string: str) -> str:
-    """Return a string, which XML can hold, as element or attribute content; white space survives attributes and CR."""
+    """Escape a string that XML can hold, for element or attribute content, so that its white space survives."""
     string = string.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     return string.replace("\r", "&#13;").replace("\n", "&#10;").replace("\t", "&#9;")
 
 
 def plain(value: object) -> str:
-    """Return any value as content for a person to read; what XML cannot hold becomes U+FFFD."""
+    """Escape any value as content for a person to read; characters that XML cannot hold become U+FFFD."""
     return text_content(_ILLEGAL.sub("\ufffd", str(value)))
 
 
 def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
-    """Return the content for a string and the attribute it needs, which is none unless XML cannot hold the string."""
+    """Return the content for a string, and the attribute ``escaped="true"`` if XML cannot hold the string as it is."""
     if not _ILLEGAL.search(string):
         return text_content(string), ""
     escaped = rawjson.quote(string)[1:-1]
@@ -54,7 +54,7 @@ def escape_string(string: str, attribute: str = "escaped") -> tuple[str, str]:
 
 
 def json_to_xml(metrics: bytes) -> str:
-    """Return the XML fragment, as text, of JSON that ``rawjson.compact`` returned; no white space is added."""
+    """Convert compact JSON to XML, without adding white space."""
     # Most documents have no string that needs care, and to see that once is faster than to look at each.
     needs_care = any(care in metrics for care in _CARE)
     escape = escape_string if needs_care else lambda string, attribute="": (string, "")
@@ -94,7 +94,7 @@ def json_to_xml(metrics: bytes) -> str:
 
 
 def unescape(element: Element, content: str, flag: str) -> str:
-    """Return the string that ``content`` stands for, given its attribute ``escaped`` or ``escaped-key``."""
+    """Return the string of an element's or key's ``content``; ``flag`` is the attribute that marks it as escaped."""
     is_escaped = element.get(flag, "false").strip(rawjson.WHITE)
     if is_escaped not in _BOOLEAN:
         raise ElementError(element, f"The attribute {flag} must be true or false.")
@@ -111,7 +111,7 @@ def unescape(element: Element, content: str, flag: str) -> str:
 
 
 def check_blank(element: Element) -> None:
-    """Raise ElementError if there is text in or between the children of an element that holds elements only."""
+    """Raise ElementError if an element that holds elements only has text in it."""
     if (element.text or "").strip(rawjson.WHITE) or any((child.tail or "").strip(rawjson.WHITE) for child in element):
         raise ElementError(element, "There is text where only elements may be.")
 
@@ -138,8 +138,8 @@ def _leaf_json(element: Element, name: str) -> str:
     raise ElementError(element, f"This is not the content of a {name}.")
 
 
-def _member(element: Element, name: str, in_map: bool) -> str:
-    """Return the JSON text of an object's key with its colon, empty in an array, and check the attributes."""
+def _key_json(element: Element, name: str, in_map: bool) -> str:
+    """Check the attributes of an element, and return the JSON text of its key with a colon, or "" in an array."""
     allowed = {"escaped": name == "string", "key": in_map, "escaped-key": in_map}
     if any(attribute[0] != "{" and not allowed.get(attribute) for attribute in element.keys()):
         raise ElementError(element, "An attribute is not one that may be here.")
@@ -152,7 +152,7 @@ def _member(element: Element, name: str, in_map: bool) -> str:
 
 
 def to_json(root: Element) -> str:
-    """Return the JSON text of an element; raises ElementError."""
+    """Convert an XML element back to JSON text; raises ElementError."""
     out: list[str] = []
     opened: list[tuple[Iterator[Element], str, bool]] = [(iter([root]), "", False)]
     while opened:
@@ -162,7 +162,7 @@ def to_json(root: Element) -> str:
             if name is None:
                 raise ElementError(child, f"This is not an element of XPath's JSON: {', '.join(_NAMES.values())}.")
             comma = "," if out and not out[-1].endswith(("[", "{")) else ""
-            start = comma + _member(child, name, in_map)
+            start = comma + _key_json(child, name, in_map)
             if name in ("map", "array"):
                 check_blank(child)
                 if len(opened) > rawjson.MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Lines of a log, as text or as JSON: what came from outside stays within its line, and cannot steer a terminal."""
+"""Formatting log lines as text or JSON, so that input stays within its line and cannot steer a terminal."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ _NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info":
 
 
 class EscapingFormatter(logging.Formatter):
-    """Keeps a message on one line; the lines of a traceback are indented, so that none looks like another message."""
+    """A formatter that escapes messages to one line, and indents tracebacks, so that none looks like a message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = escaped(record.message)
@@ -28,7 +28,7 @@ class EscapingFormatter(logging.Formatter):
 
 
 def formatter(form: str) -> logging.Formatter:
-    """Return what writes the lines of a log in a form, TEXT or JSON."""
+    """Return the formatter for log lines in a form, TEXT or JSON."""
     if form == JSON:
         names = "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s"
         return JsonFormatter(names, datefmt="%Y-%m-%dT%H:%M:%S%z", rename_fields=_NAMES, json_serializer=json_line)
@@ -36,7 +36,7 @@ def formatter(form: str) -> logging.Formatter:
 
 
 def json_line(record: dict[str, Any], **options: Any) -> str:
-    """Return a record as one line of JSON, with everything escaped that could steer a terminal.
+    """Return a log record as one line of JSON, with everything escaped that could steer a terminal.
 
     ``options`` are those that JsonFormatter gives a serializer.
     """
@@ -47,7 +47,7 @@ def json_line(record: dict[str, Any], **options: Any) -> str:
 
 
 def raised_at(error: BaseException) -> str:
-    """Return where an exception came from, innermost first, as ``file:line < file:line``.
+    """Return the places of an exception's traceback, innermost first, as ``file:line < file:line``.
 
     For the log in place of a traceback, which has the message: that of an unforeseen error may hold a secret.
     """

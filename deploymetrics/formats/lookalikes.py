@@ -1,4 +1,4 @@
-"""How a text reads to a person: letters that look like others, and characters that nobody sees."""
+"""Texts that look alike to a person: letters with marks, invisible characters, outer punctuation."""
 
 import re
 import unicodedata
@@ -12,12 +12,12 @@ _UNSEEN = re.compile(
 
 
 def is_unseen(char: str) -> bool:
-    """Return True for a character that is shown as nothing, or as a space that is not the usual one."""
+    """Return True for an invisible character, or a space other than the usual one."""
     return char != " " and (unicodedata.category(char) in _UNSEEN_CATEGORIES or _UNSEEN.match(char) is not None)
 
 
 def bare_letters(text: str) -> str:
-    """Return a text in lower case with its Latin letters bare of hooks, strokes and accents: ``ƭ`` as ``t``."""
+    """Strip hooks, strokes and accents from the Latin letters of a text in lower case: ``ƭ`` becomes ``t``."""
     bare = []
     for char in unicodedata.normalize("NFKD", text):
         if match := _WITH_MARK.fullmatch(unicodedata.name(char, "")):
@@ -28,6 +28,6 @@ def bare_letters(text: str) -> str:
 
 
 def without_outer_punctuation(text: str) -> str:
-    """Return the text without the punctuation and spaces at its ends: ``platform.`` reads as ``platform``."""
+    """Strip punctuation and spaces from the ends of a text: ``platform.`` becomes ``platform``."""
     inner = [number for number, char in enumerate(text) if unicodedata.category(char)[0] not in "PZ"]
     return text[inner[0] : inner[-1] + 1] if inner else ""

@@ -48,13 +48,13 @@ class Pairs(list[tuple[str, Any]]):
 
 
 def malformed(text: str, offset: int, detail: str, code: str) -> MalformedBodyError:
-    """Return the ``MalformedBodyError`` that points at an offset in ``text``, in characters."""
+    """Return the ``MalformedBodyError`` for an offset in ``text``, with its line and column."""
     line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
     return MalformedBodyError(detail, code=code, line=line, column=column)
 
 
 def decode(body: bytes, code: str) -> str:
-    """Return the text of a body. Raises MalformedBodyError unless it is UTF-8, without a byte order mark, not empty."""
+    """Decode a body as UTF-8; raises MalformedBodyError, also for a byte order mark and an empty body."""
     try:
         text = body.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
@@ -67,7 +67,7 @@ def decode(body: bytes, code: str) -> str:
 
 
 def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
-    """Return the same JSON text, as bytes, without insignificant white space; all else stays as it was sent.
+    """Check JSON text, and return it without insignificant white space; all else stays as it was sent.
 
     Raises MalformedBodyError with line and column: ``malformed-json`` for what RFC 8259 or UTF-8 does not allow (a lone
     surrogate escape included, because it has no UTF-8 form), ``too-deep`` over ``max_depth``, which is
@@ -86,12 +86,12 @@ def compact(body: bytes, max_depth: int = MAX_DEPTH) -> bytes:
 
 
 def parse(text: bytes) -> Any:
-    """Return the value of a text that ``compact`` returned: ``Pairs``, list, str, ``Number``, True, False or None."""
+    """Return the value of compact JSON text: ``Pairs``, list, str, ``Number``, True, False or None."""
     return _DECODER.decode(text.decode())
 
 
 def indented(text: bytes) -> str:
-    """Return a text that ``compact`` returned, as a str with a line for each member and two spaces for each level.
+    """Indent compact JSON text: a line for each member, and two spaces for each level.
 
     It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.
     """
@@ -107,7 +107,7 @@ def quote(string: str) -> str:
 
 
 def _check_depth(text: str, max_depth: int) -> None:
-    """Raise MalformedBodyError at the bracket that goes over ``max_depth``."""
+    """Raise MalformedBodyError if brackets nest deeper than ``max_depth``, with the place of the first one too many."""
     # Fewer brackets than levels cannot be too deep; that spares almost every body the exact count.
     if text.count("[") + text.count("{") <= max_depth:
         return
@@ -121,7 +121,7 @@ def _check_depth(text: str, max_depth: int) -> None:
 
 
 def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
-    """Return what is wrong and its offset in characters; msgspec names no place, or one too late, for some errors."""
+    """Return a parser's error message and its offset in characters, which msgspec gives wrongly, or not, for some."""
     match = _BYTE.match(message)
     if match and "surrogate" not in message:
         # Ignore errors: the place may lie inside a character of several bytes.
@@ -141,7 +141,7 @@ def _locate(message: str, body: bytes, text: str) -> tuple[str, int]:
 
 
 def _is_late(message: str, before: str) -> bool:
-    """Return True if msgspec names the byte after the wrong one; ``before`` is what stands before the one it names."""
+    """Return True if msgspec names the byte after the wrong one; ``before`` is the text before the named one."""
     if message == "invalid character":
         # A true, false or null that is spelled wrongly after its first letter; no letter but these comes before a
         # value, and in a string what is wrong is the control character itself.

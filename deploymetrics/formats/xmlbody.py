@@ -1,4 +1,4 @@
-"""The XML of request bodies, in the envelope that answers have: the one parser of what comes from outside."""
+"""Reading the XML of request bodies, in the envelope that answers have; the only XML parser for foreign input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LATE_DECLARATION = "The XML declaration must be the very first thing in the bod
 
 
 class _Scan:
-    """Reads a body before lxml does: refuses what must not be in it, and notes where each element starts.
+    """A first pass over a body: refuses DOCTYPE, entities and depth, and notes where elements start.
 
     lxml cannot refuse a DOCTYPE before it has read it, and knows no columns, and no line over 65,535.
     """
@@ -38,7 +38,7 @@ class _Scan:
         self._parser.EndElementHandler = self._end
 
     def read(self, body: bytes) -> None:
-        """Scan the body and fill ``starts``; raises MalformedBodyError for what is forbidden, too deep, or no XML."""
+        """Scan the body and fill ``starts``; raises MalformedBodyError if it is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:
@@ -73,7 +73,7 @@ class _Scan:
 
 
 def _parse(body: bytes) -> Element:
-    """Return the root element of a body that was scanned; no DTD, entities or network, whatever it holds."""
+    """Parse a body that was scanned, without DTD, entities or network, and return its root element."""
     from lxml import etree  # here, for most processes never meet XML
 
     parser = etree.XMLParser(
@@ -93,7 +93,7 @@ def _parse(body: bytes) -> Element:
 
 
 def _children(element: Element, *names: str) -> dict[str, Element]:
-    """Return the children of an element by name: each one of ``names``, each at most once."""
+    """Return the children of an element by name; raises ElementError for a name not in ``names``, or one twice."""
     check_blank(element)
     children: dict[str, Element] = {}
     for child in element:
@@ -104,7 +104,7 @@ def _children(element: Element, *names: str) -> dict[str, Element]:
 
 
 def _read_envelope(root: Element, tag: str) -> str:
-    """Return the JSON text in a BESAPI or BES envelope."""
+    """Return the JSON text of the metrics in a BESAPI or BES envelope."""
     if root.tag not in ("BESAPI", "BES"):
         raise ElementError(root, "The root element must be BESAPI or BES.")
     document = _children(root, "DeploymentMetrics").get("DeploymentMetrics")

@@ -2,10 +2,10 @@
 
     numbers.py     what counts as a number
     identity.py    which members name the elements of an array
-    places.py      a value as its leaves, each at its place, and the places' names
-    extraction.py  values out of a document by their places, many at once
-    measures.py    what there is to plot
-    series.py      its numbers over the history
+    places.py      the leaves of a document, each at its place, and the names of places
+    extraction.py  reading many places of a document at once
+    measures.py    the numbers of a document that can be plotted
+    series.py      the numbers over the history
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

@@ -1,4 +1,4 @@
-"""Values out of documents by where they stand, for a plot that wants five numbers of each of thousands of versions."""
+"""Reads a few places of thousands of documents, for plots, without walking through all of each document."""
 
 import json
 import math
@@ -22,19 +22,19 @@ Steps = tuple[Step, ...]
 
 
 class Extractor:
-    """Extracts what stands at the end of some Steps; all of them at once, so each document is opened once.
+    """Extracts the values at several places, given by their Steps, from one document after the other.
 
     ``repeated`` says that an object may have a key twice.
     """
 
-    def __init__(self, wanted: Sequence[Steps], *, repeated: bool = False) -> None:
+    def __init__(self, paths: Sequence[Steps], *, repeated: bool = False) -> None:
         self._is_repeated = repeated
         #: For each place that has others below it, in their order: the place that a step leads to. Place 0 is all.
         self._below: dict[int, dict[Any, int]] = {}
         #: For an array's place, the names of members that tell its elements apart.
         self._names: dict[int, set[tuple[str, ...]]] = {}
         self._places: dict[Steps, int] = {(): 0}
-        self._ends = [self._place_of(steps) for steps in wanted]
+        self._ends = [self._place_of(steps) for steps in paths]
 
     def _place_of(self, steps: Steps) -> int:
         for end, step in enumerate(steps, 1):
@@ -50,25 +50,25 @@ class Extractor:
         return self._places[steps]
 
     def extract(self, metrics: bytes) -> list[list[Any]]:
-        """Return for each of the Steps what stands there, for ``text_of`` or ``floats_of``.
+        """Return for each of the Steps the values there, as ``text_of`` and ``floats_of`` take them.
 
-        It is one value at most, but for Steps with ``...`` in them.
+        That is one value at most, except for Steps with ``...`` in them.
         """
-        found: list[list[Any]] = [[] for _ in self._places]
-        found[0].append(self._value_of(metrics))
+        values: list[list[Any]] = [[] for _ in self._places]
+        values[0].append(self._value_of(metrics))
         for place, below in self._below.items():
-            for value in found[place]:
+            for value in values[place]:
                 if type(value) is dict:
                     # By what both have: an array may hold as many keys as elements.
                     for step in below.keys() & value.keys():
-                        found[below[step]].append(value[step])
+                        values[below[step]].append(value[step])
                 elif type(value) is list:
                     if ... in below:
-                        found[below[...]] += value
+                        values[below[...]] += value
                     for step, element in _by_identity(value, self._names.get(place, ())):
                         if step in below:
-                            found[below[step]].append(element)
-        return [found[end] for end in self._ends]
+                            values[below[step]].append(element)
+        return [values[end] for end in self._ends]
 
     def _value_of(self, metrics: bytes) -> Any:
         if not (self._is_repeated or _MINUS_ZERO.search(metrics)):
@@ -78,7 +78,7 @@ class Extractor:
 
 
 def _by_identity(array: list[Any], every: Collection[tuple[str, ...]]) -> Iterator[tuple[Any, Any]]:
-    """Yield (step, element) of an array whose elements are told apart by some names, by as many as each has."""
+    """Yield (step, element) of an array, each element identified by the longest of some lists of names that it has."""
     seen: Counter[Any] = Counter()
     by_most_names = sorted(every, key=len, reverse=True)
     for element in array if every else ():
@@ -93,12 +93,12 @@ def _by_identity(array: list[Any], every: Collection[tuple[str, ...]]) -> Iterat
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    """Return the members of an object: by key the first, by key and number the others, and by key and -1 the last."""
-    again: Counter[str] = Counter()
+    """Return the members of an object: the first of a key by it, others by (key, number), the last by (key, -1)."""
+    counts: Counter[str] = Counter()
     members: dict[Any, Any] = {}
     for key, member in pairs:
-        members[(key, again[key]) if again[key] else key] = members[key, -1] = member
-        again[key] += 1
+        members[(key, counts[key]) if counts[key] else key] = members[key, -1] = member
+        counts[key] += 1
     return members
 
 
@@ -111,12 +111,12 @@ _decode_exactly = json.JSONDecoder(
 
 
 def text_of(value: Any) -> str | None:
-    """Return the text, or a number's digits; None for all else."""
+    """Return a text, or the digits of a number; None for any other value."""
     return str(value) if isinstance(value, str) or type(value) is int else None
 
 
 def floats_of(values: list[Any]) -> list[float]:
-    """Return the numbers among many values."""
+    """Return the numbers among some values as floats."""
     if {int, rawjson.Number}.issuperset(map(type, values)):
         with suppress(OverflowError):  # of an int that has hundreds of digits
             floats = list(map(float, values))

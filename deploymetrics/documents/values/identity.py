@@ -1,4 +1,4 @@
-"""Which members name the elements of an array, so that each stays itself whatever their order.
+"""The identity of an array's elements: which members name each, so that their order does not matter.
 
 An array of objects is a list of things, such as hosts, and a client may send it in another order each time. What names
 a thing is looked for in all documents that are looked at together: a member that has another value in each element of
@@ -29,7 +29,7 @@ MAX_CANDIDATES = 8
 
 
 class Shape:
-    """A place in several documents at once, the elements of an array taken together."""
+    """What several documents have in common at a place: the names that identify the elements of its arrays."""
 
     __slots__ = ("_choices", "_fallback", "children")
 
@@ -41,7 +41,7 @@ class Shape:
         self._fallback: tuple[str, ...] = ()
 
     def see(self, array: list[object]) -> None:
-        """Drop the names that do not tell apart the elements of one more array at this place."""
+        """Take account of one more array: drop the names that do not tell its elements apart."""
         things = [dict(element) for element in array if type(element) is rawjson.Pairs]
         if len(things) < 2:
             return
@@ -50,7 +50,7 @@ class Shape:
         self._choices = [names for names in self._choices if _tell_apart(names, things)]
 
     def identity(self, element: object) -> Identity:
-        """Return what names an element of the arrays at this place."""
+        """Return the Identity of an element of the arrays at this place."""
         if type(element) is not rawjson.Pairs:
             return ()
         if self._choices is None:  # one thing, whatever is said of it, unless it has a name of its own
@@ -62,12 +62,12 @@ class Shape:
 
 
 def is_naming(key: str) -> bool:
-    """Return True if a number under this key says which one a thing is, rather than how much of something there is."""
+    """Return True if a number under this key identifies a thing, as ``id`` does, rather than counts something."""
     return key.casefold() in _NAMES or _NO_COUNT.fullmatch(key) is not None
 
 
 def survey(values: Iterable[object]) -> Shape:
-    """Return the Shape of several values, which ``rawjson.parse`` returned, looked at together."""
+    """Return the Shape of several documents, as ``rawjson.parse`` returned them."""
     root = Shape()
     for value in values:
         opened = [(root, value)]
@@ -85,7 +85,7 @@ def survey(values: Iterable[object]) -> Shape:
 
 
 def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """Return the names to choose from, alone and together, best first, and those to take where none will do."""
+    """Return the lists of names that may identify things, best first, and the names to take if none of them does."""
     ranks: dict[str, int] = {}
     for name, value in chain.from_iterable(thing.items() for thing in things):
         rank = _rank(name, value)
@@ -99,7 +99,7 @@ def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tu
 
 
 def _rank(name: str, value: object) -> int | None:
-    """Return how well a member names a thing, 0 the best, or None for one that does not."""
+    """Return the rank of a member as the name of a thing, 0 for the best, or None if it cannot be one."""
     if not _is_text(value):
         return None
     if name.casefold() in _NAMES:
@@ -112,7 +112,7 @@ def _rank(name: str, value: object) -> int | None:
 
 
 def _tell_apart(names: tuple[str, ...], things: list[dict[str, object]]) -> bool:
-    """Return True if no two things have the same values, and each has the first."""
+    """Return True if no two things have the same values for these names, and each has the first name."""
     texts = {tuple(value if _is_text(value := thing.get(name)) else None for name in names) for thing in things}
     return len(texts) == len(things) and all(_is_text(thing.get(names[0])) for thing in things)
 

@@ -1,4 +1,4 @@
-"""What there is to plot in the versions of a document: measures, each with a name."""
+"""Measures: the numbers in a document that can be plotted, and functions of an array's numbers, each with a name."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -50,9 +50,9 @@ class Measure(NamedTuple):
     is_element: bool = False
 
     def tells_something(self, *, of_elements: bool = False) -> bool:
-        """Return True unless it names a thing, is a sum of shares, or belongs to one element among several.
+        """Return False for a measure that identifies a thing, sums percentages, or is of one element among several.
 
-        With ``of_elements`` the last is no reason.
+        With ``of_elements`` those of one element count too.
         """
         if self.is_naming or self.is_element and not of_elements:
             return False
@@ -73,7 +73,7 @@ class Measures(NamedTuple):
 
 
 def measures(items: Sequence[Item]) -> Measures:
-    """Return the Measures of versions that are in order; deletions have none. Of many versions some are looked at."""
+    """Return the Measures in some versions, oldest first; of many versions only a few are read."""
     every = _numbers(_looked_at(items))
     places = dict.fromkeys(islice(every, MAX_NUMBERS))
     by_name: dict[str, Measure] = {}
@@ -100,7 +100,7 @@ def measures(items: Sequence[Item]) -> Measures:
 
 
 def _looked_at(items: Sequence[Item]) -> list[Item]:
-    """Return the versions that are looked at, in order: the newest ones, and others spread over all."""
+    """Return the versions that are read for Measures, in order: the newest ones, and others spread over all."""
     existing = [item for item in items if not item.deleted]
     spread = existing[:: max(len(existing) // (LOOKED_AT // 2), 1)]
     chosen: dict[int, Item] = {}

@@ -1,4 +1,4 @@
-"""What counts as a number: a JSON number, or text that is nothing but one, which is how BigFix writes them."""
+"""Numbers: JSON numbers, and texts that are nothing but one, as BigFix writes them."""
 
 import sys
 from decimal import Decimal, InvalidOperation
@@ -11,17 +11,17 @@ _SHORT = 15
 
 
 def is_number(value: object) -> bool:
-    """Return True if a value that ``rawjson.parse`` returned is a number of any length."""
+    """Return True if a value, as ``rawjson.parse`` returned it, is a JSON number or a text that is one."""
     return isinstance(value, str) and rawjson.NUMBER.fullmatch(value) is not None
 
 
 def as_float(text: str) -> float:
-    """Return the float to draw for a number: the nearest one, and the largest for what is beyond all of them."""
+    """Return the float nearest to a number; numbers beyond all floats become the largest one."""
     return min(max(float(text), -LARGEST), LARGEST)
 
 
 def rounded(text: str) -> str:
-    """Return the number as it is, or with twelve digits where it is long: ``1.23456789012e+40``."""
+    """Return a number as it is, or with twelve digits if it is long: ``1.23456789012e+40``."""
     if len(text) <= _SHORT:
         return text
     try:

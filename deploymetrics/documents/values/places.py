@@ -1,4 +1,4 @@
-"""JSON values as their leaves, each at a Place that is the same one in every version of a document.
+"""Places in documents: the leaves of a JSON value, each at a Place that is the same in every version.
 
 Nothing here recurses, so no stored value can exhaust the stack.
 """
@@ -35,7 +35,7 @@ class Place:
         self.children: dict[tuple[str | Identity, int], Place] = {}
 
     def path(self) -> "list[Place]":
-        """Return the Places from below the whole down to this one."""
+        """Return the Places on the way from the root, which is left out, down to this one."""
         steps, place = [], self
         while place.parent is not None:
             steps.append(place)
@@ -43,11 +43,11 @@ class Place:
         return steps[::-1]
 
     def is_element(self) -> bool:
-        """Return True if this is one element of an array that had several."""
+        """Return True for an element of an array that had several."""
         return not isinstance(self.step[0], str) and self.parent is not None and len(self.parent.children) > 1
 
     def name(self, known: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
-        """Return a name that a person can read, such as ``sites.count`` or ``[relay-3].clients``.
+        """Return the name of the place for people, such as ``sites.count`` or ``[relay-3].clients``.
 
         Places may share it; an ``exact`` name puts what could be read in two ways in quotes. ``known`` holds the names
         of places above, and gets those that are found on the way.
@@ -67,18 +67,18 @@ class Place:
     def _name_after(self, text: str, exact: bool) -> str:
         what, number = self.step
         if isinstance(what, str):
-            name = f"{'.' if text else ''}{_quoted(shorten(what, MAX_KEY), exact)}{_numbered(number)}"
+            name = f"{'.' if text else ''}{_quoted(shorten(what, MAX_KEY), exact)}{_number_suffix(number)}"
         elif self._is_only_object():
             name = ""
         elif not what:
             name = f"[{number}]"
         else:
             parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
-            name = f"[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_numbered(number)}]"
+            name = f"[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_number_suffix(number)}]"
         return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
-        """Return the path, and for each Place whether it stands for every element of its array.
+        """Return the path as (Place, True if every element of its array is meant).
 
         From the first array with several elements on, all do.
         """
@@ -87,14 +87,14 @@ class Place:
         return [(place, index >= first and not isinstance(place.step[0], str)) for index, place in enumerate(path)]
 
     def column_name(self) -> str:
-        """Return the name of what is here and at the same place in the other elements: ``[].load``."""
+        """Return the name of this place in all elements of its arrays: ``[].load``."""
         text = ""
         for place, is_every in self.column():
             text = f"{text}[]" if is_every else place._name_after(text, exact=False)
         return text
 
     def _is_only_object(self) -> bool:
-        """Return True if no array here ever had another element: its object stands for all of it."""
+        """Return True for an object that is the only element an array here ever had, so that its name is left out."""
         return (
             self.parent is not None
             and len(self.parent.children) == 1
@@ -103,46 +103,46 @@ class Place:
 
 
 def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, object]]:
-    """Yield (Place, value) of everything that holds nothing itself, empty arrays and objects included, in their order.
+    """Yield (Place, value) of every leaf of a document in order; empty arrays and objects are leaves too.
 
     ``value`` is what ``rawjson.parse`` returned, ``root`` the Place of whole documents, and ``shape`` a survey of all
     documents that use it.
     """
     opened = [iter([(root, shape, value)])]
     while opened:
-        for place, inner, found in opened[-1]:
-            if isinstance(found, list) and found:
-                opened.append(_children(place, inner, found))
+        for place, inner, content in opened[-1]:
+            if isinstance(content, list) and content:
+                opened.append(_children(place, inner, content))
                 break
-            yield place, found
+            yield place, content
         else:
             opened.pop()
 
 
 def places_by_name(places: Iterable[Place]) -> dict[str, Place]:
-    """Return the Places by name, in their order; no two have the same name."""
+    """Return the Places by name, in their order; names are made exact, or numbered, where two would be the same."""
     known: dict[Place, str] = {}
     exactly: dict[Place, str] = {}
     plain = [(place.name(known), place) for place in places]
     times = Counter(name for name, _ in plain)
-    found: dict[str, Place] = {}
-    again: Counter[str] = Counter()
+    by_name: dict[str, Place] = {}
+    counts: Counter[str] = Counter()
     for name, place in plain:
         first = name = name if times[name] == 1 else place.name(exactly, exact=True)
-        while name in found:
-            again[first] += 1
-            name = f"{first}{_numbered(again[first])}"
-        found[name] = place
-    return found
+        while name in by_name:
+            counts[first] += 1
+            name = f"{first}{_number_suffix(counts[first])}"
+        by_name[name] = place
+    return by_name
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return the text, or its beginning with an ellipsis."""
+    """Return a text, cut to ``limit`` characters with an ellipsis if it is longer."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def leaf_text(value: object) -> str:
-    """Return a leaf as a person reads it: text as it is, and all else as JSON writes it."""
+    """Return a leaf as text for people: a text as it is, any other value as JSON."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, list):
@@ -150,13 +150,14 @@ def leaf_text(value: object) -> str:
     return "null" if value is None else "true" if value else "false"
 
 
-def _children(place: Place, shape: Shape, found: list[Any]) -> Iterator[tuple[Place, Shape, object]]:
-    again: dict[str | Identity, int] = {}
-    is_object = type(found) is rawjson.Pairs
-    for child in found:
+def _children(place: Place, shape: Shape, content: list[Any]) -> Iterator[tuple[Place, Shape, object]]:
+    """Yield (Place, Shape, value) of the members of an object, or the elements of an array."""
+    counts: dict[str | Identity, int] = {}
+    is_object = type(content) is rawjson.Pairs
+    for child in content:
         what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
-        number = again.get(what, 0)
-        again[what] = number + 1
+        number = counts.get(what, 0)
+        counts[what] = number + 1
         step = what, number
         if step not in place.children:
             place.children[step] = Place(place, step)
@@ -167,5 +168,5 @@ def _quoted(text: str, exact: bool) -> str:
     return rawjson.quote(text) if exact and _AMBIGUOUS.search(text) else text
 
 
-def _numbered(number: int) -> str:
+def _number_suffix(number: int) -> str:
     return f" ({number + 1})" if number else ""

@@ -1,4 +1,4 @@
-"""The numbers in documents over the history, as series: the values that one measure had."""
+"""Series: the values of a measure over the versions of a document."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from .numbers import as_float, is_number
 
 
 class Point(NamedTuple):
-    """One value of a series, and the version that has it.
+    """A value of a series, and its version.
 
     ``changed_at`` is the time as the storage writes it, ``text`` the digits that were sent, ``value`` what is drawn.
     """
@@ -22,7 +22,7 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The values of one thing, the oldest first.
+    """The values of a measure, the oldest first.
 
     ``gone`` is the first version without it where the newest has none. ``breaks`` are the indices of points before
     which there is a version without it, or a deletion.
@@ -34,21 +34,21 @@ class Series(NamedTuple):
     breaks: frozenset[int] = frozenset()
 
 
-def over_time(items: Iterable[Item], wanted: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
-    """Return the Series of some Measures in versions that are in their order, deletions among them."""
-    places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in wanted))}
+def over_time(items: Iterable[Item], measures: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
+    """Return the Series of some Measures, given versions in their order, deletions among them."""
+    places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in measures))}
     extractor = Extractor(list(places), repeated=repeated)
-    tracks = [_Track(measure, places[measure.steps]) for measure in wanted]
+    tracks = [_Track(measure, places[measure.steps]) for measure in measures]
     for item in items:
-        found = [[]] * len(places) if item.deleted else extractor.extract(bytes(item.record.metrics))
+        values = [[]] * len(places) if item.deleted else extractor.extract(bytes(item.record.metrics))
         floats: dict[int, list[float]] = {}
         for track in tracks:
-            track.add(item, found[track.place], floats)
+            track.add(item, values[track.place], floats)
     return [Series(track.measure.name, track.points, track.gone, frozenset(track.breaks)) for track in tracks]
 
 
 class _Track:
-    """A Series that is being made; ``place`` is the index of the place that it reads."""
+    """A Series that is being built; ``place`` is the index of its place in the Extractor."""
 
     def __init__(self, measure: Measure, place: int) -> None:
         self.measure = measure
@@ -57,9 +57,9 @@ class _Track:
         self.breaks: list[int] = []
         self.gone: int | None = None
 
-    def add(self, item: Item, found: list[Any], floats: dict[int, list[float]]) -> None:
-        """Take what one version has at the place; ``floats`` are those of places that were looked at for it before."""
-        text = self._number(found, floats) if found else None
+    def add(self, item: Item, values: list[Any], floats: dict[int, list[float]]) -> None:
+        """Add the value of one version; ``floats`` holds the numbers of places already read in this version."""
+        text = self._number(values, floats) if values else None
         if text is None:
             self.gone = self.gone or item.version
             return
@@ -68,11 +68,11 @@ class _Track:
         self.gone = None
         self.points.append(Point(item.version, item.changed_at, text, as_float(text)))
 
-    def _number(self, found: list[Any], floats: dict[int, list[float]]) -> str | None:
+    def _number(self, values: list[Any], floats: dict[int, list[float]]) -> str | None:
         if not self.measure.function:
-            text = text_of(found[0])
+            text = text_of(values[0])
             return text if is_number(text) else None
         if self.place not in floats:
-            floats[self.place] = floats_of(found)
-        values = floats[self.place]
-        return f"{FUNCTIONS[self.measure.function](values):.12g}" if values else None
+            floats[self.place] = floats_of(values)
+        numbers = floats[self.place]
+        return f"{FUNCTIONS[self.measure.function](numbers):.12g}" if numbers else None
