@@ -1,4 +1,4 @@
-"""Bringing an instance folder of an earlier release over, from format 1 to format 2, wholly or not at all.
+"""Upgrading an instance folder of an earlier release from format 1 to format 2, wholly or not at all.
 
     deploymentmetrics/custom.json               the current document, with who wrote it and when
     history/deploymentmetrics/custom/…1.jsonl   its versions, one a line; the current one may be missing
@@ -40,7 +40,7 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def upgrade(root: str, clock: Clock) -> None:
-    """Bring the instance folder over if it has format 1.
+    """Upgrade the instance folder if it has format 1.
 
     Sessions and failed logins are left behind. Raises SettingError, and changes nothing, where something cannot be read
     or written.
@@ -60,7 +60,7 @@ def upgrade(root: str, clock: Clock) -> None:
 
 
 def check_format(root: str) -> None:
-    """Raise SettingError for an instance folder that has to be brought over first."""
+    """Raise SettingError if the instance folder has format 1."""
     if _is_old(root):
         raise SettingError(
             f"The instance folder {root} is of an earlier release. Stop its server, make a backup, and bring it over: "
@@ -116,13 +116,13 @@ class OldFiles:
         self.root = root
 
     def keys(self, name: str) -> list[str]:
-        """Return the keys of a collection that have a current item or a history."""
+        """Return the keys of a collection's items, also of deleted ones with a history."""
         keys = {readable_copies.key_of(file) for file in _names(f"{self.root}/{name}")}
         keys |= {lines.key_of(folder) for folder in _names(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
     def versions(self, tag: str) -> list[Item]:
-        """Return every version of a document, oldest first, the current one last."""
+        """Return every version of a document, oldest first, also of a current one that its history lacks."""
         folder = f"{self.root}/history/{DOCUMENTS.name}/{lines.name_of(tag)}"
         versions = list(_history(folder, tag))
         newest = versions[-1].version if versions else 0
@@ -145,7 +145,7 @@ class OldFiles:
         return f"{self.root}/{name}/{lines.name_of(key)}{COPY_SUFFIX}"
 
     def value(self, name: str, key: str) -> tuple[bytes | None, dict[str, Any]]:
-        """Return the value of the current item of a key as JSON, or None, and what else its file says, of _HEAD."""
+        """Return (value as JSON or None, members of _HEAD) from the file of the current item of a key."""
         path = self._path(name, key)
         try:
             fields = _decode_fields(rawjson.compact(disk.read_file(path), rawjson.AROUND_METRICS))
@@ -157,7 +157,7 @@ class OldFiles:
         return msgspec.json.encode(fields), head
 
     def _current(self, tag: str) -> Item | None:
-        """Return the current Item of a document; its version is 0 where the file does not say it."""
+        """Return the current Item of a document, or None; its version is 0 if the file does not say it."""
         path, (value, head) = self._path(DOCUMENTS.name, tag), self.value(DOCUMENTS.name, tag)
         if value is None:
             return None

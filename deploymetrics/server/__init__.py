@@ -1,1 +1,1 @@
-"""``deploymetrics serve``: gunicorn's master and its workers, of either kind, for this service."""
+"""``deploymetrics serve``: gunicorn's master process, and workers of gunicorn or granian."""

@@ -1,4 +1,4 @@
-"""Whose turn it is to take a new connection: that of the worker with the fewest, as long as it runs.
+"""Turns to accept: a new connection goes to the worker with the fewest, as long as that runs.
 
 All workers wait on one socket, and whoever wakes first takes a new connection. A client that keeps its connections
 alive may so end up with nearly all of them on one worker, while the other cores idle (gunicorn issue 3433). Here a
@@ -23,7 +23,7 @@ _connections[:] = array("q", [GONE] * SLOTS)
 
 
 class Turn:
-    """The turn of the worker that has this slot."""
+    """Tells a worker, by its slot, when to accept a connection."""
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
@@ -31,11 +31,11 @@ class Turn:
         self._steps = 0
 
     def publish(self, connections: int) -> None:
-        """Let the others know how many connections this worker has, or that it is GONE."""
+        """Tell the other workers how many connections this one has, or that it is GONE."""
         _connections[self.slot] = connections
 
     def has_come(self) -> bool:
-        """Return True if this worker may take a connection that is there; else it asks again after STEP_SECONDS.
+        """Return True if this worker may accept a waiting connection now; else ask again after STEP_SECONDS.
 
         It waits n² steps in all for one that is n behind, and MOST_STEPS at most, until that looks for one again.
         """
@@ -50,5 +50,5 @@ class Turn:
 
 
 def forget(slot: int) -> None:
-    """Let nobody wait for the worker that had a slot, since it is gone."""
+    """Note that the worker of a slot is gone, so that no other waits for it."""
     _connections[slot] = GONE

@@ -1,4 +1,4 @@
-"""Between ASGI, which granian speaks, and WSGI, which the application does: a request's environ, an answer's head."""
+"""From ASGI, which granian speaks, to WSGI, which the application does: environs of requests, heads of answers."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ _ONLY = {b"transfer-encoding": (b"chunked", 501), b"expect": (b"100-continue", 4
 
 
 def environ_of(scope: Any) -> dict[str, Any]:
-    """Return what WSGI has of a request. A header with an underscore, which could pass for another one, is left out."""
+    """Return the WSGI environ of an ASGI request, without headers that have an underscore and could pass for others."""
     path, query = scope["raw_path"], scope["query_string"].decode("latin-1")
     (host, port), (address, client_port) = scope["server"], scope["client"]
     uri = path.decode("latin-1")
@@ -55,8 +55,8 @@ def _key(name: bytes) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def fault_of(scope: Any) -> int:
-    """Return the status of the refusal by which gunicorn answers what granian takes; 0 for what both take."""
+def refusal_of(scope: Any) -> int:
+    """Return the status with which gunicorn would refuse a request that granian takes; 0 if it would not."""
     if len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + 11 > limits.REQUEST_LINE:
         return 414
     headers = scope["headers"]
@@ -76,7 +76,7 @@ def fault_of(scope: Any) -> int:
 
 
 def has_body(environ: dict[str, Any]) -> bool:
-    """Return True if a request has a body, which may be empty where it comes in chunks."""
+    """Return True if a request has a body, which may be empty if it comes in chunks."""
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
@@ -85,10 +85,10 @@ def _name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-def start_of(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return the message that begins an answer, of what an application gave to ``start_response``.
+def start_message(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the ASGI message that begins an answer, given what an application passes to ``start_response``.
 
-    It has the date: granian's own stands still when the clock is put back, until that has caught up.
+    It has a Date: granian's own stands still when the clock is put back, until that has caught up.
     """
     fields = [(_name(name), value.encode("latin-1")) for name, value in headers]
     fields.append((b"date", as_http_date(int(time.time())).encode()))

@@ -1,4 +1,4 @@
-"""A connection, as one state machine: it never waits, so that no client holds a thread.
+"""A client's connection as a state machine, which never waits, so that no client holds a thread.
 
 It is in one of four phases, each a method that does what can be done now and returns what to wait for::
 
@@ -34,7 +34,7 @@ _BATCH = 2**16
 
 
 class Connection:
-    """A client's connection, which the worker's poller moves on.
+    """A client's connection, whose phases the worker's poller calls.
 
     ``deadline`` is when its phase is over in any case, ``since`` when it last began to wait, by time.monotonic().
     ``counted`` are the bytes that the worker has counted for it. Of a request ``error`` is what it broke of HTTP;
@@ -59,7 +59,7 @@ class Connection:
         self._set_deadline(limits.RECEIVE_SECONDS)
 
     def _begin(self) -> None:
-        """Wait for a request."""
+        """Forget the last request, and wait for the next one."""
         self.request: Any = None
         self.error: Exception | None = None
         self.is_cut = False
@@ -71,18 +71,18 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Return True if neither a request nor an answer has begun, which ending it would break off."""
+        """Return True if the connection can be ended without breaking off a request or an answer."""
         return self.phase == self.linger or (self.request is None and not self.incoming.data and not self.sock.size)
 
     @property
     def held(self) -> int:
-        """Return how many bytes are held for it."""
+        """Return how many bytes are held in memory for the connection."""
         return len(self.incoming.data) + self.sock.size
 
     # --- The phases, for the poller
 
     def advance(self) -> int:
-        """Do what can be done now, and return READ or WRITE for what to wait for, READY or OVER."""
+        """Run the current phase as far as possible; return READ or WRITE if it has to wait, READY or OVER."""
         try:
             return self.phase()
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -93,13 +93,13 @@ class Connection:
             return OVER
 
     def handshake(self) -> int:
-        """Agree on TLS."""
+        """Do the TLS handshake."""
         self.wire.do_handshake()  # type: ignore[attr-defined]
         self.phase = self.receive
         return self.receive()
 
     def receive(self) -> int:
-        """Read, until a request is there."""
+        """Read until a request has come."""
         data = self.wire.recv(_BATCH)
         if not data:
             self.is_cut = True
@@ -144,7 +144,7 @@ class Connection:
         return READ
 
     def _has_body(self) -> bool:
-        """Return True if the body is there, or no more of it is to be read."""
+        """Return True if the whole body has come, or no more of it is to be read."""
         reader, size = self.request.body.reader, len(self.incoming.data)
         if isinstance(reader, ChunkedReader):
             self.scanned, ends = scan_chunks(self.incoming.data, self.scanned)
@@ -155,7 +155,7 @@ class Connection:
         return ends or self.is_cut
 
     def send(self) -> int:
-        """Send what is left of the answer."""
+        """Send the rest of the answer; then wait for the next request, or for the client to close."""
         if not self.sock.flush():
             self._set_deadline(self.sock.patience)
             return WRITE
@@ -170,13 +170,13 @@ class Connection:
         return READ
 
     def linger(self) -> int:
-        """Drop what comes: closed with bytes unread, a connection is reset, and the answer is lost."""
+        """Drop bytes until the client closes: closed with bytes unread, a connection is reset, and the answer lost."""
         return READ if self.wire.recv(_BATCH) else OVER
 
     # --- The request and its answer, for a thread
 
     def next_request(self) -> Any:
-        """Return the request; raises what it broke of HTTP."""
+        """Return the request; raises gunicorn's error for one that is not as HTTP says."""
         self.sock.deadline = time.monotonic() + limits.SEND_SECONDS
         if self.error:
             raise self.error
@@ -185,7 +185,7 @@ class Connection:
         return self.request
 
     def finish_body(self) -> bool:
-        """Drop what is left of the body; return False where nobody knows at which byte the next request begins."""
+        """Drop the rest of the body; return False if it is not known where the next request begins."""
         with suppress(Exception):
             while self.request.body.read(_BATCH):
                 pass
@@ -194,7 +194,7 @@ class Connection:
         return False
 
     def finish(self, keep_alive: bool) -> None:
-        """Send what is left of the answer, without a thread, and then wait for the next request or end."""
+        """Have the poller send the rest of the answer, and then wait for the next request if ``keep_alive``."""
         self.keep_alive = keep_alive
         self.phase = self.send
         self._set_deadline(limits.SEND_SECONDS)

@@ -1,4 +1,4 @@
-"""The first account, on a first start."""
+"""The first account, which is made on a first start, and its password."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def check_first_start(accounts: Accounts, bind: str) -> None:
-    """Refuse to serve without an account, except on a loopback address, where ``make_first_account`` makes one."""
+    """Refuse to serve without an account, unless on a loopback address, where ``make_first_account`` makes one."""
     if not is_local(bind) and not accounts.exist():
         raise click.ClickException(
             f"There is no account yet, and {bind} is not a loopback address. Make one first:\n    {HOW_TO_ADD}"
@@ -32,11 +32,11 @@ def check_first_start(accounts: Accounts, bind: str) -> None:
 
 
 def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bool) -> bool:
-    """Make the master operator ``admin`` where there is no account yet, and show its password; True if it was made.
+    """Make the account ``admin`` if there is no account yet, and show its password; return True if it was made.
 
     A terminal shows it to whoever starts the server. Elsewhere standard output is a log that others keep and read: then
     it is in the file PASSWORD_FILE of the instance folder, as the log says, and has to be changed at the first login.
-    To be called when the server listens: a start that fails must not have shown a password that nobody saw. Of servers
+    To be called once the server listens: a start that fails must not have shown a password that nobody saw. Of servers
     that start at the same time one makes the account.
     """
     if accounts.exist():
@@ -64,7 +64,7 @@ def make_first_account(accounts: Accounts, instance: Path, bind: str, *, tls: bo
 
 
 def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:
-    """Make the account, and a file with its password; raises AccountError where there is one, and makes no file."""
+    """Make the first account and a file with its password; raises AccountError, without a file, if it exists."""
     fd, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with open(fd, "w") as file:
@@ -81,7 +81,7 @@ def _make_in_file(accounts: Accounts, password: str, path: Path) -> None:
 
 
 def announce(app: Flask) -> None:
-    """Say where the data is, and whether nobody can log in; for servers that make the application by themselves."""
+    """Print the instance folder, and how to make an account if there is none; for servers other than ``serve``."""
     click.echo(f"The instance folder is {app.instance_path}.", err=True)
     if not services(app).accounts.exist():
         click.echo(f"There is no account yet, so nobody can log in. Make one:\n    {HOW_TO_ADD}", err=True)

@@ -1,4 +1,4 @@
-"""How a worker of granian answers: which thread does it, and how long a client may take.
+"""Answering requests in a worker of granian: in which thread, and how long a client may take.
 
 granian parses a request and calls ``Answering.schedule`` in its one Python thread. What the application answers without
 waiting for anything, it answers there (ONLY_FAST_PATH). All else is answered by other threads, once the body is there
@@ -14,7 +14,7 @@ from ..http.document_responses import in_pieces
 from ..http.fast_path import ONLY_FAST_PATH, RECEIVED_AT
 from ..http.request_ids import REQUEST_ID
 from . import limits
-from .asgi import environ_of, fault_of, has_body, start_of
+from .asgi import environ_of, has_body, refusal_of, start_message
 from .granian_bodies import Bodies, Body, Exchange
 from .protocol_errors import error_answer
 from .thread_pool import thread_pool
@@ -24,7 +24,7 @@ _CLOSE = ("Connection", "close")
 
 
 class Answering:
-    """Answers the requests of a worker by its application."""
+    """Answers the requests of a worker by its WSGI application."""
 
     def __init__(self, app: Any, log: Any, cfg: Any) -> None:
         self.app = app
@@ -42,12 +42,12 @@ class Answering:
         self.is_ending = False
 
     def schedule(self, request: Any) -> None:
-        """Answer a request, or have it answered. Raises nothing: granian does not look at that."""
+        """Answer a request in this thread, or hand it to another one. Raises nothing, since granian ignores errors."""
         self.open.add(request)
         try:
             exchange = Exchange(request, environ_of(request.scope), time.perf_counter())
             self.latest = exchange.began
-            if status := fault_of(request.scope):
+            if status := refusal_of(request.scope):
                 self._refuse(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
@@ -69,13 +69,13 @@ class Answering:
             self.bodies.release(body)
 
     def _answer(self, exchange: Exchange, more: Iterable[tuple[str, str]] = ()) -> bool:
-        """Answer by the application, with ``more`` headers; False where it would have to wait."""
+        """Answer by the application, with ``more`` headers; return False if it would have to wait."""
         head: list[Any] = []
         try:
             body = self.app(exchange.environ, lambda status, headers, exc_info=None: head.extend((status, headers)))
             if body is None:
                 return False
-            start = start_of(head[0], [*head[1], *([_CLOSE] if self.is_ending else more)])
+            start = start_message(head[0], [*head[1], *([_CLOSE] if self.is_ending else more)])
             is_there = isinstance(body, list) and len(body) < 2
             # Else it says whether it is short enough to wait for its client in memory.
             if is_there or any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in head[1]):
@@ -93,10 +93,10 @@ class Answering:
         line, headers, body, exchange.environ[REQUEST_ID] = error_answer(status)
         if status >= 500:
             self.log.error("%s: answered with %s", exchange.environ[REQUEST_ID], line)
-        self._send(exchange, line, start_of(line, list(headers.items())), body)
+        self._send(exchange, line, start_message(line, list(headers.items())), body)
 
     def _send(self, exchange: Exchange, status: str, start: dict[str, Any], body: bytes) -> None:
-        """Hand over a whole answer: granian sends it, however slowly the client reads."""
+        """Give granian a whole answer to send, however slowly the client reads."""
         proto = exchange.request.proto
         proto.send(start)
         proto.send({"type": "http.response.body", "body": body})
@@ -104,7 +104,7 @@ class Answering:
         self._note(exchange, status, len(body))
 
     def _stream(self, exchange: Exchange, status: str, start: dict[str, Any], body: Iterable[bytes]) -> None:
-        """Send an answer in pieces; a client that stops reading loses its connection, and the thread goes on."""
+        """Send an answer in pieces, waiting for the client; one that stops reading loses its connection."""
         proto, sent = exchange.request.proto, 0
         try:
             proto.send(start)
@@ -127,12 +127,12 @@ class Answering:
         self.open.discard(request)
 
     def _note(self, exchange: Exchange, status: str, sent: int) -> None:
-        """Write the line of the access log."""
+        """Write the line of a request into the access log."""
         self.log.write_access(exchange.environ, int(status[:3]), sent, time.perf_counter() - exchange.began)
 
 
 def _wait_for(future: Any, seconds: float) -> None:
-    """Wait until granian has done something; raises TimeoutError where that takes longer."""
+    """Wait for a future of granian's; raises TimeoutError after so many seconds."""
     for pending in future.__await__():
         done = Event()
         pending.add_done_callback(lambda _: done.set(), context=None)

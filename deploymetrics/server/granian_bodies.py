@@ -1,4 +1,4 @@
-"""How a worker of granian reads bodies: before a thread is taken, within bounds of time and memory.
+"""Reading the bodies of requests in a worker of granian, before a thread is taken, within limits of time and memory.
 
 granian calls back with each piece that has come. So no client holds a thread by sending slowly or not at all, and a
 body that came with its head costs no thread but the one that answers.
@@ -15,7 +15,7 @@ from . import limits
 
 
 class Exchange(NamedTuple):
-    """A request of granian's, with its environ and the time at which it came."""
+    """A request of granian's, its environ, and when it came, by time.perf_counter()."""
 
     request: Any
     environ: dict[str, Any]
@@ -23,17 +23,17 @@ class Exchange(NamedTuple):
 
 
 class BrokenBody:
-    """Stands for a body that did not come, or not wholly."""
+    """Stands in for the file of a body that did not come, or not completely."""
 
     def read(self, size: int = -1) -> bytes:
-        """Raise OSError, as reading it would have."""
+        """Raise OSError, as reading from the connection would have."""
         raise OSError("the body broke off")
 
     readline = read
 
 
 class Body:
-    """The body of an exchange while it comes.
+    """The body of an Exchange that is being read.
 
     ``data`` is what came of it. One that ``is_broken`` will not be whole. Of one that ``is_dropped`` nothing more is
     kept: granian reads nothing after an answer, and who still sends would be reset. ``since`` is when its client
@@ -48,16 +48,16 @@ class Body:
         self.since = time.monotonic()
 
     def reader(self) -> BytesIO | BrokenBody:
-        """Return what reads it from its start. Raises MemoryError: that is a copy."""
+        """Return a file with a copy of the body. Raises MemoryError."""
         return BrokenBody() if self.is_broken else BytesIO(self.data)
 
     def is_late(self) -> bool:
-        """Return True if it takes longer than any client may need."""
+        """Return True if the client takes longer to send the body than it may."""
         return time.monotonic() - self.since > limits.RECEIVE_SECONDS + len(self.data) / limits.BYTES_PER_SECOND
 
 
 class Bodies:
-    """The bodies that come to a worker, of which none is read beyond ``largest`` bytes.
+    """Reads the bodies of a worker's requests, each up to ``largest`` bytes.
 
     None is begun while more than limits.HELD bytes are held; of those that come together and are more than may be held,
     the longest is given up. Once for each Body one of two is called: ``finish``, after which it is to be
@@ -87,7 +87,7 @@ class Bodies:
             self._wait_for(body)
 
     def release(self, body: Body) -> None:
-        """Take note that a body was answered."""
+        """Free the memory of a body whose request was answered, and read those that waited for room."""
         ready: set[Body] = set()
         with self._lock:
             self.held -= len(body.data)
@@ -99,7 +99,7 @@ class Bodies:
             self._wait_for(body)
 
     def end_late(self) -> None:
-        """End those that take too long; to be called now and then."""
+        """End the bodies that take too long; to be called now and then."""
         with self._lock:
             late = {body for body in self._coming if body.is_late()}
             refused = {body for body in self._without_room if body.is_late()}
@@ -114,7 +114,7 @@ class Bodies:
         future.add_done_callback(partial(self._take, body), context=None)
 
     def _take(self, body: Body, future: Any) -> None:
-        """Take a piece of a body, and end it or wait for the next one."""
+        """Take a piece of a body that has come, and end the body or wait for its next piece."""
         try:
             self._add(body, result_of(future))
         except MemoryError:
@@ -150,7 +150,7 @@ class Bodies:
             self._wait_for(body)
 
     def _give_up(self, body: Body) -> None:
-        """Hold nothing of a body any more; the caller has the lock."""
+        """Drop a body and free its memory; the caller holds the lock."""
         self._coming.remove(body)
         self.held -= len(body.data)
         body.data.clear()
@@ -165,13 +165,13 @@ class Bodies:
 
 
 class Callbacks:
-    """Stands for the event loop of granian: what it calls back is run at once, in its own thread."""
+    """Stands in for the event loop that granian calls back: callbacks run at once, in granian's thread."""
 
     def __init__(self, log: Any) -> None:
         self.log = log
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> None:
-        """Run a callback. Raises nothing: granian would abort the process."""
+        """Run a callback. Raises nothing, since granian would abort the process."""
         try:
             callback(*args)
         except BaseException:

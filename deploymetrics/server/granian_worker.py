@@ -1,4 +1,4 @@
-"""granian in the place of gunicorn's threads: a worker process in which granian reads, parses and sends, in Rust.
+"""The worker with granian in place of gunicorn's threads: granian reads, parses and sends, in Rust.
 
 The master is gunicorn's as ever. So settings, reloads, stops, the collector, sockets and the log are those of ``serve``
 with gunicorn, and nothing here repeats them. How a request gets to the application is in ``granian_answering.py``.
@@ -37,13 +37,13 @@ _BACKLOG = 2048
 
 
 def prepare_worker(master: Any, worker: Any) -> None:
-    """Give a new worker its slot and its listeners; for pre_fork."""
+    """Give a new worker its slot and its share of the listeners, before the fork."""
     master.assign_slot(worker)
     share_listeners(master, worker)
 
 
 def share_listeners(master: Any, worker: Any) -> None:
-    """Choose which of the master's listeners a new worker serves, of which there are as many as workers.
+    """Choose the share of the master's listeners that a new worker serves; there are as many as workers.
 
     The kernel spreads new connections over them; from one for all, whoever wakes first would take nearly all. The
     master keeps each open, so that none that waits there is lost with a worker.
@@ -54,7 +54,7 @@ def share_listeners(master: Any, worker: Any) -> None:
 
 
 def _add_listeners(master: Any) -> None:
-    """Make the master's listeners as many as its workers, where they are ports that were opened here."""
+    """Open more listeners in the master, until it has one for each worker, if they are ports that it opened itself."""
     listeners = master.LISTENERS
     if listeners[0].FAMILY == socket.AF_UNIX:
         return
@@ -110,7 +110,7 @@ def serve(
 
 
 def check_certificate(name: str, certfile: str, keyfile: str) -> None:
-    """Raise SettingError unless granian can use a certificate and its key, of which it knows fewer kinds than OpenSSL.
+    """Raise SettingError unless granian can use a certificate and its key; it knows fewer kinds than OpenSSL.
 
     It is tried in a copy of this process: granian's way to say no is to end.
     """
@@ -159,7 +159,7 @@ class GranianWorker(Worker):
         atexit.register(os._exit, 0)  # while the interpreter is taken down, a thread of granian's may abort the process
 
     def _serve(self, listener: Any) -> Any:
-        """Have granian serve a listener; returns what ends that."""
+        """Have granian serve a listener; return the signal that ends it."""
         ended = native.WorkerSignal()
         ended.add_cb(lambda: self.loop.call_soon_threadsafe(self._finished))
         # It closes what it is given, and the master's listener is not its own.
@@ -168,7 +168,7 @@ class GranianWorker(Worker):
         return ended
 
     def _beat(self) -> None:
-        """Tell the master that this process lives, and stop where the master does not."""
+        """Tell the master, each second, that this worker lives; stop if the master does not."""
         self.notify()
         self.answering.bodies.end_late()
         if self.ppid != os.getppid():
@@ -177,14 +177,14 @@ class GranianWorker(Worker):
         self.loop.call_later(1, self._beat)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Take no more connections, have the clients leave, and finish what is being answered."""
+        """Stop accepting, have the clients close their connections, and finish the answers that have begun."""
         super().handle_exit(sig, frame)
         if self.running:
             self.answering.is_ending = True
             self.loop.call_soon_threadsafe(self._stop_accepting)
 
     def _stop_accepting(self) -> None:
-        """Let go of the listeners. granian has no word for that: in the place of its copies it gets one of nobody's."""
+        """Close the listeners; granian cannot, so its copies are replaced by a socket that nobody knows."""
         if not self.sockets:
             return
         is_unix = self.sockets[0].FAMILY == socket.AF_UNIX
@@ -192,7 +192,7 @@ class GranianWorker(Worker):
         nobody = socket.create_server(address, family=socket.AF_UNIX if is_unix else socket.AF_INET)
         nobody.setblocking(False)
         listening = {os.fstat(listener.fileno()).st_ino for listener in self.sockets}
-        self._let_granian_take_who_waits()
+        self._drain_queues()
         while self.sockets:
             self.sockets.pop().close()
         for fd in map(int, os.listdir("/proc/self/fd")):
@@ -200,21 +200,21 @@ class GranianWorker(Worker):
                 if os.fstat(fd).st_ino in listening:
                     os.dup2(nobody.fileno(), fd, inheritable=False)
         self.answering.latest = now = time.perf_counter()  # whoever has just connected is about to send
-        self._leave(now + limits.STOP_SECONDS)
+        self._stop_granian(now + limits.STOP_SECONDS)
 
-    def _let_granian_take_who_waits(self) -> None:
-        """Wait until nobody waits in the queue of a listener, where whoever is there when it closes is reset."""
+    def _drain_queues(self) -> None:
+        """Wait until granian has accepted the connections in the queues of the listeners; closing would reset them."""
         poll, until = select.poll(), time.monotonic() + limits.QUIET_SECONDS
         for listener in self.sockets:
             poll.register(listener, select.POLLIN)
         while poll.poll(0) and time.monotonic() < until:
             time.sleep(0.0005)
 
-    def _leave(self, until: float) -> None:
-        """Stop granian, which ends connections without a word, once no client is about to send, or ``until`` then."""
+    def _stop_granian(self, until: float) -> None:
+        """Stop granian, which ends connections without notice, once no client is about to send, or at ``until``."""
         now = time.perf_counter()
         if now < until and now - self.answering.latest < limits.QUIET_SECONDS:
-            self.loop.call_later(limits.QUIET_SECONDS / 10, self._leave, until)
+            self.loop.call_later(limits.QUIET_SECONDS / 10, self._stop_granian, until)
             return
         running, self.running = self.running, []
         for each in running:
@@ -223,7 +223,7 @@ class GranianWorker(Worker):
             self.loop.call_later(limits.RECEIVE_SECONDS, self._finish)
 
     def _finish(self) -> None:
-        """End once nothing is answered any more: what clients began to send may never be whole."""
+        """End the process once all begun answers are sent, without waiting for requests that may never be whole."""
         if self.answering.open:
             self.loop.call_later(0.1, self._finish)
         else:

@@ -1,4 +1,4 @@
-"""What ``serve`` lets a client have, whoever it is: bytes, seconds and connections; for every server."""
+"""Limits of ``serve`` for every client, with either server: bytes, seconds and connections."""
 
 import resource
 
@@ -37,20 +37,20 @@ UNSENT = 2**20
 
 
 def largest_body(max_body_bytes: int) -> int:
-    """Return how many bytes of a body are read at most: a form that edits a document is longer than the document."""
+    """Return how many bytes of a body are read at most; a form that edits a document is longer than the document."""
     return 8 * max_body_bytes + 2**16
 
 
 def may_hold(largest_body: int) -> int:
-    """Return how many bytes a worker holds for its clients at most: HELD, or more where the largest body needs it."""
+    """Return how many bytes a worker holds for all clients at most: HELD, or more for a large body."""
     return max(HELD, largest_body + HELD // 4)
 
 
 def connections(most: int = CONNECTIONS) -> int:
-    """Return how many connections a process can have, ``most`` at most; its limit of files is raised if need be."""
+    """Return how many connections a process can have, up to ``most``; raise its limit of open files if need be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    needed = most + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return most if soft == resource.RLIM_INFINITY else max(16, min(most, soft - _OTHER_FILES))

@@ -1,4 +1,4 @@
-"""The log of ``serve``, and the line that it writes for each request.
+"""The logs of ``serve``: the error log, and the access log with a line for each request.
 
 A line of the access log is written directly: gunicorn makes a dict of fifty entries for each, which takes longer than
 many a request.
@@ -21,7 +21,7 @@ from ..http.request_ids import ROUTE, request_id_of
 
 
 class Log(Logger):
-    """gunicorn's log. What the application logs goes there too. ``form`` is that of all lines."""
+    """gunicorn's log, which the application writes to as well; ``form``, TEXT or JSON, is that of all lines."""
 
     form = TEXT
 
@@ -34,11 +34,11 @@ class Log(Logger):
         ours.setLevel(self.loglevel)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Write the line of a request that gunicorn answered."""
+        """Write the line of a request that gunicorn answered into the access log."""
         self.write_access(environ, int(str(resp.status)[:3]), resp.sent, request_time.total_seconds())
 
     def write_access(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
-        """Write the line of a request, answered with so many bytes in so many seconds, unless ACCESS_LOG is off."""
+        """Write the line of a request into the access log, unless that is off; ``sent`` are the bytes of the body."""
         if self.access_log_enabled:
             line = (_json if self.form == JSON else _text)(environ, status, sent, seconds)
             with suppress(OSError):  # nobody reads it any more

@@ -1,4 +1,4 @@
-"""gunicorn's master process with settings that fit this service, and the collector beside its workers."""
+"""gunicorn's master process: its settings, its workers, and the collector beside them."""
 
 import math
 import os
@@ -39,7 +39,7 @@ Chdir.default = None
 
 
 def memory_folder() -> str | None:
-    """Return a folder in memory where files can be made, or None where there is none, as in a hardened container."""
+    """Return a folder in memory where files can be made, or None, as in a hardened container."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 
 
@@ -69,7 +69,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def granian_module() -> ModuleType:
-    """Return the module of granian's worker; raises SettingError where granian is not installed."""
+    """Return the module of the granian worker; raises SettingError if granian is not installed."""
     try:
         return import_module("deploymetrics.server.granian_worker")
     except ImportError as error:
@@ -77,7 +77,7 @@ def granian_module() -> ModuleType:
 
 
 class Server(BaseApplication):
-    """gunicorn running ``create_app()`` in each worker, with settings that were checked before.
+    """The gunicorn application: runs ``create_app()`` in each worker, with settings that were checked before.
 
     ``flags`` are settings of the command line, which go first also when the others are read anew. ``when_ready`` is
     called with the settings when the server listens. Raises SettingError.
@@ -95,7 +95,7 @@ class Server(BaseApplication):
         super().__init__()
 
     def renew_settings(self) -> None:
-        """Read the settings anew and keep them, if all of them are usable; raises SettingError."""
+        """Read the settings again, and use them if all are valid; raises SettingError."""
         settings = load_settings(self.instance, self.flags)
         if settings["STORAGE"] != self.settings.get("STORAGE", settings["STORAGE"]):
             raise SettingError("STORAGE is read at the start only; restart the server to change it.")
@@ -129,7 +129,7 @@ class Server(BaseApplication):
         return create_app(self.instance, self.settings, memory=self.memory)
 
     def on_listening(self, master: Arbiter) -> None:
-        """Give a socket in the file system its mode, say where the data is, and call ``when_ready``."""
+        """Set the mode of a socket in the file system, log the instance folder and risks, and call ``when_ready``."""
         if self.bind.startswith("unix:"):
             os.chmod(self.bind.removeprefix("unix:"), int(self.settings["SOCKET_MODE"], 8))
         master.log.info("The instance folder is %s", self.instance)
@@ -146,7 +146,7 @@ class Server(BaseApplication):
 
 
 class Master(Arbiter):
-    """gunicorn's master process, which looks after the collector as it does after its workers."""
+    """gunicorn's master process, which starts and stops the collector as well as the workers."""
 
     _looked = math.inf  # when it looked after its workers last
     _patient_until = 0.0
@@ -157,26 +157,26 @@ class Master(Arbiter):
         super().__init__(app)
 
     def is_to_collect(self) -> bool:
-        """Return True if the settings ask for the collector."""
+        """Return True if the collector is to run by the settings COLLECT and READ_ONLY."""
         return bool(self.app.settings["COLLECT"] and not self.app.settings["READ_ONLY"])
 
     def assign_slot(self, worker: Any) -> None:
-        """Give a worker that is to be started a slot that no living one has, in the memory that all share."""
+        """Give a new worker a slot in the shared memory that no living worker has."""
         taken = {other.slot for other in self.WORKERS.values()}
         worker.slot = next((slot for slot in range(SLOTS) if slot not in taken), worker.age % SLOTS)
 
     def detach(self, worker: Any) -> None:
-        """Let this copy of the master, which is now a worker, go of what is the master's alone."""
+        """Detach a forked worker from the master: it has no collector, and counts in its own slot."""
         self.collector.abandon()  # it is the child of the master alone
         self.app.memory.own = worker.slot
 
     def clean_up_after(self, worker: Any) -> None:
-        """Clear what all workers share of one that has ended, in whatever way."""
+        """Clear the slot of a worker that has ended in the shared memory."""
         forget(worker.slot)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
 
     def murder_workers(self) -> None:
-        """End workers that do not answer, unless all stood still for a while, as in a container that was paused."""
+        """Kill workers that do not answer, unless the master stood still too, as in a container that was paused."""
         now = time.monotonic()
         if now - self._looked > _STILL_SECONDS:
             self._patient_until = now + _PATIENCE_SECONDS
@@ -185,9 +185,9 @@ class Master(Arbiter):
             super().murder_workers()
 
     def manage_workers(self) -> None:
-        """Start and end workers as needed; those that a reload could not replace are replaced one at a time.
+        """Start and end workers as needed; replace one at a time those that a reload could not replace.
 
-        One that cannot be started is tried again, once a second.
+        A worker that cannot be started is tried again, once a second.
         """
         self._start(self._manage_workers)
         if self.is_to_collect():
@@ -199,14 +199,14 @@ class Master(Arbiter):
         super().manage_workers()
 
     def _start(self, work: Callable[[], None]) -> None:
-        """Do work that starts workers, up to the first for which no memory, process or file is left."""
+        """Call ``work``, which starts workers; log it if the system has no memory, process or file left."""
         try:
             work()
         except OSError as error:
             self.log.error("A worker is not started: %s", error.strerror)
 
     def spawn_worker(self) -> Any:
-        """Start a worker; a signal that comes before it can take it waits until then, else it would be lost.
+        """Start a worker, and hold off signals to it until it can handle them.
 
         One that fails as it begins ends the server only at its start. Raises OSError where there can be none.
         """
@@ -222,7 +222,7 @@ class Master(Arbiter):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def reload(self) -> None:
-        """Start workers with the settings of now; where those are not usable, go on as before.
+        """Replace the workers by ones with the current settings; if those are not valid, go on as before.
 
         Where not all of them can be started, ``manage_workers`` goes on with it.
         """
@@ -239,7 +239,7 @@ class Master(Arbiter):
         self.collector.restart(self.app.settings) if self.is_to_collect() else self.collector.stop()
 
     def handle_ttou(self) -> None:
-        """Have one worker fewer at SIGTTOU, unless each serves connections that no other one takes."""
+        """Have one worker fewer at SIGTTOU; not with granian, where each worker has listeners of its own."""
         if self.app.settings["SERVER"] != "granian":
             super().handle_ttou()
 

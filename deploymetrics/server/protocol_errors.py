@@ -1,4 +1,4 @@
-"""What the server refuses by itself, before the application sees a request: answered as a problem document too."""
+"""Errors of HTTP itself, which the server refuses before the application: answered as problem documents too."""
 
 import secrets
 
@@ -20,7 +20,7 @@ _PROBLEMS = {
 
 
 class StatusReader:
-    """Stands in for the socket while gunicorn answers, to learn the status: the answer is given in another form."""
+    """Stands in for the socket while gunicorn writes its own error page, to learn the status."""
 
     def __init__(self) -> None:
         self.status = 500
@@ -33,7 +33,7 @@ class StatusReader:
 
 
 def error_answer(status: int) -> tuple[str, dict[str, str], bytes, str]:
-    """Return status line, headers and body of an answer, a problem in JSON, and its request id."""
+    """Return (status line, headers, body, request id) of an error answer, a problem document in JSON."""
     request_id = secrets.token_hex(8)
     code, detail = _PROBLEMS.get(status, (None, None))
     error = DeploymetricsError(detail, code=code)

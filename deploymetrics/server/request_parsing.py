@@ -1,4 +1,4 @@
-"""What a client sends, as gunicorn parses it: what came so far, what is refused beside, and where a body ends."""
+"""Parsing requests with gunicorn: from a buffer instead of a socket, more strictly, and where a body ends."""
 
 import re
 
@@ -12,31 +12,31 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
 
 
 class ReceiveBuffer(Unreader):
-    """What a client sent and nobody has read yet. Whoever reads on meets an end, and does not wait for more."""
+    """The bytes that a client sent and no parser has read yet; a parser meets their end and does not wait for more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.data = bytearray()
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return all that is there."""
+        """Return and remove all bytes in the buffer."""
         data = bytes(self.data)
         self.data.clear()
         return data
 
     def rewind(self) -> None:
-        """Put back what a parser has taken and not used."""
+        """Put back the bytes that a parser has taken and not used."""
         self.data[:0] = self.take_buffered()
 
 
 class StrictRequest(Request):
-    """A request as gunicorn parses it, without what it lets pass: codings that nobody decodes, and no Host.
+    """gunicorn's request, which refuses two more things: transfer codings that are not decoded, and a missing Host.
 
     gunicorn knows ``Connection: close`` only where that stands alone, and Perl's clients send ``TE, close``.
     """
 
     def set_body_reader(self) -> None:
-        """Choose what reads the body; raises InvalidHeader and UnsupportedTransferCoding."""
+        """Choose the reader of the body; raises InvalidHeader and UnsupportedTransferCoding."""
         if self.version >= (1, 1) and not dict(self.headers).get("HOST"):
             raise InvalidHeader("HOST")
         for name, value in self.headers:
@@ -48,9 +48,9 @@ class StrictRequest(Request):
 
 
 def scan_chunks(data: bytearray, at: int) -> tuple[int, bool]:
-    """Return where to look on in a chunked body, and True if it ends in ``data``, or breaks there.
+    """Look for the end of a chunked body; return where to go on next time, and True if it ended or is not valid.
 
-    ``at`` is where a chunk begins. This says only when there is enough to read; gunicorn's reader says what it means.
+    ``at`` is where a chunk begins in ``data``. This tells only when to read; gunicorn's reader decodes the chunks.
     """
     while (end := data.find(b"\r\n", at)) >= 0:
         size = _CHUNK_SIZE.fullmatch(data, at, end)

@@ -1,4 +1,4 @@
-"""What is sent to a client: a buffer in the place of the socket, so that a thread waits for no slow reader."""
+"""The send buffer of a connection, in place of the socket, so that no thread waits for a slow reader."""
 
 import errno
 import select
@@ -12,7 +12,7 @@ _BATCH = 2**16
 
 
 class SendBuffer:
-    """What is to be sent. It stands in for the socket while gunicorn writes an answer."""
+    """Buffers an answer; stands in for the socket while gunicorn writes it."""
 
     def __init__(self, wire: socket.socket) -> None:
         self.wire = wire
@@ -23,7 +23,7 @@ class SendBuffer:
         self.received_at = 0.0
 
     def sendall(self, data: bytes) -> None:
-        """Take data, and send in batches; wait for the client only where it is far behind."""
+        """Buffer data, and send it in batches; wait only for a client that is far behind."""
         self.pieces.append(data)
         self.size += len(data)
         if self.size >= _BATCH:
@@ -36,7 +36,7 @@ class SendBuffer:
                 self.flush()
 
     def flush(self) -> bool:
-        """Send what can be sent now, and return True if that was all."""
+        """Send as much as possible now; return True if the buffer is empty."""
         while self.pieces:
             data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
             self.pieces[:] = [data]
@@ -51,12 +51,12 @@ class SendBuffer:
 
     @property
     def patience(self) -> float:
-        """Return for how many seconds the client may read nothing now."""
+        """Return for how many seconds the client may still pause."""
         return min(limits.SEND_SECONDS, max(0, self.deadline - time.monotonic()))
 
     def shutdown(self, how: int) -> None:
-        """Refuse: an answer that failed in the middle must not look like a whole one."""
+        """Raise ConnectionResetError: an answer that failed in the middle must not look like a whole one."""
         raise ConnectionResetError(errno.ECONNRESET, "The answer failed in the middle.")
 
     def close(self) -> None:
-        """Leave that to the worker."""
+        """Do nothing, since the worker closes the socket."""

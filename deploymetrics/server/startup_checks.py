@@ -1,4 +1,4 @@
-"""What is checked before ``serve`` listens, so that what cannot work is said in a sentence."""
+"""Checks before ``serve`` listens, so that what cannot work is said in a sentence."""
 
 import errno
 import ipaddress
@@ -21,7 +21,7 @@ _MEANINGS = {
 
 
 def check_address(bind: str) -> None:
-    """Raise SettingError unless BIND can be listened on now."""
+    """Raise SettingError unless the address of BIND can be listened on now."""
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
         return  # the sockets are there already, from systemd or from the server that this one replaces
     deadline = time.monotonic() + _LEAVING_SECONDS
@@ -43,7 +43,7 @@ def check_address(bind: str) -> None:
 
 
 def risks(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a careful operator would not serve with, as sentences for the log."""
+    """Yield a warning for the log about each risk in the settings, or of running as root."""
     if not (is_local(settings["BIND"]) or settings["CERTFILE"] or settings["PROXIES"]):
         yield (
             "Passwords can be read on the way: others reach this address, and it has no TLS."
@@ -54,7 +54,7 @@ def risks(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_local(bind: str) -> bool:
-    """Return True if the address can be reached from this machine only."""
+    """Return True if an address can be reached from this machine only."""
     host = bind.rpartition(":")[0].strip("[]")
     if bind.startswith("unix:") or host == "localhost":
         return True

@@ -1,11 +1,11 @@
-"""The threads of a worker that answer requests."""
+"""The pool of threads that answer the requests of a worker."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 
 def thread_pool(number: int) -> ThreadPoolExecutor:
-    """Return a pool whose threads all run already. Raises RuntimeError where they cannot be started.
+    """Return a pool whose threads all run already; raises RuntimeError if they cannot be started.
 
     A pool starts its threads as they are needed. Where the system has none left by then, the request fails, and
     gunicorn's worker with it.

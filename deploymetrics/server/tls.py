@@ -1,4 +1,4 @@
-"""TLS as Mozilla's intermediate list has it: every browser of the last years, and no cipher that is known to be weak.
+"""TLS: certificate and key, and the ciphers of Mozilla's intermediate list.
 
 https://wiki.mozilla.org/Security/Server_Side_TLS
 Certificate and key are those that were checked, whatever their files hold later.
@@ -22,7 +22,7 @@ CIPHERS = (
 
 
 class Copy:
-    """A file as it is now, copied to memory. ``path`` leads there for this process, and for workers that it starts.
+    """A copy of a file in memory; ``path`` leads there in this process, and in workers that it starts.
 
     So a worker that starts later loads the certificate and the key that were checked, whatever the files hold by then.
     """
@@ -34,7 +34,7 @@ class Copy:
 
 
 def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
-    """Return copies of certificate and key, or none without TLS; raises SettingError where they do not go together."""
+    """Return copies of certificate and key, or none without TLS; raises SettingError unless they go together."""
     if bool(certfile) != bool(keyfile):
         raise SettingError("CERTFILE and KEYFILE go together; one of them is not set.")
     if not certfile:
@@ -57,7 +57,7 @@ def tls_files(instance: Path, certfile: str, keyfile: str) -> tuple[Copy, ...]:
 
 
 def tls_context(certfile: str, keyfile: str) -> ssl.SSLContext:
-    """Return the context for a server with this certificate and key, in PEM without a password; raises SSLError."""
+    """Return the SSL context of a server with this certificate and key, in PEM without a password; raises SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join(CIPHERS))

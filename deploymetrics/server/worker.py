@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, in which no client holds a thread, and which shares connections fairly with the others.
+"""The worker: gunicorn's threaded one, in which no client holds a thread, and workers share connections fairly.
 
 Its poller reads and sends for all connections (``connection.py``); a thread gets what was sent only when it is whole,
 and answers it. So a client that is slow or silent costs memory for a while, which is bounded, and no thread. What is
@@ -73,7 +73,7 @@ class FairThreadWorker(ThreadWorker):
     # --- New connections
 
     def accept(self, listener: Any) -> None:
-        """Take a new connection, unless it is the turn of another worker."""
+        """Accept a new connection, unless it is the turn of another worker."""
         if not self._accepting:
             return  # the listener was closed in this very round of the poller
         if not self.turn.has_come():
@@ -84,7 +84,7 @@ class FairThreadWorker(ThreadWorker):
         self._take(listener)
 
     def _take(self, listener: Any) -> bool:
-        """Take a connection, and return False if none could be taken."""
+        """Accept a connection; return False if none could be accepted."""
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -103,12 +103,12 @@ class FairThreadWorker(ThreadWorker):
             self.nr_conns -= 1
             client.close()
             return True
-        self._go_on(conn)
+        self._advance(conn)
         self._publish()
         return True
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Take new connections or not, and let the others know."""
+        """Accept new connections or not, and tell the other workers."""
         super().set_accept_enabled(enabled and time.monotonic() >= self.next_accept)
         self._publish()
 
@@ -117,14 +117,14 @@ class FairThreadWorker(ThreadWorker):
 
     # --- Connections that the poller looks after
 
-    def _wait_for(self, conn: Connection, wanted: int) -> None:
-        """Have the poller wait for what is ``wanted``, or a thread answer the request, or end the connection."""
+    def _schedule(self, conn: Connection, state: int) -> None:
+        """Have the poller wait (READ, WRITE), a thread answer the request (READY), or end the connection (OVER)."""
         before = self.waiting.get(conn)
-        if wanted in (READY, OVER):
+        if state in (READY, OVER):
             if before is not None:
                 del self.waiting[conn]
                 self.poller.unregister(conn.wire)
-            if wanted == READY:
+            if state == READY:
                 conn.sock.received_at = time.perf_counter()
                 self.enqueue_req(conn)
             else:
@@ -133,52 +133,52 @@ class FairThreadWorker(ThreadWorker):
                 self.held -= conn.counted
                 with suppress(OSError):
                     conn.wire.close()
-        elif wanted != before:
+        elif state != before:
             if before is None:
-                self.poller.register(conn.wire, wanted, partial(self._on_event, conn))
+                self.poller.register(conn.wire, state, partial(self._on_event, conn))
             else:
-                self.poller.modify(conn.wire, wanted, partial(self._on_event, conn))
-            self.waiting[conn] = wanted
+                self.poller.modify(conn.wire, state, partial(self._on_event, conn))
+            self.waiting[conn] = state
 
     def _on_event(self, conn: Connection, _: Any) -> None:
         if conn in self.waiting:  # else it was ended for another one of the same round
-            self._go_on(conn)
+            self._advance(conn)
 
-    def _go_on(self, conn: Connection) -> None:
-        """Have a connection do what it can; while all of them hold too much, end the one that holds most."""
-        wanted, held = conn.advance(), conn.held
+    def _advance(self, conn: Connection) -> None:
+        """Advance a connection; while all of them hold too many bytes, end the one that holds most."""
+        state, held = conn.advance(), conn.held
         self.held += held - conn.counted
         conn.counted = held
-        self._wait_for(conn, wanted)
+        self._schedule(conn, state)
         while self.held > self.may_hold and self.waiting:
-            self._wait_for(max(self.waiting, key=lambda conn: conn.counted), OVER)
+            self._schedule(max(self.waiting, key=lambda conn: conn.counted), OVER)
 
     def _end_one(self) -> bool:
-        """End the connection that is idle longest; where none is idle, the one that waits longest for its client.
+        """End the connection that is idle longest or, if none is idle, the one that waits longest for its client.
 
         Return False where a thread has each of them.
         """
         if not self.waiting:
             return False
-        self._wait_for(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
+        self._schedule(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)
         return True
 
     def murder_pending(self) -> None:
-        """End the connections whose time is over; gunicorn asks for this once a second at least."""
+        """End the connections whose deadline is over; gunicorn calls this once a second at least."""
         now = time.monotonic()
         if now >= self.next_sweep:
             self.next_sweep = now + SWEEP_SECONDS
             for conn in [conn for conn in self.waiting if conn.deadline <= now]:
-                self._wait_for(conn, OVER)
+                self._schedule(conn, OVER)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End all connections where the worker stops and its time is over."""
+        """End all connections if the worker's time to stop is over (``force``)."""
         if force:
             for conn in list(self.waiting):
-                self._wait_for(conn, OVER)
+                self._schedule(conn, OVER)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Take who has come by now and nobody else, and wait until ``deadline`` for who may be about to send."""
+        """Accept the connections that wait already and no more; keep idle ones until ``deadline`` at most."""
         self.set_accept_enabled(False)
         while self.sockets:
             listener = self.sockets.pop()
@@ -192,7 +192,7 @@ class FairThreadWorker(ThreadWorker):
     # --- Requests that a thread answers
 
     def handle(self, conn: Connection) -> bool:
-        """Answer a request, and return True if the connection is kept."""
+        """Answer a request in a thread; return True if the connection is kept alive."""
         request = None
         try:
             request = conn.next_request()
@@ -210,12 +210,12 @@ class FairThreadWorker(ThreadWorker):
         return False
 
     def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Call the application, which is told when the request had come."""
+        """Call the application, with the time at which the request had come."""
         environ[RECEIVED_AT] = environ["gunicorn.socket"].received_at
         return self.application(environ, start_response)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what gunicorn refuses by itself, with the status that it chooses and logs."""
+        """Answer a request that gunicorn refuses by a problem document with the status that gunicorn chose."""
         reader = StatusReader()
         super().handle_error(req, reader, addr, exc)
         line, headers, body, request_id = error_answer(reader.status)
@@ -225,8 +225,8 @@ class FairThreadWorker(ThreadWorker):
             client.sendall(f"HTTP/1.1 {line}\r\n{head}\r\n".encode() + body)
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Go on with a connection that a thread is done with."""
+        """Hand a connection whose request was answered back to the poller."""
         conn.finish(not fs.cancelled() and fs.exception() is None and fs.result() is True)
-        self._go_on(conn)
+        self._advance(conn)
         if not self.alive:
             self._cap_keepalive(time.monotonic() + limits.STOP_SECONDS)

@@ -39,7 +39,7 @@ class Findings(NamedTuple):
 
 
 class SourceError(DeploymetricsError):
-    """A source has no answer, and why, in a sentence that is stored and shown.
+    """Raised by a source that has no answer; the sentence is stored and shown.
 
     ``permanent`` says that trying again is useless, or harmful, until somebody changes the configuration. ``findings``
     is what was found before.
@@ -55,7 +55,7 @@ class SourceError(DeploymetricsError):
 
 
 class Context(NamedTuple):
-    """What a source is made with: settings by name, the instance folder, the storage, documents and accounts."""
+    """What a source gets: settings by name, the instance folder, the storage, documents and accounts."""
 
     settings: dict[str, Any]
     instance: str
@@ -65,7 +65,7 @@ class Context(NamedTuple):
 
 
 class Round(NamedTuple):
-    """One collection, for a source that does not ask everything each time, or that has to look at the time.
+    """One round of collecting: its time limit, and which metrics were asked before.
 
     ``now``: the time, in seconds since 1970.
     ``seconds``: how long the source may take.
@@ -85,14 +85,14 @@ class Round(NamedTuple):
         return self.deadline - time.monotonic()
 
     def is_due(self, metric: str, every: float) -> bool:
-        """Return True if the metric failed, or was not asked for ``every`` seconds. A clock put back makes it due."""
+        """Return True if a metric failed, or was not asked for ``every`` seconds; a clock put back makes all due."""
         # A second less: a round starts at the end of the interval, give or take the rounding of numbers.
         last = self.asked.get(metric)
         return not last or metric in self.failed or not 0 <= self.now - last < every - 1
 
 
 class Source:
-    """Base class of every source: what the collector asks for values."""
+    """The base class of every source, which the collector asks for values."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -104,7 +104,7 @@ class Source:
         return True
 
     def collect(self) -> dict[str, Value] | Findings:
-        """Return name → value, or Findings. Raises SourceError.
+        """Return the values by metric, or Findings. Raises SourceError.
 
         A value is text, a number, True or False, a list of those, or a dict of name → one of those. It is interrupted
         when it takes longer than COLLECT_TIMEOUT_SECONDS.
@@ -112,14 +112,14 @@ class Source:
         raise NotImplementedError
 
     def collect_round(self, current: Round) -> dict[str, Value] | Findings:
-        """Return what ``collect`` does, in view of the time and of what was asked before; the collector calls this."""
+        """Return the values or Findings of a round, by default those of ``collect``; the collector calls this."""
         return self.collect()
 
     def configuration(self) -> Any:
-        """Return what the answer depends on, as JSON: when it changes, everything is asked again at once."""
+        """Return the configuration of the source as JSON; when it changes, everything is asked again at once."""
         return {}
 
 
 def as_reason(reason: str) -> str:
-    """Return a sentence on one line, cut to what fits a report."""
+    """Return a sentence on one line, cut to MAX_REASON characters."""
     return on_one_line(reason)[:MAX_REASON]

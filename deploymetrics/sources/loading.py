@@ -1,4 +1,4 @@
-"""Which sources there are: our own, and those of other packages, as far as the settings ask for them."""
+"""Loading the sources that the settings ask for: our own, and those of other packages."""
 
 import logging
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Unloadable(Source):
-    """Stands for a source that cannot be loaded, so that this is seen wherever a failure is."""
+    """Stands in for a source that cannot be loaded, and always fails, so that its reason is shown."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
@@ -32,7 +32,7 @@ class Unloadable(Source):
 
 
 def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -> dict[str, Source]:
-    """Return every source that the settings ask for, by its name: our own first, then third parties'.
+    """Return every source that the settings ask for, by name: our own first, then third parties'.
 
     One that cannot be loaded is among them, and fails. ``others`` are the entry points of third parties, those that are
     installed if None. Raises SettingError for two of one name.

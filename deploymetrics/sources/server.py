@@ -1,4 +1,4 @@
-"""The source ``server``: facts of this server. They leave out ``platform``, so that collecting does not change them."""
+"""The source ``server``: numbers of this server. They leave out ``platform``, so that collecting changes none."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from . import Source, Value
 
 
 class ServerSource(Source):
-    """Finds the facts of this server; it is always wanted."""
+    """Counts the documents and accounts of this server; it is always wanted."""
 
     def collect(self) -> dict[str, Value]:
         """Return the numbers of documents and accounts, the last change, and version and start of the server."""

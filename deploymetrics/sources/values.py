@@ -1,4 +1,4 @@
-"""The values that a source gives, checked, and as text."""
+"""Checking the values that a source gives, and converting them to text."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ MAX_NAME = 200
 
 
 def values_as_text(values: Any) -> tuple[dict[str, TextValue], dict[str, str]]:
-    """Return the values with every scalar as text, as BigFix has them, and metric → why its value is nonsense.
+    """Return the values with every scalar as text, as BigFix has them, and metric → why its value is not valid.
 
     Raises SourceError if they are no dict, or if a name is none.
     """
@@ -27,7 +27,7 @@ def values_as_text(values: Any) -> tuple[dict[str, TextValue], dict[str, str]]:
 
 
 def check_name(name: Any) -> str:
-    """Return the name if it can be that of a metric; raises SourceError."""
+    """Return the name of a metric if it is valid; raises SourceError."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise SourceError(f"A metric's name is not a text of 1 to {MAX_NAME} printable characters.")
     return name
@@ -42,7 +42,7 @@ def _value(value: Any) -> TextValue:
 
 
 def _scalar(value: Any) -> str:
-    """Return the value as text. Raises ValueError if it is none, or a number of very many digits."""
+    """Return a scalar as text. Raises ValueError for another type, and for a number of very many digits."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError("A text holds half of a surrogate pair.")

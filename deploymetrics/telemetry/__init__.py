@@ -1,4 +1,4 @@
-"""What is known of the server beside its documents: numbers for Prometheus, its health and the audit log."""
+"""Telemetry: metrics for Prometheus, health checks and the audit log."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from .shared_memory import Memory
 
 
 class Telemetry(NamedTuple):
-    """What is known of an application beside its documents, which keeps it as ``app.telemetry``."""
+    """The telemetry of one application, which keeps it as ``app.telemetry``."""
 
     documents: DocumentMetrics
     health: Health
@@ -23,7 +23,7 @@ class Telemetry(NamedTuple):
 
 
 def assemble(instance: str, settings: Mapping[str, Any], services: Services, memory: Memory) -> Telemetry:
-    """Return the Telemetry of an instance folder, whose processes count in a Memory."""
+    """Return the Telemetry of an application, whose counters are in a Memory."""
     documents, clock, counting = services.documents, services.clock, Counting(memory)
     counting.watch(services.store)
     numbers = {"per_tag": settings["METRICS_PER_TAG"], "in_all": settings["METRICS_SERIES"]}

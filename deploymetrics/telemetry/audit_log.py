@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the audit log: who did what.
+    """An entry of the audit log: who did what, when and from where.
 
     ``at``: a precise text.
     ``who``: the account, or the person at the command line; empty for nobody.
@@ -58,7 +58,7 @@ _decode = msgspec.json.Decoder(Entry).decode
 
 
 class _OpenFile:
-    """An open file of the log, to which lines are added; it is closed when nobody refers to it any more."""
+    """An open file of the audit log; it is closed when nobody refers to it any more."""
 
     def __init__(self, path: str) -> None:
         self.fd = -1
@@ -71,7 +71,7 @@ class _OpenFile:
         close(self.fd)
 
     def takes_more(self, size: int) -> bool:
-        """Return True while it has fewer bytes than ``size``, began less than a day ago, and lies in its place."""
+        """Return True while the file has less than ``size`` bytes, is younger than a day, and was not moved away."""
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:
@@ -79,7 +79,7 @@ class _OpenFile:
         return stat.st_ino == self.inode and stat.st_size < size and time.time() - self.began < 86400
 
     def add(self, line: bytes) -> None:
-        """Add a line; other threads must not, meanwhile.
+        """Append a line; no other thread of this process may do so meanwhile.
 
         Raises OSError where the disk takes only part of it; the next one is written twice then.
         """
@@ -95,7 +95,7 @@ class _OpenFile:
 
 
 class AuditLog:
-    """The audit log of an instance folder: at most so many bytes, none of them older than so many days."""
+    """The audit log of an instance folder: at most ``size`` bytes, none older than ``days``."""
 
     def __init__(self, instance: str, clock: Clock, *, days: int, size: int) -> None:
         self.folder = f"{instance}/audit"
@@ -107,9 +107,9 @@ class AuditLog:
         self._is_failing = False
         self._lock = Lock()
 
-    def note(self, who: str, action: str, **facts: Any) -> None:
-        """Write down what happened; where that cannot be done the log says so, once, and the server goes on."""
-        entry = Entry(as_precise(self.clock.now()), who, action, **facts)
+    def note(self, who: str, action: str, **details: Any) -> None:
+        """Append an entry; a failure is logged, once, and the server goes on."""
+        entry = Entry(as_precise(self.clock.now()), who, action, **details)
         try:
             self._append(msgspec.json.encode(entry) + b"\n")
             self._is_failing = False
@@ -137,7 +137,7 @@ class AuditLog:
             self._file.add(line)
 
     def _last_file(self) -> _OpenFile | None:
-        """Return the file that another process may have begun."""
+        """Open the last file if it takes more; another process may have begun it."""
         for name in self._names()[-1:]:
             with suppress(FileNotFoundError):
                 file = _OpenFile(f"{self.folder}/{name}")
@@ -145,7 +145,7 @@ class AuditLog:
         return None
 
     def _new_file(self) -> _OpenFile:
-        """Begin a file, after the last one also where the clock went back since that began."""
+        """Begin a file, with a name after the last one's, also where the clock went back; remove old files."""
         self._remove_old()
         last = int((self._names() or ["0" * 16])[-1][:16])
         return _OpenFile(f"{self.folder}/{max(time.time_ns() // 1000, last + 1):016d}.jsonl")

@@ -1,4 +1,4 @@
-"""What a process counts while it works: its requests, and its calls of the storage."""
+"""Counting requests, and calls of the storage, in the process that makes them."""
 
 import time
 from bisect import bisect_left
@@ -20,7 +20,7 @@ FAILED_LOGINS, ERRORS, WRITES = "logins", "errors", "writes"
 
 
 class Counting:
-    """The counters of this process, in a Memory. What it does for a request takes a microsecond."""
+    """Counts the requests and storage calls of this process, in a Memory; for a request that takes a microsecond."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
@@ -31,17 +31,17 @@ class Counting:
         self._of_requests: dict[tuple[str, str, int], tuple[Floats, Floats]] = {}
 
     def begin(self) -> None:
-        """Count one more request that is being answered."""
+        """Count a request that begins to be answered."""
         with self._lock:
             self._in_progress[0] += 1
 
     def end(self) -> None:
-        """Count one request fewer that is being answered."""
+        """Count a request that ends being answered."""
         with self._lock:
             self._in_progress[0] -= 1
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that was answered in so many seconds. ``route`` is a rule of the URL map, or empty."""
+        """Count an answered request, and its duration; ``route`` is a rule of the URL map, or empty."""
         cells = self._of_requests.get((method, route, status))
         if cells is None:
             cells = self._request_cells(method, route, status)
@@ -60,7 +60,7 @@ class Counting:
         return cells
 
     def count_failed_login(self, status: int) -> None:
-        """Count a wrong credential: 401, or 429 for one that was not even looked at."""
+        """Count a failed login: 401 for a wrong credential, 429 for one that was not checked."""
         self._add_one(FAILED_LOGINS, str(status))
 
     def _add_one(self, *words: str) -> None:
@@ -69,9 +69,9 @@ class Counting:
             cells[0] += 1
 
     def watch(self, store: Storage) -> None:
-        """Have the errors of a storage counted, and the time of its writes, by replacing its methods on the object.
+        """Count the errors of a storage, and time its writes, by replacing methods of the object.
 
-        Whoever calls it may get over an error, so that no answer says that there was one.
+        Its callers may handle an error, so that no answer shows it.
         """
         for name in ("read", "read_together", "items", "version"):
             setattr(store, name, self._watched(getattr(store, name)))

@@ -1,4 +1,4 @@
-"""The numbers in the documents, as lines of a scrape.
+"""Metrics of the documents: the numbers in them, as lines of a scrape.
 
 The lines of a document are made when it has changed, and kept until it changes again. They are the same in Prometheus'
 text format and in OpenMetrics.
@@ -46,7 +46,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class _Numbers(NamedTuple):
-    """The numbers of a revision of a document, a line each, and how many more it has. ``tag`` is its label."""
+    """The lines of a document for one revision: one for each of ``number`` numbers; ``more`` are left out."""
 
     revision: str
     tag: str
@@ -56,7 +56,7 @@ class _Numbers(NamedTuple):
 
 
 class DocumentMetrics:
-    """All documents as lines: at most ``per_tag`` numbers of each, and ``in_all`` series."""
+    """Makes the lines of a scrape for all documents: at most ``per_tag`` numbers of each, and ``in_all`` series."""
 
     def __init__(
         self, documents: Documents, expectations: Expectations, clock: Clock, *, per_tag: int, in_all: int
@@ -68,22 +68,22 @@ class DocumentMetrics:
         self.in_all = in_all
         self._lock = threading.Lock()
         self._numbers: dict[str, _Numbers] = {}
-        self._made_of = ""
+        self._revision = ""
         self._body = b""
 
     def text(self) -> bytes:
-        """Return the numbers in all documents as lines of a scrape; raises StorageError."""
+        """Return the lines of a scrape for all documents; raises StorageError."""
         with self._lock:
             listing = self.documents.list()
             shown = listing.items[: self.in_all // (len(_OF_EACH) + 1)]
-            if self._made_of != listing.revision:
-                self._read(listing, shown)
+            if self._revision != listing.revision:
+                self._update(listing, shown)
                 self._body = "".join(self._families(listing, shown)).encode()
-                self._made_of = listing.revision
+                self._revision = listing.revision
             return self._body + "".join(self._expected(shown)).encode()
 
-    def _read(self, listing: Listing, shown: tuple[Entry, ...]) -> None:
-        """Make the lines of the documents that have changed."""
+    def _update(self, listing: Listing, shown: tuple[Entry, ...]) -> None:
+        """Make the lines of documents that have changed since the last scrape, and drop those of others."""
         before, turn = self._numbers, time.monotonic() + _TURN_SECONDS
         self._numbers = {item.key: known for item in shown if (known := before.get(item.key))}
         changed = (
@@ -99,7 +99,7 @@ class DocumentMetrics:
                     turn = time.monotonic() + _TURN_SECONDS
 
     def _families(self, listing: Listing, shown: tuple[Entry, ...]) -> Iterator[str]:
-        """Yield the text of the families that change with the documents only."""
+        """Yield the metric families that change with the documents only."""
         room = self.in_all - len(_OF_EACH) * len(shown)
         numbers, left_out = [], []
         for item in shown:
@@ -118,7 +118,7 @@ class DocumentMetrics:
         yield from _family("_tags_damaged", [f"{NAME}_tags_damaged {len(listing.damaged)}\n"])
 
     def _expected(self, shown: tuple[Entry, ...]) -> Iterator[str]:
-        """Yield the text of the families that change with time."""
+        """Yield the metric families about expectations, which change with time too."""
         expected = self.expectations.all()
         items = [item for item in shown if item.key in expected]
         tags = [self._numbers[item.key].tag for item in items]
@@ -129,7 +129,7 @@ class DocumentMetrics:
 
 
 def _family(end: str, lines: Iterable[str]) -> Iterator[str]:
-    """Yield the text of a family; none where it has no lines."""
+    """Yield the text of a metric family, unless it has no lines."""
     text = "".join(lines)
     if text:
         yield f"# HELP {NAME}{end} {HELP[end]}\n# TYPE {NAME}{end} gauge\n{text}"
@@ -140,7 +140,7 @@ def _line(end: str, tag: str, value: object) -> str:
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of the runs of consecutive numbers."""
+    """Yield (start, stop) for each run of consecutive numbers."""
     for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         numbers_in_run = [number for _, number in run]
         yield numbers_in_run[0], numbers_in_run[-1] + 1
@@ -154,7 +154,7 @@ def _numbers_of(item: Entry, value: bytes, limit: int) -> _Numbers:
 
 
 def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int]:
-    """Return (name, digits) of the first numbers of a document, and how many more it has."""
+    """Return (name, digits) of the first numbers in a document, up to ``limit``, and how many more it has."""
     if (flat := _flat(metrics)) is not None:
         return flat[:limit], max(len(flat) - limit, 0)
     numbers: dict[Place, str] = {}
@@ -169,7 +169,7 @@ def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int
 
 
 def _flat(metrics: Any) -> list[tuple[str, str]] | None:
-    """Return (name, digits) of a flat object's numbers, in a fifth of the time; None for any other document."""
+    """Return (name, digits) of the numbers in a flat object, in a fifth of the time; None for other documents."""
     value = metrics[0] if type(metrics) is list and len(metrics) == 1 else metrics
     if type(value) is not rawjson.Pairs or len(dict(value)) < len(value):
         return None
@@ -179,7 +179,7 @@ def _flat(metrics: Any) -> list[tuple[str, str]] | None:
 
 
 def _digits(text: str) -> str:
-    """Return a number as a scrape has it; long ones as the nearest float, since no float has more digits."""
+    """Return the digits of a number for a scrape; long numbers become the nearest float."""
     if len(text) <= _PLAIN_DIGITS and text.isascii() and "e" not in text.lower():
         return text
     digits = repr(float(text))

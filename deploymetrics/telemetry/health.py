@@ -1,4 +1,4 @@
-"""Whether the storage reads and writes: for load balancers, and for ``deploymetrics status``."""
+"""Health checks of the storage, for load balancers and ``deploymetrics status``."""
 
 import platform
 import threading
@@ -20,7 +20,7 @@ _WAIT_SECONDS = 2.0
 
 
 class Probe(Record, frozen=True):
-    """When a machine last wrote something, to see whether that can be done."""
+    """The item that a health check of a machine writes."""
 
     machine: str
     writtenAt: str
@@ -30,7 +30,7 @@ PROBES = Collection("probes", Probe)
 
 
 class Health:
-    """Says whether the storage of the documents reads, and writes unless the server ``is_read_only``."""
+    """Checks that the storage reads, and writes unless the server ``is_read_only``."""
 
     def __init__(self, documents: Documents, clock: Clock, *, is_read_only: bool) -> None:
         self.documents = documents

@@ -1,4 +1,4 @@
-"""The server's own numbers for a scrape: what its processes counted, and what storage and machine know of it."""
+"""Metrics of the server itself: counters of its processes, version, start, disk and collector."""
 
 import platform
 from collections.abc import Iterator
@@ -42,9 +42,9 @@ _FAMILIES: dict[str, tuple[Any, str, tuple[str, ...], str]] = {
 
 
 class ServerMetrics(NamedTuple):
-    """What prometheus_client collects for one scrape.
+    """A collector of prometheus_client for one scrape.
 
-    ``worker`` labels what only this process counted, where they do not share; else it is empty.
+    ``worker`` is a label for the counters where each process has its own; else it is empty.
     """
 
     counting: Counting
@@ -53,7 +53,7 @@ class ServerMetrics(NamedTuple):
     instance: str
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families of metrics but those of the documents. Raises StorageError."""
+        """Yield all metric families except those of the documents. Raises StorageError."""
         yield from self._counters()
         build = {"version": VERSION, "python": platform.python_version()}
         yield InfoMetricFamily("deploymetrics_build", "The version of this server.", value=build)
@@ -73,12 +73,12 @@ class ServerMetrics(NamedTuple):
             yield family
 
     def _counters(self) -> Iterator[Metric]:
-        """Yield what the processes counted."""
+        """Yield the metric families of the processes' counters."""
         names, values = (["worker"], [self.worker]) if self.worker else ([], [])
         families = {
             word: kind(name, help, labels=[*labels, *names]) for word, (kind, name, labels, help) in _FAMILIES.items()
         }
-        for name, cells in (_not_yet() | self.counting.memory.totals()).items():
+        for name, cells in (_zeros() | self.counting.memory.totals()).items():
             word, *labels = name.split("\n")
             if _FAMILIES[word][0] is HistogramMetricFamily:
                 # A bucket has all that is below its bound.
@@ -89,8 +89,8 @@ class ServerMetrics(NamedTuple):
         yield from families.values()
 
 
-def _not_yet() -> dict[str, list[float]]:
-    """Return as 0 what an alert waits for: only then is the first time an increase."""
+def _zeros() -> dict[str, list[float]]:
+    """Return 0 for counters that alerts watch, so that the first count is an increase."""
     errors: list[type[StorageError]] = [StorageError, *StorageError.__subclasses__()]
     names = [(FAILED_LOGINS, "401"), (FAILED_LOGINS, "429"), *((ERRORS, error.code) for error in errors)]
     return {"\n".join(name): [0] for name in names}
@@ -108,7 +108,7 @@ _OF_SOURCES = {
 
 
 def _number(value: Any) -> float:
-    """Return a number, how many a dict has, or a time as seconds since 1970, with 0 for one that never came."""
+    """Return a field of a SourceState as a number: a length, or a time in seconds since 1970, 0 for never."""
     if isinstance(value, str):
         return from_precise(value).timestamp() if value else 0.0
     return len(value) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Counters in memory that processes share, so that any worker knows what all of them counted.
+"""Counters in memory that the processes of a server share, so that any worker can add up those of all.
 
 The memory has a region for each process. The master makes it and its workers inherit it, so it is gone with the master
 and nothing has to be cleaned up. A region holds cells, each with its name before it, and only its own process writes
@@ -20,7 +20,7 @@ Floats: TypeAlias = "memoryview[float]"
 
 
 class Memory:
-    """Regions for so many processes. ``is_shared`` says that all processes of the server have this memory."""
+    """Memory with a region for each process; ``is_shared`` if all processes of the server have it."""
 
     def __init__(self, regions: int = 1, *, is_shared: bool = False) -> None:
         self.is_shared = is_shared
@@ -29,7 +29,7 @@ class Memory:
         self._memory = memoryview(mmap.mmap(-1, regions * REGION_BYTES))
 
     def region(self, number: int) -> memoryview:
-        """Return the region of a process; processes have numbers from 0 on."""
+        """Return the region of a process, by its number from 0 on."""
         start = number % self.regions * REGION_BYTES
         return self._memory[start : start + REGION_BYTES]
 
@@ -38,7 +38,7 @@ class Memory:
         return Counters(self.region(self.own))
 
     def totals(self) -> dict[str, list[float]]:
-        """Return what the cells of each name come to, over all regions."""
+        """Return the cells of each counter by name, added up over all processes."""
         totals: dict[str, list[float]] = {}
         for number in range(self.regions):
             for name, cells in _entries(self.region(number)):
@@ -47,14 +47,14 @@ class Memory:
         return totals
 
     def clear(self, number: int, name: str) -> None:
-        """Set the cells of a name to 0 in the region of a process that has ended."""
+        """Set a counter to 0 in the region of a process that has ended."""
         for other, cells in _entries(self.region(number)):
             if other == name:
                 cells[:] = _zeros(cells.nbytes)
 
 
 class Counters:
-    """The cells of one process. Its threads hold ``lock`` while they add to one."""
+    """The counters of one process. Its threads hold ``lock`` while they change a cell."""
 
     def __init__(self, region: memoryview) -> None:
         self.lock = threading.Lock()
@@ -62,7 +62,7 @@ class Counters:
         self._known = dict(_entries(region))
 
     def cells_of(self, name: str, count: int = 1) -> Floats:
-        """Return the ``count`` cells of a name; where the region is full, cells that nobody else sees."""
+        """Return the ``count`` cells of a counter, and add it if it is new; in a full region nobody else sees it."""
         with self.lock:
             cells = self._known.get(name)
             if cells is None:
@@ -88,7 +88,7 @@ def _zeros(size: int) -> Floats:
 
 
 def _entries(region: memoryview) -> Iterator[tuple[str, Floats]]:
-    """Yield (name, cells) of a region."""
+    """Yield (name, cells) of each counter in a region."""
     end = _HEAD.unpack_from(region)[0]
     start = _HEAD.size
     while start < end:

@@ -21,7 +21,7 @@ _NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
 @bp.get("/metrics")
 @require_role(Role.MASTER_OPERATOR, Role.SCRAPER)
 def metrics() -> Response:
-    """Show all numbers, in Prometheus' text format or in OpenMetrics."""
+    """Show all metrics, in Prometheus' text format or in OpenMetrics."""
     # Here, since nothing else needs prometheus_client, and every command would wait for it.
     from prometheus_client.exposition import choose_encoder
 

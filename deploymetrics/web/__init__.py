@@ -1,4 +1,4 @@
-"""The pages for a person's browser: a blueprint, and a module for each part of it.
+"""The pages for a person's browser: a blueprint, and a module for each page or part of one.
 
     overview.py     all tags; overview_list.py which of them in which order, overview_cache.py what is kept of each
     selected_tags.py  what is done with several tags

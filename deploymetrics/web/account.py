@@ -73,7 +73,7 @@ def add_token() -> ResponseReturnValue:
         owner, token, secret = services().tokens.make(current_user, loaded.pop("user"), **loaded)
     except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="token"), error.status
-    return account_page(services().accounts.get(owner.name), made=(token.name, secret))
+    return account_page(services().accounts.get(owner.name), new_secret=(token.name, secret))
 
 
 @bp.post("/account/tokens/revoke")
@@ -116,7 +116,7 @@ def limit_account() -> ResponseReturnValue:
 
 
 def account_of_form() -> AccountRecord:
-    """Return the account that the form names, one's own where it names none; raises Forbidden and NotFound."""
+    """Return the account that the form names, by default the current one; raises Forbidden and NotFound."""
     name = request.form.get("account") or current_user.name
     if name != current_user.name and (current_user.role is not Role.MASTER_OPERATOR or current_user.token is not None):
         raise Forbidden(MASTER_OPERATOR_NEEDED, code="role-required")
@@ -124,7 +124,7 @@ def account_of_form() -> AccountRecord:
 
 
 def back_to(name: str, done: str) -> ResponseReturnValue:
-    """Lead to the page of an account, where it is said what was done."""
+    """Redirect to the page of an account, which shows the message ``done``."""
     flash(done)
     if name == current_user.name:
         return redirect(url_for("web.own_account"))
@@ -132,9 +132,13 @@ def back_to(name: str, done: str) -> ResponseReturnValue:
 
 
 def account_page(
-    record: AccountRecord, *, made: tuple[str, str] | None = None, error: str | None = None, field: str | None = None
+    record: AccountRecord,
+    *,
+    new_secret: tuple[str, str] | None = None,
+    error: str | None = None,
+    field: str | None = None,
 ) -> str:
-    """Return the page of an account; ``made`` is (name, secret) of a token, and ``field`` what ``error`` is about."""
+    """Render the page of an account; ``new_secret`` is (name, secret) of a new token, ``field`` that of the error."""
     return render_template(
         "web/account.html",
         record=record,
@@ -144,7 +148,7 @@ def account_page(
         uses=services().tokens.uses(record.name),
         now=services().clock.timestamp(),
         accesses=list(Access),
-        made=made,
+        new_secret=new_secret,
         error=error,
         field=field,
     )

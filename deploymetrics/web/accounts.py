@@ -1,4 +1,4 @@
-"""The accounts, for master operators."""
+"""The page of all accounts, for master operators."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -37,7 +37,7 @@ def add_account() -> ResponseReturnValue:
         services().accounts.add(**loaded, password=secret, author=current_user.name)
     except (InvalidFieldsError, AccountError) as error:
         return accounts_page(typed=typed, error=sentence(error)), error.status
-    return accounts_page(made=(loaded["name"], secret, loaded["role"]))
+    return accounts_page(new_secret=(loaded["name"], secret, loaded["role"]))
 
 
 @bp.post("/accounts/secret")
@@ -53,7 +53,7 @@ def new_secret() -> ResponseReturnValue:
         record = services().accounts.set_password(name, secret, current_user.name)
     except (AccountError, NotFound) as error:
         return accounts_page(error=error.detail), error.status
-    return accounts_page(made=(name, secret, record.role))
+    return accounts_page(new_secret=(name, secret, record.role))
 
 
 @bp.get("/accounts/secret", defaults={"change": "secret"})
@@ -86,13 +86,18 @@ def change_account(change: str) -> ResponseReturnValue:
 
 
 def accounts_page(
-    made: tuple[str, str, Role] | None = None, typed: dict[str, str] | None = None, error: str | None = None
+    new_secret: tuple[str, str, Role] | None = None, typed: dict[str, str] | None = None, error: str | None = None
 ) -> str:
-    """Return the page; ``made`` is (name, secret, role) of what is shown once, ``typed`` what a refused form had."""
+    """Render the page of all accounts.
+
+    ``new_secret`` is (name, secret, role) of an account, shown once; ``typed`` are the fields of a refused form.
+    """
     accounts = services().accounts.list()
-    return render_template("web/accounts.html", records=accounts, roles=Role, made=made, typed=typed or {}, error=error)
+    return render_template(
+        "web/accounts.html", records=accounts, roles=Role, new_secret=new_secret, typed=typed or {}, error=error
+    )
 
 
 def sentence(error: DeploymetricsError) -> str:
-    """Return the detail of an error with a capital letter at its start."""
+    """Return the detail of an error with a capital letter at the start."""
     return error.detail[:1].upper() + error.detail[1:]

@@ -1,4 +1,4 @@
-"""Numbers over time on the page of a document: small plots of those that change, and the same numbers as a table."""
+"""The small plots on the page of a document, of numbers that change over time, and the same numbers as a table."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,11 +29,11 @@ SAMPLED = "The versions are too many or too large to read them all; {:,} of them
 
 
 def read_plots(tag: str) -> dict[str, Any]:
-    """Return what a document's page shows of its numbers over time, as the current request's URL asks for it.
+    """Return the template variables for the plots of a document, as the current request's URL asks for them.
 
     ``range``, or ``from`` and ``to``, say the time, ``plots`` the page of them, ``name`` what is searched for, and
     ``every`` asks for those as well that never change. ``figures`` are (series, svg), ``table`` has the same figures as
-    (time, texts), ``found`` counts the series that the search ``q`` found, and ``quiet`` those that are left out
+    (time, texts), ``matches`` counts the series that the search ``q`` found, and ``quiet`` those that are left out
     because they never change or name things.
     """
     span, notes = read_time_range(), []
@@ -59,7 +59,7 @@ def read_plots(tag: str) -> dict[str, Any]:
         "table": table,
         "notes": notes,
         "span": span,
-        "found": len(chosen),
+        "matches": len(chosen),
         "quiet": len(matching) - len(chosen),
         "page": page,
         "pages": pages,
@@ -68,18 +68,21 @@ def read_plots(tag: str) -> dict[str, Any]:
     }
 
 
-def choose(items: Sequence[Item], known: Measures, asked: Sequence[Measure]) -> tuple[list[Measure], dict[str, Series]]:
-    """Return those that are plotted unless others are asked for: numbers that change and do not just name a thing.
+def choose(
+    items: Sequence[Item], known: Measures, matching: Sequence[Measure]
+) -> tuple[list[Measure], dict[str, Series]]:
+    """Return the Measures to plot by default, those that change and do not just identify a thing, and their Series.
 
-    Of an array it is the sums and means of its elements' numbers, and, of a small one, those of each element. Which of
+    Of an array these are sums and means of its elements' numbers, of a small one also those of each element. Which of
     many numbers change, a part of the versions says. The Series that were read come with them, none if only of a part.
     """
-    few = sum(one.is_element for one in asked) <= MAX_ELEMENTS
-    wanted = [one for one in asked if one.tells_something(of_elements=few)]
-    step = 1 + len(items) * len(wanted) // MAX_READ
-    read = {one.name: one for one in over_time(items[::-step][::-1], wanted, repeated=known.repeated)}
-    texts = {one.name: [point.text for point in read[one.name].points] for one in wanted}
-    changing = [one for one in wanted if len(texts[one.name]) == 1 or len({*texts[one.name]}) > 1]
+    are_few = sum(measure.is_element for measure in matching) <= MAX_ELEMENTS
+    telling = [measure for measure in matching if measure.tells_something(of_elements=are_few)]
+    step = 1 + len(items) * len(telling) // MAX_READ
+    sample = items[::-step][::-1]
+    read = {series.name: series for series in over_time(sample, telling, repeated=known.repeated)}
+    texts = {name: [point.text for point in series.points] for name, series in read.items()}
+    changing = [each for each in telling if len(texts[each.name]) == 1 or len({*texts[each.name]}) > 1]
     return changing, read if step == 1 else {}
 
 

@@ -1,4 +1,4 @@
-"""The page of one document: its values, its plots over time, and how a program gets it."""
+"""The page of one document: its values, its plots over time, and its raw forms."""
 
 import shlex
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ MAX_RAW = 50_000
 
 
 class TableQuery(NamedTuple):
-    """Which rows of a table the URL asks for; each of the first four is in the URL where it is not as it is at first.
+    """The part of a document's table that the URL asks for: which array (``at``), search, order and page.
 
-    ``at`` names the array, where a document has others; ``places`` are those.
+    ``places`` are the names of the document's arrays. The URL has only what is not the default.
     """
 
     tag: str
@@ -45,18 +45,18 @@ class TableQuery(NamedTuple):
     page: int = 1
 
     def url(self, **changes: Any) -> str:
-        """Return the address of the document's page with other rows of its table."""
+        """Return the URL of the document's page with this query, changed."""
         query = self._replace(**changes)
         values = {"at": query.at, "find": query.find, "sort": query.sort, "rows": query.page if query.page > 1 else ""}
         return tag_url("document", self.tag, **{name: value for name, value in values.items() if value}) + "#values"
 
-    def turned(self, column: str) -> str:
+    def order_for(self, column: str) -> str:
         """Return the order for a click on a column's head: the largest first, then the smallest."""
         return column if self.sort == f"-{column}" else f"-{column}"
 
 
 def read_query(tag: str, places: list[str]) -> TableQuery:
-    """Return the TableQuery that the current request's URL asks for."""
+    """Return the TableQuery in the current request's URL."""
     at, find, sort = (request.args.get(name, "").strip()[:200] for name in ("at", "find", "sort"))
     return TableQuery(tag, places, at if at in places else "", find, sort, page_number("rows"))
 
@@ -95,7 +95,7 @@ def document(tag: str) -> ResponseReturnValue:
 
 
 def deleted_page(tag: str, sources: Any) -> str:
-    """Return the page of a tag without a document, with the last version that can be brought back.
+    """Render the page of a tag whose document was deleted, with the last version, which can be brought back.
 
     Raises NotFound for a tag that never had one, but for the server's own, which waits for its first collection.
     """
@@ -111,7 +111,7 @@ def deleted_page(tag: str, sources: Any) -> str:
 
 
 def raw_forms(item: Item) -> Iterator[tuple[str, str, bool]]:
-    """Yield (``json`` or ``xml``, text of the document, whether that is cut); a text that would be cut is no XML."""
+    """Yield (``json`` or ``xml``, text, True if it is cut) for a document; XML is left out rather than cut."""
     value = item.value or b""
     xml = besxml.render_document(element_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
     for form, text in (("json", rawjson.indented(value)), ("xml", xml)):

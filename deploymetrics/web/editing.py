@@ -1,4 +1,4 @@
-"""Create, change and delete documents. What somebody else wrote in between is never overwritten unseen."""
+"""Creating, editing and deleting documents, without overwriting what somebody else wrote in between."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ _AROUND = 60
 
 
 class Mistake(NamedTuple):
-    """Why the typed text was not taken, the field it is about, and the lines around its place, which is marked."""
+    """A mistake in the form: a sentence, its field, and the lines of the text around its marked place."""
 
     sentence: str
     field: str
@@ -90,7 +90,7 @@ def save(tag: str = "") -> ResponseReturnValue:
 def ask_to_delete(tag: str) -> ResponseReturnValue:
     """Ask whether to delete the document."""
     services().documents.check_writable(tag)
-    return render_template("web/delete.html", tag=tag, item=services().documents.get(tag), moved=False)
+    return render_template("web/delete.html", tag=tag, item=services().documents.get(tag), is_conflict=False)
 
 
 @bp.post("/tags/<tag>/delete")
@@ -100,7 +100,9 @@ def delete(tag: str) -> ResponseReturnValue:
     try:
         services().documents.delete(tag, current_user.name, precondition_of(request.form.get("etag", "")))
     except PreconditionFailed as error:
-        return render_template("web/delete.html", tag=tag, item=services().documents.get(tag), moved=True), error.status
+        return render_template(
+            "web/delete.html", tag=tag, item=services().documents.get(tag), is_conflict=True
+        ), error.status
     flash(f"The document {visible(tag)} is deleted. It can be brought back: see the filter “deleted”.")
     return redirect(url_for("web.index"))
 
@@ -127,7 +129,7 @@ def choose_headline(tag: str) -> ResponseReturnValue:
 
 
 def read_seconds() -> int | None:
-    """Return the seconds that the current request's form says, None for 0; raises BadRequest."""
+    """Return the expected seconds in the current request's form, or None for 0; raises BadRequest."""
     seconds = whole_number(request.form.get("every", ""), 9)
     if seconds is None:
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
@@ -135,12 +137,12 @@ def read_seconds() -> int | None:
 
 
 def edit_page(tag: str, text: str, revision: str, new: bool = False, wrong: Mistake | None = None) -> str:
-    """Return the page to edit a document in, with what is wrong with the text, if anything."""
+    """Render the form to edit a document, with the mistake in its text, if any."""
     return render_template("web/edit.html", tag=tag, text=text, revision=revision, new=new, wrong=wrong)
 
 
 def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
-    """Return the page with what was typed beside what somebody else stored meanwhile: the ``current`` Item, or None."""
+    """Render the page that compares a typed document with the ``current`` one (or None), stored by others meanwhile."""
     theirs = bytes(current.record.metrics) if current else None
     return render_template(
         "web/conflict.html",
@@ -153,7 +155,7 @@ def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> 
 
 
 def precondition_of(revision: str) -> Precondition:
-    """Return the Precondition that the document still has this etag; an empty one stands for no document."""
+    """Return the Precondition that the document still has this revision; an empty one stands for no document."""
     return Precondition(match=frozenset({revision})) if revision else Precondition(none_match="*")
 
 
@@ -167,7 +169,7 @@ def _mistake_of(error: DeploymetricsError, text: str) -> Mistake:
 
 
 def _excerpt(text: str, line: int, column: int) -> str:
-    """Return the line with its number, the one before it, and a mark below the column; both cut to what is near it."""
+    """Return a line and the one before it with their numbers, cut around the column, and a mark below that."""
     start, digits = max(column - _AROUND, 0), len(str(line))
     near = enumerate(text.split("\n")[max(line - 2, 0) : line], max(line - 1, 1))
     lines = [f"{number:>{digits}} │ {text[start : column + _AROUND]}".rstrip() for number, text in near]

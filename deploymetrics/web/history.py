@@ -1,4 +1,4 @@
-"""The versions of a document, any two of them compared, and an earlier one brought back."""
+"""The history of a document: its versions, two of them compared, and an earlier one brought back."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ MAX_AUTHORS = 10
 
 
 class HistoryQuery(NamedTuple):
-    """Which versions are listed, and which are picked to be compared; each is in the URL.
+    """The part of a history that the URL asks for, and the versions picked to be compared.
 
     ``by`` is a part of an author's name, ``at`` the moment up to which they were written, and ``wrong`` what is no
     moment.
@@ -77,7 +77,7 @@ def read_query() -> HistoryQuery:
 
 
 def read_page(tag: str, query: HistoryQuery) -> Page:
-    """Return the versions that a HistoryQuery asks for; of those that others wrote it passes over a limited number."""
+    """Return the page of versions that a HistoryQuery asks for, after skipping a limited number by other authors."""
     documents, before = services().documents, query.before
     if query.at and before is None:
         newest = as_of(documents, tag, as_precise(query.at))
@@ -87,7 +87,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
     documents.history(tag, limit=1)  # which says so where there is none
     versions = documents.versions(tag, before)
     items: list[Item] = []
-    for item in _first_of(versions):
+    for item in _limit(versions):
         if folded(query.by) in folded(item.changed_by):
             items.append(item)
         if len(items) > PER_PAGE:
@@ -126,7 +126,7 @@ def comparison(tag: str) -> ResponseReturnValue:
 
 
 def read_versions(tag: str) -> tuple[Item, Item]:
-    """Return the two versions that the current request's URL asks for, the older one first."""
+    """Return the two versions in the current request's URL, the older one first."""
     since = request.args.get("since", "").strip()
     if not since:
         older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
@@ -140,14 +140,14 @@ def read_versions(tag: str) -> tuple[Item, Item]:
 
 
 def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], bool]:
-    """Return who wrote how many versions after one up to another, and whether there are more, of very many."""
+    """Count by author the versions after one up to another; also return True if there are too many to count."""
     versions = services().documents.versions(tag, after.version + 1)
     written = takewhile(lambda item: item.version > before.version, versions)
-    return Counter(item.changed_by for item in _first_of(written)), next(written, None) is not None
+    return Counter(item.changed_by for item in _limit(written)), next(written, None) is not None
 
 
-def _first_of(versions: Iterator[Item]) -> Iterator[Item]:
-    """Yield the first of some versions, so that no request reads a long history of large documents."""
+def _limit(versions: Iterator[Item]) -> Iterator[Item]:
+    """Yield the first versions, up to MAX_VERSIONS and MAX_BYTES, so that no request reads a very long history."""
     size = 0
     for item in islice(versions, MAX_VERSIONS):
         yield item
@@ -165,13 +165,13 @@ def bring_back(tag: str, version: str) -> ResponseReturnValue:
         metrics = bytes(item.record.metrics)
         saved = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
-        return version_page(item, moved=True), error.status
+        return version_page(item, is_conflict=True), error.status
     flash(f"Version {item.version} is back, as version {saved.version}.")
     return redirect(tag_url("document", tag))
 
 
-def version_page(item: Item, moved: bool = False) -> str:
-    """Return the page of one version, an Item; ``moved`` says that another write kept it from being brought back."""
+def version_page(item: Item, is_conflict: bool = False) -> str:
+    """Render the page of one version, an Item; ``is_conflict`` if another write kept it from being brought back."""
     json = rawjson.indented(item.value or b"")
     return render_template(
         "web/version.html",
@@ -181,7 +181,7 @@ def version_page(item: Item, moved: bool = False) -> str:
         json=shorten(json, MAX_RAW),
         raw_cut=len(json) > MAX_RAW,
         current=services().documents.find(item.key),
-        moved=moved,
+        is_conflict=is_conflict,
     )
 
 

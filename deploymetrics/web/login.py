@@ -1,4 +1,4 @@
-"""Login and logout, and what happens when a session ends in the middle of something."""
+"""Login and logout, and keeping a form whose session ended before it was sent."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -69,25 +69,25 @@ def log_out() -> ResponseReturnValue:
 
 @bp.app_errorhandler(Unauthorized)
 def ask_to_log_in(error: Unauthorized) -> ResponseReturnValue:
-    """Show the login page to whoever needs an account here, with what a form had in it; programs get the error."""
+    """Show the login page, which keeps the fields of a form, where an account is needed; programs get the error."""
     if in_api() or has_header_credential(request.environ):
         return error_handlers.answer_error(error)
     then = request.script_root + request.full_path.rstrip("?")
     if request.method != "POST":
         return redirect(url_for("web.login", next=then))
     limit_form()
-    name, asked = "", "Your session has ended. What you typed is not lost: log in to continue."
+    name, message = "", "Your session has ended. What you typed is not lost: log in to continue."
     if isinstance(error, ProofNeededError):
-        name, asked = current_user.name, "You logged in a while ago. For this, type your password again."
+        name, message = current_user.name, "You logged in a while ago. For this, type your password again."
     try:
-        return login_page(then, typed_fields(), name=name, error=type(error)(asked)), 401, _CHALLENGE
+        return login_page(then, typed_fields(), name=name, error=type(error)(message)), 401, _CHALLENGE
     except DeploymetricsError as broken:  # no other handler sees what is raised in one
         return error_handlers.answer_error(broken)
 
 
 @bp.before_request
 def require_new_password() -> ResponseReturnValue | None:
-    """Lead whoever has a password for the first login to the form for another one."""
+    """Redirect an account whose password must be changed to the form for that."""
     if not current_user.is_authenticated or not current_user.record.must_change or request.endpoint in _WITH_FIRST:
         return None
     flash("Your password was for the first login only. Choose another one.", "request")
@@ -95,7 +95,7 @@ def require_new_password() -> ResponseReturnValue | None:
 
 
 def begin_session(account: Account) -> None:
-    """Start a session of the Account and put it into the cookie of this answer."""
+    """Start a session of the Account, and put its token into the login cookie."""
     lifetime = current_app.config["LOGIN_SECONDS"]
     account.session_id = services().sessions.start(account, lifetime, *current_request().client)
     login_user(account)
@@ -103,7 +103,7 @@ def begin_session(account: Account) -> None:
 
 
 def end_session() -> None:
-    """End the session that the request's cookie names, if any, on every worker."""
+    """End the session in the request's login cookie, if any, on every worker."""
     if current_user.is_authenticated and current_user.session_id:
         services().sessions.end(current_user.session_id)
         request.environ["REMOTE_USER"] = current_user.name
@@ -117,12 +117,12 @@ def end_session() -> None:
 def login_page(
     then: str, kept: Iterable[tuple[str, str]] = (), name: str = "", error: DeploymetricsError | None = None
 ) -> str:
-    """Return the login form that leads to ``then``; ``kept`` are (name, value) of a form that waits for it."""
+    """Render the login form, which leads to ``then``; ``kept`` are (name, value) of another form's fields."""
     return render_template("web/login.html", then=then, kept=kept, name=name, error=error)
 
 
 def landing(target: str | None) -> str:
-    """Return where to go after the login: to ``target`` if it is an address of this site, else to the start page."""
+    """Return the URL to go to after the login: ``target`` if it is an address of this site, else the start page."""
     start = url_for("web.index")
     if not target or not target.startswith(start) or target.startswith("//"):
         return start
@@ -132,7 +132,7 @@ def landing(target: str | None) -> str:
 
 
 def typed_fields() -> list[tuple[str, str]]:
-    """Return (name, value) of what a form of this site has in it, without passwords; nothing of another site's."""
+    """Return (name, value) of the fields in a form of this site, without passwords; none for another site's form."""
     try:
         check_same_site()
     except Forbidden:
@@ -141,16 +141,16 @@ def typed_fields() -> list[tuple[str, str]]:
 
 
 def kept_fields() -> list[tuple[str, str]]:
-    """Return (name, value) of the fields that the login form carries for another form."""
+    """Return (name, value) of the other form's fields that the login form carries."""
     fields = request.form.items(multi=True)
     return [(name.removeprefix(KEPT), value) for name, value in fields if name.startswith(KEPT)]
 
 
 @bp.before_request
 def limit_form() -> None:
-    """Let the current request's form hold more than a document may: what is too long comes back to whoever typed it.
+    """Set how large the current request's form may be: larger than a document, so that it can be shown again.
 
-    That is whoever is logged in or was, as the signed cookie shows; a stranger's form holds a name and a password.
+    That is for people who are logged in or were, as the signed cookie shows; a stranger's form is small.
     """
     is_large = request.mimetype == "multipart/form-data" and session.get(_KNOWN)
     request.max_content_length = request.max_form_memory_size = form_limit() if is_large else _SMALL_FORM
@@ -158,5 +158,5 @@ def limit_form() -> None:
 
 @bp.app_template_global()
 def form_limit() -> int:
-    """Return how many bytes a form with a document may have; in the editor a document is longer (``indented``)."""
+    """Return how many bytes a form with a document may have, which is indented in the editor, and so longer."""
     return 8 * int(current_app.config["MAX_BODY_BYTES"]) + _SMALL_FORM

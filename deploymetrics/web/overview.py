@@ -21,7 +21,7 @@ from .template_filters import duration
 
 
 class Row(NamedTuple):
-    """A line of the overview. ``late`` says by how much a stale document is."""
+    """A row of the overview; ``late`` is how long a stale document is overdue, for people."""
 
     item: Listed
     url: str
@@ -57,7 +57,7 @@ def index() -> ResponseReturnValue:
 
 
 def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: datetime) -> Row:
-    """Return the Row of a document, whose tag is expected every so many ``seconds``, or None."""
+    """Return the Row of a document; ``seconds`` is the expected interval of its tag, or None."""
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
         return Row(item, url, DELETED, "", None)

@@ -1,4 +1,4 @@
-"""What the overview remembers of documents, by their revision: small plots, and the names of values."""
+"""The overview's cache: the sparkline of each document, and the names of its values, by revision."""
 
 import re
 from functools import lru_cache
@@ -26,7 +26,7 @@ _NAME = re.compile(rb'"([^"\\\\]{1,80})":')
 
 
 class Spark(NamedTuple):
-    """A small plot of the last values of a number, its name, the last of the values, and a unit if one was chosen."""
+    """The sparkline of a document's headline: its SVG, the name of the number, its last value, and the chosen unit."""
 
     svg: Markup
     name: str
@@ -35,7 +35,7 @@ class Spark(NamedTuple):
 
 
 class OverviewCache:
-    """What was found of documents, by their revisions: most have not changed since they were last shown."""
+    """Caches sparklines and names by revision: most documents have not changed since they were last shown."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -43,7 +43,7 @@ class OverviewCache:
         self.names = lru_cache(MAX_CACHED)(self._names)
 
     def _spark(self, item: Entry | Item, chosen: Headline | None) -> Spark | None:
-        """Return the Spark of a document, or None where it has no number to plot."""
+        """Make the Spark of a document, or return None if it has no number to plot."""
         series = headline_series(self._documents, item, chosen.number if chosen else None)
         if series is None:
             return None
@@ -53,7 +53,7 @@ class OverviewCache:
         return Spark(svg, name, last, unit)
 
     def _names(self, entry: Entry) -> str:
-        """Return the names of values in a document as one text, folded; those in the first part of a large one."""
+        """Return the names of values in a document, or in the first part of a large one, as one text to search in."""
         try:
             item = self._documents.find(entry.key)
         except DamagedItemError:

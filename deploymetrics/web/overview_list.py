@@ -1,4 +1,4 @@
-"""Which tags the overview shows, in which order and groups; search, state, order and page are in its URL."""
+"""The list of the overview: searching, filtering, sorting, grouping and paging the tags, as its URL asks."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -35,9 +35,9 @@ _PREFIX = re.compile(r".*[-_.: ](?=[^-_.: ]+$)", re.DOTALL)
 
 
 class Group(NamedTuple):
-    """Documents whose tags begin alike: how many, how many of them are late, and the newest.
+    """A group of documents whose tags have a common prefix: how many, how many are late, and the newest.
 
-    ``url`` unfolds them, or folds them where they are.
+    ``url`` unfolds the group, or folds it if it ``is_open``.
     """
 
     prefix: str
@@ -49,9 +49,9 @@ class Group(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """What of the list the URL asks for; each member is in the URL where it is not as it is at first.
+    """The part of the list that the URL asks for, which has only the members that are not the default.
 
-    ``groups`` asks for tags that begin alike in one line, but for the group ``open``.
+    ``groups`` asks for one line for tags with a common prefix, except for the group ``open``.
     """
 
     q: str = ""
@@ -62,19 +62,19 @@ class ListQuery(NamedTuple):
     open: str = ""
 
     def url(self, **changes: Any) -> str:
-        """Return the address of the overview with this query, changed."""
+        """Return the URL of the overview with this query, changed."""
         changed = self._replace(**changes)._asdict()
         text = urlencode({name: value for name, value in changed.items() if value != self._field_defaults[name]})
         return f"{request.script_root}/{text and '?'}{text}"
 
-    def turned(self, column: str) -> str:
-        """Return the order for a click on a column's head, which turns round at the second one."""
+    def order_for(self, column: str) -> str:
+        """Return the order for a click on the head of a column; a second click reverses it."""
         first, second = (f"-{column}", column) if column in LARGEST_FIRST else (column, f"-{column}")
         return second if self.order == first else first
 
 
 def read_query() -> ListQuery:
-    """Return the ListQuery in the current request's URL; what makes no sense there is as if it were not there."""
+    """Return the ListQuery in the current request's URL; invalid arguments are ignored."""
     args = request.args
     order = args.get("order", "")
     return ListQuery(
@@ -88,15 +88,15 @@ def read_query() -> ListQuery:
 
 
 class ListPage(NamedTuple):
-    """The part of the list that is shown: ``items`` of the page, how many match, and how many there are.
+    """A page of the list: its ``items``, how many match the query, and how many there are in ``total``.
 
-    ``counts`` has how many of those that match the search are in each state.
+    ``counts`` has the number of documents in each state, among those that match the search.
     """
 
     items: Sequence[Listed | Group]
     page: int
     pages: int
-    found: int
+    matches: int
     total: int
     counts: dict[str, int]
 
@@ -104,7 +104,7 @@ class ListPage(NamedTuple):
 def select(
     items: Sequence[Listed], deletions: Sequence[Listed], query: ListQuery, expected: dict[str, int], now: datetime
 ) -> ListPage:
-    """Return what of a Listing's ``items``, or of the deletions ``deletions``, a ListQuery asks for."""
+    """Return the ListPage that a ListQuery asks for, of documents (``items``) or of deletions."""
     total = len(items)
     if query.q:
         items, deletions = _matching(items, query.q), _matching(deletions, query.q, in_names=False)
@@ -121,7 +121,7 @@ def select(
 
 
 def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
-    """Return the items with a Group in the place of those that begin alike; what is late stands by itself as well."""
+    """Return the items with a Group in place of those with a common prefix; late ones stand by themselves as well."""
     prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
     alike: dict[str, list[Listed]] = {}
     for prefix, item in zip(prefixes, items):
@@ -145,7 +145,7 @@ def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[L
 
 
 def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
-    """Return the items with the text in their tag, in the name of their author, or in that of a value."""
+    """Return the items that have a text in their tag, their author's name, or the name of a value."""
     word, known = folded(q), overview_cache()
     return [
         item
@@ -159,7 +159,7 @@ def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequ
 
 
 def _ordered(items: Sequence[Listed], order: str, late: set[str], expected: dict[str, int]) -> Sequence[Listed]:
-    """Return the items in an order of ORDERS; at first by tag, but what is late on top, the latest first."""
+    """Sort the items by one of ORDERS; by default late ones come first, the most overdue on top, then by tag."""
     if order:
         return sorted(items, key=ORDERS[order.removeprefix("-")], reverse=order.startswith("-"))
     on_top = [item for item in items if item.key in late]

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def paginate(items: Sequence[T], page: int, size: int) -> tuple[Sequence[T], int, int]:
-    """Return the items of a page, counted from 1, its number and that of all pages; past the end it is the last one."""
+    """Return (items of the page, its number from 1, number of pages); a page past the end is the last one."""
     pages = max(-(-len(items) // size), 1)
     page = min(page, pages)
     return items[(page - 1) * size : page * size], page, pages

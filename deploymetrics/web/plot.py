@@ -1,4 +1,4 @@
-"""The page of one plot, large and with an address to share, and its figures as CSV."""
+"""The page of one large plot, with a URL to share, and its values as CSV."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +32,7 @@ MAX_CHOICES = 400
 
 
 class Line(NamedTuple):
-    """A series of the large plot, the tag it is from, and the address of the plot without it."""
+    """A series of the large plot, its tag, and the URL of the plot without it."""
 
     tag: str
     name: str
@@ -41,14 +41,14 @@ class Line(NamedTuple):
 
 
 class PlotQuery(NamedTuple):
-    """What the URL of a plot asks for: (tag, name) of its series, the time, and how they are scaled."""
+    """The plot that the URL asks for: (tag, name) of its series, the range of time, and how the series are scaled."""
 
     pairs: list[tuple[str, str]]
     span: TimeRange
     scale: str
 
     def url(self, page: str = "/plot", **changes: str) -> str:
-        """Return the address of the same plot; ``changes`` are arguments that are added, or replace those of time."""
+        """Return the URL of the same plot with other arguments; ``changes`` may replace those of the time."""
         span = {} if {"range", "from"} & changes.keys() else self.span.arguments
         scale = {"scale": self.scale} if self.scale and "scale" not in changes else {}
         more = urlencode({**span, **scale, **changes}, safe="/:")
@@ -115,7 +115,7 @@ def plot_table() -> ResponseReturnValue:
 
 
 def read_query() -> PlotQuery:
-    """Return what the current request's URL asks for: ``series`` as ``tag/name``, the time, and ``scale``."""
+    """Return the PlotQuery in the current request's URL: ``series`` as ``tag/name``, the time, and ``scale``."""
     texts = dict.fromkeys(text.strip() for text in request.args.getlist("series"))
     pairs = [(tag, name) for tag, _, name in (text.partition("/") for text in texts if text) if tag]
     scale = request.args.get("scale", "")
@@ -123,7 +123,7 @@ def read_query() -> PlotQuery:
 
 
 def read_lines(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[str]]]:
-    """Return the lines of a plot in the order in which they are asked for, notes, and by tag the names of numbers."""
+    """Return the lines of a plot in the order of the query, notes for the person, and the names of numbers by tag."""
     lines: dict[tuple[str, str], Line] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
     every: dict[str, list[str]] = {}
@@ -146,13 +146,13 @@ def read_lines(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[
 
 
 def read_measures(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
-    """Return the versions of a tag in a time, and what there is to plot in them."""
+    """Return the versions of a tag in a range of time, and their Measures."""
     versions = versions_between(services().documents, tag, span.since, span.until)
     return versions, measures(versions.items)
 
 
 def read_adding(query: PlotQuery, known: dict[str, list[str]]) -> tuple[str, list[str]]:
-    """Return the tag in the argument ``pick``, at first that of the first series, and its numbers that can be added."""
+    """Return the tag in the argument ``pick``, by default that of the first series, and its numbers not yet plotted."""
     tag = request.args.get("pick", "").strip() or (query.pairs[0][0] if query.pairs else "")
     names = known.get(tag, [])
     if tag and tag not in known:
@@ -162,7 +162,7 @@ def read_adding(query: PlotQuery, known: dict[str, list[str]]) -> tuple[str, lis
 
 
 def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
-    """Return (time, texts), newest first; a text is empty where a series has no value at that time."""
+    """Return the plot as a table of (time, texts), newest first; a text is empty where a series has no value."""
     rows: dict[tuple[str, str, int], list[str]] = {}
     for index, line in enumerate(lines):
         for point in line.series.points:
@@ -173,12 +173,12 @@ def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
 
 @bp.app_template_global()
 def plot_url(tag: str, name: str, span: TimeRange) -> str:
-    """Return the address of the page with the plot of one number."""
+    """Return the URL of the large plot of one number."""
     return PlotQuery([(tag, name)], span, "").url()
 
 
 def _bounds(span: TimeRange, every: Sequence[Series]) -> tuple[datetime, datetime]:
-    """Return where the axis of time begins and ends: with the span, or with the first and last value."""
+    """Return the ends of the time axis: those of the range, else the first and last value."""
     times = [point.changed_at for one in every for point in one.points]  # a clock may have been set back
     start = span.start or (from_precise(min(times)) if times else span.now)
     end = span.end or (from_precise(max(times)) if times and span.name == "all" else span.now)

@@ -1,4 +1,4 @@
-"""How a person likes the pages: how close the lines stand, and in which zone times are. A cookie remembers it."""
+"""A person's preferences for the pages, in a cookie: the density of lines, and the time zone."""
 
 from datetime import UTC, tzinfo
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _YEAR = 365 * 86400
 
 
 class Preferences(NamedTuple):
-    """``density`` is one of DENSITIES; ``zone`` is GMT or a name such as ``Europe/Berlin``."""
+    """The preferences: ``density`` is one of DENSITIES, ``zone`` GMT or a name such as ``Europe/Berlin``."""
 
     density: str = DENSITIES[0]
     zone: str = GMT
@@ -31,7 +31,7 @@ class Preferences(NamedTuple):
 
 @bp.app_template_global()
 def preferences() -> Preferences:
-    """Return the Preferences in the current request's cookie; what makes no sense there is as if it were not there."""
+    """Return the Preferences in the current request's cookie; invalid ones are ignored."""
     current: Preferences | None = g.get("preferences")
     if current is None:
         density, _, zone = request.cookies.get(COOKIE, "").partition(":")
@@ -53,14 +53,14 @@ def find_zone(name: str) -> tzinfo | None:
 @bp.get("/preferences")
 @require_role(*Role)
 def show_preferences() -> ResponseReturnValue:
-    """Show the form for how close lines stand and in which zone times are."""
+    """Show the form for the preferences."""
     return render_template("web/preferences.html", chosen=preferences(), next=landing(request.args.get("next")))
 
 
 @bp.post("/preferences")
 @require_role(*Role)
 def save_preferences() -> ResponseReturnValue:
-    """Remember what the form says, and go back to where the person came from."""
+    """Store the form in the cookie, and go back to the page from which the person came."""
     now = preferences()
     density, zone = request.form.get("density", now.density), request.form.get("zone", now.zone).strip() or GMT
     target = landing(request.form.get("next"))

@@ -1,4 +1,4 @@
-"""Several tags that were selected in the overview: export them, expect posts of them, delete them."""
+"""Actions on the tags that were selected in the overview: export, expect posts, delete."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -24,7 +24,7 @@ MAX_SELECTED = 1000
 @bp.post("/selected")
 @require_role(Role.MASTER_OPERATOR)
 def selected() -> ResponseReturnValue:
-    """Do with the selected tags what the button says; deleting is asked for first."""
+    """Carry out the action of the button on the selected tags; deleting asks first."""
     tags = list(dict.fromkeys(request.form.getlist("tag")))
     if not tags:
         flash("Nothing was selected.")
@@ -56,7 +56,7 @@ def export(tags: list[str]) -> Response:
 
 
 def expect_all(tags: list[str]) -> ResponseReturnValue:
-    """Store how often posts of all these tags are expected."""
+    """Store an expectation for each of the tags."""
     seconds = read_seconds()
     for tag in tags:
         services().expectations.set(tag, seconds, current_user.name)
@@ -65,7 +65,7 @@ def expect_all(tags: list[str]) -> ResponseReturnValue:
 
 
 def ask_to_delete_all(tags: list[str]) -> str:
-    """Return the page that lists what would be deleted, and what cannot be."""
+    """Render the page that lists which documents would be deleted, and which cannot be."""
     items: list[Item] = []
     kept: dict[str, str] = {}
     for tag in tags:
@@ -78,7 +78,7 @@ def ask_to_delete_all(tags: list[str]) -> str:
 
 
 def delete_all(tags: list[str]) -> ResponseReturnValue:
-    """Delete the documents that nobody changed since it was asked; the others are shown and stay."""
+    """Delete the documents that nobody changed since the question was asked; name the others."""
     etags = request.form.getlist("etag")
     if len(etags) != len(tags):
         raise BadRequest("The form is not complete.")

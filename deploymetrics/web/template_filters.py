@@ -43,13 +43,13 @@ bp.add_app_template_test(RESERVED_TAG.__eq__, "reserved")
 
 
 def page_number(name: str) -> int:
-    """Return the page, from 1, that an argument of the URL names; 1 where it makes no sense."""
+    """Return the page number in an argument of the URL, from 1; 1 if the argument is not valid."""
     return max(whole_number(request.args.get(name, "")[:9]) or 1, 1)
 
 
 @bp.app_template_filter()
 def counted(count: int, noun: str) -> str:
-    """Return how many of something there are: ``1 tag``, ``1,500 tags``."""
+    """Return a count with its noun: ``1 tag``, ``1,500 tags``."""
     return printable.counted(count, noun, ",")
 
 
@@ -64,13 +64,13 @@ def duration(seconds: float) -> str:
 
 @bp.app_template_filter()
 def every(seconds: int | None) -> str:
-    """Return how often something comes: ``every 6 hours``, ``every hour``, or ``at no fixed time`` for 0 or None."""
+    """Return an interval for people: ``every 6 hours``, ``every hour``, or ``at no fixed time`` for 0 or None."""
     return f"every {duration(seconds).removeprefix('1 ')}" if seconds else "at no fixed time"
 
 
 @bp.app_template_filter()
 def ago(changed_at: str | datetime) -> str:
-    """Return ``3 minutes ago``, ``just now`` or ``in 3 minutes`` for a time as the storage writes it, or a datetime."""
+    """Return ``3 minutes ago``, ``just now`` or ``in 3 minutes`` for a precise text or a datetime."""
     # Versions of one moment are told apart by microseconds.
     seconds = round((services().clock.now() - _as_datetime(changed_at)) / timedelta(seconds=1))
     if abs(seconds) < 60:
@@ -81,14 +81,14 @@ def ago(changed_at: str | datetime) -> str:
 
 @bp.app_template_filter()
 def exact(changed_at: str | datetime) -> str:
-    """Return ``12 Jan 2018 12:00:03``, in the reader's zone, for a time as the storage writes it or a datetime."""
+    """Return ``12 Jan 2018 12:00:03``, in the person's time zone, for a precise text or a datetime."""
     moment = _as_datetime(changed_at).astimezone(preferences().zone_info())
     return f"{as_last_changed(moment)}:{moment.second:02d}"
 
 
 @bp.app_template_filter()
 def ago_time(changed_at: str | datetime) -> Markup:
-    """Return what ``ago`` does, as an element that shows the exact time under the pointer."""
+    """Return the text of ``ago`` as a ``time`` element, which shows the exact time under the pointer."""
     moment = _as_datetime(changed_at)
     title = f"{exact(moment)} {escape(preferences().zone)}"
     return Markup(f'<time datetime="{moment.isoformat()}" title="{title}">{ago(moment)}</time>')
@@ -96,7 +96,7 @@ def ago_time(changed_at: str | datetime) -> Markup:
 
 @bp.app_template_filter()
 def datetime_local(moment: datetime | None) -> str:
-    """Return a moment, in the reader's zone, as the value of an input of that type."""
+    """Return a datetime, in the person's time zone, as the value of an input of the type datetime-local."""
     return moment.astimezone(preferences().zone_info()).strftime("%Y-%m-%dT%H:%M") if moment else ""
 
 
@@ -111,25 +111,25 @@ def size(count: int) -> str:
 
 @bp.app_template_global()
 def tag_url(page: str, tag: str, **values: Any) -> str:
-    """Return the address of a page about a tag."""
+    """Return the URL of a page about a tag."""
     return url_for(f"web.{page}", tag=tag, **values)
 
 
 @bp.app_template_global()
 def rows_for(text: str) -> int:
-    """Return how many lines a box for the text shows at first."""
+    """Return how many rows a textarea for the text has at first."""
     return min(max(text.count("\n") + 2, 8), 24)
 
 
 @bp.app_template_filter()
 def from_timestamp(seconds: float) -> datetime:
-    """Return the aware datetime of seconds since 1970."""
+    """Convert seconds since 1970 to an aware datetime."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 @bp.app_template_filter()
 def visible(tag: str) -> str:
-    """Return the tag with its invisible characters named, ``⟨U+200B⟩``, so that no tag passes for another."""
+    """Replace the invisible characters in a tag by their code, ``⟨U+200B⟩``, so that no tag passes for another."""
     if tag.isascii():
         return tag
     return "".join(f"⟨U+{ord(char):04X}⟩" if is_unseen(char) else char for char in tag)
@@ -137,13 +137,13 @@ def visible(tag: str) -> str:
 
 @bp.app_template_filter()
 def breakable(name: str) -> Markup:
-    """Return the name with places where a line may break: after what joins its words."""
+    """Return a name as HTML whose line may break after each separator of its words."""
     return Markup(re.sub(r"([_.\])/-])(?=.)", r"\1<wbr>", str(escape(name))))
 
 
 @bp.app_template_filter()
 def with_unit(text: str, name: str, chosen: str = "") -> str:
-    """Return a number for people: not too long, and with its unit: ``93 %``.
+    """Return a number for people, rounded and with its unit: ``93 %``.
 
     That is the one that was chosen, that of the setting UNITS, or that of the end of its name.
     """
@@ -158,7 +158,7 @@ def with_unit(text: str, name: str, chosen: str = "") -> str:
 
 
 def folded(text: str) -> str:
-    """Return the text without what a search ignores: case, and in which of two ways an accent is written."""
+    """Fold a text for a search, which ignores case, and the form in which an accent is encoded."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -1,4 +1,4 @@
-"""The time that a page shows: a range up to now, or from one moment to another; it is in the URL."""
+"""The range of time that a page shows, in its URL: up to now, or between two moments."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 class TimeRange(NamedTuple):
-    """A stretch of time: the name of a range, or an empty one for any other; ``wrong`` is what was no date.
+    """A range of time; ``name`` is one of RANGES, or empty for any other, ``wrong`` an argument that was no date.
 
     ``start`` is None where it has no beginning. An ``end`` that is None is now.
     """
@@ -36,24 +36,24 @@ class TimeRange(NamedTuple):
 
     @property
     def since(self) -> str:
-        """The beginning of the stretch, as the storage writes times."""
+        """The start of the range as a precise text, or an empty text."""
         return as_precise(self.start) if self.start else ""
 
     @property
     def until(self) -> str:
-        """The end of the stretch, as the storage writes times; empty for now."""
+        """The end of the range as a precise text; empty for now."""
         return as_precise(self.end) if self.end else ""
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The arguments of a URL that ask for this range."""
+        """The arguments of a URL for this range."""
         if self.name:
             return {"range": self.name}
         ends = {"from": self.start, "to": self.end}
         return {name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if moment else "" for name, moment in ends.items()}
 
-    def moved(self, turns: int) -> dict[str, str]:
-        """Return the arguments of the range that is so many of its own lengths later; none where there is none.
+    def shift(self, turns: int) -> dict[str, str]:
+        """Return the arguments of the range moved by ``turns`` times its length; none if there is no such range.
 
         What would end in the future ends now.
         """
@@ -89,7 +89,7 @@ def read_time_range(default: str = "all") -> TimeRange:
 
 
 def read_moment(text: str) -> datetime | None:
-    """Return the moment that a text such as ``2026-03-03`` or ``2026-03-03T12:00`` says; None for others.
+    """Return the moment in a text such as ``2026-03-03`` or ``2026-03-03T12:00``, or None.
 
     It is in the reader's zone unless it says one.
     """

@@ -135,5 +135,5 @@ def test_thinning_keeps_the_ends_and_what_stands_out():
 def test_a_span_moves_by_its_length(clock):
     now = clock.now()
     week = TimeRange("week", now.replace(day=5), None, now)
-    assert week.moved(-1) == {"from": "2017-12-29T12:00Z", "to": "2018-01-05T12:00Z"} and week.moved(1) == {}
-    assert TimeRange("all", None, None, now).moved(-1) == {}
+    assert week.shift(-1) == {"from": "2017-12-29T12:00Z", "to": "2018-01-05T12:00Z"} and week.shift(1) == {}
+    assert TimeRange("all", None, None, now).shift(-1) == {}

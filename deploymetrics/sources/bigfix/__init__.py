@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class QueryError(Exception):
-    """The server gave no usable answer to one expression. The next one may fare better."""
+    """The server gave no usable answer to one expression; the next one may succeed."""
 
 
 class BigFixSource(Source):
-    """Asks a BigFix server by relevance; wanted if BIGFIX_SERVER is set."""
+    """Asks a BigFix server for metrics by relevance, if BIGFIX_SERVER is set."""
 
     @classmethod
     def is_wanted(cls, settings: dict[str, Any]) -> bool:
@@ -49,7 +49,7 @@ class BigFixSource(Source):
         }
 
     def collect_round(self, current: Round) -> Findings:
-        """Return a value for each Metric that is due and that the server could evaluate in time."""
+        """Return the values of the Metrics that are due, as far as the server evaluates them in time."""
         return asyncio.run(self._collect(current, read_endpoint(self.settings, self.context.instance)))
 
     async def _collect(self, current: Round, endpoint: Endpoint) -> Findings:
@@ -76,7 +76,7 @@ class BigFixSource(Source):
     async def _ask(
         self, backend: Any, endpoint: Endpoint, due: list[Metric], current: Round, findings: Findings
     ) -> None:
-        """Put the answers of the Metrics that are due into the Findings.
+        """Ask the server for the Metrics that are due, and put the answers into the Findings.
 
         Raises SourceError if the server as a whole has no answer.
         """
@@ -114,7 +114,7 @@ class BigFixSource(Source):
         try:
             from bigfix_remote_session_relevance import ConfigError, RestBackend
 
-            from .transport import BoundedTransport, trusting
+            from .transport import BoundedTransport, ssl_context
         except ImportError:
             raise SourceError("Install deploymetrics[bigfix] to collect from BigFix.", permanent=True) from None
         try:
@@ -123,7 +123,7 @@ class BigFixSource(Source):
                 username=endpoint.user or None,
                 password=endpoint.password or None,
                 token=endpoint.token or None,
-                transport=BoundedTransport(verify=trusting(self.settings, self.context.instance)),
+                transport=BoundedTransport(verify=ssl_context(self.settings, self.context.instance)),
                 connect_timeout=self.settings["BIGFIX_CONNECT_SECONDS"],
                 read_timeout=self.settings["BIGFIX_QUERY_SECONDS"],
             )
@@ -131,9 +131,9 @@ class BigFixSource(Source):
             raise SourceError(f"BIGFIX_SERVER is not usable: {error}.", permanent=True) from None
 
     async def _evaluate(self, backend: Any, endpoint: Endpoint, relevance: str) -> Any:
-        """Return the result of one expression.
+        """Have the server evaluate one expression, and return the result.
 
-        Raises RelevanceError or QueryError for that one, SourceError if no other one would fare better.
+        Raises RelevanceError or QueryError if this one failed, SourceError if every other one would fail too.
         """
         try:
             result = await backend.evaluate(relevance)
@@ -162,7 +162,7 @@ class BigFixSource(Source):
         return QueryError(message)
 
     async def _scope(self, backend: Any, current: Round) -> str:
-        """Return a warning if the account is not a master operator: only those may list the Web Reports servers."""
+        """Return a warning unless the BigFix account is a master operator: only those may list Web Reports servers."""
         seconds = min(self.settings["BIGFIX_CONNECT_SECONDS"], current.left() / 2)
         try:
             servers = await asyncio.wait_for(backend.registered_servers(), seconds)
@@ -177,7 +177,7 @@ def _first(findings: Findings) -> str:
 
 
 def _stamp(path: str) -> list[int] | None:
-    """Return what changes with a file, without reading it; None if there is none."""
+    """Return time and size of a file, which tell that it changed; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:

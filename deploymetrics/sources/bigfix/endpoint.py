@@ -1,4 +1,4 @@
-"""Where the BigFix server is, and with which credentials it is asked."""
+"""The address of the BigFix server, and the credentials for it."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ _HIDDEN = "(secret)"
 
 
 class Endpoint(NamedTuple):
-    """An address, and either user and password or a token."""
+    """The address of a BigFix server, with either user and password or a token."""
 
     server: str
     host: str
@@ -24,19 +24,19 @@ class Endpoint(NamedTuple):
     token: str
 
     def redacted(self, text: str) -> str:
-        """Return the text without any form of the secrets, whoever repeated them."""
+        """Replace every form of the secrets in a text."""
         for form in self._forms():
             text = text.replace(form, _HIDDEN)
         return text
 
     def is_repeated_in(self, answer: Any) -> bool:
-        """Return True if a text, or one in nested lists of them, holds a secret."""
+        """Return True if a text, or a text in nested lists, holds a secret."""
         if isinstance(answer, list | tuple):
             return any(map(self.is_repeated_in, answer))
         return isinstance(answer, str) and self.redacted(answer) != answer
 
     def _forms(self) -> list[str]:
-        """Return the secrets as a server may repeat them, the longest first."""
+        """Return the forms in which a server may repeat the secrets, the longest first."""
         forms = {self.password, self.token}
         if self.password:  # in a Basic header it is UTF-8 or, as far as that goes, Latin-1
             pair = f"{self.user}:{self.password}"
@@ -46,7 +46,7 @@ class Endpoint(NamedTuple):
 
 
 def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
-    """Return the Endpoint of the settings and the credentials file.
+    """Return the Endpoint that the settings and the credentials file describe.
 
     Raises a permanent SourceError that names what is wrong.
     """
@@ -77,7 +77,7 @@ def _address(server: str) -> tuple[str, int]:
 
 
 def _read_credentials(path: str) -> tuple[str, str, str]:
-    """Return (user, password, token) of a file that nobody but its owner may read."""
+    """Read (user, password, token) from a file that nobody but its owner may read."""
     try:
         # The collector itself looks, too: a pipe that nobody writes to must not stop it.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The table of metrics, and which answers make sense for each."""
+"""The metrics that a BigFix server is asked for, and the conversion of its answers."""
 
 import json
 import math
@@ -12,7 +12,7 @@ NUMBER, TEXT, COUNTS, ANY = "number", "text", "counts", "any"
 
 
 class Metric(NamedTuple):
-    """A value that a BigFix server is asked for: a row of the table of metrics.
+    """A metric that a BigFix server is asked for: a row of relevance.json.
 
     ``relevance``: the expression, its cheapest conditions first.
     ``answer``: what kind of answer makes sense, NUMBER, TEXT, COUNTS or ANY.
@@ -26,7 +26,7 @@ class Metric(NamedTuple):
 
 
 class RelevanceError(Exception):
-    """The server evaluated an expression, and there is no answer, or one that makes no sense."""
+    """The server evaluated an expression to an error, or to an answer of the wrong kind."""
 
 
 def default_metrics() -> list[Metric]:
@@ -48,7 +48,7 @@ def metrics_of(settings: dict[str, Any]) -> list[Metric]:
 
 
 def value_of(metric: Metric, result: Any) -> TextValue:
-    """Return the answers of a SessionRelevanceResult as the metric's value.
+    """Convert the answers of a SessionRelevanceResult to the value of a metric.
 
     Raises RelevanceError if they are not of the kind that the Metric names.
     """

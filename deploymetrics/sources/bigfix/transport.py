@@ -1,4 +1,4 @@
-"""The connection to a BigFix server: which certificate is the right one, and how much of an answer is read."""
+"""The HTTPS connection to a BigFix server: which certificate is accepted, and how much of an answer is read."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ USER_AGENT = f"deploymetrics/{VERSION}"
 
 
 class BoundedTransport(httpx.AsyncHTTPTransport):
-    """Reads at most MAX_ANSWER bytes of an answer, and none that is compressed, since few bytes can be made many."""
+    """Reads answers up to MAX_ANSWER bytes, and no compressed ones, which could become many more."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.headers["Accept-Encoding"] = "identity"
@@ -48,8 +48,8 @@ class _Bounded(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def trusting(settings: dict[str, Any], instance: str) -> ssl.SSLContext:
-    """Return the SSL context that accepts the certificate which the settings ask for and no other.
+def ssl_context(settings: dict[str, Any], instance: str) -> ssl.SSLContext:
+    """Return the SSL context that accepts only the certificate, or the authorities, in the settings.
 
     Raises a permanent SourceError if there cannot be one.
     """
@@ -63,7 +63,7 @@ def trusting(settings: dict[str, Any], instance: str) -> ssl.SSLContext:
 
 
 def _pinned(fingerprint: str) -> ssl.SSLContext:
-    """Return a context whose connections end at the handshake unless the certificate is exactly that one.
+    """Return an SSL context whose handshake fails unless the certificate has the fingerprint.
 
     Who signed it, whom it names and when it expires say nothing beside that. No request is sent before.
     """
@@ -85,7 +85,7 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
 
 
 def fingerprint_hint(endpoint: Endpoint, seconds: float) -> str:
-    """Return the sentence that says which BIGFIX_FINGERPRINT to set for the certificate that the server presents.
+    """Return a sentence with the BIGFIX_FINGERPRINT of the certificate that the server presents.
 
     It is empty if the server presents none.
     """

@@ -1,6 +1,6 @@
-"""What documents say, made ready for a person: laid out, compared and drawn. No Flask in here.
+"""Figures: documents laid out, compared and drawn for a person. No Flask in here.
 
-    layout.py       facts, a table, or a tree that folds
+    layout.py       a document as an object, a table, or a tree that folds
     differences.py  what differs between two versions
     small_plots.py  a plot of one series, and the sparklines of the overview, as SVG
     large_plot.py   a plot of several series, as SVG

@@ -1,4 +1,4 @@
-"""The axes of plots: places of values and times, and round numbers and moments to mark."""
+"""The axes of plots: scales of values and times, and their ticks with labels."""
 
 import math
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -23,7 +23,7 @@ MAX_LABEL = 9
 
 
 class Scale(NamedTuple):
-    """From values to places on one axis; halves of values, so that no difference of two floats overflows."""
+    """A linear scale from values (``low`` to ``high``) to positions on an axis (``start`` to ``end``)."""
 
     low: float
     high: float
@@ -31,14 +31,14 @@ class Scale(NamedTuple):
     end: float
 
     def at(self, value: float) -> float:
-        """Return where a value is on the axis, in units of the drawing."""
-        span = self.high / 2 - self.low / 2
+        """Return the position of a value on the axis, in units of the drawing."""
+        span = self.high / 2 - self.low / 2  # of halves: no difference of two floats overflows
         part = (value / 2 - self.low / 2) / span if span else 0.5
         return round(self.start + part * (self.end - self.start), 1)
 
 
 def tick_labels(ticks: list[float]) -> list[str]:
-    """Return the texts at the ticks of an axis, with decimals that tell them apart and one unit: ``12.5``, ``1.5M``."""
+    """Return the labels of ticks, with one unit, and as many decimals as tell them apart: ``12.5``, ``1.5M``."""
     largest, step = max(abs(tick) for tick in ticks), ticks[1] - ticks[0]
     unit = next(((divisor, letter) for least, divisor, letter in _UNITS if largest >= least), _NO_UNIT)
     for divisor, letter in (unit, _NO_UNIT):
@@ -51,7 +51,7 @@ def tick_labels(ticks: list[float]) -> list[str]:
 
 
 def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, list[float]]:
-    """Return the Scale of the axis for these values, from ``bottom`` up to ``top``, and its ticks."""
+    """Return the Scale and the ticks of a vertical axis for some values, from ``bottom`` up to ``top``."""
     low, high = min(values), max(values)
     if low == high:
         margin = max(abs(low) / 10, 1) if abs(low) >= 1 else abs(low) or 1
@@ -63,7 +63,7 @@ def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, 
 
 
 def _value_ticks(low: float, high: float) -> list[float]:
-    """Return three to six round numbers from at most ``low`` to at least ``high``."""
+    """Return the ticks: three to six round numbers from at most ``low`` to at least ``high``."""
     rough = high / 4 - low / 4
     power = 10.0 ** math.floor(math.log10(rough)) if 1e-300 < rough < 1e300 else 0
     if not power:
@@ -75,7 +75,7 @@ def _value_ticks(low: float, high: float) -> list[float]:
 
 
 def time_scale(first: float, last: float, left: float, right: float) -> Scale:
-    """Return the Scale of the axis from one moment to another, in seconds since 1970."""
+    """Return the Scale of a horizontal axis from one moment to another, in seconds since 1970."""
     if first == last:
         first, last = first - 1800, last + 1800
     if last - first < 2:  # so that a tick is among them
@@ -84,7 +84,7 @@ def time_scale(first: float, last: float, left: float, right: float) -> Scale:
 
 
 def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[float, str]]:
-    """Return (seconds since 1970, label) of round moments on a scale of times; not many more than ``most``."""
+    """Return the ticks of a scale of times as (seconds since 1970, label); about ``most`` of them."""
     span = timedelta(seconds=across.high - across.low)
     step = next((step for step in _STEPS if span / step <= most), None)
     if step is None:

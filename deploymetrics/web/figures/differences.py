@@ -1,4 +1,4 @@
-"""What differs between two JSON values, leaf by leaf."""
+"""Differences between two JSON values, leaf by leaf."""
 
 from itertools import islice
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _NONE = object()
 
 
 class Difference(NamedTuple):
-    """The name of a place, its values before and after (None where there is none), and added, removed or changed."""
+    """A difference at a place: its name, its values before and after or None, and added, removed or changed."""
 
     name: str
     before: str | None
@@ -23,9 +23,11 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """``rows`` are Differences; ``same`` counts the leaves that are alike, ``more`` the differences not in ``rows``.
+    """The comparison of two JSON values.
 
-    ``cut`` says that a value has more leaves than were compared, ``rewritten`` that no value differs but the text does.
+
+    ``rows`` are Differences; ``same`` counts the equal leaves, ``more`` the differences not in ``rows``. ``cut``
+    says that a value has more leaves than were compared, ``rewritten`` that no value differs but the text does.
     """
 
     rows: list[Difference]
@@ -36,7 +38,7 @@ class Comparison(NamedTuple):
 
 
 def compare(before: bytes | None, after: bytes | None) -> Comparison:
-    """Return the Comparison of two compact JSON texts; None stands for a version that was deleted."""
+    """Compare two compact JSON texts; None stands for a deletion."""
     values = [rawjson.parse(bytes(text)) for text in (before, after) if text is not None]
     root, shape = Place(), survey(reversed(values))
     old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
@@ -44,10 +46,10 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
     places = places_by_name({**new, **old})
     changed: list[Difference] = []
     for name, place in places.items():
-        one, other = old.get(place, _NONE), new.get(place, _NONE)
-        if type(one) is not type(other) or one != other:  # the number 3 is not the text "3"
-            kind = "added" if one is _NONE else "removed" if other is _NONE else "changed"
-            changed.append(Difference(name, _text(one), _text(other), kind))
+        left, right = old.get(place, _NONE), new.get(place, _NONE)
+        if type(left) is not type(right) or left != right:  # the number 3 is not the text "3"
+            kind = "added" if left is _NONE else "removed" if right is _NONE else "changed"
+            changed.append(Difference(name, _text(left), _text(right), kind))
     more = max(len(changed) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut
     is_rewritten = not changed and not cut and before != after
@@ -55,7 +57,7 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
 
 
 def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:
-    """Return the leaves by Place, and whether there are more."""
+    """Return the first leaves by Place, and True if there are more."""
     every = leaves(value, root, shape)
     return dict(islice(every, MAX_LEAVES)), next(every, None) is not None
 

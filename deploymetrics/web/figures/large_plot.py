@@ -17,7 +17,7 @@ from .points import Position, segments, thin
 
 
 class Form(NamedTuple):
-    """A size of the plot: its class, width and height, the columns that show values, and the points of a line."""
+    """A size of the plot: its CSS class, width, height, columns that show values, points of a line, ticks of time."""
 
     name: str
     width: int
@@ -36,7 +36,7 @@ Shown = Callable[[int, Point], str]
 
 
 class _Drawn(NamedTuple):
-    """A series on its scale: the points that are drawn, and their positions."""
+    """A series as it is drawn: its thinned points, their positions, and its vertical scale with ticks."""
 
     series: Series
     points: list[Point]
@@ -55,7 +55,7 @@ def large_plot(
     own_scales: bool = False,
     zone: tzinfo = UTC,
 ) -> Markup:
-    """Return a plot of the series from one moment to another; ``shown`` writes a value of one of them for people.
+    """Return the SVG of a plot of several series between two moments; ``shown`` formats a point of a series.
 
     With ``own_scales`` each is as high as the plot, and the first two have their axes at the sides.
     """
@@ -77,7 +77,7 @@ def large_plot(
 
 
 def are_far_apart(series: Sequence[Series]) -> bool:
-    """Return True if one scale for all would leave one of the series flat."""
+    """Return True if one of the series would look flat on a common scale."""
     sizes = [max(abs(point.value) for point in one.points) for one in series if one.points]
     return any(sizes) and max(sizes) > FAR * min(sizes)
 
@@ -91,7 +91,7 @@ def _draw(form: Form, series: Series, across: Scale, every: list[float] | None) 
 
 
 def _lines(number: int, drawn: _Drawn) -> str:
-    """Return the lines of a series, broken off at its gaps; a point that stands by itself is a dot."""
+    """Return the SVG lines of a series, which break off at its gaps; a single point is a dot."""
     parts = []
     for line in segments(drawn.series, drawn.points, drawn.positions):
         if len(line) == 1:
@@ -102,7 +102,7 @@ def _lines(number: int, drawn: _Drawn) -> str:
 
 
 def _value_axes(form: Form, drawn: Sequence[_Drawn], own_scales: bool) -> Iterator[str]:
-    """Yield the lines of the grid with their labels: of one scale, or of the first two where each has its own."""
+    """Yield the SVG of the grid and its labels: for one scale, or the first two if each series has its own."""
     for number, one in enumerate(drawn[: 2 if own_scales else 1]):
         for tick, label in zip(one.ticks, tick_labels(one.ticks)):
             y = one.up.at(tick)
@@ -123,7 +123,7 @@ def _time_axis(form: Form, across: Scale, zone: tzinfo) -> Iterator[str]:
 
 
 def _columns(form: Form, drawn: Sequence[_Drawn], shown: Shown, zone: tzinfo) -> Iterator[str]:
-    """Yield the SVG of each column that shows values under the pointer."""
+    """Yield the SVG of the columns that show their values under the pointer."""
     width = form.width / form.columns
     in_column: dict[int, dict[int, int]] = {}
     for number, one in enumerate(drawn):

@@ -1,4 +1,4 @@
-"""How a document is laid out for a person: as facts, as a table, or as a tree that folds."""
+"""The layout of a document for a person: an object as key and value, a table, or a tree that folds."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ _WORDS = frozenset(("", "null", "true", "false"))
 
 
 class Cell(NamedTuple):
-    """A leaf to show: its text, its class (number, text, none), and the whole of it where the text is not."""
+    """A leaf to show: its text, cut if need be, its CSS class (number, text, none), and the whole text if it is cut."""
 
     text: str
     kind: str
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """One object: (key, Cell) pairs, and how many more there are.
+    """An object laid out as (key, Cell) rows; ``more`` counts the members that are left out.
 
     Where it holds a flat array or object that is Facts as well, with empty keys for an array.
     """
@@ -43,14 +43,14 @@ class Facts(NamedTuple):
 
 
 class Table(NamedTuple):
-    """An array of flat objects: the columns' keys, and a page of its rows, as Cells (None where a key is missing).
+    """An array of flat objects laid out as a table: keys of columns, and a page of rows of Cells (None for no value).
 
-    ``found`` counts the rows that match the search, ``more_columns`` the columns that are left out.
+    ``matches`` counts the rows that match the search, ``more_columns`` the columns that are left out.
     """
 
     columns: list[str]
     rows: list[list[Cell | None]]
-    found: int
+    matches: int
     page: int
     pages: int
     more_columns: int
@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A step through a tree: ``open`` with a key and a note, ``leaf`` with a key and a Cell, or ``close``."""
+    """A step of a walk through a tree: ``open`` with a key and a note, ``leaf`` with a key and a Cell, or ``close``."""
 
     step: str
     key: str = ""
@@ -68,7 +68,7 @@ class Node(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Any other value: Nodes in the order of a walk, and whether it has more."""
+    """Any other value laid out as a tree: the Nodes of a walk, and ``more`` if some are left out."""
 
     nodes: list[Node]
     more: bool
@@ -76,7 +76,7 @@ class Tree(NamedTuple):
 
 
 def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts | Table | Tree:
-    """Return the Facts, Table or Tree of a value that ``rawjson.parse`` returned.
+    """Lay out a value, as ``rawjson.parse`` returned it, as Facts, a Table or a Tree.
 
     ``find`` is a text that a row of a table holds, ``sort`` the column to sort by, with ``-`` downwards.
     """
@@ -87,7 +87,7 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
 
 
 def tables(value: Any) -> dict[str, list[Any]]:
-    """Return the arrays below a value that can be shown as a table, by the name of their place."""
+    """Return the arrays within a value that can be shown as a table, by the name of their place."""
     arrays: dict[str, list[Any]] = {}
     opened: list[tuple[str, Any]] = [("", value)]
     while opened and len(arrays) < MAX_TABLES:
@@ -107,7 +107,7 @@ def tables(value: Any) -> dict[str, list[Any]]:
 
 
 def cell(value: object) -> Cell:
-    """Return the Cell of a leaf; a text that could pass for something else is in quotes: ``"3"``, ``"null"``."""
+    """Return the Cell of a leaf; a text that looks like another value is in quotes: ``"3"``, ``"null"``."""
     text = leaf_text(value)
     if type(value) is str:
         if is_number(value) or value in _WORDS or value != value.strip():
@@ -120,7 +120,7 @@ def cell(value: object) -> Cell:
 
 
 def _is_flat(value: Any, grouped: bool = False) -> bool:
-    """Return True for an object with something in it, no key twice, and leaves only, or ``grouped`` flat groups."""
+    """Return True for an object with members, no key twice, and only leaves, or if ``grouped`` also flat groups."""
     if type(value) is not rawjson.Pairs or not value or len({key for key, _ in value}) < len(value):
         return False
     members = [_pairs_of(member) for _, member in value if isinstance(member, list)]
@@ -128,7 +128,7 @@ def _is_flat(value: Any, grouped: bool = False) -> bool:
 
 
 def _pairs_of(value: Any) -> list[tuple[str, Any]]:
-    """Return what an object or array holds as (key, value), the keys empty for an array."""
+    """Return the members of an object, or the elements of an array, as (key, value), with empty keys for an array."""
     return value if type(value) is rawjson.Pairs else [("", member) for member in value]
 
 
@@ -150,15 +150,15 @@ def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
     column = sort.removeprefix("-")
     if column in columns:
         with_column = [row for row in every if column in row]
-        with_column.sort(key=lambda row: _sorting(row[column]), reverse=sort.startswith("-"))
+        with_column.sort(key=lambda row: _sort_key(row[column]), reverse=sort.startswith("-"))
         every = with_column + [row for row in every if column not in row]
     part, page, pages = paginate(every, page, MAX_ROWS)
     body = [[cell(row[key]) if key in row else None for key in head] for row in part]
     return Table(head, body, len(every), page, pages, max(len(columns) - MAX_COLUMNS, 0))
 
 
-def _sorting(value: object) -> tuple[int, float, str]:
-    """Return what a value is sorted by: numbers by their size, after all other values."""
+def _sort_key(value: object) -> tuple[int, float, str]:
+    """Return the sort key of a value: numbers by their size, after all other values."""
     return (1, as_float(str(value)), "") if is_number(value) else (0, 0, leaf_text(value).casefold())
 
 

@@ -1,4 +1,4 @@
-"""The points of a series that a plot draws, and where its line breaks off."""
+"""Which points of a series a plot draws, and where its line has gaps."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Position = tuple[float, float]
 
 
 def thin(series: Series, most: int) -> list[Point]:
-    """Return the points, or of too many the lowest and highest of each stretch of time; the first and last stay."""
+    """Thin out the points of a series to ``most``: first, last, and the lowest and highest of each stretch of time."""
     points = series.points
     if len(points) <= most:
         return points
@@ -32,7 +32,7 @@ def thin(series: Series, most: int) -> list[Point]:
 
 
 def segments(series: Series, drawn: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
-    """Return the positions of the points that are drawn, as lines without a gap in them."""
+    """Split the positions of the drawn points into lines at the gaps of their series."""
     breaks = [series.points[index].version for index in gaps(series)]
     lines: list[list[Position]] = []
     last = -1
@@ -46,7 +46,7 @@ def segments(series: Series, drawn: Sequence[Point], positions: Sequence[Positio
 
 
 def gaps(series: Series) -> list[int]:
-    """Return the indices of points before which there is a gap.
+    """Return the indices of points in a series before which there is a gap.
 
     That is where a version between them lacks the number, and where nothing came for far longer than before and after.
     """

@@ -1,4 +1,4 @@
-"""Plots as SVG that a page holds: no script, no style of their own, values under the pointer.
+"""Small plots and sparklines as SVG within the page: no script, no style of their own, values under the pointer.
 
 The page's stylesheet gives the colours, so a plot follows light and dark. What a plot holds is escaped here.
 """
@@ -22,7 +22,7 @@ SPARK_WIDTH, SPARK_HEIGHT = 88, 24
 
 
 def sparkline(values: Sequence[float], title: str) -> Markup:
-    """Return a small plot of values, the last one marked; the title says what it shows."""
+    """Return the SVG of a sparkline, with its last value marked."""
     low, high = min(values), max(values)
     across = Scale(0, max(len(values) - 1, 1), 2, SPARK_WIDTH - 4)
     up = Scale(low, high, SPARK_HEIGHT - 4, 4)
@@ -37,7 +37,7 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
 
 
 def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
-    """Return a plot of a Series over time; at most MAX_POINTS of its points are drawn (see ``thin``)."""
+    """Return the SVG of a small plot of a Series over time, with at most MAX_POINTS points (see ``thin``)."""
     drawn = thin(series, MAX_POINTS)
     times = [from_precise(point.changed_at).astimezone(zone) for point in drawn]
     moments = [time.timestamp() for time in times]
@@ -56,7 +56,7 @@ def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
 
 
 def summary(name: str, points: list[Point]) -> str:
-    """Return the plot in one sentence, for those who do not see it."""
+    """Return a plot in words, for people who do not see it."""
     low = min(points, key=lambda point: point.value)
     high = max(points, key=lambda point: point.value)
     count = counted(len(points), "value", ",")
@@ -76,14 +76,14 @@ def _axes(up: Scale, ticks: list[float], across: Scale, zone: tzinfo) -> Iterato
 
 
 def _line(up: Scale, positions: list[tuple[float, float]]) -> str:
-    """Return a line, and what is below it where its height means something: from zero on."""
+    """Return the SVG of a line, with the area below it if the scale begins at zero."""
     line = " ".join(f"{x:g},{y:g}" for x, y in positions)
     area = f"{positions[0][0]:g},{up.start:g} {line} {positions[-1][0]:g},{up.start:g}"
     return f'{"" if up.low else f"""<polygon class="area" points="{area}"/>"""}<polyline points="{line}"/>'
 
 
 def _hover(positions: list[tuple[float, float]], points: list[Point], times: list[datetime]) -> Iterator[str]:
-    """Yield for each point the stretch of the plot that is nearest to it, and what shows while the pointer is there."""
+    """Yield for each point the SVG that shows its value while the pointer is nearest to it."""
     dots = "dots" if len(points) <= 24 else "line"
     for index, ((x, y), point, time) in enumerate(zip(positions, points, times)):
         left = (positions[index - 1][0] + x) / 2 if index else LEFT
