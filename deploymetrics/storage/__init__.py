@@ -58,16 +58,16 @@ VERSION_LIMIT = 10**17
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What the value of an item must have: the fields of a subclass, of which the first is the key."""
+    """The base of records, which are the decoded values of items; the first field of a subclass is the item's key."""
 
     def key(self) -> str:
-        """Return the key of the item."""
+        """Return the key of the record's item."""
         key: str = getattr(self, self.__struct_fields__[0])
         return key
 
 
 class Collection:
-    """Items of one sort; ``known`` are all that there are.
+    """A named collection of items of one kind; ``known`` are all collections.
 
     ``record`` is a Record, or another Struct with a method ``key()``. ``history`` keeps superseded versions.
     ``durable`` syncs each write. ``copies`` asks a backend that can to keep, beside its own data, a file with the
@@ -107,7 +107,7 @@ class Item(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The number of bytes of the value."""
+        """The size of the value in bytes."""
         return len(self.value or b"")
 
 
@@ -124,32 +124,32 @@ class Retention(NamedTuple):
 
 
 class Lease(ABC):
-    """What one process of a deployment has at a time, until it releases it or ends.
+    """A lease, which one process of a deployment holds at a time, until the process releases it or ends.
 
-    ``unfinished`` is, once it is ours, what the holder before noted last; empty if that was nothing.
+    ``unfinished`` is, once the lease is acquired, the last note of the holder before; empty if there was none.
     """
 
     unfinished = ""
 
     @abstractmethod
     def acquire(self) -> bool:
-        """Return True if it is ours now; never waits for another holder."""
+        """Acquire the lease if nobody holds it, without waiting; return True if this process holds it now."""
 
     @abstractmethod
     def is_held(self) -> bool:
-        """Return True while it is ours, as far as this process knows."""
+        """Return True while this process holds the lease, as far as it knows."""
 
     @abstractmethod
     def note(self, text: str = "") -> None:
-        """Write down what the holder is doing, for the one after it."""
+        """Store a note about what the holder is doing, for the next holder."""
 
     @abstractmethod
     def release(self) -> None:
-        """Give it back if it is ours."""
+        """Give the lease back if this process holds it."""
 
     @abstractmethod
     def holder(self) -> str:
-        """Return which process has it now, as text that begins with its id; empty if none does."""
+        """Return the process that holds the lease, as text that begins with its id; empty if none does."""
 
 
 #: What a write stores: called with the current Item or None and the time; bytes, or None to delete.
@@ -157,18 +157,18 @@ Change = Callable[[Item | None, datetime], bytes | None]
 
 
 class Storage(ABC):
-    """The operations; the module's text is their contract."""
+    """The operations of every storage; the docstring of the module is their contract."""
 
     #: True where a read waits for another process, such as a database.
     reads_wait = False
 
     @abstractmethod
     def check(self) -> None:
-        """Raise StorageError where the storage cannot be read at all, so that "not there" is not said for "gone"."""
+        """Raise StorageError if the storage cannot be read at all: then no item is missing, but the disk."""
 
     @abstractmethod
     def read(self, collection: Collection, key: str) -> Item | None:
-        """Return the current Item, or None."""
+        """Return the current Item of a key, or None."""
 
     def read_together(
         self, work: Callable[[], T], *wanted: tuple[Collection, str | None], not_before: float | None = None
@@ -186,39 +186,39 @@ class Storage(ABC):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
-        """Store what ``change`` returns and return the new Item, None after a deletion."""
+        """Store what ``change`` returns, and return the new Item, or None after a deletion."""
 
     @abstractmethod
     def items(self, collection: Collection) -> Listing:
-        """Return the Listing of the collection."""
+        """Return the Listing of all items of a collection."""
 
     @abstractmethod
     def history(
         self, collection: Collection, key: str, before: int | None = None, *, oldest_first: bool = False
     ) -> Iterator[Item]:
-        """Yield the Item of each version below ``before``, newest first, the current one and deletions included.
+        """Yield the versions of a key below ``before``, newest first by default; the current one and deletions too.
 
         They are read as they are asked for, so a long history needs little memory; errors come in the same way.
         """
 
     @abstractmethod
     def version(self, collection: Collection, key: str, version: int) -> Item | None:
-        """Return the Item of that version, a deletion included, or None."""
+        """Return one version of a key, which may be a deletion, or None."""
 
     @abstractmethod
     def keys(self, collection: Collection) -> list[str]:
-        """Return every key that has a current item or a history, in order; also one whose first write broke off."""
+        """Return every key with a current item or a history, in order; also one whose first write broke off."""
 
     @abstractmethod
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
-        """Store Items as all versions of a key, oldest first, wholly or not at all; False if they are there already.
+        """Store Items, oldest first, as all versions of a key, wholly or not at all; return False if it has them.
 
         Raises ConflictError, and changes nothing, for a key that has other versions. ``dry_run`` changes nothing.
         """
 
     @abstractmethod
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
-        """Remove one version of a key, or all of them, so that nothing has it any more; return how many went.
+        """Remove one version of a key, or all of them, for good; return how many were removed.
 
         Where the current version is removed the item is deleted, by ``author``. Such a deletion stays, so that versions
         do not repeat.
@@ -226,7 +226,7 @@ class Storage(ABC):
 
     @abstractmethod
     def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
-        """Remove the versions of a key that are past the Retention; return how many files or rows went.
+        """Remove the versions of a key that the Retention does not keep; return how many files or rows were removed.
 
         Their age is counted up to ``now``, which is the clock's time where it is None.
         Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
@@ -235,20 +235,20 @@ class Storage(ABC):
 
     @abstractmethod
     def lease(self, name: str) -> Lease:
-        """Return the Lease of that name, which is not acquired yet."""
+        """Return the Lease of a name, which is not acquired yet."""
 
     @abstractmethod
     def verify(self, collection: Collection, *, repair: bool = False) -> Iterator[tuple[str, str]]:
-        """Yield (key or name, sentence) for everything that is damaged, missing or not where it is looked for.
+        """Yield (key or file name, sentence) for everything in a collection that is damaged, missing or misplaced.
 
-        ``repair`` writes copies again that are not those of the current items.
+        ``repair`` rewrites copies that are not those of the current items.
         """
 
 
 def open_storage(
     url: str, instance: str, clock: "Clock", retention: Retention, *, make: bool = True, **options: Any
 ) -> Storage:
-    """Return the storage that ``url`` names.
+    """Open the storage of a URL.
 
     ``files:`` keeps files of JSON lines in the folder ``instance``, and ``postgresql+psycopg://…`` rows in a database,
     with ``options`` as ``open_sql`` has them.
@@ -265,7 +265,7 @@ def open_storage(
 
 @contextmanager
 def extra_needed() -> Iterator[None]:
-    """Raise SettingError where what a database needs cannot be imported in the block."""
+    """Raise SettingError if a package that the database needs cannot be imported in the block."""
     try:
         yield
     except ModuleNotFoundError as error:

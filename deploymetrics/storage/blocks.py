@@ -1,4 +1,4 @@
-"""The entries of a list in order, in blocks, so that a change costs the work of a block and not of all.
+"""The entries of a list in blocks, so that a change costs the work of one block, not of the whole list.
 
 Which keys begin a block is a matter of the keys alone, not of what was written in which order. So every process has
 the same blocks of the same items, and says the same revision.
@@ -30,10 +30,10 @@ E = TypeVar("E", bound=Entry)
 
 
 class Block(Generic[E]):
-    """Some entries in a row, the digest of their revisions, and the latest of their times.
+    """A block of consecutive entries, with a digest of their revisions, and the latest of their times.
 
-    ``kept`` has entries, and their values, each with a comma before it. They are those of the block before it until its
-    own are asked for. ``is_listed`` until another one takes its place.
+    ``kept`` is (entries, their values, each with a comma before it): those of the block that it replaced until its
+    own are asked for. ``is_listed`` until another block replaces it.
     """
 
     __slots__ = ("entries", "digest", "changed_at", "kept", "is_listed")
@@ -48,7 +48,7 @@ class Block(Generic[E]):
 
 
 class Blocks(Generic[E]):
-    """All entries of a collection in the order of their keys; ``read`` gives the values of some, in their order."""
+    """The entries of a collection in blocks, ordered by key; ``read`` returns the values of some entries, in order."""
 
     def __init__(self, read: Callable[[Sequence[E]], Iterable[bytes]]) -> None:
         self.read = read
@@ -56,7 +56,7 @@ class Blocks(Generic[E]):
         self._firsts: list[str] = []
 
     def listing(self, damaged: Iterable[str]) -> Listing:
-        """Return the Listing of all entries, in which some keys are ``damaged``."""
+        """Return the Listing of all entries; ``damaged`` are the keys of damaged items."""
         keys, blocks = tuple(sorted(damaged)), tuple(self.blocks)
         digests = b"".join(block.digest for block in blocks)
         revision = blake2b(digests + "\n".join(keys).encode(), digest_size=12).hexdigest()
@@ -65,19 +65,19 @@ class Blocks(Generic[E]):
         return Listing(revision, changed_at, entries, keys, partial(self._pieces, blocks))
 
     def apply(self, changes: Mapping[str, E | None]) -> None:
-        """Put the new entries of these keys in their places; None, or a deletion, removes."""
+        """Replace the entries of some keys; None, or a deletion, removes an entry."""
         groups: dict[int, dict[str, E | None]] = {}
-        for key, place in changes.items():
-            groups.setdefault(max(bisect_right(self._firsts, key) - 1, 0), {})[key] = place
+        for key, entry in changes.items():
+            groups.setdefault(max(bisect_right(self._firsts, key) - 1, 0), {})[key] = entry
         for number in sorted(groups, reverse=True):  # from the end, so that the numbers before it stay as they are
             self._change(number, groups[number])
 
     def _change(self, number: int, changes: Mapping[str, E | None]) -> None:
-        places: dict[str, E | None] = {}
+        by_key: dict[str, E | None] = {}
         for block in self.blocks[number : number + 1]:
-            places.update((entry.key, entry) for entry in block.entries)
-        places.update(changes)
-        entries = sorted((entry for entry in places.values() if entry and not entry.deleted), key=_by_key)
+            by_key.update((entry.key, entry) for entry in block.entries)
+        by_key.update(changes)
+        entries = sorted((entry for entry in by_key.values() if entry and not entry.deleted), key=_by_key)
         first = number
         if number and entries and not _begins_block(entries[0].key):  # what began it is gone
             first -= 1
@@ -90,7 +90,7 @@ class Blocks(Generic[E]):
         self._firsts[first : number + 1] = [block.entries[0].key for block in new]
 
     def _pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
-        """Yield the values of the entries from ``start`` to ``stop``, each with a comma before it."""
+        """Yield the values of the entries from ``start`` to ``stop`` in pieces, each value with a comma before it."""
         place = 0
         for block in blocks:
             size = len(block.entries)
@@ -99,13 +99,14 @@ class Blocks(Generic[E]):
             if first >= last:
                 continue
             if text := self._text(block):
-                yield text[_size(block.entries[:first]) : _size(block.entries[:last])] if last - first < size else text
+                is_part = last - first < size
+                yield text[_size(block.entries[:first]) : _size(block.entries[:last])] if is_part else text
             else:
                 for batch in _batches(block.entries[first:last]):
                     yield b"".join(b"," + value for value in self.read(batch))
 
     def _text(self, block: Block[E]) -> bytes:
-        """Return all values of a block, or nothing where there is no room for them."""
+        """Return the values of a block, joined and kept in memory; empty if there is no room for them."""
         entries, (known, text) = block.entries, block.kept
         if known is entries:
             return text
@@ -139,7 +140,7 @@ def _size(entries: Sequence[E]) -> int:
 
 
 def _batches(entries: Sequence[E]) -> Iterator[Sequence[E]]:
-    """Yield the entries in their order, so many at a time as may be read at once."""
+    """Split entries into batches whose values are small enough to be read at once."""
     start = size = 0
     for number, entry in enumerate(entries):
         if number > start and size + entry.size > PIECE_BYTES:

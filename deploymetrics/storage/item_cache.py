@@ -1,4 +1,4 @@
-"""What was read last of items, in memory up to a limit; either storage sees to it that nothing outdated is used."""
+"""A cache of the items that were read last; the storages check that what it returns is not outdated."""
 
 import threading
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ _OVERHEAD = 1600
 
 
 class ItemCache(Generic[V]):
-    """Keeps something for each name; the threads of a process share it."""
+    """Caches a value for each name, within a limit of memory; the threads of a process share it."""
 
     def __init__(self) -> None:
         self._kept: dict[Name, tuple[V, int]] = {}  # the one that was put in first is the first
@@ -26,25 +26,25 @@ class ItemCache(Generic[V]):
 
     @property
     def has_room(self) -> bool:
-        """True if whatever is put in takes the place of nothing."""
+        """True if the next value does not push out another one."""
         return self._bytes < ALL_BYTES - ITEM_BYTES
 
     def get(self, name: Name) -> V | None:
-        """Return what was kept last."""
+        """Return the cached value of a name, or None."""
         kept = self._kept.get(name)
         return kept and kept[0]
 
-    def put(self, name: Name, what: V, size: int) -> None:
-        """Keep this, unless its value, of ``size`` bytes, is too large."""
+    def put(self, name: Name, value: V, size: int) -> None:
+        """Cache a value, unless the item in it, of ``size`` bytes, is too large."""
         with self._lock:
             self._bytes -= self._kept.pop(name, (None, 0))[1]
             if size <= ITEM_BYTES:
-                self._kept[name] = what, size + _OVERHEAD
+                self._kept[name] = value, size + _OVERHEAD
                 self._bytes += size + _OVERHEAD
             while self._bytes > ALL_BYTES:
                 self._bytes -= self._kept.pop(next(iter(self._kept)))[1]
 
     def forget(self, name: Name) -> None:
-        """Drop what was kept of a name."""
+        """Drop the cached value of a name."""
         with self._lock:
             self._bytes -= self._kept.pop(name, (None, 0))[1]

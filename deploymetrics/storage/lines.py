@@ -48,7 +48,7 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 
 def name_of(key: str) -> str:
-    """Return the key percent-encoded, capitals too, so that keys differ on file systems that ignore case."""
+    """Return the file name of a key: percent-encoded, capitals too, for file systems that ignore case."""
     return key if _SAFE_NAME.fullmatch(key) else _encoded(key)
 
 
@@ -59,7 +59,7 @@ def _encoded(key: str) -> str:
 
 
 def key_of(name: str) -> str | None:
-    """Return the key whose name this is, or None for a name that is no key's."""
+    """Return the key of a file name, or None for a name that no key has."""
     if _SAFE_NAME.fullmatch(name):
         return name
     try:
@@ -70,28 +70,28 @@ def key_of(name: str) -> str | None:
 
 
 def line_of(item: Item) -> bytes:
-    """Return the line of an Item, without a newline."""
+    """Encode an Item as a line, without a newline."""
     head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.value is None))
     return head if item.value is None else head[:-1] + b"," + item.value[1:]
 
 
 def keys_of(names: Iterable[str]) -> set[str]:
-    """Return the keys whose names are among these."""
+    """Return the keys of some file names, without those that no key has."""
     return {key for name in names if (key := key_of(name)) is not None}
 
 
 def join(lines: Iterable[bytes]) -> bytes:
-    """Return the content of a file with these lines."""
+    """Join lines to the content of a file."""
     return b"".join(line + b"\n" for line in lines)
 
 
 def revision_of(line: bytes) -> str:
-    """Return the revision of the version whose line this is."""
+    """Return the revision of a version, a digest of its line."""
     return blake2b(line, digest_size=12).hexdigest()
 
 
 class Head(NamedTuple):
-    """What a line says of its version; ``is_kept`` is True for a deletion too."""
+    """The head of a line: version, time, and ``is_kept``, which is True for a deletion too."""
 
     version: int
     time: str
@@ -99,12 +99,12 @@ class Head(NamedTuple):
 
 
 def version_of(line: bytes) -> int:
-    """Return the version of a line; raises ValueError for one that is damaged."""
+    """Return the version number in a line; raises ValueError for a damaged line."""
     return int(_head_of(line)[1])
 
 
 def head_of(line: bytes) -> Head:
-    """Return the Head of a line; raises ValueError for one that is damaged."""
+    """Return the Head of a line; raises ValueError for a damaged line."""
     match = _head_of(line)
     return Head(int(match[1]), match[2].decode(), b',"kept":true' in line[:40] or match[3] != b",")
 
@@ -117,12 +117,12 @@ def _head_of(line: bytes) -> re.Match[bytes]:
 
 
 def decode_last(collection: Collection, key: str, line: bytes) -> Item:
-    """Return the last Item of a line without its newline; raises DamagedItemError."""
+    """Decode the last version in a line, which may have several; raises DamagedItemError."""
     return decode(collection, key, line.rpartition(TOGETHER)[2])
 
 
 def decode(collection: Collection, key: str, line: bytes) -> Item:
-    """Return the Item of a line that has one version; raises DamagedItemError."""
+    """Decode a line with one version; raises DamagedItemError."""
     try:
         match = _head_of(line)
         head = _decode_head(match[0] if match[3] != b"," else match[0][:-1] + b"}")
@@ -142,7 +142,7 @@ def item_of(
     kept: bool,
     value: bytes | None,
 ) -> Item:
-    """Return the Item of what is stored; raises DamagedItemError unless all of it can be."""
+    """Return the Item for stored fields; raises DamagedItemError unless all of them are valid."""
     record = None
     try:
         from_precise(changed_at)
@@ -159,18 +159,18 @@ def item_of(
 
 
 def damaged(collection: Collection, key: str, error: object) -> DamagedItemError:
-    """Return the DamagedItemError for a log that says what it should not, or that cannot be read: an OSError."""
-    what = "is damaged; an administrator has to restore it from a backup."
+    """Return the DamagedItemError for an item, given why it cannot be used: an OSError, or another reason."""
+    problem = "is damaged; an administrator has to restore it from a backup."
     if isinstance(error, OSError):
-        what = "cannot be read now; the server's log says why."
+        problem = "cannot be read now; the server's log says why."
     log = f"{collection.name}/{name_of(key)}: {error}"
-    return DamagedItemError(f"The stored item {key!r} of {collection.name} {what}", log=log)
+    return DamagedItemError(f"The stored item {key!r} of {collection.name} {problem}", log=log)
 
 
 def next_version(
     collection: Collection, key: str, newest: Item | None, author: str, change: Change, now: datetime, *, kept: bool
 ) -> tuple[Item, bytes] | None:
-    """Return the Item that a write makes of the newest version, and its line; None if there is nothing to delete.
+    """Call ``change`` and return the Item of the next version, with its line; None if there is nothing to delete.
 
     Raises what ``change`` raises, and DamagedItemError where there is no number for it.
     """
@@ -188,12 +188,12 @@ def next_version(
 
 
 def check_same(key: str, existing: Iterable[Item], items: Iterable[Item]) -> None:
-    """Raise ConflictError unless the existing versions of a key end with all of the Items."""
-    wanted = iter(items)
-    first = next(wanted, None)
+    """Raise ConflictError unless the existing versions of a key end with all of these Items."""
+    remaining = iter(items)
+    first = next(remaining, None)
     if first is None:
         return
     existing = (item for item in existing if item.version >= first.version)
-    for one, two in zip_longest(existing, chain([first], wanted)):
-        if one is None or two is None or line_of(one) != line_of(two):
+    for old, new in zip_longest(existing, chain([first], remaining)):
+        if old is None or new is None or line_of(old) != line_of(new):
             raise ConflictError(f"There are other versions of {key!r} already; they were left as they are.")

@@ -1,4 +1,4 @@
-"""A list of all items of a collection, as every storage gives it."""
+"""The list of all items of a collection, as every storage returns it."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What a list says of an item; ``size`` is the number of bytes of its value, the rest is as in Item."""
+    """An item in a list, without its value, of which it has only the ``size`` in bytes; see Item for the rest."""
 
     key: str
     version: int
@@ -20,7 +20,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def deleted(self) -> bool:
-        """False: a deletion is in no list."""
+        """Always False, since a list has no deletions."""
         return False
 
 
@@ -42,7 +42,7 @@ class Listing(NamedTuple):
     read: Callable[[int, int], Iterator[bytes]]
 
     def find(self, key: str) -> Entry | None:
-        """Return the Entry of a key, or None."""
+        """Return the Entry of a key, or None if it is not in the list."""
         place = bisect_left(self.items, key, key=attrgetter("key"))
         return next((item for item in self.items[place : place + 1] if item.key == key), None)
 
@@ -57,7 +57,7 @@ class Listing(NamedTuple):
                 number += 1
 
     def array(self) -> Iterator[bytes]:
-        """Yield the JSON array of the values in pieces."""
+        """Yield the values as a JSON array, in pieces."""
         pieces = self.read(0, len(self.items))
         yield b"[" + next(pieces, b",")[1:]
         yield from pieces
@@ -65,5 +65,5 @@ class Listing(NamedTuple):
 
     @property
     def array_size(self) -> int:
-        """The number of bytes of ``array``."""
+        """The size of ``array`` in bytes."""
         return sum(item.size for item in self.items) + max(len(self.items), 1) + 1

@@ -35,7 +35,7 @@ _MOST = 500
 
 
 class SqlStorage(Storage):
-    """See the module. ``seconds`` is the longest wait for an answer of the database.
+    """The storage in PostgreSQL; ``seconds`` is the longest wait for an answer of the database.
 
     ``prepare`` has the database prepare the statements that come often; not behind a PgBouncer in transaction mode.
     """
@@ -77,7 +77,7 @@ class SqlStorage(Storage):
             yield lines.item_of(collection, key, *row)
 
     def _history(self, collection: Collection, key: str, before: int | None, oldest_first: bool) -> Iterator[rows.Row]:
-        """Yield the row of each version, read a few at a time."""
+        """Yield the rows of a key's versions, which are read a few at a time."""
         limit, statement = _FIRST_BATCH, statements.OLDEST_FIRST if oldest_first else statements.NEWEST_FIRST
         before = VERSION_LIMIT if before is None else before
         where = {"collection": collection.name, "key": key, "before": before, "after": 0}
@@ -110,10 +110,10 @@ class SqlStorage(Storage):
             if self._lease and self._lease.is_acquired:
                 self._lease.check(connection)
             newest, now = _lock(connection, collection, key), self.clock.now()
-            made = lines.next_version(collection, key, newest, author, change, now, kept=kept)
-            if made is None:
+            next_version = lines.next_version(collection, key, newest, author, change, now, kept=kept)
+            if next_version is None:
                 return None
-            item, _ = made
+            item, _ = next_version
             _store(connection, collection, newest, item)
             if newest and collection.history and item.version % max(1, min(THIN_EACH, self.limits.versions // 8)) == 0:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
@@ -132,13 +132,13 @@ class SqlStorage(Storage):
         return connection.execute(statements.THIN, _where(collection, newest.key) | limits).rowcount
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
-        wanted = iter(items)
+        remaining = iter(items)
 
         def work(connection: Connection) -> bool:
             newest = _lock(connection, collection, key)
-            if newest is None and (dry_run or _restore(connection, collection, key, wanted)):
+            if newest is None and (dry_run or _restore(connection, collection, key, remaining)):
                 return True
-            lines.check_same(key, self.history(collection, key, oldest_first=True), wanted)
+            lines.check_same(key, self.history(collection, key, oldest_first=True), remaining)
             return False
 
         return self._connections.transact(work, once=True)  # what was taken from ``items`` is gone
@@ -195,7 +195,7 @@ class SqlStorage(Storage):
 
 
 def open_sql(url: str, clock: Clock, limits: Retention, *, wait: bool = False, **options: Any) -> SqlStorage:
-    """Return the storage, with ``options`` as SqlStorage has them.
+    """Open the storage in PostgreSQL, with ``options`` as SqlStorage has them.
 
     Raises SettingError where the database cannot be used now, or has the tables of another release. With ``wait`` it
     gives StorageError until it can be used.
@@ -214,7 +214,7 @@ def _where(collection: Collection, key: str) -> dict[str, Any]:
 
 
 def _lock(connection: Connection, collection: Collection, key: str) -> Item | None:
-    """Return the newest version, a deletion included, which nobody else writes until the transaction ends."""
+    """Lock a key until the transaction ends, and return its newest version, which may be a deletion."""
     row = connection.execute(statements.LOCK, _where(collection, key), binary=True).fetchone()
     return lines.item_of(collection, key, *row) if row else None
 
@@ -222,7 +222,7 @@ def _lock(connection: Connection, collection: Collection, key: str) -> Item | No
 def _store(
     connection: Connection, collection: Collection, newest: Item | None, item: Item, *, keep: bool = True
 ) -> None:
-    """Make an Item the newest version; ``keep`` keeps the version before in the history, where there is one."""
+    """Store an Item as the newest version; with ``keep`` the version before goes to the history, if there is one."""
     values = _where(collection, item.key) | rows.fields(item)
     if newest is None:
         if not connection.execute(statements.CREATE, values).rowcount:
@@ -235,7 +235,7 @@ def _store(
 
 
 def _restore(connection: Connection, collection: Collection, key: str, items: Iterator[Item]) -> bool:
-    """Store the Items as all versions of a key; False, and nothing is taken from ``items``, if it is there already."""
+    """Store Items as all versions of a key; return False, without reading ``items``, if the key exists already."""
     where, first = _where(collection, key), Item(key, None, None, 0, "", "", "", deleted=True)
     # A row that nobody sees yet holds off whoever creates the same key meanwhile.
     if not connection.execute(statements.CREATE, where | rows.fields(first)).rowcount:

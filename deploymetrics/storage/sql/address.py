@@ -1,4 +1,4 @@
-"""The address of a database: the URL of the setting STORAGE, as SQLAlchemy reads it, and what libpq is told.
+"""The address of a database: the URL of the setting STORAGE as parameters for libpq, which may name several servers.
 
 ``postgresql+psycopg://deploymetrics@/deploymetrics?host=db1:5432&host=db2:5432`` names two servers, of which one is
 the primary at a time. What else stands in the query is libpq's: ``sslmode``, ``passfile``, ``connect_timeout``, … A
@@ -30,7 +30,7 @@ Host = tuple[str, str]
 
 
 class Address:
-    """The parameters of a connection, and the servers it may go to."""
+    """The address of a database: connection parameters, and servers in the order in which they are tried."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -53,12 +53,12 @@ class Address:
         self.text = without_password(url)
 
     def prefer(self, host: Host, *, before_others: bool) -> None:
-        """Put a server first or last among those that a new connection tries one after the other."""
+        """Try a server first, or last, at the next connection."""
         others = [other for other in self.hosts if other != host]
         self.hosts = [host, *others] if before_others else [*others, host]
 
     def conninfo(self) -> dict[str, Any]:
-        """Return what libpq is told now."""
+        """Return the connection parameters for libpq, with the servers in their current order."""
         hosts = [(name, port) for name, port in self.hosts if name or port]
         if not hosts:
             return self.parameters

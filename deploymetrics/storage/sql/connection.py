@@ -1,4 +1,4 @@
-"""A connection to the database: a deadline for each wait, and commits that are confirmed or may have been stored."""
+"""A connection to the database, with a deadline for each wait, and commits that the server confirms."""
 
 import select
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .failures import MaybeStored, sentence
 
 
 class Connection(psycopg.Connection[TupleRow]):
-    """A connection whose every wait has a deadline, in seconds."""
+    """A connection to the database; ``deadline`` is the limit of each wait in seconds."""
 
     deadline = 5.0
     #: A wait was broken off, so the next answer of the server would be that to another question.
@@ -29,11 +29,11 @@ class Connection(psycopg.Connection[TupleRow]):
     waits_for = "on"
 
     def __del__(self, *_: Any) -> None:
-        """Leave it to libpq, which closes it with the process that opened it, and in no fork of that."""
+        """Do not close the connection: libpq does that with the process that opened it, and not with a fork."""
 
     @property
     def lock_timeout(self) -> int:
-        """For how many milliseconds the server waits for a lock: it gives up before we do."""
+        """The milliseconds for which the server waits for a lock, which end before our deadline."""
         return int(self.deadline * 800)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
@@ -45,7 +45,7 @@ class Connection(psycopg.Connection[TupleRow]):
             raise
 
     def find(self, statement: str, parameters: Sequence[str]) -> list[TupleRow]:
-        """Return what a statement with the parameters $1, $2, … finds, at half of what a cursor takes for it."""
+        """Return the rows of a statement with the parameters $1, $2, …, in half of the time that a cursor takes."""
         values = [text.encode() for text in parameters]
         if self.prepare_threshold is None:
             self.pgconn.send_query_params(statement.encode(), values, result_format=pq.Format.BINARY)
@@ -59,7 +59,7 @@ class Connection(psycopg.Connection[TupleRow]):
         return rows.load_rows(0, result.ntuples, tuple)
 
     def prepared_name(self, statement: str) -> bytes:
-        """Return the name under which the server has a statement prepared; prepare it the first time."""
+        """Return the name of a statement that the server has prepared; prepare it the first time."""
         name = self.names.get(statement)
         if name is None:
             # By what it is: behind a pool that is not known of, another process may have prepared it.
@@ -69,12 +69,12 @@ class Connection(psycopg.Connection[TupleRow]):
         return name
 
     def note_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        """Remember a warning: with one the server says that it committed, and did not wait for the standby."""
+        """Note a warning of the server, which may say that it committed without waiting for the standby."""
         if diagnostic.severity_nonlocalized == "WARNING":
             self.warned = diagnostic.message_primary or "a warning"
 
     def begin(self, durable: bool) -> None:
-        """Begin a transaction, in which a wait for another writer ends before the deadline does.
+        """Begin a transaction, in which waits for other writers end before the deadline.
 
         Warnings are sent, whatever the account has: without one a commit is taken for confirmed.
         """
@@ -85,7 +85,7 @@ class Connection(psycopg.Connection[TupleRow]):
         self.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED; {set_all}", prepare=False)
 
     def commit_surely(self) -> None:
-        """Commit; raises MaybeStored unless the server confirms it, or says that it did not."""
+        """Commit; raises MaybeStored unless the server confirms the commit, or says that it failed."""
         self.warned, self.is_committing = "", True
         try:
             status = self.execute("COMMIT", prepare=False).statusmessage
@@ -98,11 +98,11 @@ class Connection(psycopg.Connection[TupleRow]):
         self.is_committing = False
 
     def is_idle(self) -> bool:
-        """Return True where the server is not in a transaction, or in the middle of an answer."""
+        """Return True if the server is neither in a transaction nor in the middle of an answer."""
         return not self.is_lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
     def has_answered(self) -> bool:
-        """Return True if something came from the server, or it closed the connection."""
+        """Return True if the server sent something, or closed the connection."""
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return bool(poll.poll(0))

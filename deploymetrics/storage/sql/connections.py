@@ -1,4 +1,4 @@
-"""The connections of a process to the database: a few idle ones, a deadline for each wait, and what was not confirmed.
+"""The connections of a process to the database: a pool of a few idle ones, and those with unconfirmed commits.
 
 A frozen server answers nothing and closes nothing, so each wait for it has a deadline. After that the connection is
 given up, and all idle ones with it; the next one goes to whichever server is the primary then.
@@ -22,7 +22,7 @@ from ...errors import StorageError
 from .. import T
 from .address import Address, Host
 from .connection import Connection
-from .failures import as_ours, is_conflict, is_disconnect, sentence
+from .failures import as_storage_error, is_conflict, is_disconnect, sentence
 
 IDLE = 8
 UNCONFIRMED = 4
@@ -32,7 +32,7 @@ _PREPARE_AFTER = 5  # as psycopg does by default
 
 
 class Connections:
-    """See the module. ``check`` is called with each new connection, and raises if it cannot be used."""
+    """The pool of connections. ``check`` is called with each new connection, and raises if it cannot be used."""
 
     def __init__(
         self, address: Address, seconds: float, *, prepare: bool, check: Callable[[Connection], None] = lambda _: None
@@ -52,11 +52,11 @@ class Connections:
     # What callers do
 
     def rows(self, statement: str, parameters: Any = ()) -> list[TupleRow]:
-        """Return what a statement finds that changes nothing; it is tried again once where the connection was lost."""
+        """Return the rows of a statement that changes nothing; a lost connection is tried again once."""
         return self._read(lambda connection: connection.execute(statement, parameters, binary=True).fetchall())
 
     def find(self, statement: str, parameters: Sequence[str]) -> tuple[int, list[TupleRow]]:
-        """Return the same of a statement that comes often, and how many connections were opened before it was asked."""
+        """Return (number of connections opened before, rows) of a frequent statement that changes nothing."""
         return self._read(lambda connection: (self._opened, connection.find(statement, parameters)))
 
     def _read(self, work: Callable[[Connection], T]) -> T:
@@ -66,11 +66,11 @@ class Connections:
                     return work(connection)
             except psycopg.Error as error:
                 if tried == 2 or not is_disconnect(error):
-                    raise as_ours(error) from error
+                    raise as_storage_error(error) from error
         raise AssertionError
 
     def transact(self, work: Callable[[Connection], T], *, durable: bool = True, once: bool = False) -> T:
-        """Return ``work(connection)``, done in a transaction; again where that was undone, unless ``once``.
+        """Return ``work(connection)``, called in a transaction; again if that was undone by others, unless ``once``.
 
         Raises MaybeStored where its commit was not confirmed; whatever else is raised says that nothing is stored.
         """
@@ -86,7 +86,7 @@ class Connections:
             except psycopg.Error as error:
                 may_help = is_conflict(error) or is_disconnect(error) and tried == 1
                 if not may_help or tried == TRIES or once and has_begun:
-                    raise as_ours(error) from error
+                    raise as_storage_error(error) from error
         raise AssertionError
 
     # Where they come from and go to
@@ -124,7 +124,7 @@ class Connections:
             self._check(connection)
         except psycopg.Error as error:
             connection.close()
-            raise as_ours(error) from error
+            raise as_storage_error(error) from error
         except BaseException:
             connection.close()
             raise
@@ -150,7 +150,7 @@ class Connections:
             connection.close()
 
     def _give_up(self, connection: Connection) -> None:
-        """Close a connection that failed; if its server is the current one, also the idle ones, and try that last.
+        """Close a connection that failed; if its server is the current one, also the idle ones, and try it last.
 
         One whose commit was not confirmed stays open, among ``_unconfirmed``.
         """
@@ -165,7 +165,7 @@ class Connections:
 
     @contextmanager
     def _may_commit(self) -> Iterator[None]:
-        """Let a durable transaction begin; raises StorageError while it would only add to those not confirmed."""
+        """Allow a durable transaction in the block; raises StorageError while too many commits are unconfirmed."""
         if not self._count_unconfirmed():
             yield
         elif self._count_unconfirmed() < UNCONFIRMED and self._trying.acquire(blocking=False):
@@ -180,7 +180,7 @@ class Connections:
             )
 
     def _count_unconfirmed(self) -> int:
-        """Close the connections whose commit was answered meanwhile; return how many are still not answered."""
+        """Close the connections whose commit was answered meanwhile; return the number of unconfirmed ones."""
         if self._unconfirmed:
             with self._lock:
                 answered = [connection for connection in self._unconfirmed if connection.has_answered()]

@@ -1,4 +1,4 @@
-"""What a failure of the database means: whether to try again, and what the caller is told."""
+"""Errors of the database: which ones to try again, and their conversion to the project's own."""
 
 import psycopg
 
@@ -13,7 +13,7 @@ _FULL = {"53100"}
 
 
 class MaybeStored(StorageError):
-    """The commit was not confirmed, so the write is there or not; a retry with ``If-Match`` is safe."""
+    """Raised for a commit that was not confirmed, so the write is stored or not; a retry with ``If-Match`` is safe."""
 
     code = "maybe-stored"
     detail = (
@@ -22,19 +22,19 @@ class MaybeStored(StorageError):
 
 
 def is_conflict(error: psycopg.Error) -> bool:
-    """Return True if the transaction was undone because of another one."""
+    """Return True if the transaction was undone because it met another one."""
     return error.sqlstate in _CONFLICTS
 
 
 def is_disconnect(error: psycopg.Error) -> bool:
-    """Return True if the connection is gone, or is of no use any more."""
+    """Return True if the connection is lost, or cannot be used any more."""
     state = error.sqlstate
     # Without a state it is not the server who says so.
     return state in _GONE or state[:2] == "08" if state else isinstance(error, psycopg.OperationalError)
 
 
-def as_ours(error: psycopg.Error) -> StorageError:
-    """Return the project's own error for one after which nothing is stored."""
+def as_storage_error(error: psycopg.Error) -> StorageError:
+    """Convert an error of the database, after which nothing is stored, to a StorageError."""
     log = f"{error.sqlstate or type(error).__name__}: {sentence(error)}"
     if error.sqlstate in _FULL:
         return StorageFullError(log=log)
@@ -44,5 +44,5 @@ def as_ours(error: psycopg.Error) -> StorageError:
 
 
 def sentence(error: psycopg.Error) -> str:
-    """Return what the server, or the driver, says; without details, which may hold values."""
+    """Return the message of the server, or of the driver, without details, which may hold values."""
     return " ".join((error.diag.message_primary or str(error)).split())

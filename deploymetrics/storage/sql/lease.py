@@ -1,4 +1,4 @@
-"""A lease of a deployment of many servers, on the database's clock.
+"""Leases in the database, for a deployment of many servers, by the database's clock.
 
 A thread renews it. A holder that stood still for longer than LEASE_SECONDS may have lost it and not know: so each
 acquiring makes the next number, and every write of the holder's storage checks its number within its own transaction.
@@ -38,7 +38,7 @@ _CHECK = f"SELECT FROM leases {_MINE} FOR SHARE"
 
 
 class SqlLease(Lease):
-    """A row of the table ``leases``."""
+    """A lease that is a row of the table ``leases``; a thread renews it."""
 
     def __init__(self, connections: Connections, name: str) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class SqlLease(Lease):
         return self.is_acquired
 
     def _take(self, connection: Connection) -> int:
-        """Return the number under which it is ours now; 0 while another one has it."""
+        """Take the lease if it is free; return its new number, or 0 while another process holds it."""
         where = {"name": self.name, "holder": f"{os.getpid()} on {socket.gethostname()}"}
         connection.execute(_MAKE, where)
         row = connection.execute(_LOCK, where).fetchone()
@@ -92,7 +92,7 @@ class SqlLease(Lease):
         return ""
 
     def check(self, connection: Connection) -> None:
-        """Raise StorageError unless it is ours until the transaction ends."""
+        """Raise StorageError unless this process holds the lease, and keep it until the transaction ends."""
         if not connection.execute(_CHECK, {"name": self.name, "number": self._number}).rowcount:
             self._number = 0
             raise StorageError("Another process has taken over; nothing of this was stored.", log="the lease is lost")
@@ -110,6 +110,6 @@ class SqlLease(Lease):
                 _log.warning("the lease %s was not renewed: %s", self.name, error.log)
 
     def _update(self, statement: str, **values: str) -> bool:
-        """Return True if the lease was ours."""
+        """Update the row of the lease; return True if this process still holds it."""
         parameters = {"name": self.name, "number": self._number, **values}
         return self._connections.transact(lambda each: each.execute(statement, parameters).rowcount == 1, durable=False)

@@ -1,4 +1,4 @@
-"""What there is in a collection, kept in memory and brought up to date by the parts of it that have changed.
+"""The list of a collection, kept in memory and updated by those of its shards that have changed.
 
 Each of the SHARDS parts of a collection has a mark, a random number that every write in it replaces within its own
 transaction. One statement compares them with those of the list in memory and brings what is in the parts that differ:
@@ -23,7 +23,7 @@ _NONE = -1
 
 
 class ShardListing:
-    """Answers ``current()`` for one collection; one per process, shared by its threads.
+    """Keeps the list of one collection up to date; one for each process, shared by its threads.
 
     ``query`` returns the rows that a statement finds with its parameters.
     """
@@ -41,7 +41,7 @@ class ShardListing:
         self.current = SharedAnswer(self._ask)
 
     def at(self, marks: int | None) -> Listing | None:
-        """Return the Listing if it is the one of these marks, which the statement MARKS gives as one number."""
+        """Return the Listing if it is up to date by the marks of all shards, given as one number."""
         known, listing = self._latest
         return listing if known == marks else None
 
@@ -55,18 +55,18 @@ class ShardListing:
 
     def _take(self, changed: list[Any]) -> None:
         before: dict[str, Entry | None] = {}
-        found: dict[str, Entry | None] = {}
+        after: dict[str, Entry | None] = {}
         for shard, mark in {(shard, mark) for shard, mark, *_ in changed}:
             self._marks[shard] = mark
             before |= self._shards.pop(shard, {})
         for shard, _, key, *row in changed:
             if key is not None:  # else there is nothing in that part
                 entry = Entry(key, *row)
-                found[key] = self._shards.setdefault(shard, {})[key] = entry if _is_good(entry) else None
+                after[key] = self._shards.setdefault(shard, {})[key] = entry if _is_good(entry) else None
         self._known = _array(self._marks)
-        self._damaged = self._damaged - before.keys() | {key for key, entry in found.items() if entry is None}
-        keys = [key for key in before.keys() | found.keys() if before.get(key) != found.get(key)]
-        self._blocks.apply({key: found.get(key) for key in keys})
+        self._damaged = self._damaged - before.keys() | {key for key, entry in after.items() if entry is None}
+        keys = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        self._blocks.apply({key: after.get(key) for key in keys})
 
     def _fetch(self, entries: Sequence[Entry]) -> list[bytes]:
         where = {

@@ -41,7 +41,7 @@ Snapshot = tuple[int, str]
 
 
 class Answer(NamedTuple):
-    """What a statement found, and what it saw.
+    """The answer of a statement for one key or list, and its snapshot.
 
     The value is an Item, None where there is none, a DamagedItemError, or the marks of a list as one number.
     """
@@ -103,7 +103,7 @@ class Reader:
         return value
 
     def marks(self, collection: Collection) -> int | None:
-        """Return the marks of a collection as one number; None if it has none."""
+        """Return the marks of a collection's shards as one number, or None if it has none."""
         marks: int | None = self._answer(collection, None).value
         return marks
 

@@ -1,4 +1,4 @@
-"""Rows of the tables as Items and back, and which part of its collection a key is in.
+"""Items as rows of the tables, and the shard of a collection that a key is in.
 
 The revision of a version is the one that the files would give it, so the ETags of clients outlive a move.
 """
@@ -16,22 +16,22 @@ Row = tuple[int, str, str, str, bool, bytes | None]
 
 
 def shard_of(key: str) -> int:
-    """Return the number of the part of a collection in which a key is."""
+    """Return the number of the shard of a collection that a key is in."""
     return zlib.crc32(key.encode()) % SHARDS
 
 
 def fields(item: Item) -> dict[str, Any]:
-    """Return the row of an Item by the names of its columns; its revision is made anew."""
+    """Return the row of an Item, by the names of the columns, with a new revision."""
     return {name: getattr(item, name) for name in COLUMNS.split(", ")} | {"revision": revision_of(item)}
 
 
 def revision_of(item: Item) -> str:
-    """Return the revision that a version with this content has."""
+    """Return the revision of an Item, which is that of its line."""
     return lines.revision_of(lines.line_of(item))
 
 
 def check(collection: Collection, key: str, row: Row) -> str:
-    """Return what is wrong with a row; empty if nothing is."""
+    """Return the damage of a row as a sentence, or an empty text."""
     try:
         found = lines.item_of(collection, key, *row)
     except DamagedItemError as error:

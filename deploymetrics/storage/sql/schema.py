@@ -1,4 +1,4 @@
-"""The tables' version: making them, bringing them over, refusing those of another release, and what there is to say.
+"""The schema of the database: making and upgrading the tables, refusing other versions, and their status.
 
 Alembic makes and changes the tables, by the migrations beside this. Of two commands at the same time one waits.
 """
@@ -33,7 +33,7 @@ SELECT current_setting('server_version'), current_setting('synchronous_commit'),
 
 
 def check_schema(connection: Connection) -> None:
-    """Raise StorageError for a new connection whose database has no tables, or those of another release."""
+    """Raise StorageError if the database of a new connection has no tables, or those of another release."""
     row = None
     with suppress(psycopg.errors.UndefinedTable):
         # Readers wait for a table that is locked no longer than for anything else, nor leave a process there that does.
@@ -64,7 +64,7 @@ def _migrations() -> set[str]:
 
 
 def init(address: Address) -> str:
-    """Make the tables and return a sentence; raises SettingError where there are some, or the database is not UTF-8."""
+    """Make the tables and return a sentence for the person; raises SettingError if there are some, or no UTF-8."""
     with _migrating(address) as (connection, version):
         if version is not None:
             raise SettingError(f"The database {address.text} has tables already, of the version {version}.")
@@ -73,7 +73,7 @@ def init(address: Address) -> str:
 
 
 def upgrade(address: Address) -> str:
-    """Bring the tables over to this release and return a sentence; raises SettingError where that cannot be done."""
+    """Upgrade the tables to this release and return a sentence for the person; raises SettingError."""
     with _migrating(address) as (connection, version):
         if version == VERSION:
             return f"The tables in {address.text} have the version of this release, {VERSION}."
@@ -84,7 +84,7 @@ def upgrade(address: Address) -> str:
 
 
 def status(address: Address) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) for each fact; raises SettingError where the database cannot be used."""
+    """Yield (name, text) for each fact about the database; raises SettingError if it cannot be used."""
     with _connected(address) as connection:
         version, commit, names, fsync, full_page_writes, standbys, most = connection.execute(
             sqlalchemy.text(_SETTINGS)
@@ -103,7 +103,7 @@ def status(address: Address) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _migrating(address: Address) -> Iterator[tuple[sqlalchemy.Connection, str | None]]:
-    """Give a connection in a transaction, which of two commands one waits for, and the version of the tables."""
+    """Give a connection and the version of the tables, in a transaction that only one command at a time has."""
     with _connected(address) as connection, connection.begin():
         connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         yield connection, _version_of(connection)

@@ -1,4 +1,4 @@
-"""The statements, in PostgreSQL's words. The tables are in the migrations."""
+"""The SQL statements. The tables are in the migrations."""
 
 from functools import cache
 
@@ -25,7 +25,7 @@ FROM shards WHERE collection = ${first}"""
 
 @cache
 def read_all(*are_lists: bool) -> str:
-    """Return one statement for so many items and lists, whose rows begin with the number of each, and its snapshot.
+    """Return one statement that reads several items and lists, and its snapshot; rows begin with the number of each.
 
     An item has three parameters, collection, key and the revision that is known; a list has one, its collection.
     """
