@@ -25,9 +25,8 @@ COPIED = (DOCUMENTS, EXPECTATIONS, HEADLINES, ACCOUNTS, COLLECTOR)
 def init(folder: str, settings: Mapping[str, Any]) -> str:
     """Make the storage and return a sentence for the person; raises SettingError if it exists or cannot be made."""
     if settings["STORAGE"] != FILES:
-        with extra_needed():
-            from .storage.sql import address, schema
-        return schema.init(address.Address(settings["STORAGE"]))
+        schema, address = _schema(settings)
+        return str(schema.init(address))
     from . import create_app
 
     create_app(folder)
@@ -37,9 +36,8 @@ def init(folder: str, settings: Mapping[str, Any]) -> str:
 def upgrade(folder: str, settings: Mapping[str, Any]) -> str:
     """Upgrade the storage to this release and return a sentence for the person; raises SettingError."""
     if settings["STORAGE"] != FILES:
-        with extra_needed():
-            from .storage.sql import address, schema
-        return schema.upgrade(address.Address(settings["STORAGE"]))
+        schema, address = _schema(settings)
+        return str(schema.upgrade(address))
     upgrade_folder(folder, Clock())
     return f"The instance folder {folder} has the format of this release."
 
@@ -50,12 +48,18 @@ def status(folder: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]
         format.check(folder)
         yield "storage", f"files in {folder}"
     else:
-        with extra_needed():
-            from .storage.sql import address, schema
-        yield from schema.status(address.Address(settings["STORAGE"]))
+        schema, address = _schema(settings)
+        yield from schema.status(address)
     store = open_storage(settings["STORAGE"], folder, Clock(), Retention(), make=False)
     store.check()
     yield "can be read", "yes"
+
+
+def _schema(settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the module for the schema of a database, and the Address in the setting STORAGE."""
+    with extra_needed():
+        from .storage.sql import address, schema
+    return schema, address.Address(settings["STORAGE"])
 
 
 def storage_at(url: str, folder: str, *, make: bool) -> Storage:

@@ -137,7 +137,7 @@ class OldFiles:
             return versions
         # What follows the current one in its history was acknowledged. If it is not there, it was about to be added, or
         # somebody wrote the file.
-        if not any(one.value == current.value and one.version == (current.version or newest) for one in versions):
+        if not any(each.value == current.value and each.version == (current.version or newest) for each in versions):
             versions.append(current._replace(version=max(current.version, newest + 1)))
         return versions
 

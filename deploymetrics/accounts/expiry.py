@@ -28,10 +28,7 @@ class Sweeper:
         self._lock = threading.Lock()
 
     def sweep(self) -> None:
-        """Remove the expired ones among the next few items; to be called wherever such items are made.
-
-        What cannot be removed now stays.
-        """
+        """Remove the expired ones among the next few items, if possible; call this wherever such items are made."""
         if not self._lock.acquire(blocking=False):
             return
         try:

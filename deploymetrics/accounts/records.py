@@ -146,10 +146,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
 
     def is_alive(self, now: float) -> bool:
-        """Return True if the session has not expired.
-
-        One that would outlive its lifetime began under a clock that was ahead.
-        """
+        """Return True if the session has not expired; one that outlives its lifetime is of a clock that was ahead."""
         return now < self.expires <= now + self.lifetime
 
 

@@ -55,7 +55,7 @@ class Tokens:
                 for token in record.tokens:
                     if token.id == id and (used is None or not used.is_limited or token == used):
                         return record, token
-        raise no_such_token()
+        raise _no_such_token()
 
     def make(self, account: Account, user: str, name: str, **details: Any) -> tuple[AccountRecord, Token, str]:
         """Make a token for the Account itself, or for the program ``user`` if it is a master operator; else Forbidden.
@@ -171,15 +171,15 @@ class Tokens:
         return self.clock.timestamp() + duration * _DAY if duration else 0.0
 
 
-def token_in(record: AccountRecord, id: int) -> Token:
-    """Return the Token with this id of an account; raises NotFound."""
+def token_in(record: AccountRecord, id: int | None = None, *, name: str | None = None) -> Token:
+    """Return the Token with this id, or this name, of an account; raises NotFound."""
     for token in record.tokens:
-        if token.id == id:
+        if id in (None, token.id) and name in (None, token.name):
             return token
-    raise no_such_token()
+    raise _no_such_token()
 
 
-def no_such_token() -> NotFound:
+def _no_such_token() -> NotFound:
     """Return the NotFound for a token that does not exist, or that is somebody else's."""
     return NotFound("There is no such token.", code="no-such-token")
 

@@ -65,8 +65,8 @@ def openapi_document() -> Response:
 @bp.get(PAGE)
 @public
 def reference() -> Response:
-    shown = document(current_app, current_request().root_path)
-    return make_response(render_template("api/reference.html", document=shown), PAGE_HEADERS)
+    contents = document(current_app, current_request().root_path)
+    return make_response(render_template("api/reference.html", document=contents), PAGE_HEADERS)
 
 
 def routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:

@@ -39,34 +39,38 @@ def show_series(tag: str) -> Response:
     arguments = load(SeriesArguments(), request.args.to_dict())
     versions = versions_between(services().documents, tag, arguments["since"], arguments["until"])
     items = [item for item in versions.items if item.changed_at >= arguments["since"]]
-    known = measures(items)
+    plottable = measures(items)
     names = list(dict.fromkeys(request.args.getlist("name")))
-    numbers = [one for one in known.by_name.values() if not one.function]
-    chosen = [known.by_name[name] for name in names if name in known.by_name] if names else numbers[:MAX_SERIES]
-    every = over_time(items, chosen, repeated=known.repeated)
+    numbers = [measure for measure in plottable.by_name.values() if not measure.function][:MAX_SERIES]
+    chosen = [plottable.by_name[name] for name in names if name in plottable.by_name] if names else numbers
+    all_series = over_time(items, chosen, repeated=plottable.repeated)
     if step := arguments["step"]:
-        # Of each step the last point stays, in the place of the first.
-        steps = [{from_precise(point.changed_at).timestamp() // step: point for point in one.points} for one in every]
-        every = [one._replace(points=list(points.values())) for one, points in zip(every, steps)]
+        all_series = [_last_of_steps(series, step) for series in all_series]
     if request.prefers_csv:
-        return csv_response(_table(every))
-    by_name = {one.name: one.points for one in every}
-    series = [{"name": name, "points": _points_json(by_name.get(name, []))} for name in names or by_name]
+        return csv_response(_table(all_series))
+    by_name = {series.name: series.points for series in all_series}
+    members = [{"name": name, "points": _points_json(by_name.get(name, []))} for name in names or by_name]
     is_complete = not versions.sampled and (bool(names) or len(chosen) < MAX_SERIES)
-    return json_response({"tag": tag, "complete": is_complete, "series": series})
+    return json_response({"tag": tag, "complete": is_complete, "series": members})
+
+
+def _last_of_steps(series: Series, step: int) -> Series:
+    """Return the series with only the last point of each ``step``, in seconds."""
+    points = {from_precise(point.changed_at).timestamp() // step: point for point in series.points}
+    return series._replace(points=list(points.values()))
 
 
 def _points_json(points: Sequence[Point]) -> list[dict[str, Any]]:
     return [{"time": at, "version": version, "value": msgspec.Raw(text.encode())} for version, at, text, _ in points]
 
 
-def _table(every: Sequence[Series]) -> str:
+def _table(all_series: Sequence[Series]) -> str:
     rows: dict[tuple[int, str], dict[int, str]] = {}
-    for column, one in enumerate(every):
-        for point in one.points:
+    for column, series in enumerate(all_series):
+        for point in series.points:
             rows.setdefault((point.version, point.changed_at), {})[column] = point.text
     lines = (
-        [time, version, *(texts.get(column, "") for column in range(len(every)))]
+        [time, version, *(texts.get(column, "") for column in range(len(all_series)))]
         for (version, time), texts in sorted(rows.items())
     )
-    return csv_table(["time", "version", *(one.name for one in every)], lines)
+    return csv_table(["time", "version", *(series.name for series in all_series)], lines)

@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE
 
 from ..accounts.records import AccountRecord, Role, Token
 from ..accounts.schemas import ChangedToken, NewToken
-from ..accounts.tokens import no_such_token
+from ..accounts.tokens import token_in
 from ..errors import ProofNeededError
 from ..formats import besxml
 from ..http.access import needs_proof, require_role
@@ -54,10 +54,7 @@ def list_tokens_of_user(user: str) -> Response:
 @answers(TOKEN, 304, 404, 406, xml=True, headers=("ETag",))
 def show_token_by_name(name: str) -> Response:
     """Show a token of the account that asks."""
-    for token in current_user.record.tokens:
-        if token.name == name:
-            return token_response(token_json(current_user.record, token))
-    raise no_such_token()
+    return token_response(token_json(current_user.record, token_in(current_user.record, name=name)))
 
 
 @bp.get("/token/id/<id>")

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from ..accounts.records import Access
 from ..accounts.schemas import MAX_DAYS, NewToken
-from ..accounts.tokens import no_such_token
+from ..accounts.tokens import token_in
 from ..clock import as_precise
 from ..formats.printable import row
 from ..schemas import load
@@ -68,11 +68,7 @@ def revoke_token(account: str, name: str) -> None:
 
     It works nowhere any more, nor do sessions that began with it.
     """
-    for each in services().accounts.get(account).tokens:
-        if each.name == name:
-            services().tokens.revoke(account, each.id, AUTHOR)
-            return
-    raise no_such_token()
+    services().tokens.revoke(account, token_in(services().accounts.get(account), name=name).id, AUTHOR)
 
 
 @click.group(cls=AppGroup)

@@ -28,10 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(msgspec.Struct):
-    """The answer of a source in one round, or its failure.
-
-    ``error`` is empty after a success; after a failure the other fields hold what the source had found before it.
-    """
+    """The answer of a source in one round; after a failure its ``error``, and what it had found before."""
 
     values: dict[str, TextValue] = {}
     failed: dict[str, str] = {}

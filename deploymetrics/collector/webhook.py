@@ -79,14 +79,14 @@ class Webhook:
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
         """Return (event, tag, details) for each tag that got stale or fresh, without details for a deleted document."""
         expected, now = self.expectations.all(), self.clock.now()
-        said = {item.key for item in self.store.items(NOTICES).items}
+        told = {item.key for item in self.store.items(NOTICES).items}
         items = {item.key: item for item in self.documents.list().items if item.key in expected}
         states = state_names(items.values(), expected, now)
         late = {tag for tag, name in zip(items, states) if name == STALE}
         news: list[tuple[str, str, dict[str, Any] | None]] = [
-            (STALE, tag, _details(items[tag], expected[tag], now)) for tag in sorted(late - said)
+            (STALE, tag, _details(items[tag], expected[tag], now)) for tag in sorted(late - told)
         ]
-        for tag in sorted(said - late):
+        for tag in sorted(told - late):
             item = items.get(tag)
             news.append((FRESH, tag, _details(item, expected[tag], now) if item else None))
         return news

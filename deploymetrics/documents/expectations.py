@@ -38,10 +38,7 @@ class ExpectationBody(Schema):
 
 
 class State(NamedTuple):
-    """The state of a tag, and when it gets stale, or None if that is not known.
-
-    ``name`` is FRESH, QUIET (no expectation, and old) or STALE (later than expected).
-    """
+    """The state of a tag: FRESH, QUIET (old, and not expected) or STALE (late); and when it gets stale, or None."""
 
     name: str
     due: datetime | None

@@ -55,14 +55,16 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
         items = _latest(documents, item.key)
     except DamagedItemError:  # the list goes on; the page of the history says what is wrong
         return None
-    known = measures(items)
-    candidates = list(islice(known.by_name.values(), MAX_CANDIDATES))
-    if number in known.by_name:
-        candidates.append(known.by_name[number])
-    series = [one for one in over_time(items, candidates, repeated=known.repeated) if one.points and not one.gone]
-    chosen = [one for one in series if one.name == number]
-    telling = [one for one in series if known.by_name[one.name].tells_something()] or series
-    changing = [one for one in telling if one.points[0].text != one.points[-1].text]
+    plottable = measures(items)
+    candidates = list(islice(plottable.by_name.values(), MAX_CANDIDATES))
+    if number in plottable.by_name:
+        candidates.append(plottable.by_name[number])
+    series = [
+        each for each in over_time(items, candidates, repeated=plottable.repeated) if each.points and not each.gone
+    ]
+    chosen = [each for each in series if each.name == number]
+    telling = [each for each in series if plottable.by_name[each.name].tells_something()] or series
+    changing = [each for each in telling if each.points[0].text != each.points[-1].text]
     return next(iter(chosen or changing or telling), None)
 
 

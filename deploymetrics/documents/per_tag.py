@@ -27,13 +27,13 @@ class PerTag(Generic[Value]):
         listing = self.store.items(self.collection)
         revision, before, values = self._listed
         if revision != listing.revision:
-            known: dict[str, tuple[str, Value | None]] = {}
+            listed: dict[str, tuple[str, Value | None]] = {}
             for entry in listing.items:
-                one = before.get(entry.key)
+                old = before.get(entry.key)
                 # None where it was removed since it was listed.
-                known[entry.key] = one if one and one[0] == entry.revision else (entry.revision, self.of(entry.key))
-            values = {tag: value for tag, (_, value) in known.items() if value is not None}
-            self._listed = listing.revision, known, values
+                listed[entry.key] = old if old and old[0] == entry.revision else (entry.revision, self.of(entry.key))
+            values = {tag: value for tag, (_, value) in listed.items() if value is not None}
+            self._listed = listing.revision, listed, values
         return values
 
     def of(self, tag: str) -> Value | None:

@@ -92,10 +92,10 @@ def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[
     """Yield versions between two others, each time from the middle of the gap that is widest in time."""
     gaps: list[tuple[timedelta, int, Item, Item]] = []
 
-    def add(left: Item, right: Item) -> None:
-        if right.version - left.version > 1:
-            width = from_precise(left.changed_at) - from_precise(right.changed_at)
-            heappush(gaps, (width, left.version, left, right))
+    def add(older: Item, newer: Item) -> None:
+        if newer.version - older.version > 1:
+            width = from_precise(older.changed_at) - from_precise(newer.changed_at)
+            heappush(gaps, (width, older.version, older, newer))
 
     add(low, high)
     while gaps:

@@ -47,9 +47,9 @@ def _render(document: DeploymentMetrics) -> str:
         "ChangedBy": document.changed_by,
         "Deleted": "true" if document.deleted else None,
     }
-    shown = "".join(f' {name}="{plain(value)}"' for name, value in attributes.items() if value is not None)
+    attribute_text = "".join(f' {name}="{plain(value)}"' for name, value in attributes.items() if value is not None)
     tag, escaped = escape_string(document.tag)
-    lines = [f"    <DeploymentMetrics{shown}>", f"        <Tag{escaped}>{tag}</Tag>"]
+    lines = [f"    <DeploymentMetrics{attribute_text}>", f"        <Tag{escaped}>{tag}</Tag>"]
     if document.metrics is not None:
         lines += ["        <Metrics>", "            " + json_to_xml(document.metrics), "        </Metrics>"]
         lines.append(f"        <LastChanged>{plain(document.last_changed)}</LastChanged>")

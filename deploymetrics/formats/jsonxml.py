@@ -69,13 +69,10 @@ def json_to_xml(metrics: bytes) -> str:
                 content, escaped = escape(key, "escaped-key")
                 key = f'{escaped} key="{content}"'
             kind = type(value)
-            if kind is rawjson.Pairs:
-                out.append(f"<map{key}>")
-                opened.append((iter(value), "</map>"))
-                break
-            if kind is list:
-                out.append(f"<array{key}>")
-                opened.append((zip(repeat(None), value), "</array>"))
+            if kind is rawjson.Pairs or kind is list:
+                name, members = ("map", value) if kind is rawjson.Pairs else ("array", zip(repeat(None), value))
+                out.append(f"<{name}{key}>")
+                opened.append((iter(members), f"</{name}>"))
                 break
             if kind is str:
                 content, escaped = escape(value)

@@ -54,12 +54,12 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     """
     headers = _headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
-        shown = ""
+        tags = ""
         for path in (quote(tag, safe="") for tag in listing.damaged):
-            if len(shown) + len(path) > _MAX_DAMAGED_BYTES:
+            if len(tags) + len(path) > _MAX_DAMAGED_BYTES:
                 break
-            shown += f", {path}" if shown else path
-        headers |= {"Deploymetrics-Damaged": shown, "Deploymetrics-Damaged-Count": str(len(listing.damaged))}
+            tags += f", {path}" if tags else path
+        headers |= {"Deploymetrics-Damaged": tags, "Deploymetrics-Damaged-Count": str(len(listing.damaged))}
     if following is not None:
         headers["Link"] = _next_page(request, after=following)
     if is_not_modified(request, listing.revision, listing.changed_at):

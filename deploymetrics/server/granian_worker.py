@@ -49,8 +49,8 @@ def share_listeners(master: Any, worker: Any) -> None:
     master keeps each open, so that none that waits there is lost with a worker.
     """
     _add_listeners(master)
-    taken = Counter(getattr(other, "share", None) for other in master.WORKERS.values())
-    worker.share, worker.shares = min(range(master.num_workers), key=lambda share: taken[share]), master.num_workers
+    used = Counter(getattr(each, "share", None) for each in master.WORKERS.values())
+    worker.share, worker.shares = min(range(master.num_workers), key=lambda share: used[share]), master.num_workers
 
 
 def _add_listeners(master: Any) -> None:

@@ -162,8 +162,8 @@ class Master(Arbiter):
 
     def assign_slot(self, worker: Any) -> None:
         """Give a new worker a slot in the shared memory that no living worker has."""
-        taken = {other.slot for other in self.WORKERS.values()}
-        worker.slot = next((slot for slot in range(SLOTS) if slot not in taken), worker.age % SLOTS)
+        used = {each.slot for each in self.WORKERS.values()}
+        worker.slot = next((slot for slot in range(SLOTS) if slot not in used), worker.age % SLOTS)
 
     def detach(self, worker: Any) -> None:
         """Detach a forked worker from the master: it has no collector, and counts in its own slot."""

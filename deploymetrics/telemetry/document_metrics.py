@@ -75,34 +75,34 @@ class DocumentMetrics:
         """Return the lines of a scrape for all documents; raises StorageError."""
         with self._lock:
             listing = self.documents.list()
-            shown = listing.items[: self.in_all // (len(_OF_EACH) + 1)]
+            entries = listing.items[: self.in_all // (len(_OF_EACH) + 1)]
             if self._revision != listing.revision:
-                self._update(listing, shown)
-                self._body = "".join(self._families(listing, shown)).encode()
+                self._update(listing, entries)
+                self._body = "".join(self._families(listing, entries)).encode()
                 self._revision = listing.revision
-            return self._body + "".join(self._expected(shown)).encode()
+            return self._body + "".join(self._expected(entries)).encode()
 
-    def _update(self, listing: Listing, shown: tuple[Entry, ...]) -> None:
+    def _update(self, listing: Listing, entries: tuple[Entry, ...]) -> None:
         """Make the lines of documents that have changed since the last scrape, and drop those of others."""
         before, turn = self._numbers, time.monotonic() + _TURN_SECONDS
-        self._numbers = {item.key: known for item in shown if (known := before.get(item.key))}
+        self._numbers = {item.key: known for item in entries if (known := before.get(item.key))}
         changed = (
             number
-            for number, item in enumerate(shown)
+            for number, item in enumerate(entries)
             if item.key not in before or before[item.key].revision != item.revision
         )
         for start, stop in _runs(changed):
-            for item, value in zip(shown[start:stop], listing.values(start, stop)):
+            for item, value in zip(entries[start:stop], listing.values(start, stop)):
                 self._numbers[item.key] = _numbers_of(item, value, self.per_tag)
                 if time.monotonic() > turn:
                     time.sleep(_PAUSE_SECONDS)
                     turn = time.monotonic() + _TURN_SECONDS
 
-    def _families(self, listing: Listing, shown: tuple[Entry, ...]) -> Iterator[str]:
+    def _families(self, listing: Listing, entries: tuple[Entry, ...]) -> Iterator[str]:
         """Yield the metric families that change with the documents only."""
-        room = self.in_all - len(_OF_EACH) * len(shown)
+        room = self.in_all - len(_OF_EACH) * len(entries)
         numbers, left_out = [], []
-        for item in shown:
+        for item in entries:
             own = self._numbers[item.key]
             fit = min(own.number, room)
             room -= fit
@@ -112,15 +112,15 @@ class DocumentMetrics:
                 left_out.append(_line("_left_out", own.tag, more))
         yield from _family("", numbers)
         for end, value_of in _OF_EACH.items():
-            yield from _family(end, (_line(end, self._numbers[item.key].tag, value_of(item)) for item in shown))
+            yield from _family(end, (_line(end, self._numbers[item.key].tag, value_of(item)) for item in entries))
         yield from _family("_left_out", left_out)
-        yield from _family("_tags_left_out", [f"{NAME}_tags_left_out {len(listing.items) - len(shown)}\n"])
+        yield from _family("_tags_left_out", [f"{NAME}_tags_left_out {len(listing.items) - len(entries)}\n"])
         yield from _family("_tags_damaged", [f"{NAME}_tags_damaged {len(listing.damaged)}\n"])
 
-    def _expected(self, shown: tuple[Entry, ...]) -> Iterator[str]:
+    def _expected(self, entries: tuple[Entry, ...]) -> Iterator[str]:
         """Yield the metric families about expectations, which change with time too."""
         expected = self.expectations.all()
-        items = [item for item in shown if item.key in expected]
+        items = [item for item in entries if item.key in expected]
         tags = [self._numbers[item.key].tag for item in items]
         names = state_names(items, expected, self.clock.now())
         end = "_expected_interval_seconds"

@@ -48,8 +48,8 @@ class Memory:
 
     def clear(self, number: int, name: str) -> None:
         """Set a counter to 0 in the region of a process that has ended."""
-        for other, cells in _entries(self.region(number)):
-            if other == name:
+        for counter_name, cells in _entries(self.region(number)):
+            if counter_name == name:
                 cells[:] = _zeros(cells.nbytes)
 
 

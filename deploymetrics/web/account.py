@@ -132,11 +132,7 @@ def back_to(name: str, done: str) -> ResponseReturnValue:
 
 
 def account_page(
-    record: AccountRecord,
-    *,
-    new_secret: tuple[str, str] | None = None,
-    error: str | None = None,
-    field: str | None = None,
+    record: AccountRecord, new_secret: tuple[str, str] | None = None, error: str | None = None, field: str | None = None
 ) -> str:
     """Render the page of an account; ``new_secret`` is (name, secret) of a new token, ``field`` that of the error."""
     return render_template(

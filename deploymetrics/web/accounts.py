@@ -88,10 +88,7 @@ def change_account(change: str) -> ResponseReturnValue:
 def accounts_page(
     new_secret: tuple[str, str, Role] | None = None, typed: dict[str, str] | None = None, error: str | None = None
 ) -> str:
-    """Render the page of all accounts.
-
-    ``new_secret`` is (name, secret, role) of an account, shown once; ``typed`` are the fields of a refused form.
-    """
+    """Render the page; ``new_secret`` is (name, secret, role), shown once, ``typed`` the fields of a refused form."""
     accounts = services().accounts.list()
     return render_template(
         "web/accounts.html", records=accounts, roles=Role, new_secret=new_secret, typed=typed or {}, error=error

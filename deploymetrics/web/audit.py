@@ -20,7 +20,7 @@ MAX_PAGES = 100
 def audit() -> ResponseReturnValue:
     """Show who changed what, who logged in, and who was refused, newest first."""
     who, page = request.args.get("who", ""), min(page_number("page"), MAX_PAGES)
-    every = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if not who or entry.who == who)
-    entries = list(islice(every, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
+    matching = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if not who or entry.who == who)
+    entries = list(islice(matching, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
     more = len(entries) > PER_PAGE and page < MAX_PAGES
     return render_template("web/audit.html", entries=entries[:PER_PAGE], who=who, page=page, more=more)

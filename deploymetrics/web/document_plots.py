@@ -41,19 +41,19 @@ def read_plots(tag: str) -> dict[str, Any]:
         versions = versions_between(services().documents, tag, span.since, span.until)
     except DamagedItemError as error:  # the document itself can be read
         versions, notes = Versions([], False), [f"The history cannot be read: {error.detail}"]
-    known = measures(versions.items)
+    plottable = measures(versions.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
-    matching = [one for one in known.by_name.values() if q.casefold() in one.name.casefold()]
-    chosen, read = (matching, {}) if q or every else choose(versions.items, known, matching)
+    matching = [measure for measure in plottable.by_name.values() if q.casefold() in measure.name.casefold()]
+    chosen, read = (matching, {}) if q or every else choose(versions.items, plottable, matching)
     on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
     if not read:
-        read = {one.name: one for one in over_time(versions.items, on_page, repeated=known.repeated)}
-    shown = [series for one in on_page if (series := read[one.name]).points]
-    figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in shown]
-    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in shown]
+        read = {measure.name: measure for measure in over_time(versions.items, on_page, repeated=plottable.repeated)}
+    drawn = [series for measure in on_page if (series := read[measure.name]).points]
+    figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in drawn]
+    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in drawn]
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
     table = [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
-    notes += _notes(versions, known, shown)
+    notes += _notes(versions, plottable, drawn)
     return {
         "figures": figures,
         "table": table,
@@ -69,7 +69,7 @@ def read_plots(tag: str) -> dict[str, Any]:
 
 
 def choose(
-    items: Sequence[Item], known: Measures, matching: Sequence[Measure]
+    items: Sequence[Item], plottable: Measures, matching: Sequence[Measure]
 ) -> tuple[list[Measure], dict[str, Series]]:
     """Return the Measures to plot by default, those that change and do not just identify a thing, and their Series.
 
@@ -80,18 +80,18 @@ def choose(
     telling = [measure for measure in matching if measure.tells_something(of_elements=are_few)]
     step = 1 + len(items) * len(telling) // MAX_READ
     sample = items[::-step][::-1]
-    read = {series.name: series for series in over_time(sample, telling, repeated=known.repeated)}
+    read = {series.name: series for series in over_time(sample, telling, repeated=plottable.repeated)}
     texts = {name: [point.text for point in series.points] for name, series in read.items()}
     changing = [each for each in telling if len(texts[each.name]) == 1 or len({*texts[each.name]}) > 1]
     return changing, read if step == 1 else {}
 
 
-def _notes(versions: Versions, known: Measures, shown: list[Series]) -> Iterator[str]:
+def _notes(versions: Versions, plottable: Measures, drawn: list[Series]) -> Iterator[str]:
     if versions.sampled:
         yield SAMPLED.format(len(versions.items))
-    if known.cut:
+    if plottable.cut:
         yield "There are more numbers than a page can read; not all of them are listed here."
-    if any(len(series.points) > MAX_POINTS for series in shown):
+    if any(len(series.points) > MAX_POINTS for series in drawn):
         yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
-    if shown and len(versions.items) > MAX_FIGURES:
+    if drawn and len(versions.items) > MAX_FIGURES:
         yield f"The table has the newest {MAX_FIGURES} of {len(versions.items):,} versions."

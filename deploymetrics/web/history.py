@@ -121,7 +121,7 @@ def comparison(tag: str) -> ResponseReturnValue:
         written=authors.total(),
         more=more,
         current=services().documents.find(tag),
-        comparison=compare(*(None if one.deleted else bytes(one.record.metrics) for one in (before, after))),
+        comparison=compare(*(None if item.deleted else bytes(item.record.metrics) for item in (before, after))),
     )
 
 

@@ -108,9 +108,9 @@ def end_session() -> None:
         services().sessions.end(current_user.session_id)
         request.environ["REMOTE_USER"] = current_user.name
     logout_user()
-    known = session.get(_KNOWN)
+    was_known = session.get(_KNOWN)
     session.clear()
-    if known:  # another window may have a form that is not sent yet
+    if was_known:  # another window may have a form that is not sent yet
         session.permanent = session[_KNOWN] = True
 
 
@@ -124,11 +124,10 @@ def login_page(
 def landing(target: str | None) -> str:
     """Return the URL to go to after the login: ``target`` if it is an address of this site, else the start page."""
     start = url_for("web.index")
-    if not target or not target.startswith(start) or target.startswith("//"):
+    if not target or not target.startswith(start) or target.startswith(("//", url_for("web.login"))):
         return start
-    if "\\" in target or any(char < " " or char == "\x7f" for char in target) or any(urlsplit(target)[:2]):
-        return start
-    return start if target.startswith(url_for("web.login")) else target
+    is_odd = "\\" in target or any(char < " " or char == "\x7f" for char in target) or any(urlsplit(target)[:2])
+    return start if is_odd else target
 
 
 def typed_fields() -> list[tuple[str, str]]:

@@ -39,17 +39,17 @@ def index() -> ResponseReturnValue:
     listing, expected = services().documents.list(), services().expectations.all()
     query, now = read_query(), services().clock.now()
     deletions, damaged = services().documents.list_deleted(listing) if query.state == DELETED else ([], [])
-    shown = select(listing.items, deletions, query, expected, now)
+    page = select(listing.items, deletions, query, expected, now)
     headlines = services().headlines.all()
     rows = [
         item if isinstance(item, Group) else make_row(item, expected.get(item.key), headlines.get(item.key), now)
-        for item in shown.items
+        for item in page.items
     ]
     return render_template(
         "web/overview.html",
         rows=rows,
         query=query,
-        shown=shown,
+        shown=page,
         damaged=[*listing.damaged, *damaged],
         first_url=resource_url("custom", request.url_root),
         live={"url": url_for("api.list_documents"), "etag": listing.revision, "new": "Something has changed."},

@@ -63,17 +63,17 @@ def plot_page() -> ResponseReturnValue:
     query = read_query()
     legend, notes, names = read_lines(query)
     lines = [line for line in legend if line.series.points]
-    every = [line.series for line in lines]
+    all_series = [line.series for line in lines]
     several = len({line.tag for line in lines}) > 1
-    own_scales = len(lines) > 1 and (query.scale == "own" or not query.scale and are_far_apart(every))
-    start, end = _bounds(query.span, every)
+    own_scales = len(lines) > 1 and (query.scale == "own" or not query.scale and are_far_apart(all_series))
+    start, end = _bounds(query.span, all_series)
     svg = None
     if lines:
-        count = counted(sum(len(one.points) for one in every), "value")
+        count = counted(sum(len(series.points) for series in all_series), "value")
         title = f"{', '.join(f'{line.tag} {line.name}' if several else line.name for line in lines)}: {count}"
         svg = large_plot(
             title,
-            every,
+            all_series,
             start,
             end,
             lambda number, point: with_unit(point.text, lines[number].name),
@@ -126,23 +126,23 @@ def read_lines(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[
     """Return the lines of a plot in the order of the query, notes for the person, and the names of numbers by tag."""
     lines: dict[tuple[str, str], Line] = {}
     notes = [f"“{query.span.wrong}” is not a date such as 2026-03-31."] if query.span.wrong else []
-    every: dict[str, list[str]] = {}
+    names_by_tag: dict[str, list[str]] = {}
     for tag in dict.fromkeys(tag for tag, _ in query.pairs):
         try:
-            versions, known = read_measures(tag, query.span)
+            versions, plottable = read_measures(tag, query.span)
         except (NotFound, BadRequest, DamagedItemError) as error:
             notes.append(f"{tag}: {error.detail}")
             continue
-        every[tag] = list(known.by_name)
-        names = [name for other, name in query.pairs if other == tag]
-        notes += (f"{tag} has no number {name} in this time." for name in names if name not in known.by_name)
-        wanted = [known.by_name[name] for name in names if name in known.by_name]
-        for series in over_time(versions.items, wanted, repeated=known.repeated):
+        names_by_tag[tag] = list(plottable.by_name)
+        names = [name for pair_tag, name in query.pairs if pair_tag == tag]
+        notes += (f"{tag} has no number {name} in this time." for name in names if name not in plottable.by_name)
+        chosen = [plottable.by_name[name] for name in names if name in plottable.by_name]
+        for series in over_time(versions.items, chosen, repeated=plottable.repeated):
             without = query._replace(pairs=[pair for pair in query.pairs if pair != (tag, series.name)])
             lines[tag, series.name] = Line(tag, series.name or "value", series, without.url())
         if versions.sampled:
             notes.append(f"{tag}: {SAMPLED.format(len(versions.items))}")
-    return [lines[pair] for pair in query.pairs if pair in lines], notes, every
+    return [lines[pair] for pair in query.pairs if pair in lines], notes, names_by_tag
 
 
 def read_measures(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
@@ -151,11 +151,11 @@ def read_measures(tag: str, span: TimeRange) -> tuple[Versions, Measures]:
     return versions, measures(versions.items)
 
 
-def read_adding(query: PlotQuery, known: dict[str, list[str]]) -> tuple[str, list[str]]:
+def read_adding(query: PlotQuery, names_by_tag: dict[str, list[str]]) -> tuple[str, list[str]]:
     """Return the tag in the argument ``pick``, by default that of the first series, and its numbers not yet plotted."""
     tag = request.args.get("pick", "").strip() or (query.pairs[0][0] if query.pairs else "")
-    names = known.get(tag, [])
-    if tag and tag not in known:
+    names = names_by_tag.get(tag, [])
+    if tag and tag not in names_by_tag:
         with suppress(NotFound, BadRequest, DamagedItemError):
             names = list(read_measures(tag, query.span)[1].by_name)
     return tag, [name for name in names if (tag, name) not in query.pairs]
@@ -177,9 +177,9 @@ def plot_url(tag: str, name: str, span: TimeRange) -> str:
     return PlotQuery([(tag, name)], span, "").url()
 
 
-def _bounds(span: TimeRange, every: Sequence[Series]) -> tuple[datetime, datetime]:
+def _bounds(span: TimeRange, all_series: Sequence[Series]) -> tuple[datetime, datetime]:
     """Return the ends of the time axis: those of the range, else the first and last value."""
-    times = [point.changed_at for one in every for point in one.points]  # a clock may have been set back
+    times = [point.changed_at for series in all_series for point in series.points]  # a clock may have been set back
     start = span.start or (from_precise(min(times)) if times else span.now)
     end = span.end or (from_precise(max(times)) if times and span.name == "all" else span.now)
     return start, max(end, start)

@@ -77,11 +77,11 @@ class Extractor:
         return _decode_exactly(metrics.decode())
 
 
-def _by_identity(array: list[Any], every: Collection[tuple[str, ...]]) -> Iterator[tuple[Any, Any]]:
+def _by_identity(array: list[Any], names_of_arrays: Collection[tuple[str, ...]]) -> Iterator[tuple[Any, Any]]:
     """Yield (step, element) of an array, each element identified by the longest of some lists of names that it has."""
     seen: Counter[Any] = Counter()
-    by_most_names = sorted(every, key=len, reverse=True)
-    for element in array if every else ():
+    by_most_names = sorted(names_of_arrays, key=len, reverse=True)
+    for element in array if names_of_arrays else ():
         members = element if type(element) is dict else {}
         for names in by_most_names:
             texts = [text_of(members.get((name, -1), members.get(name))) for name in names]

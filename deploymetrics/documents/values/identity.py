@@ -69,18 +69,17 @@ def is_naming(key: str) -> bool:
 def survey(values: Iterable[object]) -> Shape:
     """Return the Shape of several documents, as ``rawjson.parse`` returned them."""
     root = Shape()
-    for value in values:
-        opened = [(root, value)]
-        while opened:
-            shape, inner = opened.pop()
-            if type(inner) is list:
-                shape.see(inner)
-            for child in inner if isinstance(inner, list) else ():
-                key, value = child if type(inner) is rawjson.Pairs else (None, child)
-                if isinstance(value, list) and value:
-                    if key not in shape.children:
-                        shape.children[key] = Shape()
-                    opened.append((shape.children[key], value))
+    opened = [(root, value) for value in values][::-1]
+    while opened:
+        shape, inner = opened.pop()
+        if type(inner) is list:
+            shape.see(inner)
+        for child in inner if isinstance(inner, list) else ():
+            key, value = child if type(inner) is rawjson.Pairs else (None, child)
+            if isinstance(value, list) and value:
+                if key not in shape.children:
+                    shape.children[key] = Shape()
+                opened.append((shape.children[key], value))
     return root
 
 

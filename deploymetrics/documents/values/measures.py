@@ -74,29 +74,29 @@ class Measures(NamedTuple):
 
 def measures(items: Sequence[Item]) -> Measures:
     """Return the Measures in some versions, oldest first; of many versions only a few are read."""
-    every = _numbers(_looked_at(items))
-    places = dict.fromkeys(islice(every, MAX_NUMBERS))
+    places_of_numbers = _numbers(_looked_at(items))
+    places = dict.fromkeys(islice(places_of_numbers, MAX_NUMBERS))
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
     seen: set[tuple[Place | None, Any]] = set()
     repeated = False
     for name, place in places_by_name(places).items():
         key, path = place.step[0], place.path()
-        repeated = repeated or any(isinstance(one.step[0], str) and one.step[1] for one in path)
+        repeated = repeated or any(isinstance(each.step[0], str) and each.step[1] for each in path)
         naming = isinstance(key, str) and is_naming(key)
-        in_array = any(one.is_element() for one in path)
-        by_name[name] = Measure(name, tuple(one.step for one in path), "", naming, in_array)
+        in_array = any(each.is_element() for each in path)
+        by_name[name] = Measure(name, tuple(each.step for each in path), "", naming, in_array)
         column = place.parent and place.parent.parent, place.step  # that is alike for all elements of an array
         if not naming and in_array and column not in seen:
             seen.add(column)
-            columns.setdefault(tuple(... if is_every else one.step for one, is_every in place.column()), place)
+            columns.setdefault(tuple(... if is_every else each.step for each, is_every in place.column()), place)
     sums = (
         Measure(f"{function}({place.column_name()})", steps, function)
         for steps, place in columns.items()
         for function in FUNCTIONS
     )
-    by_name = {**{one.name: one for one in sums}, **by_name}
-    return Measures(by_name, repeated, next(every, None) is not None)
+    by_name = {**{each.name: each for each in sums}, **by_name}
+    return Measures(by_name, repeated, next(places_of_numbers, None) is not None)
 
 
 def _looked_at(items: Sequence[Item]) -> list[Item]:

@@ -145,23 +145,23 @@ class SqlStorage(Storage):
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         def work(connection: Connection) -> int:
-            newest, gone, where = _lock(connection, collection, key), 0, _where(collection, key)
+            newest, removed, where = _lock(connection, collection, key), 0, _where(collection, key)
             if newest and version in (None, newest.version):
                 change, now = (lambda current, now: None), self.clock.now()
-                if made := lines.next_version(collection, key, newest, author, change, now, kept=False):
-                    _store(connection, collection, newest, made[0], keep=False)
-                    gone = 1
+                if deletion := lines.next_version(collection, key, newest, author, change, now, kept=False):
+                    _store(connection, collection, newest, deletion[0], keep=False)
+                    removed = 1
             if version is None:
-                gone += connection.execute(statements.PURGE_ALL, where).rowcount
-            elif not gone:
-                gone = connection.execute(statements.PURGE_ONE, where | {"version": version}).rowcount
-            return gone
+                removed += connection.execute(statements.PURGE_ALL, where).rowcount
+            elif not removed:
+                removed = connection.execute(statements.PURGE_ONE, where | {"version": version}).rowcount
+            return removed
 
-        gone = self._connections.transact(work)
+        removed = self._connections.transact(work)
         self._reader.remembered.forget((collection.name, key))
-        if gone:
-            _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, gone)
-        return gone
+        if removed:
+            _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, removed)
+        return removed
 
     def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
         until = now or self.clock.now()
@@ -170,10 +170,10 @@ class SqlStorage(Storage):
             newest = _lock(connection, collection, key)
             if newest is None or not collection.history:
                 return 0
-            gone, oldest = 0, as_precise(until - timedelta(days=self.limits.daily_days))
+            removed, oldest = 0, as_precise(until - timedelta(days=self.limits.daily_days))
             if newest.deleted and newest.changed_at < oldest:  # of it stays only that it was deleted
-                gone = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
-            return gone + self._thin(connection, collection, newest, until)
+                removed = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
+            return removed + self._thin(connection, collection, newest, until)
 
         return self._connections.transact(work, durable=collection.durable)
 

@@ -35,13 +35,13 @@ class Address:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
-            _, found = parsed.get_dialect()().create_connect_args(parsed)
+            _, from_url = parsed.get_dialect()().create_connect_args(parsed)
         except (ArgumentError, ValueError) as error:
             raise SettingError(
                 "STORAGE is not a URL of the form postgresql+psycopg://USER@HOST:PORT/DATABASE, or for several servers"
                 " postgresql+psycopg://USER@/DATABASE?host=HOST:PORT&host=HOST:PORT."
             ) from error
-        self.parameters: dict[str, Any] = {**_DEFAULTS, **found, "client_encoding": "utf8"}
+        self.parameters: dict[str, Any] = {**_DEFAULTS, **from_url, "client_encoding": "utf8"}
         if self.parameters["target_session_attrs"] not in _PRIMARY:
             raise SettingError(f"STORAGE can have target_session_attrs {' or '.join(_PRIMARY)} only.")
         hosts = str(self.parameters.pop("host", "")).split(",")

@@ -67,8 +67,8 @@ class SqlLease(Lease):
         if row is None or row[0]:
             return 0
         self.unfinished = row[1]
-        taken = connection.execute(_TAKE, where).fetchone()
-        return int(taken[0]) if taken else 0
+        new = connection.execute(_TAKE, where).fetchone()
+        return int(new[0]) if new else 0
 
     def is_held(self) -> bool:
         return bool(self._number) and time.monotonic() - self._renewed < LEASE_SECONDS

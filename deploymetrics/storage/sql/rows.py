@@ -33,7 +33,7 @@ def revision_of(item: Item) -> str:
 def check(collection: Collection, key: str, row: Row) -> str:
     """Return the damage of a row as a sentence, or an empty text."""
     try:
-        found = lines.item_of(collection, key, *row)
+        item = lines.item_of(collection, key, *row)
     except DamagedItemError as error:
         return error.log or error.detail
-    return "" if found.revision == revision_of(found) else "the row is not what was written: its revision is another"
+    return "" if item.revision == revision_of(item) else "the row is not what was written: its revision is another"

@@ -58,8 +58,8 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
 
 def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:
     """Return the first leaves by Place, and True if there are more."""
-    every = leaves(value, root, shape)
-    return dict(islice(every, MAX_LEAVES)), next(every, None) is not None
+    all_leaves = leaves(value, root, shape)
+    return dict(islice(all_leaves, MAX_LEAVES)), next(all_leaves, None) is not None
 
 
 def _text(leaf: object) -> str | None:

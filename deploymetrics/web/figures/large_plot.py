@@ -50,27 +50,27 @@ def large_plot(
     series: Sequence[Series],
     start: datetime,
     end: datetime,
-    shown: Shown,
+    format_point: Shown,
     *,
     own_scales: bool = False,
     zone: tzinfo = UTC,
 ) -> Markup:
-    """Return the SVG of a plot of several series between two moments; ``shown`` formats a point of a series.
+    """Return the SVG of a plot of several series between two moments; ``format_point`` formats a point of a series.
 
     With ``own_scales`` each is as high as the plot, and the first two have their axes at the sides.
     """
-    every = None if own_scales else [point.value for one in series for point in one.points]
+    every = None if own_scales else [point.value for line in series for point in line.points]
     parts: list[str] = []
     for form in FORMS:
         across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
-        drawn = [_draw(form, one, across, every) for one in series]
+        drawn = [_draw(form, line, across, every) for line in series]
         parts += [
             f'<svg class="chart {form.name}" viewBox="0 0 {form.width} {form.height}" role="group"'
             f' aria-label="{escape(title)}">',
             *_time_axis(form, across, zone),
-            *(_lines(number, one) for number, one in enumerate(drawn)),
+            *(_lines(number, line) for number, line in enumerate(drawn)),
             *_value_axes(form, drawn, own_scales),
-            *_columns(form, drawn, shown, zone),
+            *_columns(form, drawn, format_point, zone),
             "</svg>",
         ]
     return Markup("".join(parts))
@@ -78,7 +78,7 @@ def large_plot(
 
 def are_far_apart(series: Sequence[Series]) -> bool:
     """Return True if one of the series would look flat on a common scale."""
-    sizes = [max(abs(point.value) for point in one.points) for one in series if one.points]
+    sizes = [max(abs(point.value) for point in line.points) for line in series if line.points]
     return any(sizes) and max(sizes) > FAR * min(sizes)
 
 
@@ -103,9 +103,9 @@ def _lines(number: int, drawn: _Drawn) -> str:
 
 def _value_axes(form: Form, drawn: Sequence[_Drawn], own_scales: bool) -> Iterator[str]:
     """Yield the SVG of the grid and its labels: for one scale, or the first two if each series has its own."""
-    for number, one in enumerate(drawn[: 2 if own_scales else 1]):
-        for tick, label in zip(one.ticks, tick_labels(one.ticks)):
-            y = one.up.at(tick)
+    for number, line in enumerate(drawn[: 2 if own_scales else 1]):
+        for tick, label in zip(line.ticks, tick_labels(line.ticks)):
+            y = line.up.at(tick)
             if not number:
                 yield f'<path class="grid" d="M{SIDE} {y:g}H{form.width - SIDE}"/>'
             x, side = (form.width - SIDE, " end") if number else (SIDE, "")

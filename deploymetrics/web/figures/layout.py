@@ -143,18 +143,18 @@ def _facts(pairs: list[tuple[str, Any]], most: int = MAX_FACTS) -> Facts:
 def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
     columns = list(dict.fromkeys(key for row in rows for key, _ in row))
     head = columns[:MAX_COLUMNS]
-    every = [dict(row) for row in rows]
+    dicts = [dict(row) for row in rows]
     if find:
         word = find.casefold()
-        every = [row for row in every if any(word in leaf_text(value).casefold() for value in row.values())]
+        dicts = [row for row in dicts if any(word in leaf_text(value).casefold() for value in row.values())]
     column = sort.removeprefix("-")
     if column in columns:
-        with_column = [row for row in every if column in row]
+        with_column = [row for row in dicts if column in row]
         with_column.sort(key=lambda row: _sort_key(row[column]), reverse=sort.startswith("-"))
-        every = with_column + [row for row in every if column not in row]
-    part, page, pages = paginate(every, page, MAX_ROWS)
+        dicts = with_column + [row for row in dicts if column not in row]
+    part, page, pages = paginate(dicts, page, MAX_ROWS)
     body = [[cell(row[key]) if key in row else None for key in head] for row in part]
-    return Table(head, body, len(every), page, pages, max(len(columns) - MAX_COLUMNS, 0))
+    return Table(head, body, len(dicts), page, pages, max(len(columns) - MAX_COLUMNS, 0))
 
 
 def _sort_key(value: object) -> tuple[int, float, str]:
@@ -178,7 +178,7 @@ def _walk(value: Any) -> tuple[list[Node], bool]:
             named = type(inner) is rawjson.Pairs
             note = counted(len(inner), "member" if named else "item", ",")
             nodes.append(Node("open", shorten(key, MAX_CELL), note, unfolded=unfolded))
-            opened.append(iter(inner) if named else ((str(index), one) for index, one in enumerate(inner)))
+            opened.append(iter(inner) if named else ((str(index), element) for index, element in enumerate(inner)))
         else:
             nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(inner)))
     return nodes, False
