@@ -51,10 +51,7 @@ class DeploymetricsError(Exception):
         return HTTPStatus(self.status).phrase
 
     def problem(self, request_id: str) -> dict[str, object]:
-        """Return the members of the problem document (RFC 9457) for the request with this id.
-
-        ``error`` repeats ``detail``, since clients of BigFix look there.
-        """
+        """Return the members of the problem document (RFC 9457); ``error`` is for clients of BigFix."""
         return {
             "type": "about:blank",
             "title": self.title,

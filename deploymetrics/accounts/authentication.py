@@ -69,10 +69,7 @@ class Authenticator:
         return account
 
     def find_remembered(self, authorization: str) -> Account | None:
-        """Return the Account of an Authorization header without hashing; None if it has to be checked.
-
-        That is a bearer token, or a header that was right not long ago.
-        """
+        """Return the Account of a bearer token, or of a header that was right lately; None if it must be checked."""
         if authorization[:7].lower() == "bearer ":
             return self._account_of_token(None, authorization[7:].strip())
         return self._remembered(self._digest(authorization))

@@ -128,10 +128,7 @@ def collect_forever(
 def _collect(
     task: DeploymentMetricsCollectorTask, lease: Lease, stop: Stop, webhook: Webhook | None, heard_at: datetime | None
 ) -> None:
-    """Run rounds, and once a day thin out old versions, until ``stop`` or the lease is lost.
-
-    ``heard_at`` is when a source was last heard of.
-    """
+    """Run rounds until ``stop`` or loss of the lease; daily thin out versions, by their age at ``heard_at``."""
     log.info("collecting from %s", ", ".join(task.sources))
     first, trimmed_at = True, time.monotonic() - TRIM_SECONDS
     while not stop.wait(_round(task, lease, stop, first, webhook)) and lease.is_held():

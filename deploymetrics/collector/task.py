@@ -132,10 +132,7 @@ class DeploymentMetricsCollectorTask:
         return float(max(0, min([*times, self.timing.interval])))
 
     def heard_at(self) -> datetime | None:
-        """Return when a source last answered or failed, or None.
-
-        Times later than now were noted by a clock that has been put back since.
-        """
+        """Return when a source last answered or failed, or None; times of a clock put back since do not count."""
         now = as_precise(self.clock.now())
         times = [time for state in self.states() for time in (state.lastSuccess, state.lastFailure) if time]
         heard = max((time for time in times if time <= now), default="")

@@ -16,10 +16,7 @@ PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
 
 
 class Words(fields.Field[tuple[str, ...]]):
-    """A list of words, or one text with spaces or commas between them; ``lower`` puts them in lower case.
-
-    ``check`` raises ValidationError for a word.
-    """
+    """A list of words, or a text of them with spaces or commas; ``lower`` changes their case, ``check`` tests each."""
 
     def __init__(self, check: Callable[[str], object], *, lower: bool = True) -> None:
         super().__init__()

@@ -48,10 +48,7 @@ def load_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def _generated_secret_key(path: Path) -> str:
-    """Return the SECRET_KEY in a file; the first caller generates it, and all workers read the same one.
-
-    Raises SettingError where it is damaged, or cannot be read or made.
-    """
+    """Return the SECRET_KEY in a file, which the first caller generates; raises SettingError if that fails."""
     try:
         if not path.exists():
             with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as draft:

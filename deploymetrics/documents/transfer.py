@@ -98,10 +98,7 @@ def import_lines(
 
 
 def _spool(pairs: Iterable[tuple[_Line, _Line]], values: SpooledTemporaryFile[bytes]) -> tuple[list[_Line], str | None]:
-    """Put the values of a tag's lines into a file; return the lines without values, and the tag of the line after.
-
-    ``pairs`` are each line with the one after it.
-    """
+    """Put the values of a tag's lines into a file; return the lines without values, and the next line's tag."""
     values.seek(0)
     values.truncate()
     rows: list[_Line] = []

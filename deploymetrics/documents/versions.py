@@ -32,10 +32,7 @@ class Versions(NamedTuple):
 
 
 def versions_between(documents: Documents, tag: str, since: str = "", until: str = "") -> Versions:
-    """Return the versions written from ``since`` to ``until`` (precise texts), a sample of them if there are many.
-
-    Raises NotFound where there never was such a tag.
-    """
+    """Return the versions from ``since`` to ``until``, or a sample of many; raises NotFound for an unknown tag."""
     newest = as_of(documents, tag, until)
     if newest is None:
         return Versions([], False)

@@ -36,10 +36,7 @@ def formatter(form: str) -> logging.Formatter:
 
 
 def json_line(record: dict[str, Any], **options: Any) -> str:
-    """Return a log record as one line of JSON, with everything escaped that could steer a terminal.
-
-    ``options`` are those that JsonFormatter gives a serializer.
-    """
+    """Return a log record as one line of JSON that cannot steer a terminal; a serializer for JsonFormatter."""
     text = msgspec.json.encode(record, enc_hook=str).decode()
     if text.isascii() and "\x7f" not in text:
         return text

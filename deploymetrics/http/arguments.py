@@ -19,10 +19,7 @@ _LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:[0-9]{2}$)")
 
 
 def parse_time(text: str) -> str:
-    """Return a time in the query as ``as_precise`` writes it; raises ValidationError.
-
-    The text is RFC 3339, or seconds or milliseconds since 1970.
-    """
+    """Return an RFC 3339 time, or (milli)seconds since 1970, as a precise text; raises ValidationError."""
     try:
         if _EPOCH.fullmatch(text):
             seconds = float(text)

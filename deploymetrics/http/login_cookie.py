@@ -35,10 +35,7 @@ class LoginCookie(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """Return the cookie's name, ``deploymetrics-52311``, with the port in the address of the browser, if any.
-
-        Over HTTPS ``__Host-`` or ``__Secure-`` stands before it.
-        """
+        """Return ``deploymetrics-52311``, with the browser's port; ``__Host-`` or ``__Secure-`` first over HTTPS."""
         name, (_, colon, port) = super().get_cookie_name(app), request.host.rpartition(":")
         if colon and port.isascii() and port.isdigit():
             name = f"{name}-{port}"

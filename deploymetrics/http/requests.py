@@ -166,10 +166,7 @@ class Request(flask.Request):
             raise BadRequest("The form breaks off, or its chunks are not as HTTP says.", code="broken-body") from error
 
     def read_metrics(self, tag: str) -> bytes:
-        """Return the metrics in the body as compact JSON.
-
-        Raises BadRequest, UnsupportedMediaType or BodyTooLargeError.
-        """
+        """Return the metrics in the body as compact JSON; raises BadRequest, BodyTooLargeError or a 415."""
         environ = self.environ
         if encoding := environ.get("HTTP_CONTENT_ENCODING"):
             check_encoding(encoding)

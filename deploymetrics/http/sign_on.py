@@ -23,10 +23,7 @@ class SignOn:
         self._key = f"HTTP_{header.upper().replace('-', '_')}" if header else ""
 
     def account_of(self, environ: dict[str, str]) -> Account | None:
-        """Return the Account that the proxy names in a request, or None if it names none.
-
-        Raises Forbidden where there is no enabled person of that name.
-        """
+        """Return the Account that the proxy names, or None; raises Forbidden unless it is an enabled person's."""
         named = environ.get(self._key)
         if not named:
             return None

@@ -154,10 +154,7 @@ class FairThreadWorker(ThreadWorker):
             self._schedule(max(self.waiting, key=lambda conn: conn.counted), OVER)
 
     def _end_one(self) -> bool:
-        """End the connection that is idle longest or, if none is idle, the one that waits longest for its client.
-
-        Return False where a thread has each of them.
-        """
+        """End the connection idle longest, else the one waiting longest; False if threads have all of them."""
         if not self.waiting:
             return False
         self._schedule(min(self.waiting, key=lambda conn: (not conn.is_idle, conn.since)), OVER)

@@ -69,10 +69,7 @@ class Counting:
             cells[0] += 1
 
     def watch(self, store: Storage) -> None:
-        """Count the errors of a storage, and time its writes, by replacing methods of the object.
-
-        Its callers may handle an error, so that no answer shows it.
-        """
+        """Count the errors of a storage, which its callers may handle, and time writes, by replacing its methods."""
         for name in ("read", "read_together", "items", "version"):
             setattr(store, name, self._watched(getattr(store, name)))
         store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]

@@ -42,10 +42,7 @@ _FAMILIES: dict[str, tuple[Any, str, tuple[str, ...], str]] = {
 
 
 class ServerMetrics(NamedTuple):
-    """A collector of prometheus_client for one scrape.
-
-    ``worker`` is a label for the counters where each process has its own; else it is empty.
-    """
+    """Collects metrics for one scrape of prometheus_client; ``worker``, if set, labels this process's own counters."""
 
     counting: Counting
     worker: str

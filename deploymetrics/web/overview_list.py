@@ -35,10 +35,7 @@ _PREFIX = re.compile(r".*[-_.: ](?=[^-_.: ]+$)", re.DOTALL)
 
 
 class Group(NamedTuple):
-    """A group of documents whose tags have a common prefix: how many, how many are late, and the newest.
-
-    ``url`` unfolds the group, or folds it if it ``is_open``.
-    """
+    """A group of tags with a common prefix: how many, how many late, the newest; ``url`` folds or unfolds it."""
 
     prefix: str
     number: int

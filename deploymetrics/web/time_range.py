@@ -53,10 +53,7 @@ class TimeRange(NamedTuple):
         return {name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if moment else "" for name, moment in ends.items()}
 
     def shift(self, turns: int) -> dict[str, str]:
-        """Return the arguments of the range moved by ``turns`` times its length; none if there is no such range.
-
-        What would end in the future ends now.
-        """
+        """Return the arguments of the range ``turns`` times its length later, up to now; none if there is none."""
         if self.start is None:
             return {}
         end = self.end or self.now
@@ -89,10 +86,7 @@ def read_time_range(default: str = "all") -> TimeRange:
 
 
 def read_moment(text: str) -> datetime | None:
-    """Return the moment in a text such as ``2026-03-03`` or ``2026-03-03T12:00``, or None.
-
-    It is in the reader's zone unless it says one.
-    """
+    """Return the moment in ``2026-03-03`` or ``2026-03-03T12:00``, by default in the person's zone, or None."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

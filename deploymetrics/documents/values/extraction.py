@@ -22,10 +22,7 @@ Steps = tuple[Step, ...]
 
 
 class Extractor:
-    """Extracts the values at several places, given by their Steps, from one document after the other.
-
-    ``repeated`` says that an object may have a key twice.
-    """
+    """Extracts the values at several Steps from each document; ``repeated`` if an object may have a key twice."""
 
     def __init__(self, paths: Sequence[Steps], *, repeated: bool = False) -> None:
         self._is_repeated = repeated

@@ -62,10 +62,7 @@ class Measure(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """Measures by name, those of the newest document first and in its order.
-
-    ``repeated`` says that an object has a key twice, ``cut`` that there are more.
-    """
+    """Measures by name, newest document first; ``repeated`` if an object has a key twice, ``cut`` if there are more."""
 
     by_name: dict[str, Measure]
     repeated: bool

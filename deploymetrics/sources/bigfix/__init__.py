@@ -76,10 +76,7 @@ class BigFixSource(Source):
     async def _ask(
         self, backend: Any, endpoint: Endpoint, due: list[Metric], current: Round, findings: Findings
     ) -> None:
-        """Ask the server for the Metrics that are due, and put the answers into the Findings.
-
-        Raises SourceError if the server as a whole has no answer.
-        """
+        """Put the server's answers for Metrics that are due into the Findings; raises SourceError if it has none."""
         limit = self.settings["BIGFIX_CONNECT_SECONDS"] + self.settings["BIGFIX_QUERY_SECONDS"]
         reserve = min(2.0, current.seconds / 10)
         in_a_row = 0

@@ -46,10 +46,7 @@ class Endpoint(NamedTuple):
 
 
 def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
-    """Return the Endpoint that the settings and the credentials file describe.
-
-    Raises a permanent SourceError that names what is wrong.
-    """
+    """Return the Endpoint in settings and credentials file; raises a permanent SourceError naming what is wrong."""
     host, port = _address(settings["BIGFIX_SERVER"])
     user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:

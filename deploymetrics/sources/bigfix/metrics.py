@@ -48,10 +48,7 @@ def metrics_of(settings: dict[str, Any]) -> list[Metric]:
 
 
 def value_of(metric: Metric, result: Any) -> TextValue:
-    """Convert the answers of a SessionRelevanceResult to the value of a metric.
-
-    Raises RelevanceError if they are not of the kind that the Metric names.
-    """
+    """Convert a SessionRelevanceResult to the value of a metric; raises RelevanceError for the wrong kind of answer."""
     answers, kind = result.answers, metric.answer
     are_pairs = all(map(_is_pair, answers))
     if kind == COUNTS:

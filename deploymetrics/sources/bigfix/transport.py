@@ -49,10 +49,7 @@ class _Bounded(httpx.AsyncByteStream):
 
 
 def ssl_context(settings: dict[str, Any], instance: str) -> ssl.SSLContext:
-    """Return the SSL context that accepts only the certificate, or the authorities, in the settings.
-
-    Raises a permanent SourceError if there cannot be one.
-    """
+    """Return the SSL context for the certificate, or authorities, in the settings; raises a permanent SourceError."""
     if fingerprint := settings["BIGFIX_FINGERPRINT"]:
         return _pinned(fingerprint.replace(":", "").lower())
     name = settings["BIGFIX_CA_FILE"]
@@ -85,10 +82,7 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
 
 
 def fingerprint_hint(endpoint: Endpoint, seconds: float) -> str:
-    """Return a sentence with the BIGFIX_FINGERPRINT of the certificate that the server presents.
-
-    It is empty if the server presents none.
-    """
+    """Return a sentence with the BIGFIX_FINGERPRINT of the server's certificate; empty if it presents none."""
     try:
         pem = ssl.get_server_certificate((endpoint.host, endpoint.port), timeout=seconds)
     except (OSError, ValueError):

@@ -23,10 +23,7 @@ _NONE = -1
 
 
 class ShardListing:
-    """Keeps the list of one collection up to date; one for each process, shared by its threads.
-
-    ``query`` returns the rows that a statement finds with its parameters.
-    """
+    """Keeps the list of a collection up to date for all threads; ``query`` returns the rows of a statement."""
 
     def __init__(self, collection: Collection, query: Callable[[str, Any], list[Any]]) -> None:
         self.collection = collection
