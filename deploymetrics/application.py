@@ -69,9 +69,9 @@ class Application(Flask):
             return response  # type: ignore[no-any-return]
         finally:
             if status:
-                self._note(request, status, time.perf_counter() - began)
+                self._count_and_note(request, status, time.perf_counter() - began)
 
-    def _note(self, request: flask.Request, status: int, seconds: float) -> None:
+    def _count_and_note(self, request: flask.Request, status: int, seconds: float) -> None:
         counting, audit_log = self.telemetry.counting, self.telemetry.audit_log
         route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else ""
         counting.count(request.method, route, status, seconds)

@@ -45,12 +45,12 @@ def upgrade(root: str, clock: Clock) -> None:
     Sessions and failed logins are left behind. Raises SettingError, and changes nothing, where something cannot be read
     or written.
     """
-    if not _is_old(root) and not os.path.isdir(f"{root}/{_DRAFT}"):
+    if not _has_format_1(root) and not os.path.isdir(f"{root}/{_DRAFT}"):
         return
     try:
         with disk.opened(f"{root}/.", os.O_DIRECTORY) as folder:
             Queue().lock(folder, root)
-            _upgrade(root, clock)
+            _upgrade_locked(root, clock)
     except SettingError:
         raise
     except (OSError, ValueError, msgspec.MsgspecError, DeploymetricsError) as error:
@@ -61,27 +61,27 @@ def upgrade(root: str, clock: Clock) -> None:
 
 def check_format(root: str) -> None:
     """Raise SettingError if the instance folder has format 1."""
-    if _is_old(root):
+    if _has_format_1(root):
         raise SettingError(
             f"The instance folder {root} is of an earlier release. Stop its server, make a backup, and bring it over: "
             "deploymetrics storage upgrade"
         )
 
 
-def _is_old(root: str) -> bool:
+def _has_format_1(root: str) -> bool:
     return not os.path.exists(f"{root}/data/format.json") and any(os.path.isdir(f"{root}/{name}") for name in _OLD)
 
 
-def _upgrade(root: str, clock: Clock) -> None:
+def _upgrade_locked(root: str, clock: Clock) -> None:
     draft = f"{root}/{_DRAFT}"
-    if _is_old(root):
+    if _has_format_1(root):
         # The collector of a server that runs has this lock; it would go on with the old files.
         with disk.opened(f"{root}/locks/collector", os.O_RDWR | os.O_CREAT) as fd:
             if not disk.try_lock(fd, fcntl.LOCK_SH):
                 raise SettingError(f"A server of an earlier release is running on {root}; stop it first.")
         shutil.rmtree(draft, ignore_errors=True)
         disk.make_folder(draft)
-        _bring_over(OldFiles(root), FileStorage(draft, clock, Retention()))
+        _convert(OldFiles(root), FileStorage(draft, clock, Retention()))
         os.rename(f"{draft}/data", f"{root}/data")
         disk.sync_folder(root)
     # From here on it is done, and whoever comes next finishes what is left of it.
@@ -92,7 +92,8 @@ def _upgrade(root: str, clock: Clock) -> None:
         shutil.rmtree(f"{root}/{name}", ignore_errors=True)
 
 
-def _bring_over(old: "OldFiles", storage: FileStorage) -> None:
+def _convert(old: "OldFiles", storage: FileStorage) -> None:
+    """Store all items of the old format in a storage of the new one."""
     for tag in old.keys(DOCUMENTS.name):
         if versions := old.versions(tag):
             storage.restore(DOCUMENTS, tag, versions)
@@ -117,14 +118,14 @@ class OldFiles:
 
     def keys(self, name: str) -> list[str]:
         """Return the keys of a collection's items, also of deleted ones with a history."""
-        keys = {readable_copies.key_of(file) for file in _names(f"{self.root}/{name}")}
-        keys |= {lines.key_of(folder) for folder in _names(f"{self.root}/history/{name}")}
+        keys = {readable_copies.key_of(file) for file in _list_folder(f"{self.root}/{name}")}
+        keys |= {lines.key_of(folder) for folder in _list_folder(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
     def versions(self, tag: str) -> list[Item]:
         """Return every version of a document, oldest first, also of a current one that its history lacks."""
         folder = f"{self.root}/history/{DOCUMENTS.name}/{lines.name_of(tag)}"
-        versions = list(_history(folder, tag))
+        versions = list(_read_history(folder, tag))
         newest = versions[-1].version if versions else 0
         current = self._current(tag)
         if current is None:
@@ -169,8 +170,8 @@ class OldFiles:
         return Item(tag, value, record, head.get("version", 0), at, head.get("changedBy", ""), "")
 
 
-def _history(folder: str, tag: str) -> Iterator[Item]:
-    files = sorted((int(match[1]), name) for name in _names(folder) if (match := _SEGMENT.fullmatch(name)))
+def _read_history(folder: str, tag: str) -> Iterator[Item]:
+    files = sorted((int(match[1]), name) for name in _list_folder(folder) if (match := _SEGMENT.fullmatch(name)))
     newest, torn = 0, None
     for _, name in files:
         for line in filter(None, disk.read_file(f"{folder}/{name}").split(b"\n")):
@@ -186,7 +187,7 @@ def _history(folder: str, tag: str) -> Iterator[Item]:
                 yield item
 
 
-def _names(folder: str) -> list[str]:
+def _list_folder(folder: str) -> list[str]:
     with suppress(FileNotFoundError):
         return os.listdir(folder)
     return []

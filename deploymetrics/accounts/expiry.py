@@ -33,11 +33,11 @@ class Sweeper:
             return
         try:
             with suppress(StorageError):
-                self._look_at_some(self.clock.timestamp())
+                self._remove_expired(self.clock.timestamp())
         finally:
             self._lock.release()
 
-    def _look_at_some(self, now: float) -> None:
+    def _remove_expired(self, now: float) -> None:
         def unless_renewed(current: Item | None, at: datetime) -> bytes | None:
             return current.value if current and current.record.expires > now else None
 

@@ -34,7 +34,7 @@ class NewAccount(AccountName):
     """
 
     @validates("name")
-    def _check_how_it_reads(self, name: str, **about: object) -> None:
+    def _check_not_confusable(self, name: str, **about: object) -> None:
         for check in (nothing_invisible, one_alphabet, not_reserved):
             check(name)
 

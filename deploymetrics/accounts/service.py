@@ -32,7 +32,7 @@ class Accounts:
 
     def find(self, name: str) -> AccountRecord | None:
         """Return the AccountRecord of that name, enabled or not, or None."""
-        return self._all().get(name)
+        return self._read_all().get(name)
 
     def get(self, name: str) -> AccountRecord:
         """Return the AccountRecord of that name; raises NotFound."""
@@ -43,7 +43,7 @@ class Accounts:
 
     def find_by_secret(self, secret: str) -> tuple[AccountRecord, Token] | None:
         """Return (AccountRecord, Token) for a token's secret, or None; also for a disabled account or expired token."""
-        item = self._item()
+        item = self._read_item()
         if item is None:
             return None
         if self._tokens[0] != item.revision:
@@ -54,13 +54,13 @@ class Accounts:
 
     def list(self) -> list[AccountRecord]:
         """Return every AccountRecord, ordered by name."""
-        accounts = self._all()
+        accounts = self._read_all()
         return [accounts[name] for name in sorted(accounts)]
 
     def exist(self) -> bool:
         """Return True if there are accounts, even if they are damaged and nobody can log in."""
         try:
-            return bool(self._all())
+            return bool(self._read_all())
         except DamagedItemError:
             return True
 
@@ -141,7 +141,7 @@ class Accounts:
         """Remove an account, and end its sessions; raises AccountError for the last enabled master operator."""
 
         def change(accounts: dict[str, AccountRecord]) -> None:
-            _known(accounts, name)
+            _existing_record(accounts, name)
             del accounts[name]
 
         self._write(author, change)
@@ -171,15 +171,15 @@ class Accounts:
             return {"password": "", "tokens": (Token("secret", hash_secret(password)),)}
         return {"password": hash_password(password, self.password_hash)}
 
-    def _item(self) -> Item | None:
+    def _read_item(self) -> Item | None:
         item = self.store.read(ACCOUNTS, ACCOUNTS_KEY)
         if item is None:
             # Where the whole folder is gone, nobody is to be told that a right password is wrong.
             self.store.check()
         return item
 
-    def _all(self) -> dict[str, AccountRecord]:
-        item = self._item()
+    def _read_all(self) -> dict[str, AccountRecord]:
+        item = self._read_item()
         accounts: dict[str, AccountRecord] = item.record.accounts if item else {}
         return accounts
 
@@ -187,7 +187,7 @@ class Accounts:
         """Change the fields of an account that ``fields`` returns for its current record; return the new record."""
 
         def change(accounts: dict[str, AccountRecord]) -> None:
-            record = _known(accounts, name)
+            record = _existing_record(accounts, name)
             accounts[name] = msgspec.structs.replace(record, **fields(record))
 
         return self._write(author, change)[name]
@@ -213,7 +213,8 @@ def generate_credential(role: Role) -> str:
     return generate_secret() if role.is_program else generate_password()
 
 
-def _known(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:
+def _existing_record(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:
+    """Return the record of an account; raises AccountError if there is none."""
     if name not in accounts:
         raise AccountError(f"There is no account {name}.")
     return accounts[name]

@@ -96,7 +96,7 @@ class Sessions:
             address=address[:_SHOWN],
             agent=agent[:_SHOWN],
         )
-        token = _key_of(account.name) + secrets.token_urlsafe(20)
+        token = _account_key(account.name) + secrets.token_urlsafe(20)
 
         def add(sessions: dict[str, Session]) -> None:
             while len(sessions) >= MAX_SESSIONS:
@@ -133,7 +133,7 @@ class Sessions:
 
         Sessions with a signed token are not among them; ``Accounts.end_sessions`` ends those too.
         """
-        record, now = self._read(_key_of(account.name)), self.clock.timestamp()
+        record, now = self._read(_account_key(account.name)), self.clock.timestamp()
         alive = [
             (id, session)
             for id, session in (record.sessions if record else {}).items()
@@ -174,7 +174,7 @@ class Sessions:
             account, *fields, _ = self._signer.loads(token)
         except BadData:
             return None
-        record = self._read(_key_of(account))
+        record = self._read(_account_key(account))
         was_ended = record is not None and id in record.sessions
         return None if was_ended else _Entry(id, account, Session(*fields), True)
 
@@ -222,7 +222,7 @@ class Sessions:
             self._ending.pop(entry.id, None)
 
     def _write(self, account: str, change: Callable[[dict[str, Session]], None]) -> None:
-        key = _key_of(account)
+        key = _account_key(account)
 
         def write(current: Item | None, at: datetime) -> bytes | None:
             now = self.clock.timestamp()
@@ -234,7 +234,8 @@ class Sessions:
         self.store.write(SESSIONS, key, account, write)
 
 
-def _key_of(account: str) -> str:
+def _account_key(account: str) -> str:
+    """Return the key of the item with an account's sessions."""
     # Were two accounts to share a key, the epochs would still tell their sessions apart.
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -81,18 +81,18 @@ class Throttle:
         """
         now = self.clock.timestamp()
         own = self._read(_key(name, address))
-        shared = [] if own.was_right_lately(now) else [self._read(key) for key, _ in self._shared(name, address)]
-        _refuse(max(record.wait(now, self.longest) for record in (own, *shared)))
+        shared = [] if own.was_right_lately(now) else [self._read(key) for key, _ in self._shared_keys(name, address)]
+        _raise_if_waiting(max(record.wait(now, self.longest) for record in (own, *shared)))
 
     def count_failure(self, name: str, address: str) -> None:
         """Count a wrong password for an account from an address.
 
         Raises TooManyAttemptsError, and does not count it, where others have used up the limit since ``check``.
         """
-        own = self._count(_key(name, address), self.per_account)
+        own = self._add_failure(_key(name, address), self.per_account)
         if own.failures <= self.per_account and not own.was_right_lately(self.clock.timestamp()):
-            for key, limit in self._shared(name, address):
-                self._count(key, limit)
+            for key, limit in self._shared_keys(name, address):
+                self._add_failure(key, limit)
 
     def count_wrong_secret(self, secret: str, address: str) -> None:
         """Count a wrong secret; raises TooManyAttemptsError after too many.
@@ -100,7 +100,7 @@ class Throttle:
         It is held against the secret, and nobody else at the address has to wait: nobody guesses 256 random bits, so
         this only slows down who goes on sending an old one. Secrets share 256 counts, so a stranger cannot make more.
         """
-        self._count(_key(f":{hash_secret(secret)[-2:]}", address), self.per_account)
+        self._add_failure(_key(f":{hash_secret(secret)[-2:]}", address), self.per_account)
 
     def count_success(self, name: str, address: str) -> None:
         """Forget the failures of an account from an address, and remember that a password was right there."""
@@ -109,7 +109,8 @@ class Throttle:
         if own.failures or own.right - now < _LATELY_SECONDS / 2 or not own.was_right_lately(now):
             self._store(key, lambda record: FailureRecord(key, right=now + _LATELY_SECONDS))
 
-    def _shared(self, name: str, address: str) -> list[tuple[str, int]]:
+    def _shared_keys(self, name: str, address: str) -> list[tuple[str, int]]:
+        """Return (key, limit) of the counts for the address, and for the account from everywhere."""
         return [(_key(None, address), self.per_address), (_key(name, None), 2 * self.per_account)]
 
     def _read(self, key: str) -> FailureRecord:
@@ -121,10 +122,10 @@ class Throttle:
             item = None
         return item.record if item else FailureRecord(key)
 
-    def _count(self, key: str, limit: int) -> FailureRecord:
+    def _add_failure(self, key: str, limit: int) -> FailureRecord:
         def add(record: FailureRecord) -> FailureRecord:
             now = self.clock.timestamp()
-            _refuse(record.wait(now, self.longest))
+            _raise_if_waiting(record.wait(now, self.longest))
             failures = 1 + (record.failures if record.forgotten > now else 0)
             over = failures - limit
             delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
@@ -152,7 +153,7 @@ class Throttle:
                 return record
 
 
-def _refuse(wait: float) -> None:
+def _raise_if_waiting(wait: float) -> None:
     if wait:
         raise TooManyAttemptsError(math.ceil(wait))
 

@@ -92,7 +92,7 @@ class Tokens:
         that is taken, and where the account has MAX_TOKENS.
         """
         secret, now = generate_secret(), self.clock.timestamp()
-        ends = [end for end in (self._end(duration), maker.expires if maker else 0.0) if end]
+        ends = [end for end in (self._expiry_of(duration), maker.expires if maker else 0.0) if end]
         token = Token(name, hash_secret(secret), min(ends, default=0.0), access, tags)
 
         def fields(record: AccountRecord) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Tokens:
         def fields(record: AccountRecord) -> dict[str, Any]:
             check(token := token_in(record, id))
             _check_name(tuple(other for other in record.tokens if other.id != id), name)
-            end = token.expires if duration is None else self._end(duration)
+            end = token.expires if duration is None else self._expiry_of(duration)
             changed = msgspec.structs.replace(token, name=name or token.name, expires=end)
             return {"tokens": tuple(changed if other.id == id else other for other in record.tokens)}
 
@@ -167,7 +167,7 @@ class Tokens:
         with suppress(StorageError):  # nobody is refused for that
             self.store.write(USES, account.name, "server", change)
 
-    def _end(self, duration: int) -> float:
+    def _expiry_of(self, duration: int) -> float:
         return self.clock.timestamp() + duration * _DAY if duration else 0.0
 
 

@@ -65,6 +65,7 @@ def openapi_document() -> Response:
 @bp.get(PAGE)
 @public
 def reference() -> Response:
+    """Show the OpenAPI document to people, as a page."""
     contents = document(current_app, current_request().root_path)
     return make_response(render_template("api/reference.html", document=contents), PAGE_HEADERS)
 

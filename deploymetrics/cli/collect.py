@@ -43,10 +43,10 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
         raise click.UsageError("--forever, --status and --retry exclude each other.")
     if show_status:
         ctx.exit(print_status())
-    task = _task()
+    task = _create_task()
     lease = task.store.lease(LEASE)
     if not forever:
-        ctx.exit(_once(task, lease, retry))
+        ctx.exit(_collect_once(task, lease, retry))
     app, settings = services(), current_app.config
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(settings["LOG_FORMAT"]))
@@ -57,13 +57,13 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
     collect_forever(task, lease, Stop().install(sys.stdin.fileno() if of_serve else None), webhook)
 
 
-def _task() -> DeploymentMetricsCollectorTask:
+def _create_task() -> DeploymentMetricsCollectorTask:
     app = services()
     settings, instance = current_app.config, current_app.instance_path
     return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
 
 
-def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
+def _collect_once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:
     if not lease.acquire():
         if not retry:
             click.echo(f"The collector of process {lease.holder()} is at work; see collect --status.", err=True)
@@ -82,12 +82,12 @@ def _once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> in
 
 def print_status() -> int:
     """Print the state of the collector and of its sources; return the exit status."""
-    task, status = _task(), 0
+    task, status = _create_task(), 0
     holder = task.store.lease(LEASE).holder()
     click.echo(f"collector: {f'process {holder}' if holder else 'not running'}")
     try:
         item = task.documents.find(RESERVED_TAG)
-        click.echo(f"document: last written {_ago(item.changed_at if item else '', task.clock.now())}")
+        click.echo(f"document: last written {_time_with_age(item.changed_at if item else '', task.clock.now())}")
     except DeploymetricsError as error:
         click.echo(f"document: {error.detail}")
         status = FAILED
@@ -99,16 +99,16 @@ def _print_sources(task: DeploymentMetricsCollectorTask, with_values: bool = Fal
     states = task.states()
     now = task.clock.now()
     for state in states:
-        click.echo("\n".join(_lines(state, now, task.is_overdue(state))))
+        click.echo("\n".join(_state_lines(state, now, task.is_overdue(state))))
         for metric, value in state.values.items() if with_values else ():
-            click.echo(f"  {metric} = {on_one_line(_text(value))}")
+            click.echo(f"  {metric} = {on_one_line(_value_text(value))}")
     return 0 if all(state.is_fresh and not task.is_overdue(state) for state in states) else FAILED
 
 
-def _lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
-    yield f"{state.name}: {'overdue' if overdue else _verdict(state)}"
-    yield f"  last success  {_ago(state.lastSuccess, now)}"
-    yield f"  last failure  {_ago(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
+def _state_lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
+    yield f"{state.name}: {'overdue' if overdue else _state_summary(state)}"
+    yield f"  last success  {_time_with_age(state.lastSuccess, now)}"
+    yield f"  last failure  {_time_with_age(state.lastFailure, now)}{state.reason and f': {state.reason}'}"
     if state.failures and not state.damaged:
         yield f"  next attempt  in {counted(max(0, round(state.nextAttempt - now.timestamp())), 'second')}"
     if state.warning:
@@ -117,7 +117,7 @@ def _lines(state: SourceState, now: datetime, overdue: bool) -> Iterator[str]:
         yield f"  {metric} keeps its last value: {reason}"
 
 
-def _verdict(state: SourceState) -> str:
+def _state_summary(state: SourceState) -> str:
     if state.is_fresh:
         return "good"
     if state.damaged:
@@ -129,13 +129,13 @@ def _verdict(state: SourceState) -> str:
     return "good but for some metrics" if state.lastSuccess else "never asked"
 
 
-def _ago(text: str, now: datetime) -> str:
+def _time_with_age(text: str, now: datetime) -> str:
     if not text:
         return "never"
     return f"{text} ({counted(round((now - from_precise(text)).total_seconds()), 'second')} ago)"
 
 
-def _text(value: TextValue) -> str:
+def _value_text(value: TextValue) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {count}" for name, count in value.items())
     return ", ".join(value) if isinstance(value, list) else value

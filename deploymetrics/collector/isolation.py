@@ -42,7 +42,7 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
     """Ask a source, and return its Outcome, also if it hangs or raises anything; None if ``stop`` came first."""
     try:
         with redirect_stdout(sys.stderr):  # what a source prints is no part of what ``collect`` prints
-            return stop.run_limited(current.left(), lambda: _outcome(source, current))
+            return stop.run_limited(current.left(), lambda: _collect_outcome(source, current))
     except SourceError as error:
         return Outcome(error=error.detail, permanent=error.permanent)
     except KeyboardInterrupt:
@@ -52,7 +52,7 @@ def ask(name: str, source: Source, current: Round, stop: Stop) -> Outcome | None
         return Outcome(error=f"The source failed with {type(error).__name__}; the log says where.")
 
 
-def _outcome(source: Source, current: Round) -> Outcome:
+def _collect_outcome(source: Source, current: Round) -> Outcome:
     try:
         answer = source.collect_round(current)
     except SourceError as error:

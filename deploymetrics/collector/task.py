@@ -69,7 +69,7 @@ class DeploymentMetricsCollectorTask:
 
     def states(self) -> list[SourceState]:
         """Return the SourceState of each source, in the order of the document."""
-        return [self._state(name) for name in self.sources]
+        return [self._read_state(name) for name in self.sources]
 
     def run(
         self,
@@ -97,20 +97,20 @@ class DeploymentMetricsCollectorTask:
                 break
             states.append(self._record(name, outcome, digest))
             with suppress(StorageError):  # it is tried again below, and then it is an error
-                self._save()
-        self._save()
-        self._note_dropped()
+                self._save_states()
+        self._save_states()
+        self._mark_dropped()
         write_platform(self.documents, self.clock, self.states())
         return states
 
     def note_crash(self, name: str) -> None:
         """Count a failure of the source during which the collector's process ended. Raises StorageError."""
-        if name in self.sources and not (state := self._state(name)).damaged:
+        if name in self.sources and not (state := self._read_state(name)).damaged:
             self._record(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
-            self._save()
+            self._save_states()
 
     def _next_round(self, name: str, digest: str, everything: bool) -> Round:
-        state, seconds = self._state(name), self.timing.timeout
+        state, seconds = self._read_state(name), self.timing.timeout
         asked = state.asked if digest == state.configuration and not everything else {}
         deadline = time.monotonic() + seconds
         return Round(self.clock.timestamp(), seconds, deadline, asked, state.failed, state.warning)
@@ -143,7 +143,7 @@ class DeploymentMetricsCollectorTask:
         late: float = self.clock.timestamp() - state.nextAttempt
         return bool(state.nextAttempt) and late > self.timing.interval + len(self.sources) * self.timing.timeout
 
-    def _state(self, name: str) -> SourceState:
+    def _read_state(self, name: str) -> SourceState:
         return self._unsaved.get(name) or read_state(self.store, name)
 
     def _is_due(self, state: SourceState, first: bool) -> bool:
@@ -162,29 +162,33 @@ class DeploymentMetricsCollectorTask:
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
     def _record(self, name: str, outcome: Outcome, digest: str) -> SourceState:
-        before = self._state(name)
+        """Return, and remember until it is saved, the state of a source after an Outcome."""
+        before = self._read_state(name)
         for metric in outcome.failed.keys() - before.failed.keys():
             log.warning("source %s: %s: %s", name, metric, outcome.failed[metric])
-        state = self._failure(before, outcome) if outcome.error else self._success(before, outcome)
+        state = (
+            self._state_after_failure(before, outcome) if outcome.error else self._state_after_success(before, outcome)
+        )
         state = msgspec.structs.replace(state, configuration=digest, damaged=False)
         self._unsaved[name] = state
         return state
 
-    def _save(self) -> None:
+    def _save_states(self) -> None:
         # What a full disk refuses stays in memory: else its source would be asked at every round.
         for name, state in list(self._unsaved.items()):
             with suppress(DamagedItemError):  # by now; the next run says so
                 save_state(self.store, state, AUTHOR)
             del self._unsaved[name]
 
-    def _note_dropped(self) -> None:
+    def _mark_dropped(self) -> None:
+        """Mark the sources that the settings do not ask for any more as dropped, and others as not."""
         # Else one that failed before it was dropped would be shown, and raise alerts, for ever.
         for name in self.store.keys(COLLECTOR):
             state = read_state(self.store, name)
             if not state.damaged and state.dropped == (name in self.sources):
                 save_state(self.store, msgspec.structs.replace(state, dropped=not state.dropped), AUTHOR)
 
-    def _success(self, before: SourceState, outcome: Outcome) -> SourceState:
+    def _state_after_success(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()
         if outcome.warning and outcome.warning != before.warning:
             log.warning("source %s: %s", before.name, outcome.warning)
@@ -201,7 +205,7 @@ class DeploymentMetricsCollectorTask:
             values=ordered(before.values, _keep_old(before.values, outcome) | outcome.values),
         )
 
-    def _failure(self, before: SourceState, outcome: Outcome) -> SourceState:
+    def _state_after_failure(self, before: SourceState, outcome: Outcome) -> SourceState:
         now = self.clock.now()
         failures = before.failures + 1
         doubled = min(self.timing.interval * 2 ** min(failures - 1, 20), self.timing.longest_delay)

@@ -74,7 +74,7 @@ class Webhook:
             if details is not None and not self._send({"event": event, "tag": tag, **details}, stop):
                 self._refused[tag] += 1
                 return
-            self._note(tag, event)
+            self._store_notice(tag, event)
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
         """Return (event, tag, details) for each tag that got stale or fresh, without details for a deleted document."""
@@ -91,7 +91,7 @@ class Webhook:
             news.append((FRESH, tag, _details(item, expected[tag], now) if item else None))
         return news
 
-    def _note(self, tag: str, event: str) -> None:
+    def _store_notice(self, tag: str, event: str) -> None:
         def change(current: Item | None, now: datetime) -> bytes | None:
             return msgspec.json.encode(Notice(tag, as_precise(now))) if event == STALE else None
 

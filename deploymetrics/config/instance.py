@@ -44,7 +44,7 @@ def is_instance(folder: Path) -> bool:
     try:
         return not _MARKS.isdisjoint(os.listdir(folder))
     except PermissionError as error:
-        raise SettingError(_unreadable(folder)) from error
+        raise SettingError(_unreadable_message(folder)) from error
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -73,13 +73,13 @@ def check_folder(folder: Path) -> None:
     _check_mode(folder, stat.S_IWOTH, "may be written by everyone; make its mode 0700")
     for name in ("config.py", *_PRIVATE):
         if (folder / name).exists() and not os.access(folder / name, os.R_OK, effective_ids=True):
-            raise SettingError(_unreadable(folder / name))
+            raise SettingError(_unreadable_message(folder / name))
     for name in _PRIVATE:
         with suppress(FileNotFoundError):
             _check_mode(folder / name, 0o077, "may be read by others; make it private again: chmod -R go=")
 
 
-def _unreadable(path: Path) -> str:
+def _unreadable_message(path: Path) -> str:
     owner = user_name(path.stat().st_uid)
     return f"{path} cannot be read by this account; it belongs to {owner}: run this as that account."
 

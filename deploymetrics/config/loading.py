@@ -75,7 +75,7 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
         **{name: (value, f"environment, {variable}") for variable, name, value in _from_environment()},
         **{name: (value, "command line") for name, value in (overrides or {}).items()},
     }
-    values |= {name: _checked(name, value, origin) for name, (value, origin) in are_set.items()}
+    values |= {name: _check_value(name, value, origin) for name, (value, origin) in are_set.items()}
     if values["REMOTE_USER_HEADER"] and not values["PROXIES"]:
         raise SettingError("The setting REMOTE_USER_HEADER needs PROXIES: without a proxy any client could send it.")
     if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
@@ -83,7 +83,7 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
     return Settings(values, {name: origin for name, (_, origin) in are_set.items()})
 
 
-def _checked(name: str, value: Any, origin: str) -> Any:
+def _check_value(name: str, value: Any, origin: str) -> Any:
     if name not in BY_NAME:
         near = get_close_matches(name.upper().removeprefix(PREFIX), BY_NAME, 1)
         hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(BY_NAME)}."

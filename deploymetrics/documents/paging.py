@@ -18,7 +18,7 @@ class Page(NamedTuple):
     @property
     def revision(self) -> str:
         """A digest of the revisions on the page."""
-        return _revision_of(self.items)
+        return _page_revision(self.items)
 
 
 def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> tuple[Listing, str | None]:
@@ -38,9 +38,9 @@ def page_of(listing: Listing, after: str | None = None, limit: int | None = None
     latest = max((item.changed_at for item in items), default="")
     following = items[-1].key if last < len(listing.items) else None
     # The answer has a Link to the next page if there is one, so whether there is one is a part of the revision.
-    return Listing(_revision_of(items, f"{following is None}"), latest, items, listing.damaged, read), following
+    return Listing(_page_revision(items, f"{following is None}"), latest, items, listing.damaged, read), following
 
 
-def _revision_of(items: Iterable[Entry | Item], *more: str) -> str:
+def _page_revision(items: Iterable[Entry | Item], *more: str) -> str:
     text = "\n".join([*(item.revision for item in items), *more])
     return blake2b(text.encode(), digest_size=12).hexdigest()

@@ -40,7 +40,7 @@ class Precondition(NamedTuple):
     def check_match(self, revision: str | None, changed_at: str = "", before: Callable[[], str] = lambda: "") -> None:
         """Raise PreconditionFailed if ``If-Match``, or else ``If-Unmodified-Since``, is not fulfilled."""
         if self.match is not None:
-            if not _names(self.match, revision):
+            if not _is_named(self.match, revision):
                 problem = _NO_ETAG if not self.match else _GONE if revision is None else _CHANGED
                 raise PreconditionFailed(problem, revision=revision)
         elif self.unmodified_since is not None:
@@ -49,7 +49,7 @@ class Precondition(NamedTuple):
 
     def none_match_names(self, revision: str | None) -> bool:
         """Return True if ``If-None-Match`` names the current version."""
-        return self.none_match is not None and _names(self.none_match, revision)
+        return self.none_match is not None and _is_named(self.none_match, revision)
 
 
 ANY = Precondition()
@@ -62,17 +62,18 @@ def is_unmodified(date: datetime, changed_at: str, before: Callable[[], str]) ->
     """
     if not changed_at:
         return False
-    second = _second(changed_at)
+    second = _to_second(changed_at)
     if second != date:
         return second < date
     earlier = before()
-    return not earlier or _second(earlier) < date
+    return not earlier or _to_second(earlier) < date
 
 
-def _second(precise: str) -> datetime:
+def _to_second(precise: str) -> datetime:
     moment: datetime = from_precise(precise)
     return moment.replace(microsecond=0)
 
 
-def _names(etags: frozenset[str] | str, revision: str | None) -> bool:
+def _is_named(etags: frozenset[str] | str, revision: str | None) -> bool:
+    """Return True if ETags name a revision."""
     return revision is not None and (etags == "*" or revision in etags)

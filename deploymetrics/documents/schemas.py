@@ -45,7 +45,7 @@ def compact_metrics(text: bytes, tag: str) -> bytes:
     return metrics
 
 
-def _is_precise(text: str) -> None:
+def _check_precise_time(text: str) -> None:
     try:
         from_precise(text)
     except ValueError:
@@ -58,7 +58,7 @@ class ExportedVersion(Schema):
     version = fields.Integer(
         required=True, strict=True, validate=validate.Range(min=1, max=VERSION_LIMIT, max_inclusive=False)
     )
-    changedAt = fields.String(required=True, validate=_is_precise)
+    changedAt = fields.String(required=True, validate=_check_precise_time)
     changedBy = fields.String(required=True, validate=[validate.Length(max=256), no_control_characters])
     tag = fields.String(required=True)
     lastChanged = fields.String()

@@ -71,7 +71,7 @@ class Documents:
 
     def get(self, tag: str) -> Item:
         """Return the current document of a tag; raises NotFound."""
-        return _require(self.find(tag))
+        return _require_item(self.find(tag))
 
     def check_writable(self, tag: str) -> None:
         """Raise BadRequest or ReservedTagError unless clients may write this tag; call this before a body is read."""
@@ -101,8 +101,8 @@ class Documents:
         self.check_writable(tag)
 
         def change(current: Item | None, now: datetime) -> None:
-            self._check(precondition, current)
-            _require(current)
+            self._check_precondition(precondition, current)
+            _require_item(current)
 
         self.store.write(DOCUMENTS, tag, author, change)
 
@@ -186,7 +186,7 @@ class Documents:
         earlier = self.store.version(DOCUMENTS, item.key, item.version - 1) or item
         return earlier.changed_at
 
-    def _check(self, precondition: Precondition, current: Item | None) -> None:
+    def _check_precondition(self, precondition: Precondition, current: Item | None) -> None:
         if current is None:
             precondition.check(None)
         else:
@@ -197,11 +197,11 @@ class Documents:
 
         def change(current: Item | None, now: datetime) -> bytes:
             if precondition is not ANY:
-                self._check(precondition, current)
+                self._check_precondition(precondition, current)
             last_changed = as_last_changed(now).encode()
             return _STORED % (name, metrics, last_changed)
 
-        return _require(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
+        return _require_item(self.store.write(DOCUMENTS, tag, author, change, kept=by_person))
 
 
 def stored_size(tag: str, metrics: bytes) -> int:
@@ -231,7 +231,7 @@ def version_json(item: Item) -> bytes:
     return msgspec.json.encode(head)[:-1] + b"," + item.value[1:]
 
 
-def _require(item: Item | None) -> Item:
+def _require_item(item: Item | None) -> Item:
     if item is None:
         raise NotFound("There is no document with this tag.", code="no-such-tag")
     return item

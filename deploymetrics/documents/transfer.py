@@ -70,7 +70,7 @@ def import_lines(
     before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """
     latest = as_precise(clock.now() + timedelta(days=1))
-    parsed = (_parse(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    parsed = (_parse_line(number, line) for number, line in enumerate(lines, 1) if line.strip())
     with_next = pairwise(chain(parsed, [_Line(0, "")]))
     before: str | None = ""
     seen: set[str] = set()
@@ -150,7 +150,7 @@ def _import_expectation(store: Storage, record: ExpectationRecord, number: int, 
     return IMPORTED, ""
 
 
-def _parse(number: int, line: bytes) -> _Line:
+def _parse_line(number: int, line: bytes) -> _Line:
     tag = None
     try:
         members = _decode(rawjson.compact(line.strip(), rawjson.AROUND_METRICS))

@@ -37,7 +37,7 @@ _HEAD = (
 _TAIL = "</BESAPI>\n"
 
 
-def _render(document: DeploymentMetrics) -> str:
+def _document_xml(document: DeploymentMetrics) -> str:
     attributes = {
         "Resource": document.resource,
         # Not strftime, whose names follow the locale.
@@ -60,13 +60,13 @@ def render_documents(documents: Iterable[DeploymentMetrics]) -> Iterator[bytes]:
     """Yield the XML of an answer with several documents, one piece each, so that a list can be streamed."""
     yield _HEAD.encode()
     for document in documents:
-        yield _render(document).encode()
+        yield _document_xml(document).encode()
     yield _TAIL.encode()
 
 
 def render_document(document: DeploymentMetrics) -> bytes:
     """Return the XML of an answer with one document."""
-    return (_HEAD + _render(document) + _TAIL).encode()
+    return (_HEAD + _document_xml(document) + _TAIL).encode()
 
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:

@@ -31,11 +31,11 @@ class _Scan:
         self.starts = array("q")  # the offsets of the start tags, which takes less than a place for each element
         self._depth = 0
         self._parser = expat.ParserCreate("utf-8")
-        self._parser.XmlDeclHandler = self._declaration
-        self._parser.StartDoctypeDeclHandler = self._forbidden
-        self._parser.ProcessingInstructionHandler = self._forbidden
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
+        self._parser.XmlDeclHandler = self._check_declaration
+        self._parser.StartDoctypeDeclHandler = self._refuse_forbidden
+        self._parser.ProcessingInstructionHandler = self._refuse_forbidden
+        self._parser.StartElementHandler = self._start_element
+        self._parser.EndElementHandler = self._end_element
 
     def read(self, body: bytes) -> None:
         """Scan the body and fill ``starts``; raises MalformedBodyError if it is forbidden, too deep, or no XML."""
@@ -51,16 +51,16 @@ class _Scan:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
         raise MalformedBodyError(detail, code=code, line=line, column=column)
 
-    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+    def _check_declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0":
             self._refuse("The version of XML must be 1.0.")
         if (encoding or "utf-8").lower() not in ("utf-8", "us-ascii"):
             self._refuse("The encoding must be UTF-8.")
 
-    def _forbidden(self, *arguments: object) -> None:
+    def _refuse_forbidden(self, *arguments: object) -> None:
         self._refuse("A DOCTYPE, an entity or a processing instruction must not be in a body.", "forbidden-xml")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _start_element(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth >= _MAX_XML_DEPTH:
             self._refuse(TOO_DEEP, "too-deep")
         if len(attributes) > _MAX_ATTRIBUTES:
@@ -68,7 +68,7 @@ class _Scan:
         self._depth += 1
         self.starts.append(self._parser.CurrentByteIndex)
 
-    def _end(self, name: str) -> None:
+    def _end_element(self, name: str) -> None:
         self._depth -= 1
 
 

@@ -29,18 +29,18 @@ def document_response(request: Request, item: Item, before: Callable[[], str]) -
 
     ``before`` returns when the version before this one was written; called only where that matters.
     """
-    headers = _headers(request, item.revision, item.changed_at)
+    headers = _revision_headers(request, item.revision, item.changed_at)
     if is_not_modified(request, item.revision, item.changed_at, before):
         return Response([], headers, 304)
-    return _whole_document(request, item, headers)
+    return _document_in_format(request, item, headers)
 
 
 def saved_response(request: Request, item: Item) -> Response:
     """Return the response with a document that was just stored; its precondition was checked by the write."""
-    return _whole_document(request, item, _headers(request, item.revision, item.changed_at))
+    return _document_in_format(request, item, _revision_headers(request, item.revision, item.changed_at))
 
 
-def _whole_document(request: Request, item: Item, headers: dict[str, str]) -> Response:
+def _document_in_format(request: Request, item: Item, headers: dict[str, str]) -> Response:
     if request.format == JSON and item.value is not None:
         return whole_response(item.value, "application/json", headers)
     body = besxml.render_document(element_of(item, request.root))
@@ -52,7 +52,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
 
     ``following`` is the tag after which the next page begins, if this is a page and not the last one.
     """
-    headers = _headers(request, listing.revision, listing.changed_at)
+    headers = _revision_headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
         tags = ""
         for path in (quote(tag, safe="") for tag in listing.damaged):
@@ -74,7 +74,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
 def history_response(request: Request, page: Page) -> Response:
     """Return the response with a Page of a history, or 304 if the client has it. Raises PreconditionFailed."""
     changed_at = page.items[0].changed_at if page.items else ""
-    headers = _headers(request, page.revision, changed_at)
+    headers = _revision_headers(request, page.revision, changed_at)
     if page.next is not None:
         headers["Link"] = _next_page(request, before=page.next)
     if is_not_modified(request, page.revision, changed_at):
@@ -87,7 +87,7 @@ def history_response(request: Request, page: Page) -> Response:
     return _json_list(headers, in_pieces(pieces), sum(map(len, versions)) + (1 if versions else 2))
 
 
-def _headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
+def _revision_headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
     form = request.format
     headers = {"ETag": etag_of(revision, form), **PRIVATE}
     if changed_at:

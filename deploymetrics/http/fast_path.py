@@ -105,6 +105,7 @@ class FastPath:
             return problem_response(problem_of(error, request), request)
 
     def _answer(self, request: Request) -> Response | None:
+        """Answer by the view of the request's rule; None if the credential has to be checked."""
         request.environ.pop("REMOTE_USER", None)  # of an answer that turned out to be outdated
         try:
             account = self.authenticator.find_remembered(request.environ["HTTP_AUTHORIZATION"])

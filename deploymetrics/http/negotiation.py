@@ -74,11 +74,11 @@ def _weight(weights: dict[str, float], media_type: str) -> float:
 
 def choose_body_format(content_type: str) -> str | None:
     """Return ``JSON`` or ``XML`` by the Content-Type, or None if the body has to tell; raises UnsupportedMediaType."""
-    return _body_format(content_type) if len(content_type) <= _SHORT else _body_format.__wrapped__(content_type)
+    return _format_of_body(content_type) if len(content_type) <= _SHORT else _format_of_body.__wrapped__(content_type)
 
 
 @lru_cache(_REMEMBERED)
-def _body_format(content_type: str) -> str | None:
+def _format_of_body(content_type: str) -> str | None:
     name, *parameters = (text.strip().lower() for text in content_type.split(";"))
     for parameter in parameters:
         key, _, value = parameter.partition("=")

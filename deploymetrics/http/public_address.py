@@ -55,7 +55,7 @@ def _without_port(authority: str) -> str:
 def undo_bad_proxy_headers(app: Any) -> Any:
     """Return middleware behind ProxyFix that restores scheme and prefix where a header's are not valid."""
 
-    def checked(environ: dict[str, Any], start_response: Any) -> Any:
+    def middleware(environ: dict[str, Any], start_response: Any) -> Any:
         before = environ["werkzeug.proxy_fix.orig"]
         if environ["wsgi.url_scheme"] not in ("http", "https"):
             environ["wsgi.url_scheme"] = before["wsgi.url_scheme"]
@@ -63,7 +63,7 @@ def undo_bad_proxy_headers(app: Any) -> Any:
         environ["SCRIPT_NAME"] = prefix if re.fullmatch(PATH, prefix) else before["SCRIPT_NAME"]
         return app(environ, start_response)
 
-    return checked
+    return middleware
 
 
 def at_public_url(app: Any, settings: Any) -> Any:
@@ -74,7 +74,7 @@ def at_public_url(app: Any, settings: Any) -> Any:
     hosts = trusted_hosts(settings)
     scheme, host, prefix = urlsplit(settings["PUBLIC_URL"])[:3]
 
-    def moved(environ: dict[str, Any], start_response: Any) -> Any:
+    def middleware(environ: dict[str, Any], start_response: Any) -> Any:
         if not hosts or _without_port(environ.get("HTTP_HOST", "")) in hosts:
             path = environ["PATH_INFO"]
             if path == prefix or path.startswith(f"{prefix}/"):
@@ -82,4 +82,4 @@ def at_public_url(app: Any, settings: Any) -> Any:
             environ |= {"wsgi.url_scheme": scheme, "HTTP_HOST": host, "SCRIPT_NAME": prefix, "PATH_INFO": path or "/"}
         return app(environ, start_response)
 
-    return moved
+    return middleware

@@ -43,14 +43,14 @@ def environ_of(scope: Any) -> dict[str, Any]:
     for name, value in scope["headers"]:
         if b"_" in name:
             continue
-        key = _key(name)
+        key = _environ_key(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
 
 
 @lru_cache(256)
-def _key(name: bytes) -> str:
+def _environ_key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
@@ -81,7 +81,7 @@ def has_body(environ: dict[str, Any]) -> bool:
 
 
 @lru_cache(256)
-def _name(name: str) -> bytes:
+def _header_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
@@ -90,6 +90,6 @@ def start_message(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]
 
     It has a Date: granian's own stands still when the clock is put back, until that has caught up.
     """
-    fields = [(_name(name), value.encode("latin-1")) for name, value in headers]
+    fields = [(_header_name(name), value.encode("latin-1")) for name, value in headers]
     fields.append((b"date", as_http_date(int(time.time())).encode()))
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

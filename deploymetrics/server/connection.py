@@ -124,6 +124,7 @@ class Connection:
         return READY if self._has_body() else READ
 
     def _read_head(self) -> int:
+        """Parse the head of a request; return READY if its body is there too, or it will be refused."""
         self.requests += 1
         try:
             self.request = StrictRequest(self.cfg, self.incoming, self.client, self.requests)

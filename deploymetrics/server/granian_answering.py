@@ -33,7 +33,7 @@ class Answering:
         self.bodies = Bodies(
             limits.largest_body(app.config["MAX_BODY_BYTES"]),
             finish=lambda body: self.threads.submit(self._answer_with_body, body),
-            no_room=lambda body: self._refuse(body.exchange, 503),
+            no_room=lambda body: self._send_error(body.exchange, 503),
         )
         #: What is being answered now, and when the last request came.
         self.open: set[Any] = set()
@@ -48,7 +48,7 @@ class Answering:
             exchange = Exchange(request, environ_of(request.scope), time.perf_counter())
             self.latest = exchange.began
             if status := refusal_of(request.scope):
-                self._refuse(exchange, status)
+                self._send_error(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
             elif not self._answer(Exchange(request, exchange.environ | {ONLY_FAST_PATH: True}, exchange.began)):
@@ -56,7 +56,7 @@ class Answering:
                 self.threads.submit(self._answer, exchange)
         except BaseException:
             self.log.exception("A request was not answered")
-            self._end(request)
+            self._end_request(request)
 
     def _answer_with_body(self, body: Body) -> None:
         try:
@@ -64,7 +64,7 @@ class Answering:
             # A body that was refused by its head was not read to its end.
             self._answer(body.exchange, [_CLOSE] if body.is_dropped and body.is_broken else [])
         except MemoryError:
-            self._refuse(body.exchange, 503)
+            self._send_error(body.exchange, 503)
         finally:
             self.bodies.release(body)
 
@@ -86,10 +86,10 @@ class Answering:
                 self._stream(exchange, head[0], start, body)
         except Exception:
             self.log.exception("Error handling request %s", exchange.environ["RAW_URI"])
-            self._refuse(exchange, 500)
+            self._send_error(exchange, 500)
         return True
 
-    def _refuse(self, exchange: Exchange, status: int) -> None:
+    def _send_error(self, exchange: Exchange, status: int) -> None:
         line, headers, body, exchange.environ[REQUEST_ID] = error_answer(status)
         if status >= 500:
             self.log.error("%s: answered with %s", exchange.environ[REQUEST_ID], line)
@@ -100,7 +100,7 @@ class Answering:
         proto = exchange.request.proto
         proto.send(start)
         proto.send({"type": "http.response.body", "body": body})
-        self._end(exchange.request)
+        self._end_request(exchange.request)
         self._note(exchange, status, len(body))
 
     def _stream(self, exchange: Exchange, status: str, start: dict[str, Any], body: Iterable[bytes]) -> None:
@@ -118,11 +118,11 @@ class Answering:
         except Exception:
             self.log.exception("Error handling request %s", exchange.environ["RAW_URI"])
         finally:
-            self._end(exchange.request)  # unless all was sent, the connection ends, and the client sees that
+            self._end_request(exchange.request)  # unless all was sent, the connection ends, and the client sees that
             getattr(body, "close", lambda: None)()
             self._note(exchange, status, sent)
 
-    def _end(self, request: Any) -> None:
+    def _end_request(self, request: Any) -> None:
         request.done()
         self.open.discard(request)
 

@@ -82,9 +82,9 @@ class Bodies:
             has_room = body.is_broken or self.held <= limits.HELD
             (self._coming if has_room else self._without_room).add(body)
         if body.is_broken and "HTTP_EXPECT" in exchange.environ:
-            self._end(body)
+            self._end_body(body)
         elif has_room:
-            self._wait_for(body)
+            self._wait_for_piece(body)
 
     def release(self, body: Body) -> None:
         """Free the memory of a body whose request was answered, and read those that waited for room."""
@@ -96,7 +96,7 @@ class Bodies:
                 self._coming |= ready
         for body in ready:
             body.since = time.monotonic()
-            self._wait_for(body)
+            self._wait_for_piece(body)
 
     def end_late(self) -> None:
         """End the bodies that take too long; to be called now and then."""
@@ -105,18 +105,18 @@ class Bodies:
             refused = {body for body in self._without_room if body.is_late()}
             self._without_room -= refused
         for body in late:
-            self._end(body, is_broken=not body.is_dropped)
+            self._end_body(body, is_broken=not body.is_dropped)
         for body in refused:
             self.no_room(body)
 
-    def _wait_for(self, body: Body) -> None:
+    def _wait_for_piece(self, body: Body) -> None:
         future = body.exchange.request.proto.receive()
         future.add_done_callback(partial(self._take, body), context=None)
 
     def _take(self, body: Body, future: Any) -> None:
         """Take a piece of a body that has come, and end the body or wait for its next piece."""
         try:
-            self._add(body, result_of(future))
+            self._add_piece(body, result_of(future))
         except MemoryError:
             with self._lock:
                 if body not in self._coming:
@@ -124,7 +124,8 @@ class Bodies:
                 self._give_up(body)
             self.no_room(body)
 
-    def _add(self, body: Body, message: dict[str, Any]) -> None:
+    def _add_piece(self, body: Body, message: dict[str, Any]) -> None:
+        """Add a message of granian's to a body; drop the longest body if all hold too much."""
         given_up = None
         with self._lock:
             if body not in self._coming:
@@ -141,13 +142,13 @@ class Bodies:
         if given_up is body:
             return
         if message["type"] != "http.request":
-            self._end(body, is_broken=True)
+            self._end_body(body, is_broken=True)
         elif not message["more_body"] or len(body.data) == body.length:
-            self._end(body)
+            self._end_body(body)
         else:
             if len(body.data) > self.largest and not body.is_dropped:
                 body.is_dropped, body.since = True, time.monotonic()
-            self._wait_for(body)
+            self._wait_for_piece(body)
 
     def _give_up(self, body: Body) -> None:
         """Drop a body and free its memory; the caller holds the lock."""
@@ -155,7 +156,7 @@ class Bodies:
         self.held -= len(body.data)
         body.data.clear()
 
-    def _end(self, body: Body, *, is_broken: bool = False) -> None:
+    def _end_body(self, body: Body, *, is_broken: bool = False) -> None:
         with self._lock:
             if body not in self._coming:
                 return
@@ -180,13 +181,13 @@ class Callbacks:
     call_soon_threadsafe = call_soon
 
 
-async def _awaited(future: Any) -> Any:
+async def _await(future: Any) -> Any:
     return await future
 
 
 def result_of(future: Any) -> Any:
     """Return the result of a future of granian's that is done."""
     try:
-        _awaited(future).send(None)
+        _await(future).send(None)
     except StopIteration as end:
         return end.value

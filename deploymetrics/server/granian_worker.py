@@ -161,7 +161,7 @@ class GranianWorker(Worker):
     def _serve(self, listener: Any) -> Any:
         """Have granian serve a listener; return the signal that ends it."""
         ended = native.WorkerSignal()
-        ended.add_cb(lambda: self.loop.call_soon_threadsafe(self._finished))
+        ended.add_cb(lambda: self.loop.call_soon_threadsafe(self._on_listener_end))
         # It closes what it is given, and the master's listener is not its own.
         sock = socket.socket(fileno=os.dup(listener.fileno()))
         serve(sock, Callbacks(self.log), self.answering.schedule, ended, self.cfg.certfile, self.cfg.keyfile)
@@ -220,16 +220,16 @@ class GranianWorker(Worker):
         for each in running:
             each.set()
         if running:
-            self.loop.call_later(limits.RECEIVE_SECONDS, self._finish)
+            self.loop.call_later(limits.RECEIVE_SECONDS, self._end_when_idle)
 
-    def _finish(self) -> None:
+    def _end_when_idle(self) -> None:
         """End the process once all begun answers are sent, without waiting for requests that may never be whole."""
         if self.answering.open:
-            self.loop.call_later(0.1, self._finish)
+            self.loop.call_later(0.1, self._end_when_idle)
         else:
             self.loop.stop()
 
-    def _finished(self) -> None:
+    def _on_listener_end(self) -> None:
         self.unfinished -= 1
         if not self.unfinished:
             self.loop.stop()

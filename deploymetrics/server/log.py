@@ -40,30 +40,30 @@ class Log(Logger):
     def write_access(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
         """Write the line of a request into the access log, unless that is off; ``sent`` are the bytes of the body."""
         if self.access_log_enabled:
-            line = (_json if self.form == JSON else _text)(environ, status, sent, seconds)
+            line = (_json_line if self.form == JSON else _text_line)(environ, status, sent, seconds)
             with suppress(OSError):  # nobody reads it any more
                 os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 @lru_cache(maxsize=1)
-def _moment(second: int, form: str) -> str:
+def _format_time(second: int, form: str) -> str:
     return time.strftime(form, time.localtime(second))
 
 
-def _text(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
+def _text_line(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
     request = f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')} {environ.get('SERVER_PROTOCOL')}"
     if "\\" in request or '"' in request:
         request = request.replace("\\", "\\\\").replace('"', '\\"')
     account = environ.get("REMOTE_USER", "-").replace(" ", "\\x20")
-    moment = _moment(int(time.time()), "[%d/%b/%Y:%H:%M:%S %z]")
+    moment = _format_time(int(time.time()), "[%d/%b/%Y:%H:%M:%S %z]")
     head = f'{environ.get("REMOTE_ADDR") or "-"} {account} {moment} "{request}"'
     return escaped(f"{head} {status} {sent} {int(seconds * 1000)}ms {request_id_of(environ)}")
 
 
-def _json(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
+def _json_line(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:
     return json_line(
         {
-            "time": _moment(int(time.time()), "%Y-%m-%dT%H:%M:%S%z"),
+            "time": _format_time(int(time.time()), "%Y-%m-%dT%H:%M:%S%z"),
             "requestId": request_id_of(environ),
             "account": environ.get("REMOTE_USER"),
             "method": environ.get("REQUEST_METHOD"),

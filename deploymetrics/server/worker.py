@@ -64,7 +64,7 @@ class FairThreadWorker(ThreadWorker):
         super().load_wsgi()
         self.largest_body = limits.largest_body(self.wsgi.config["MAX_BODY_BYTES"])
         self.may_hold = limits.may_hold(self.largest_body)
-        self.application, self.wsgi = self.wsgi, self._call
+        self.application, self.wsgi = self.wsgi, self._call_application
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -81,9 +81,9 @@ class FairThreadWorker(ThreadWorker):
             return  # the socket stays readable: asked again, if nobody took it
         if self.nr_conns >= self.capacity:
             self._end_one()
-        self._take(listener)
+        self._accept_one(listener)
 
-    def _take(self, listener: Any) -> bool:
+    def _accept_one(self, listener: Any) -> bool:
         """Accept a connection; return False if none could be accepted."""
         try:
             client, address = listener.accept()
@@ -104,15 +104,15 @@ class FairThreadWorker(ThreadWorker):
             client.close()
             return True
         self._advance(conn)
-        self._publish()
+        self._publish_load()
         return True
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept new connections or not, and tell the other workers."""
         super().set_accept_enabled(enabled and time.monotonic() >= self.next_accept)
-        self._publish()
+        self._publish_load()
 
-    def _publish(self) -> None:
+    def _publish_load(self) -> None:
         self.turn.publish(self.nr_conns if self._accepting else GONE)
 
     # --- Connections that the poller looks after
@@ -129,7 +129,7 @@ class FairThreadWorker(ThreadWorker):
                 self.enqueue_req(conn)
             else:
                 self.nr_conns -= 1
-                self._publish()
+                self._publish_load()
                 self.held -= conn.counted
                 with suppress(OSError):
                     conn.wire.close()
@@ -179,7 +179,7 @@ class FairThreadWorker(ThreadWorker):
         self.set_accept_enabled(False)
         while self.sockets:
             listener = self.sockets.pop()
-            while self.nr_conns < self.capacity and self._take(listener):
+            while self.nr_conns < self.capacity and self._accept_one(listener):
                 pass  # whoever waited there until the worker ends would be reset
             listener.close()
         for conn in self.waiting:
@@ -206,7 +206,7 @@ class FairThreadWorker(ThreadWorker):
                 conn.sock.flush()
         return False
 
-    def _call(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def _call_application(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Call the application, with the time at which the request had come."""
         environ[RECEIVED_AT] = environ["gunicorn.socket"].received_at
         return self.application(environ, start_response)

@@ -20,7 +20,7 @@ def values_as_text(values: Any) -> tuple[dict[str, TextValue], dict[str, str]]:
     for name, value in values.items():
         check_name(name)
         try:
-            good[name] = _value(value)
+            good[name] = _value_as_text(value)
         except ValueError as error:
             bad[name] = as_reason(str(error))
     return good, bad
@@ -33,15 +33,15 @@ def check_name(name: Any) -> str:
     return name
 
 
-def _value(value: Any) -> TextValue:
+def _value_as_text(value: Any) -> TextValue:
     if isinstance(value, dict):
-        return {_scalar(key): _scalar(count) for key, count in value.items()}
+        return {_scalar_as_text(key): _scalar_as_text(count) for key, count in value.items()}
     if isinstance(value, list | tuple):
-        return [_scalar(part) for part in value]
-    return _scalar(value)
+        return [_scalar_as_text(part) for part in value]
+    return _scalar_as_text(value)
 
 
-def _scalar(value: Any) -> str:
+def _scalar_as_text(value: Any) -> str:
     """Return a scalar as text. Raises ValueError for another type, and for a number of very many digits."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):

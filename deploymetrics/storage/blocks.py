@@ -62,7 +62,7 @@ class Blocks(Generic[E]):
         revision = blake2b(digests + "\n".join(keys).encode(), digest_size=12).hexdigest()
         changed_at = max((block.changed_at for block in blocks), default="")
         entries = tuple(chain.from_iterable(block.entries for block in blocks))
-        return Listing(revision, changed_at, entries, keys, partial(self._pieces, blocks))
+        return Listing(revision, changed_at, entries, keys, partial(self._read_pieces, blocks))
 
     def apply(self, changes: Mapping[str, E | None]) -> None:
         """Replace the entries of some keys; None, or a deletion, removes an entry."""
@@ -70,9 +70,10 @@ class Blocks(Generic[E]):
         for key, entry in changes.items():
             groups.setdefault(max(bisect_right(self._firsts, key) - 1, 0), {})[key] = entry
         for number in sorted(groups, reverse=True):  # from the end, so that the numbers before it stay as they are
-            self._change(number, groups[number])
+            self._change_block(number, groups[number])
 
-    def _change(self, number: int, changes: Mapping[str, E | None]) -> None:
+    def _change_block(self, number: int, changes: Mapping[str, E | None]) -> None:
+        """Apply changes to one block, which may make it several, or a part of the one before."""
         by_key: dict[str, E | None] = {}
         for block in self.blocks[number : number + 1]:
             by_key.update((entry.key, entry) for entry in block.entries)
@@ -83,13 +84,13 @@ class Blocks(Generic[E]):
             first -= 1
             entries = [*self.blocks[first].entries, *entries]
         before = self.blocks[first : number + 1]
-        new = [Block(part, old) for part, old in zip_longest(_parts(entries), before[:1]) if part]
+        new = [Block(part, old) for part, old in zip_longest(_split_into_blocks(entries), before[:1]) if part]
         for block in before:  # a list that is still being sent may have it for a while
             block.is_listed, block.kept = False, ((), b"")
         self.blocks[first : number + 1] = new
         self._firsts[first : number + 1] = [block.entries[0].key for block in new]
 
-    def _pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
+    def _read_pieces(self, blocks: Iterable[Block[E]], start: int, stop: int) -> Iterator[bytes]:
         """Yield the values of the entries from ``start`` to ``stop`` in pieces, each value with a comma before it."""
         place = 0
         for block in blocks:
@@ -98,19 +99,19 @@ class Blocks(Generic[E]):
             place += size
             if first >= last:
                 continue
-            if text := self._text(block):
+            if text := self._values(block):
                 is_part = last - first < size
-                yield text[_size(block.entries[:first]) : _size(block.entries[:last])] if is_part else text
+                yield (text[_sum_sizes(block.entries[:first]) : _sum_sizes(block.entries[:last])] if is_part else text)
             else:
                 for batch in _batches(block.entries[first:last]):
                     yield b"".join(b"," + value for value in self.read(batch))
 
-    def _text(self, block: Block[E]) -> bytes:
+    def _values(self, block: Block[E]) -> bytes:
         """Return the values of a block, joined and kept in memory; empty if there is no room for them."""
         entries, (known, text) = block.entries, block.kept
         if known is entries:
             return text
-        size = _size(entries)
+        size = _sum_sizes(entries)
         room = KEPT_BYTES - sum(len(other.kept[1]) for other in self.blocks if other is not block)
         if size > min(BLOCK_BYTES, room):
             return b""
@@ -126,16 +127,17 @@ class Blocks(Generic[E]):
 
 
 def _begins_block(key: str) -> bool:
+    """Return True if a block begins with this key."""
     return zlib.crc32(key.encode()) % BLOCK_ITEMS == 0
 
 
-def _parts(entries: list[E]) -> Iterator[tuple[E, ...]]:
+def _split_into_blocks(entries: list[E]) -> Iterator[tuple[E, ...]]:
     starts = [number for number, entry in enumerate(entries) if number == 0 or _begins_block(entry.key)]
     for start, end in zip(starts, [*starts[1:], len(entries)]):
         yield tuple(entries[start:end])
 
 
-def _size(entries: Sequence[E]) -> int:
+def _sum_sizes(entries: Sequence[E]) -> int:
     return sum(entry.size + 1 for entry in entries)
 
 

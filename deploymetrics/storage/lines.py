@@ -49,11 +49,11 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 def name_of(key: str) -> str:
     """Return the file name of a key: percent-encoded, capitals too, for file systems that ignore case."""
-    return key if _SAFE_NAME.fullmatch(key) else _encoded(key)
+    return key if _SAFE_NAME.fullmatch(key) else _encode_name(key)
 
 
 @lru_cache(maxsize=4096)
-def _encoded(key: str) -> str:
+def _encode_name(key: str) -> str:
     safe = "".join(char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode()) for char in key)
     return f"%2E{safe[1:]}" if safe.startswith(".") else safe
 
@@ -100,16 +100,16 @@ class Head(NamedTuple):
 
 def version_of(line: bytes) -> int:
     """Return the version number in a line; raises ValueError for a damaged line."""
-    return int(_head_of(line)[1])
+    return int(_match_head(line)[1])
 
 
 def head_of(line: bytes) -> Head:
     """Return the Head of a line; raises ValueError for a damaged line."""
-    match = _head_of(line)
+    match = _match_head(line)
     return Head(int(match[1]), match[2].decode(), b',"kept":true' in line[:40] or match[3] != b",")
 
 
-def _head_of(line: bytes) -> re.Match[bytes]:
+def _match_head(line: bytes) -> re.Match[bytes]:
     match = _HEAD.match(line)
     if match is None:
         raise ValueError("a line without a version")
@@ -124,7 +124,7 @@ def decode_last(collection: Collection, key: str, line: bytes) -> Item:
 def decode(collection: Collection, key: str, line: bytes) -> Item:
     """Decode a line with one version; raises DamagedItemError."""
     try:
-        match = _head_of(line)
+        match = _match_head(line)
         head = _decode_head(match[0] if match[3] != b"," else match[0][:-1] + b"}")
     except (ValueError, msgspec.MsgspecError) as error:
         raise damaged(collection, key, error) from error

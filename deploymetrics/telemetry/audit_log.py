@@ -120,7 +120,7 @@ class AuditLog:
 
     def newest_first(self) -> Iterator[Entry]:
         """Yield the entries of the audit log, the newest first."""
-        for name in reversed(self._names()):
+        for name in reversed(self._file_names()):
             with suppress(FileNotFoundError):
                 for line in reversed(read_file(f"{self.folder}/{name}").split(b"\n")):
                     with suppress(msgspec.MsgspecError, ValueError):  # the half of a line, after a power loss
@@ -138,7 +138,7 @@ class AuditLog:
 
     def _last_file(self) -> _OpenFile | None:
         """Open the last file if it takes more; another process may have begun it."""
-        for name in self._names()[-1:]:
+        for name in self._file_names()[-1:]:
             with suppress(FileNotFoundError):
                 file = _OpenFile(f"{self.folder}/{name}")
                 return file if file.takes_more(self.file_size) else None
@@ -146,12 +146,12 @@ class AuditLog:
 
     def _new_file(self) -> _OpenFile:
         """Begin a file, with a name after the last one's, also where the clock went back; remove old files."""
-        self._remove_old()
-        last = int((self._names() or ["0" * 16])[-1][:16])
+        self._remove_old_files()
+        last = int((self._file_names() or ["0" * 16])[-1][:16])
         return _OpenFile(f"{self.folder}/{max(time.time_ns() // 1000, last + 1):016d}.jsonl")
 
-    def _remove_old(self) -> None:
-        names = self._names()
+    def _remove_old_files(self) -> None:
+        names = self._file_names()
         last = int(names[-1][:16]) if names else 0
         now = min(time.time_ns() // 1000, last + _STEP_DAYS * _DAY)
         oldest = f"{max(now - self.days * _DAY, 0):016d}"
@@ -162,5 +162,5 @@ class AuditLog:
                 if following < oldest or size > self.size - self.file_size:
                     os.unlink(f"{self.folder}/{name}")
 
-    def _names(self) -> list[str]:
+    def _file_names(self) -> list[str]:
         return sorted(filter(_NAME.fullmatch, list_folder(f"{self.folder}/.")))

@@ -52,9 +52,10 @@ class Counting:
             times[-1] += seconds
 
     def _request_cells(self, method: str, route: str, status: int) -> tuple[Floats, Floats]:
+        """Return the cells that count requests of a kind, and their durations."""
         name = method if method in _METHODS else "other"
-        number = self._counters.cells_of(_joined(REQUESTS, name, route, str(status)))
-        cells = number, self._counters.cells_of(_joined(DURATIONS, name, route), _TIMES)
+        number = self._counters.cells_of(_counter_name(REQUESTS, name, route, str(status)))
+        cells = number, self._counters.cells_of(_counter_name(DURATIONS, name, route), _TIMES)
         if name == method:
             self._of_requests[method, route, status] = cells
         return cells
@@ -64,17 +65,17 @@ class Counting:
         self._add_one(FAILED_LOGINS, str(status))
 
     def _add_one(self, *words: str) -> None:
-        cells = self._counters.cells_of(_joined(*words))
+        cells = self._counters.cells_of(_counter_name(*words))
         with self._lock:
             cells[0] += 1
 
     def watch(self, store: Storage) -> None:
         """Count the errors of a storage, which its callers may handle, and time writes, by replacing its methods."""
         for name in ("read", "read_together", "items", "version"):
-            setattr(store, name, self._watched(getattr(store, name)))
-        store.write = self._timed(self._watched(store.write))  # type: ignore[method-assign]
+            setattr(store, name, self._count_errors(getattr(store, name)))
+        store.write = self._time_writes(self._count_errors(store.write))  # type: ignore[method-assign]
 
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _count_errors(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
             try:
                 return method(*args, **kwargs)
@@ -84,12 +85,12 @@ class Counting:
 
         return watched
 
-    def _timed(self, write: Callable[..., Item | None]) -> Callable[..., Item | None]:
+    def _time_writes(self, write: Callable[..., Item | None]) -> Callable[..., Item | None]:
         def timed(collection: Collection, *args: Any, **kwargs: Any) -> Item | None:
             began = time.perf_counter()
             item = write(collection, *args, **kwargs)
             seconds = time.perf_counter() - began
-            times = self._counters.cells_of(_joined(WRITES, collection.name), _TIMES)
+            times = self._counters.cells_of(_counter_name(WRITES, collection.name), _TIMES)
             with self._lock:
                 times[bisect_left(BOUNDS, seconds)] += 1
                 times[-1] += seconds
@@ -98,5 +99,5 @@ class Counting:
         return timed
 
 
-def _joined(*words: str) -> str:
+def _counter_name(*words: str) -> str:
     return "\n".join(words)

@@ -109,10 +109,10 @@ class DocumentMetrics:
             # Not splitlines, which ends a line at what a name can have: U+2028, for one.
             numbers.append(own.lines if fit == own.number else "\n".join([*own.lines.split("\n")[:fit], ""]))
             if more := own.more + own.number - fit:
-                left_out.append(_line("_left_out", own.tag, more))
+                left_out.append(_sample("_left_out", own.tag, more))
         yield from _family("", numbers)
         for end, value_of in _OF_EACH.items():
-            yield from _family(end, (_line(end, self._numbers[item.key].tag, value_of(item)) for item in entries))
+            yield from _family(end, (_sample(end, self._numbers[item.key].tag, value_of(item)) for item in entries))
         yield from _family("_left_out", left_out)
         yield from _family("_tags_left_out", [f"{NAME}_tags_left_out {len(listing.items) - len(entries)}\n"])
         yield from _family("_tags_damaged", [f"{NAME}_tags_damaged {len(listing.damaged)}\n"])
@@ -124,8 +124,8 @@ class DocumentMetrics:
         tags = [self._numbers[item.key].tag for item in items]
         names = state_names(items, expected, self.clock.now())
         end = "_expected_interval_seconds"
-        yield from _family(end, (_line(end, tag, expected[item.key]) for tag, item in zip(tags, items)))
-        yield from _family("_stale", (_line("_stale", tag, int(name == STALE)) for tag, name in zip(tags, names)))
+        yield from _family(end, (_sample(end, tag, expected[item.key]) for tag, item in zip(tags, items)))
+        yield from _family("_stale", (_sample("_stale", tag, int(name == STALE)) for tag, name in zip(tags, names)))
 
 
 def _family(end: str, lines: Iterable[str]) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _family(end: str, lines: Iterable[str]) -> Iterator[str]:
         yield f"# HELP {NAME}{end} {HELP[end]}\n# TYPE {NAME}{end} gauge\n{text}"
 
 
-def _line(end: str, tag: str, value: object) -> str:
+def _sample(end: str, tag: str, value: object) -> str:
     return f'{NAME}{end}{{tag="{tag}"}} {value}\n'
 
 

@@ -66,10 +66,10 @@ class Counters:
         with self.lock:
             cells = self._known.get(name)
             if cells is None:
-                cells = self._known[name] = self._add(name, count)
+                cells = self._known[name] = self._add_counter(name, count)
             return cells
 
-    def _add(self, name: str, count: int) -> Floats:
+    def _add_counter(self, name: str, count: int) -> Floats:
         text = name.encode()
         text += bytes(-len(text) % _CELL_BYTES)
         start = max(_HEAD.unpack_from(self._region)[0], _HEAD.size)

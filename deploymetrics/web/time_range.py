@@ -77,12 +77,12 @@ def read_time_range(default: str = "all") -> TimeRange:
         start, end = moments = [read_moment(text) for text in texts]
         for text, moment in zip(texts, moments):
             if text and moment is None:
-                return _range(default, now)._replace(wrong=text[:40])
+                return _named_range(default, now)._replace(wrong=text[:40])
         if start and end and start > end:
             start, end = end, start
         return TimeRange("", start, end, now)
     name = request.args.get("range", "")
-    return _range(name if name in RANGES else default, now)
+    return _named_range(name if name in RANGES else default, now)
 
 
 def read_moment(text: str) -> datetime | None:
@@ -96,6 +96,6 @@ def read_moment(text: str) -> datetime | None:
     return moment.astimezone(UTC) if 2 < moment.year < 9998 else None
 
 
-def _range(name: str, now: datetime) -> TimeRange:
+def _named_range(name: str, now: datetime) -> TimeRange:
     length = RANGES[name][1]
     return TimeRange(name, now - length if length else None, None, now)

@@ -66,7 +66,7 @@ def test_a_header_costs_no_more_than_its_length():
 
 @pytest.mark.parametrize("name", ["Accept", "Content-Type"])
 def test_what_is_remembered_of_headers_is_bounded_in_bytes(master, name):
-    remembered = negotiation._format_in_accept if name == "Accept" else negotiation._body_format
+    remembered = negotiation._format_in_accept if name == "Accept" else negotiation._format_of_body
     remembered.cache_clear()
     for number in range(3):
         master.post(URL, data="1", headers={name: f"text/plain, */*;x={'y' * 300}{number}"})

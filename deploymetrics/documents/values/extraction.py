@@ -31,9 +31,10 @@ class Extractor:
         #: For an array's place, the names of members that tell its elements apart.
         self._names: dict[int, set[tuple[str, ...]]] = {}
         self._places: dict[Steps, int] = {(): 0}
-        self._ends = [self._place_of(steps) for steps in paths]
+        self._ends = [self._add_path(steps) for steps in paths]
 
-    def _place_of(self, steps: Steps) -> int:
+    def _add_path(self, steps: Steps) -> int:
+        """Return the number of the place at the end of a path, and add the places on the way."""
         for end, step in enumerate(steps, 1):
             above, place = self._places[steps[: end - 1]], self._places.setdefault(steps[:end], len(self._places))
             key: Any = step
@@ -52,7 +53,7 @@ class Extractor:
         That is one value at most, except for Steps with ``...`` in them.
         """
         values: list[list[Any]] = [[] for _ in self._places]
-        values[0].append(self._value_of(metrics))
+        values[0].append(self._decode_metrics(metrics))
         for place, below in self._below.items():
             for value in values[place]:
                 if type(value) is dict:
@@ -67,7 +68,7 @@ class Extractor:
                             values[below[step]].append(element)
         return [values[end] for end in self._ends]
 
-    def _value_of(self, metrics: bytes) -> Any:
+    def _decode_metrics(self, metrics: bytes) -> Any:
         if not (self._is_repeated or _MINUS_ZERO.search(metrics)):
             with suppress(msgspec.MsgspecError):  # of a number that has hundreds of digits
                 return _decode(metrics)

@@ -59,22 +59,22 @@ class Place:
             place = place.parent
         text = known.get(place, "")
         for place in reversed(steps):
-            text = place._name_after(text, exact)
+            text = place._append_name(text, exact)
             if place.children:
                 known[place] = text
         return text
 
-    def _name_after(self, text: str, exact: bool) -> str:
+    def _append_name(self, text: str, exact: bool) -> str:
         what, number = self.step
         if isinstance(what, str):
-            name = f"{'.' if text else ''}{_quoted(shorten(what, MAX_KEY), exact)}{_number_suffix(number)}"
+            name = f"{'.' if text else ''}{_quote_ambiguous(shorten(what, MAX_KEY), exact)}{_number_suffix(number)}"
         elif self._is_only_object():
             name = ""
         elif not what:
             name = f"[{number}]"
         else:
             parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
-            name = f"[{_quoted(shorten(', '.join(parts), MAX_KEY), exact)}{_number_suffix(number)}]"
+            name = f"[{_quote_ambiguous(shorten(', '.join(parts), MAX_KEY), exact)}{_number_suffix(number)}]"
         return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
@@ -90,7 +90,7 @@ class Place:
         """Return the name of this place in all elements of its arrays: ``[].load``."""
         text = ""
         for place, is_every in self.column():
-            text = f"{text}[]" if is_every else place._name_after(text, exact=False)
+            text = f"{text}[]" if is_every else place._append_name(text, exact=False)
         return text
 
     def _is_only_object(self) -> bool:
@@ -164,7 +164,7 @@ def _children(place: Place, shape: Shape, content: list[Any]) -> Iterator[tuple[
         yield place.children[step], shape.children.get(key, shape), value
 
 
-def _quoted(text: str, exact: bool) -> str:
+def _quote_ambiguous(text: str, exact: bool) -> str:
     return rawjson.quote(text) if exact and _AMBIGUOUS.search(text) else text
 
 

@@ -59,7 +59,7 @@ class _Track:
 
     def add(self, item: Item, values: list[Any], floats: dict[int, list[float]]) -> None:
         """Add the value of one version; ``floats`` holds the numbers of places already read in this version."""
-        text = self._number(values, floats) if values else None
+        text = self._value_text(values, floats) if values else None
         if text is None:
             self.gone = self.gone or item.version
             return
@@ -68,7 +68,8 @@ class _Track:
         self.gone = None
         self.points.append(Point(item.version, item.changed_at, text, as_float(text)))
 
-    def _number(self, values: list[Any], floats: dict[int, list[float]]) -> str | None:
+    def _value_text(self, values: list[Any], floats: dict[int, list[float]]) -> str | None:
+        """Return the digits of the measure's value in one version, or None."""
         if not self.measure.function:
             text = text_of(values[0])
             return text if is_number(text) else None

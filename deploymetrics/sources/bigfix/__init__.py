@@ -44,7 +44,7 @@ class BigFixSource(Source):
         return {
             "settings": {name: self.settings[name] for name in self.settings if name.startswith("BIGFIX_")},
             "access": access,
-            "authorities": _stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
+            "authorities": _file_stamp(os.path.join(self.context.instance, self.settings["BIGFIX_CA_FILE"])),
             "library": find_spec("bigfix_remote_session_relevance") is not None,
         }
 
@@ -70,8 +70,8 @@ class BigFixSource(Source):
                 error.findings = findings
                 raise
             if len(findings.failed) == len(metrics):
-                raise SourceError(f"Every metric failed; {_first(findings)}", findings=findings)
-            return findings._replace(warning=await self._scope(backend, current))
+                raise SourceError(f"Every metric failed; {_first_failure(findings)}", findings=findings)
+            return findings._replace(warning=await self._warn_unless_master(backend, current))
 
     async def _ask(
         self, backend: Any, endpoint: Endpoint, due: list[Metric], current: Round, findings: Findings
@@ -103,7 +103,7 @@ class BigFixSource(Source):
             findings.asked[metric.name] = current.now
             if in_a_row == FAILURES_IN_A_ROW:
                 if not findings.values:
-                    raise SourceError(f"No metric could be collected; {_first(findings)}")
+                    raise SourceError(f"No metric could be collected; {_first_failure(findings)}")
                 log.warning("%d expressions in a row failed; the rest comes in the next round.", FAILURES_IN_A_ROW)
                 break
 
@@ -138,12 +138,12 @@ class BigFixSource(Source):
             log.error("%s at %s", type(error).__name__, raised_at(error))
             raise QueryError(f"BigFix: the answer cannot be read: {type(error).__name__}.") from None
         if not result.ok:
-            raise self._failure(endpoint, result.error)
+            raise self._error_of(endpoint, result.error)
         if endpoint.is_repeated_in(result.answers):
             raise RelevanceError("The answer repeats the credentials.")
         return result
 
-    def _failure(self, endpoint: Endpoint, error: Any) -> Exception:
+    def _error_of(self, endpoint: Endpoint, error: Any) -> Exception:
         if error.kind == "session_relevance":
             return RelevanceError(error.message)
         # Redacted before anything is cut: half a secret would not be found any more.
@@ -158,7 +158,7 @@ class BigFixSource(Source):
             return SourceError(message, permanent=True)
         return QueryError(message)
 
-    async def _scope(self, backend: Any, current: Round) -> str:
+    async def _warn_unless_master(self, backend: Any, current: Round) -> str:
         """Return a warning unless the BigFix account is a master operator: only those may list Web Reports servers."""
         seconds = min(self.settings["BIGFIX_CONNECT_SECONDS"], current.left() / 2)
         try:
@@ -168,12 +168,12 @@ class BigFixSource(Source):
         return _NOT_MASTER if getattr(servers, "code", None) == "permission_denied" else ""
 
 
-def _first(findings: Findings) -> str:
+def _first_failure(findings: Findings) -> str:
     name, reason = next(iter(findings.failed.items()))
     return f"{name}: {reason}"
 
 
-def _stamp(path: str) -> list[int] | None:
+def _file_stamp(path: str) -> list[int] | None:
     """Return time and size of a file, which tell that it changed; None if there is no file."""
     try:
         status = os.stat(path)

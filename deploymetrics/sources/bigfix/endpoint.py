@@ -47,29 +47,29 @@ class Endpoint(NamedTuple):
 
 def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
     """Return the Endpoint in settings and credentials file; raises a permanent SourceError naming what is wrong."""
-    host, port = _address(settings["BIGFIX_SERVER"])
+    host, port = _parse_address(settings["BIGFIX_SERVER"])
     user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:
         user, password, token = _read_credentials(os.path.join(instance, name))
     if not (token or user and password):
-        raise _permanent("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
+        raise _permanent_error("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
     if not all(part.isprintable() for part in (user, password, token)):
-        raise _permanent("The BigFix credentials hold a character that no header can carry.")
+        raise _permanent_error("The BigFix credentials hold a character that no header can carry.")
     return Endpoint(settings["BIGFIX_SERVER"], host, port, user, password, token)
 
 
-def _permanent(detail: str) -> SourceError:
+def _permanent_error(detail: str) -> SourceError:
     return SourceError(detail, permanent=True)
 
 
-def _address(server: str) -> tuple[str, int]:
+def _parse_address(server: str) -> tuple[str, int]:
     try:
         parts = urlsplit(server)
         host, port = parts.hostname, parts.port or DEFAULT_PORT
     except ValueError:
-        raise _permanent("BIGFIX_SERVER is not an address.") from None
+        raise _permanent_error("BIGFIX_SERVER is not an address.") from None
     if parts.scheme != "https" or not host or parts.username or parts.path not in ("", "/"):
-        raise _permanent("BIGFIX_SERVER has to be of the form https://HOST:52311.")
+        raise _permanent_error("BIGFIX_SERVER has to be of the form https://HOST:52311.")
     return host, port
 
 
@@ -80,15 +80,15 @@ def _read_credentials(path: str) -> tuple[str, str, str]:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
-                raise _permanent("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
+                raise _permanent_error("BIGFIX_CREDENTIALS_FILE has to be a file of this account with the mode 0600.")
             line = file.read(4096).rstrip("\r\n")
     except OSError as error:
-        raise _permanent(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
+        raise _permanent_error(f"BIGFIX_CREDENTIALS_FILE cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise _permanent("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
+        raise _permanent_error("BIGFIX_CREDENTIALS_FILE is not in UTF-8.") from None
     if line.startswith(_BEARER):
         return "", "", line.removeprefix(_BEARER)
     user, colon, password = line.partition(":")
     if not colon:
-        raise _permanent("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
+        raise _permanent_error("BIGFIX_CREDENTIALS_FILE is neither OPERATOR:PASSWORD nor Bearer TOKEN.")
     return user, password, ""

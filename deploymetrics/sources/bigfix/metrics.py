@@ -53,25 +53,25 @@ def value_of(metric: Metric, result: Any) -> TextValue:
     are_pairs = all(map(_is_pair, answers))
     if kind == COUNTS:
         if not are_pairs or not all(
-            isinstance(name, str) and _is_whole(count) and count >= 0 for name, count in answers
+            isinstance(name, str) and _is_integer(count) and count >= 0 for name, count in answers
         ):
             raise RelevanceError("The answers are not pairs of a text and a number.")
-        return _object(answers)
+        return _pairs_as_dict(answers)
     if kind == ANY and answers and are_pairs:
-        return _object(answers)
+        return _pairs_as_dict(answers)
     if kind == ANY and result.plural:
-        return [_text(answer) for answer in answers]
+        return [_scalar_text(answer) for answer in answers]
     if len(answers) != 1:
         raise RelevanceError(f"There are {len(answers)} answers in place of one.")
     (answer,) = answers
-    if kind == NUMBER and not _is_whole(answer):
+    if kind == NUMBER and not _is_integer(answer):
         raise RelevanceError("The answer is not a whole number.")
     if kind == TEXT and not isinstance(answer, str | bool):
         raise RelevanceError("The answer is not a text.")
-    return _text(answer)
+    return _scalar_text(answer)
 
 
-def _is_whole(answer: Any) -> bool:
+def _is_integer(answer: Any) -> bool:
     return isinstance(answer, int) and not isinstance(answer, bool)
 
 
@@ -79,14 +79,14 @@ def _is_pair(answer: Any) -> bool:
     return isinstance(answer, tuple | list) and len(answer) == 2
 
 
-def _object(pairs: Sequence[Any]) -> dict[str, str]:
-    values = {_text(key): _text(value) for key, value in pairs}
+def _pairs_as_dict(pairs: Sequence[Any]) -> dict[str, str]:
+    values = {_scalar_text(key): _scalar_text(value) for key, value in pairs}
     if len(values) != len(pairs):
         raise RelevanceError("The answers name something twice.")
     return values
 
 
-def _text(answer: Any) -> str:
+def _scalar_text(answer: Any) -> str:
     if not isinstance(answer, str | int) and not (isinstance(answer, float) and math.isfinite(answer)):
         raise RelevanceError("An answer is neither text nor a number.")
     return str(answer)

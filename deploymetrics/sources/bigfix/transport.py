@@ -28,11 +28,11 @@ class BoundedTransport(httpx.AsyncHTTPTransport):
             await response.aclose()
             raise httpx.DecodingError("the answer is compressed, which was not asked for")
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Bounded(response.stream)
+        response.stream = _BoundedStream(response.stream)
         return response
 
 
-class _Bounded(httpx.AsyncByteStream):
+class _BoundedStream(httpx.AsyncByteStream):
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream
 
@@ -70,7 +70,7 @@ def _pinned(fingerprint: str) -> ssl.SSLContext:
             super().do_handshake()
             presented = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
             if presented != fingerprint:
-                message = f"another certificate than BIGFIX_FINGERPRINT says, {_colons(presented)}"
+                message = f"another certificate than BIGFIX_FINGERPRINT says, {_with_colons(presented)}"
                 raise ssl.SSLCertVerificationError(1, message)
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one would read all certificates that nobody asks
@@ -88,8 +88,8 @@ def fingerprint_hint(endpoint: Endpoint, seconds: float) -> str:
     except (OSError, ValueError):
         return ""
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-    return f"If {_colons(digest)} is its fingerprint, set BIGFIX_FINGERPRINT."
+    return f"If {_with_colons(digest)} is its fingerprint, set BIGFIX_FINGERPRINT."
 
 
-def _colons(digest: str) -> str:
+def _with_colons(digest: str) -> str:
     return ":".join(re.findall("..", digest)).upper()

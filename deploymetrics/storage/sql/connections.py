@@ -53,13 +53,13 @@ class Connections:
 
     def rows(self, statement: str, parameters: Any = ()) -> list[TupleRow]:
         """Return the rows of a statement that changes nothing; a lost connection is tried again once."""
-        return self._read(lambda connection: connection.execute(statement, parameters, binary=True).fetchall())
+        return self._run_read(lambda connection: connection.execute(statement, parameters, binary=True).fetchall())
 
     def find(self, statement: str, parameters: Sequence[str]) -> tuple[int, list[TupleRow]]:
         """Return (number of connections opened before, rows) of a frequent statement that changes nothing."""
-        return self._read(lambda connection: (self._opened, connection.find(statement, parameters)))
+        return self._run_read(lambda connection: (self._opened, connection.find(statement, parameters)))
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _run_read(self, work: Callable[[Connection], T]) -> T:
         for tried in 1, 2:
             try:
                 with self._connection() as connection:
@@ -93,7 +93,7 @@ class Connections:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        connection = self._take()
+        connection = self._take_connection()
         try:
             yield connection
         except BaseException as error:
@@ -101,7 +101,7 @@ class Connections:
             raise
         self._give_back(connection)
 
-    def _take(self) -> Connection:
+    def _take_connection(self) -> Connection:
         if self._pid != os.getpid():  # a fork: those opened before belong to the parent, and stay open
             self._idle, self._unconfirmed, self._pid = [], [], os.getpid()
         try:
@@ -137,6 +137,7 @@ class Connections:
         return connection
 
     def _give_back(self, connection: Connection, *, is_useless: bool = False) -> None:
+        """Keep a usable connection among the idle ones; close others."""
         if connection.is_lost or connection.closed or is_useless:
             self._give_up(connection)
             return

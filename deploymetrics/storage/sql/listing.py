@@ -29,28 +29,29 @@ class ShardListing:
         self.collection = collection
         self._query = query
         self._marks: list[int] = [_NONE] * rows.SHARDS
-        self._known = _array(self._marks)
+        self._known = _sql_array(self._marks)
         self._shards: dict[int, dict[str, Entry | None]] = {}  # None for what is damaged
         self._damaged: set[str] = set()
-        self._blocks = Blocks[Entry](self._fetch)
+        self._blocks = Blocks[Entry](self._read_values)
         self._latest: tuple[int | None, Listing] = None, self._blocks.listing(())
         #: Returns the Listing; right at once after a write by any server.
-        self.current = SharedAnswer(self._ask)
+        self.current = SharedAnswer(self._query_changes)
 
     def at(self, marks: int | None) -> Listing | None:
         """Return the Listing if it is up to date by the marks of all shards, given as one number."""
         known, listing = self._latest
         return listing if known == marks else None
 
-    def _ask(self) -> Listing:
+    def _query_changes(self) -> Listing:
         where = {"collection": self.collection.name, "known": self._known}
         if changed := self._query(statements.CHANGED, where):
-            self._take(changed)
+            self._apply_changes(changed)
             marks = reduce(xor, (mark for mark in self._marks if mark != _NONE))
             self._latest = marks, self._blocks.listing(self._damaged)
         return self._latest[1]
 
-    def _take(self, changed: list[Any]) -> None:
+    def _apply_changes(self, changed: list[Any]) -> None:
+        """Update the entries, marks and damaged keys by the rows of the shards that have changed."""
         before: dict[str, Entry | None] = {}
         after: dict[str, Entry | None] = {}
         for shard, mark in {(shard, mark) for shard, mark, *_ in changed}:
@@ -59,17 +60,17 @@ class ShardListing:
         for shard, _, key, *row in changed:
             if key is not None:  # else there is nothing in that part
                 entry = Entry(key, *row)
-                after[key] = self._shards.setdefault(shard, {})[key] = entry if _is_good(entry) else None
-        self._known = _array(self._marks)
+                after[key] = self._shards.setdefault(shard, {})[key] = entry if _is_valid(entry) else None
+        self._known = _sql_array(self._marks)
         self._damaged = self._damaged - before.keys() | {key for key, entry in after.items() if entry is None}
         keys = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
         self._blocks.apply({key: after.get(key) for key in keys})
 
-    def _fetch(self, entries: Sequence[Entry]) -> list[bytes]:
+    def _read_values(self, entries: Sequence[Entry]) -> list[bytes]:
         where = {
             "collection": self.collection.name,
             "keys": [entry.key for entry in entries],
-            "versions": _array([entry.version for entry in entries]),
+            "versions": _sql_array([entry.version for entry in entries]),
         }
         values = [value for (value,) in self._query(statements.VALUES, where)]
         if any(len(value or b"") != entry.size for value, entry in zip(values, entries, strict=True)):
@@ -77,7 +78,7 @@ class ShardListing:
         return values
 
 
-def _is_good(entry: Entry) -> bool:
+def _is_valid(entry: Entry) -> bool:
     try:
         from_precise(entry.changed_at)
     except ValueError:
@@ -85,6 +86,6 @@ def _is_good(entry: Entry) -> bool:
     return 0 < entry.version < VERSION_LIMIT
 
 
-def _array(numbers: list[int]) -> str:
+def _sql_array(numbers: list[int]) -> str:
     text = ",".join(map(str, numbers))
     return f"{{{text}}}"

@@ -156,7 +156,7 @@ class Reader:
         answers = {}
         for number, (collection, key) in enumerate(wanted):
             name, row = (collection.name, key), by_number.get(number)
-            answers[name] = answer = Answer(_value(collection, key, row, known[number]), snapshot)
+            answers[name] = answer = Answer(_value_of_row(collection, key, row, known[number]), snapshot)
             # What is not there is not remembered: clients may ask for anything.
             if row and not isinstance(answer.value, DamagedItemError):
                 self.remembered.put(name, answer, answer.value.size if isinstance(answer.value, Item) else 0)
@@ -169,7 +169,7 @@ class Reader:
         return snapshot
 
 
-def _value(collection: Collection, key: str | None, row: Any, known: Item | None) -> Any:
+def _value_of_row(collection: Collection, key: str | None, row: Any, known: Item | None) -> Any:
     """Return the value of an Answer from its row; ``known`` is the Item whose value the row leaves out."""
     if key is None:
         return row[0]

@@ -40,18 +40,18 @@ def check_schema(connection: Connection) -> None:
         limit = f"set_config('lock_timeout', '{connection.lock_timeout}', false)"
         statement = f"SELECT version_num, current_setting('synchronous_commit'), {limit} FROM {VERSION_TABLE}"
         row = connection.execute(statement).fetchone()
-    if problem := _problem(row[0] if row else None):
+    if problem := _version_problem(row[0] if row else None):
         raise StorageError(log=problem)
     if row:
         connection.waits_for = row[1]
 
 
-def _problem(version: str | None) -> str:
+def _version_problem(version: str | None) -> str:
     if version is None:
         return "It has no tables of deploymetrics yet; make them: deploymetrics storage init"
     if version == VERSION:
         return ""
-    if version in _migrations():
+    if version in _known_versions():
         return (
             f"Its tables have the version {version}, and this release needs {VERSION}. Stop all servers, make a backup,"
             " and bring them over: deploymetrics storage upgrade"
@@ -59,7 +59,7 @@ def _problem(version: str | None) -> str:
     return f"Its tables have the version {version}; this release knows {VERSION}. Use the release that made them."
 
 
-def _migrations() -> set[str]:
+def _known_versions() -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
@@ -77,8 +77,8 @@ def upgrade(address: Address) -> str:
     with _migrating(address) as (connection, version):
         if version == VERSION:
             return f"The tables in {address.text} have the version of this release, {VERSION}."
-        if version is None or version not in _migrations():
-            raise SettingError(f"The database {address.text} cannot be brought over. {_problem(version)}")
+        if version is None or version not in _known_versions():
+            raise SettingError(f"The database {address.text} cannot be brought over. {_version_problem(version)}")
         _upgrade(connection)
     return f"Brought the tables in {address.text} over from the version {version} to {VERSION}."
 
@@ -124,13 +124,13 @@ def _connected(address: Address) -> Iterator[sqlalchemy.Connection]:
     try:
         connection = engine.connect()
     except DBAPIError as error:
-        raise SettingError(f"The database {address.text} cannot be used: {_said(error)}") from error
+        raise SettingError(f"The database {address.text} cannot be used: {_error_message(error)}") from error
     try:
         with connection:
             yield connection
     except DBAPIError as error:
         kind = StorageFullError if getattr(error.orig, "sqlstate", None) == "53100" else StorageError
-        raise kind(f"The database {address.text} refused: {_said(error)}") from error
+        raise kind(f"The database {address.text} refused: {_error_message(error)}") from error
 
 
 def _connect(address: Address) -> psycopg.Connection[Any]:
@@ -145,7 +145,7 @@ def _connect(address: Address) -> psycopg.Connection[Any]:
     return connection
 
 
-def _said(error: DBAPIError) -> str:
+def _error_message(error: DBAPIError) -> str:
     return sentence(error.orig) if isinstance(error.orig, psycopg.Error) else type(error.orig).__name__
 
 

@@ -49,7 +49,7 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
         left, right = old.get(place, _NONE), new.get(place, _NONE)
         if type(left) is not type(right) or left != right:  # the number 3 is not the text "3"
             kind = "added" if left is _NONE else "removed" if right is _NONE else "changed"
-            changed.append(Difference(name, _text(left), _text(right), kind))
+            changed.append(Difference(name, _leaf_json(left), _leaf_json(right), kind))
     more = max(len(changed) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut
     is_rewritten = not changed and not cut and before != after
@@ -62,7 +62,7 @@ def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, objec
     return dict(islice(all_leaves, MAX_LEAVES)), next(all_leaves, None) is not None
 
 
-def _text(leaf: object) -> str | None:
+def _leaf_json(leaf: object) -> str | None:
     if leaf is _NONE:
         return None
     return shorten(rawjson.quote(leaf) if type(leaf) is str else leaf_text(leaf), MAX_TEXT)

@@ -82,8 +82,8 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
     """
     rows = value if type(value) is list else [value]
     if len(rows) == 1 and _is_flat(rows[0], grouped=True):
-        return _facts(rows[0])
-    return _table(rows, find, sort, page) if rows and all(map(_is_flat, rows)) else Tree(*_walk(value))
+        return _lay_out_object(rows[0])
+    return _lay_out_table(rows, find, sort, page) if rows and all(map(_is_flat, rows)) else Tree(*_walk_tree(value))
 
 
 def tables(value: Any) -> dict[str, list[Any]]:
@@ -132,15 +132,15 @@ def _pairs_of(value: Any) -> list[tuple[str, Any]]:
     return value if type(value) is rawjson.Pairs else [("", member) for member in value]
 
 
-def _facts(pairs: list[tuple[str, Any]], most: int = MAX_FACTS) -> Facts:
+def _lay_out_object(pairs: list[tuple[str, Any]], most: int = MAX_FACTS) -> Facts:
     rows: list[tuple[str, Cell | Facts]] = []
     for key, value in pairs[:most]:
         is_group = isinstance(value, list) and value
-        rows.append((shorten(key, MAX_CELL), _facts(_pairs_of(value), MAX_GROUP) if is_group else cell(value)))
+        rows.append((shorten(key, MAX_CELL), _lay_out_object(_pairs_of(value), MAX_GROUP) if is_group else cell(value)))
     return Facts(rows, max(len(pairs) - most, 0))
 
 
-def _table(rows: list[Any], find: str, sort: str, page: int) -> Table:
+def _lay_out_table(rows: list[Any], find: str, sort: str, page: int) -> Table:
     columns = list(dict.fromkeys(key for row in rows for key, _ in row))
     head = columns[:MAX_COLUMNS]
     dicts = [dict(row) for row in rows]
@@ -162,7 +162,8 @@ def _sort_key(value: object) -> tuple[int, float, str]:
     return (1, as_float(str(value)), "") if is_number(value) else (0, 0, leaf_text(value).casefold())
 
 
-def _walk(value: Any) -> tuple[list[Node], bool]:
+def _walk_tree(value: Any) -> tuple[list[Node], bool]:
+    """Return the Nodes of a walk through a value, and True if there are more than MAX_NODES."""
     nodes: list[Node] = []
     opened: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
     while opened:
