@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ..errors import Unauthorized
-from .passwords import normalized, password_matches
+from .passwords import normalize, password_matches
 from .records import Account, AccountRecord
 from .service import Accounts
 from .sessions import Sessions
@@ -79,7 +79,7 @@ class Authenticator:
 
         A password that was right lately, of an account that did not change since, is not slowed down by guessers.
         """
-        name = normalized(name)
+        name = normalize(name)
         record = self.accounts.find(name)
         digest = self._digest(f"{name}\0{password}")
         was_right = record is not None and self._right.get(digest) == record
@@ -100,7 +100,7 @@ class Authenticator:
 
     def log_in(self, name: str, secret: str, address: str) -> Account:
         """Check a login form's name and password, or a program's name and token. Raises as ``account_of`` does."""
-        record = self.accounts.find(normalized(name))
+        record = self.accounts.find(normalize(name))
         if record is not None and record.role.is_program:
             return self._account_of_token(name, secret) or self.check_password(name, secret, address)
         return self.check_password(name, secret, address)
@@ -114,7 +114,7 @@ class Authenticator:
         if name is None:
             record, token = self.accounts.find_by_secret(secret) or (None, None)
         else:
-            record = self.accounts.find(normalized(name))
+            record = self.accounts.find(normalize(name))
             token = record.token_of(secret) if record else None
         if record is None or token is None or not record.enabled or not token.is_alive(self.clock.timestamp()):
             return None

@@ -4,7 +4,7 @@ import unicodedata
 
 from marshmallow import ValidationError
 
-from ..formats.lookalikes import bare_letters, is_unseen, without_outer_punctuation
+from ..formats.lookalikes import bare_letters, is_invisible, without_outer_punctuation
 
 #: Who writes into the history without being an account.
 RESERVED = ("collector", "server", "command line", "first start", "upgrade", "-")
@@ -25,7 +25,7 @@ def skeleton(name: str) -> str:
 
 def nothing_invisible(name: str) -> None:
     """Raise ValidationError if the name has an invisible character, or a space other than the usual one."""
-    if any(is_unseen(char) or unicodedata.category(char)[0] == "C" for char in name):
+    if any(is_invisible(char) or unicodedata.category(char)[0] == "C" for char in name):
         raise ValidationError("It has an invisible character.")
 
 

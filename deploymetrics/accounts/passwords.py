@@ -11,7 +11,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 _HASHING = threading.BoundedSemaphore(2)
 
 
-def normalized(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a name or password in Unicode's form NFC, so that an accent is the same from every keyboard."""
     return unicodedata.normalize("NFC", text)
 
@@ -19,7 +19,7 @@ def normalized(text: str) -> str:
 def hash_password(password: str, method: str) -> str:
     """Return a slow, salted hash of a password that a person chose; ``method`` is as werkzeug writes it."""
     with _HASHING:
-        return generate_password_hash(normalized(password), method)
+        return generate_password_hash(normalize(password), method)
 
 
 def is_hashed_by(stored: str, method: str) -> bool:
@@ -41,7 +41,7 @@ def password_matches(stored: str, password: str, method: str) -> bool:
     checked = stored or _dummy_hash(method)
     with _HASHING:
         try:
-            matches = check_password_hash(checked, normalized(password))
+            matches = check_password_hash(checked, normalize(password))
         except ValueError:  # a file made by hand, with what is no hash
             matches = False
     # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.

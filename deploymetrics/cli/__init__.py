@@ -13,7 +13,7 @@ from flask.cli import ScriptInfo
 from ..config.instance import become_owner, check_exists, existing_instance, find_instance, user_name
 from ..config.loading import Settings
 from ..errors import DeploymetricsError
-from ..formats.printable import escaped
+from ..formats.printable import escape
 from ..upgrade import check_format
 from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer
 
@@ -51,12 +51,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except DeploymetricsError as error:
             # The cause is for the log of a server; here nobody else would say it.
-            raise click.ClickException(escaped(f"{error.detail} {error.log or ''}".rstrip())) from error
+            raise click.ClickException(escape(f"{error.detail} {error.log or ''}".rstrip())) from error
         except BrokenPipeError:  # whoever read the output has enough of it, which click knows
             raise
         except OSError as error:
             hint = f". The command acts as {user_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
-            raise click.ClickException(escaped(f"{error}{hint}")) from error
+            raise click.ClickException(escape(f"{error}{hint}")) from error
         except (ImportError, LookupError) as error:  # of a module or a codec, after root has become another account
             if all(os.access(file, os.R_OK, effective_ids=True) for file in (__file__, os.__file__)):
                 raise

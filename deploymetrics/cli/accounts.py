@@ -6,7 +6,7 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
-from ..accounts.passwords import normalized
+from ..accounts.passwords import normalize
 from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
 from ..accounts.service import generate_credential
@@ -21,7 +21,7 @@ def account() -> None:
 
 
 def check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
-    return str(load(AccountName(), {"name": normalized(name)})["name"])
+    return str(load(AccountName(), {"name": normalize(name)})["name"])
 
 
 _name = click.argument("name", callback=check_name)

@@ -9,7 +9,7 @@ import msgspec
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..formats.printable import escaped, row
+from ..formats.printable import escape, row
 from ..telemetry import telemetry_of
 
 #: The author of what commands write.
@@ -50,4 +50,4 @@ def note(app: Flask, ctx: click.Context) -> None:
     """Note in the audit log that a command begins which may change something."""
     what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))  # may be bytes that are no text
     action = ctx.command_path.partition(" ")[2]
-    telemetry_of(app).audit_log.note(person(), action, what=escaped(" ".join(what)))
+    telemetry_of(app).audit_log.note(person(), action, what=escape(" ".join(what)))

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..errors import DamagedItemError, SettingError, StorageError
-from ..formats.printable import counted, escaped, row
+from ..formats.printable import counted, escape, row
 from ..maintenance import damages
 from ..services import services
 
@@ -116,7 +116,7 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     documents, accounts = len(copied.documents.list().items), len(copied.accounts.list())
     click.echo(
         f"{counted(documents, 'document')} and {counted(accounts, 'account')}"
-        f" {'is' if documents + accounts == 1 else 'are'} in {escaped(str(folder))}."
+        f" {'is' if documents + accounts == 1 else 'are'} in {escape(str(folder))}."
     )
     if wrong:
         raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")

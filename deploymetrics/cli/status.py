@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
-from ..formats.printable import counted, escaped
+from ..formats.printable import counted, escape
 from ..services import services
 from ..start_record import last_start
 from ..telemetry import telemetry_of
@@ -47,10 +47,10 @@ def _print_storage() -> bool:
         counts = f"{counted(details['documents'], 'document')}, {len(details['damaged'])} damaged"
         click.echo(f"storage: {without_password(settings['STORAGE'])}, {counts}")
         for tag in details["damaged"]:
-            click.echo(f"  damaged: {escaped(tag)}")
+            click.echo(f"  damaged: {escape(tag)}")
         health.check()
     except DeploymetricsError as error:
-        click.echo(f"storage: {error.detail} {escaped(error.log or '')}".rstrip())
+        click.echo(f"storage: {error.detail} {escape(error.log or '')}".rstrip())
         return False
     click.echo(f"  reads{'; READ_ONLY is set' if health.is_read_only else ' and writes'}")
     disk = disk_usage(current_app.instance_path)

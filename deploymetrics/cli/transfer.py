@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from ..documents import transfer
 from ..documents.service import DOCUMENTS
 from ..errors import BadRequest, StorageError
-from ..formats.printable import counted, escaped
+from ..formats.printable import counted, escape
 from ..services import services
 
 #: A line of an import is as long as this, or so many times MAX_BODY_BYTES; what is longer is no export.
@@ -83,7 +83,7 @@ def export_documents(file: BinaryIO) -> None:
                 documents += 1
             except StorageError as error:
                 damaged += 1
-                click.echo(escaped(f"{tag}: {error.detail}"), err=True)
+                click.echo(escape(f"{tag}: {error.detail}"), err=True)
         expectations = transfer.export_expectations(store)
         draft.writelines(expectations)
     left_out = f"{counted(damaged, 'damaged document')}, " if damaged else ""
@@ -113,7 +113,7 @@ def import_documents(file: BinaryIO, dry_run: bool) -> None:
         for _, outcome, sentence in transfer.import_lines(store, lines, services().clock, dry_run=dry_run):
             counts[outcome] += 1
             if sentence:
-                click.echo(escaped(sentence), err=True)
+                click.echo(escape(sentence), err=True)
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + (" (dry run)" if dry_run else ""))
     if counts[transfer.REFUSED]:
         raise SystemExit(1)

@@ -36,7 +36,7 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
         documents.save_platform(metrics, AUTHOR)
 
 
-def ordered(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
+def keep_order(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
     """Return the values with the names in ``before`` first, in that order, so that metrics keep their places."""
     return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
@@ -51,5 +51,5 @@ def _compose(states: Sequence[SourceState], item: Item | None) -> dict[str, Any]
         # What that source found is in the document only: what no other source has stays as it is there.
         with suppress(msgspec.DecodeError, ValueError):  # of an imported one of another shape
             (before,) = msgspec.json.decode(item.record.metrics, type=list[dict[str, Any]])
-            return ordered(before, {**before, **values})
+            return keep_order(before, {**before, **values})
     return values

@@ -22,7 +22,7 @@ from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source
 from ..sources.loading import load_sources
 from ..storage import Item, Storage
-from .document import AUTHOR, ordered, write_platform
+from .document import AUTHOR, keep_order, write_platform
 from .isolation import Outcome, ask
 from .signals import Stop
 from .states import COLLECTOR, SourceState, read_state, save_state
@@ -202,7 +202,7 @@ class DeploymentMetricsCollectorTask:
             warning=outcome.warning,
             failed=_keep_old(before.failed, outcome) | outcome.failed,
             asked=outcome.asked,
-            values=ordered(before.values, _keep_old(before.values, outcome) | outcome.values),
+            values=keep_order(before.values, _keep_old(before.values, outcome) | outcome.values),
         )
 
     def _state_after_failure(self, before: SourceState, outcome: Outcome) -> SourceState:

@@ -69,7 +69,7 @@ class Expectations(PerTag[int]):
 
 
 def state(changed_at: str, seconds: int | None, now: datetime) -> State:
-    """Return the State of a document that changed at a time, which is precise text, with an expectation or None."""
+    """Return the State of a document that changed at ``changed_at`` and is expected every ``seconds``, or None."""
     limit, latest = as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS)), as_precise(now + AHEAD)
     is_known = seconds is not None and changed_at <= latest
     due = from_precise(changed_at) + timedelta(seconds=seconds or 0) if is_known else None

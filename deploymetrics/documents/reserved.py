@@ -4,7 +4,7 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
-from ..formats.lookalikes import bare_letters, is_unseen, without_outer_punctuation
+from ..formats.lookalikes import bare_letters, is_invisible, without_outer_punctuation
 
 RESERVED_TAG = "platform"
 
@@ -40,6 +40,6 @@ def is_reserved(tag: str) -> bool:
     text = decoded.translate(_BEFORE)
     folded = bare_letters(unicodedata.normalize("NFKD", text).casefold())
     # Marks, format characters and spaces do not change what is read, nor does a full stop at the end.
-    visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC" and not is_unseen(char))
+    visible = "".join(char for char in folded if unicodedata.category(char)[0] not in "MZC" and not is_invisible(char))
     read = without_outer_punctuation(visible.translate(_TO_LATIN)).replace("rn", "m")
     return read == RESERVED_TAG or (_RIGHT_TO_LEFT in decoded and read[::-1] == RESERVED_TAG)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from pythonjsonlogger.json import JsonFormatter
 
-from .printable import escaped
+from .printable import escape
 
 TEXT, JSON = "text", "json"
 _DATE_FORM = "[%Y-%m-%d %H:%M:%S %z]"
@@ -20,11 +20,11 @@ class EscapingFormatter(logging.Formatter):
     """A formatter that escapes messages to one line, and indents tracebacks, so that none looks like a message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = escaped(record.message)
+        record.message = escape(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        return "\n".join(f"  {escaped(line)}" for line in super().formatException(ei).split("\n"))
+        return "\n".join(f"  {escape(line)}" for line in super().formatException(ei).split("\n"))
 
 
 def formatter(form: str) -> logging.Formatter:

@@ -11,7 +11,7 @@ _UNSEEN = re.compile(
 )
 
 
-def is_unseen(char: str) -> bool:
+def is_invisible(char: str) -> bool:
     """Return True for an invisible character, or a space other than the usual one."""
     return char != " " and (unicodedata.category(char) in _UNSEEN_CATEGORIES or _UNSEEN.match(char) is not None)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Escape, with backslashes, everything in a text that could steer a terminal or begin another line."""
     if text.isprintable():
         return text
@@ -14,7 +14,7 @@ def escaped(text: str) -> str:
 
 def row(*fields: object) -> str:
     """Return a line of a command's output: its fields, escaped, with tabs between them."""
-    return "\t".join(escaped(str(field)) for field in fields)
+    return "\t".join(escape(str(field)) for field in fields)
 
 
 def on_one_line(text: str) -> str:

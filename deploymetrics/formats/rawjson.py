@@ -27,7 +27,7 @@ _STRING_OR_BRACKET = re.compile(_STRING.pattern + r"|[\[\]{}]", re.DOTALL)
 _NOT_BRACKETS = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING.pattern})++', re.DOTALL)
 _NOT_BREAKS = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING.pattern})++', re.DOTALL)
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1, ",": 0}
-#: ``indented`` makes a text at most so many times as long, or so many bytes.
+#: ``indent`` makes a text at most so many times as long, or so many bytes.
 MAX_GROWTH, ALWAYS_INDENTED = 4, 2**16
 _SURROGATES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
@@ -90,7 +90,7 @@ def parse(text: bytes) -> Any:
     return _DECODER.decode(text.decode())
 
 
-def indented(text: bytes) -> str:
+def indent(text: bytes) -> str:
     """Indent compact JSON text: a line for each member, and two spaces for each level.
 
     It stays one line where indenting would make it too long: 512 levels can make a thousand bytes of each.

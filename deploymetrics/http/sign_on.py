@@ -8,7 +8,7 @@ import math
 
 from flask import Flask
 
-from ..accounts.passwords import normalized
+from ..accounts.passwords import normalize
 from ..accounts.records import Account
 from ..accounts.service import Accounts
 from ..errors import Forbidden
@@ -28,7 +28,7 @@ class SignOn:
         if not named:
             return None
         name = named.encode("latin-1", "replace").decode(errors="replace").strip()
-        record = self.accounts.find(normalized(name))
+        record = self.accounts.find(normalize(name))
         if record is None or not record.enabled or record.role.is_program:
             detail = "The reverse proxy logged you in, but no enabled account here has that name."
             raise Forbidden(detail, code="no-account")

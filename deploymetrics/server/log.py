@@ -16,7 +16,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from ..formats.logs import JSON, TEXT, formatter, json_line
-from ..formats.printable import escaped
+from ..formats.printable import escape
 from ..http.request_ids import ROUTE, request_id_of
 
 
@@ -57,7 +57,7 @@ def _text_line(environ: dict[str, Any], status: int, sent: int, seconds: float) 
     account = environ.get("REMOTE_USER", "-").replace(" ", "\\x20")
     moment = _format_time(int(time.time()), "[%d/%b/%Y:%H:%M:%S %z]")
     head = f'{environ.get("REMOTE_ADDR") or "-"} {account} {moment} "{request}"'
-    return escaped(f"{head} {status} {sent} {int(seconds * 1000)}ms {request_id_of(environ)}")
+    return escape(f"{head} {status} {sent} {int(seconds * 1000)}ms {request_id_of(environ)}")
 
 
 def _json_line(environ: dict[str, Any], status: int, sent: int, seconds: float) -> str:

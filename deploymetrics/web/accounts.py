@@ -4,7 +4,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from ..accounts.passwords import normalized
+from ..accounts.passwords import normalize
 from ..accounts.records import Role
 from ..accounts.schemas import NewAccount
 from ..accounts.service import generate_credential
@@ -30,7 +30,7 @@ def accounts() -> ResponseReturnValue:
 @noted_by_name
 def add_account() -> ResponseReturnValue:
     """Add an account with a generated password or secret, which this answer shows once."""
-    typed = {"name": normalized(request.form.get("name", "").strip()), "role": request.form.get("role", "")}
+    typed = {"name": normalize(request.form.get("name", "").strip()), "role": request.form.get("role", "")}
     try:
         loaded = load(NewAccount(), typed)
         secret = generate_credential(loaded["role"])

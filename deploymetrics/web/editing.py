@@ -53,7 +53,7 @@ def edit(tag: str) -> ResponseReturnValue:
     """Show the form with the document as it is."""
     services().documents.check_writable(tag)
     item = services().documents.get(tag)
-    return edit_page(tag, rawjson.indented(bytes(item.record.metrics)), item.revision)
+    return edit_page(tag, rawjson.indent(bytes(item.record.metrics)), item.revision)
 
 
 @bp.post("/new", endpoint="create")
@@ -150,7 +150,7 @@ def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> 
         text=text,
         current=current,
         comparison=compare(theirs, metrics),
-        theirs=rawjson.indented(theirs) if theirs else "",
+        theirs=rawjson.indent(theirs) if theirs else "",
     )
 
 

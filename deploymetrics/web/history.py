@@ -26,7 +26,7 @@ from .documents import MAX_RAW
 from .editing import precondition_of
 from .figures.differences import compare
 from .figures.layout import lay_out
-from .template_filters import folded, tag_url
+from .template_filters import fold_case, tag_url
 from .time_range import RANGES, read_moment
 
 PER_PAGE = 50
@@ -88,7 +88,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
     versions = documents.versions(tag, before)
     items: list[Item] = []
     for item in _limit(versions):
-        if folded(query.by) in folded(item.changed_by):
+        if fold_case(query.by) in fold_case(item.changed_by):
             items.append(item)
         if len(items) > PER_PAGE:
             return Page(items[:PER_PAGE], items[PER_PAGE - 1].version)
@@ -172,7 +172,7 @@ def bring_back(tag: str, version: str) -> ResponseReturnValue:
 
 def version_page(item: Item, is_conflict: bool = False) -> str:
     """Render the page of one version, an Item; ``is_conflict`` if another write kept it from being brought back."""
-    json = rawjson.indented(item.value or b"")
+    json = rawjson.indent(item.value or b"")
     return render_template(
         "web/version.html",
         tag=item.key,

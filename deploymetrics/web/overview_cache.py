@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from ..documents.headlines import Headline, headline_series
 from ..documents.service import Documents, Entry, Item
-from ..documents.values.numbers import rounded
+from ..documents.values.numbers import shorten_number
 from ..errors import DamagedItemError
 from ..services import NAME
 from . import bp
 from .figures.small_plots import sparkline
-from .template_filters import folded
+from .template_filters import fold_case
 
 _CACHE = "deploymetrics_overview_cache"
 MAX_CACHED = 20_000
@@ -49,7 +49,7 @@ class OverviewCache:
             return None
         name, last = series.name or "value", series.points[-1].text
         unit = chosen.unit if chosen and chosen.number == series.name else ""
-        svg = sparkline([point.value for point in series.points], f"{name}: {rounded(last)}")
+        svg = sparkline([point.value for point in series.points], f"{name}: {shorten_number(last)}")
         return Spark(svg, name, last, unit)
 
     def _names(self, entry: Entry) -> str:
@@ -60,7 +60,7 @@ class OverviewCache:
             return ""
         text = bytes(item.record.metrics)[:MAX_LOOKED_AT] if item else b""
         names = dict.fromkeys(_NAME.findall(text))
-        return folded("\n".join(name.decode(errors="replace") for name in names))[:MAX_NAMES]
+        return fold_case("\n".join(name.decode(errors="replace") for name in names))[:MAX_NAMES]
 
 
 @bp.record_once

@@ -14,7 +14,7 @@ from ..documents.expectations import STALE, STATES, state_names
 from ..documents.service import Entry, Item
 from .overview_cache import overview_cache
 from .paging import paginate
-from .template_filters import folded, page_number
+from .template_filters import fold_case, page_number
 
 PER_PAGE = 100
 #: A document of the list, or the deletion of one.
@@ -46,7 +46,7 @@ class Group(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """The part of the list that the URL asks for, which has only the members that are not the default.
+    """The query of the list, in the URL where it is not the default.
 
     ``groups`` asks for one line for tags with a common prefix, except for the group ``open``.
     """
@@ -113,11 +113,11 @@ def select(
     elif query.state:
         items = [item for item, name in zip(items, states) if name == query.state]
     items = _ordered(items, query.order, late, expected)
-    lines = grouped(items, query, late) if query.groups else items
+    lines = group_by_prefix(items, query, late) if query.groups else items
     return ListPage(*paginate(lines, query.page, PER_PAGE), len(items), total, counts)
 
 
-def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
+def group_by_prefix(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[Listed | Group]:
     """Return the items with a Group in place of those with a common prefix; late ones stand by themselves as well."""
     prefixes = [match[0] if (match := _PREFIX.match(item.key)) else "" for item in items]
     alike: dict[str, list[Listed]] = {}
@@ -143,12 +143,12 @@ def grouped(items: Sequence[Listed], query: ListQuery, late: set[str]) -> list[L
 
 def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
     """Return the items that have a text in their tag, their author's name, or the name of a value."""
-    word, known = folded(q), overview_cache()
+    word, known = fold_case(q), overview_cache()
     return [
         item
         for item in items
-        if word in folded(item.key)
-        or word in folded(item.changed_by)
+        if word in fold_case(item.key)
+        or word in fold_case(item.changed_by)
         or in_names
         and isinstance(item, Entry)
         and word in known.names(item)

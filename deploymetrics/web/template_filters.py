@@ -13,7 +13,7 @@ from ..clock import as_last_changed, from_precise
 from ..documents.reserved import RESERVED_TAG
 from ..documents.values import numbers
 from ..formats import printable
-from ..formats.lookalikes import is_unseen
+from ..formats.lookalikes import is_invisible
 from ..schemas import whole_number
 from ..services import services
 from . import bp
@@ -132,7 +132,7 @@ def visible(tag: str) -> str:
     """Replace the invisible characters in a tag by their code, ``⟨U+200B⟩``, so that no tag passes for another."""
     if tag.isascii():
         return tag
-    return "".join(f"⟨U+{ord(char):04X}⟩" if is_unseen(char) else char for char in tag)
+    return "".join(f"⟨U+{ord(char):04X}⟩" if is_invisible(char) else char for char in tag)
 
 
 @bp.app_template_filter()
@@ -149,15 +149,15 @@ def with_unit(text: str, name: str, chosen: str = "") -> str:
     """
     name = name.rstrip(")").rpartition(".")[2]
     if unit := chosen or dict(word.split("=") for word in current_app.config["UNITS"]).get(name):
-        return f"{numbers.rounded(text)} {unit}"
+        return f"{numbers.shorten_number(text)} {unit}"
     count = numbers.as_float(text)
     if name.endswith("_bytes") and 0 <= count < 1e15:
         return size(int(count))
     unit = next((unit for end, unit in _ENDINGS if name.endswith(end)), "")
-    return f"{numbers.rounded(text)}{unit}"
+    return f"{numbers.shorten_number(text)}{unit}"
 
 
-def folded(text: str) -> str:
+def fold_case(text: str) -> str:
     """Fold a text for a search, which ignores case, and the form in which an accent is encoded."""
     if text.isascii():
         return text.lower()

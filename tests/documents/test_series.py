@@ -8,7 +8,7 @@ from effort import processor_seconds
 
 from deploymetrics.documents.headlines import headline_series
 from deploymetrics.documents.values.measures import MAX_DEPTH, measures
-from deploymetrics.documents.values.numbers import rounded
+from deploymetrics.documents.values.numbers import shorten_number
 from deploymetrics.documents.values.series import over_time
 
 
@@ -135,7 +135,7 @@ def test_many_numbers_cost_no_more_each(services, save, metrics):
 
 def test_long_numbers_are_rounded_for_show():
     texts = ("0.1", "123456789012345", "1234567890.123456789", "9" * 400, "-0." + "3" * 30)
-    assert list(map(rounded, texts)) == [
+    assert list(map(shorten_number, texts)) == [
         "0.1",
         "123456789012345",
         "1234567890.12",

@@ -592,7 +592,7 @@ def test_an_answer_that_repeats_the_password_is_none(source, server):
 @pytest.mark.parametrize("text", ["a  b/c", "a b/c", "a%20%20b%2Fc", "me:a  b/c", "bWU6YSAgYi9j"])
 def test_every_form_of_a_secret_is_found(text):
     access = Endpoint("https://h", "h", 52311, "me", "a  b/c", "")
-    assert access.redacted(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
+    assert access.redact(f"<{text}>") in ("<(secret)>", "<me:(secret)>")
     assert access.is_repeated_in([("x", text)]) and not access.is_repeated_in(["abc", 5])
 
 

@@ -90,7 +90,7 @@ def test_what_is_edited_may_be_longer_than_the_document(pages, save, services):
     """White space does not count: the editor itself puts it in."""
     metrics = b"[" + b",".join([b"1"] * 500_000) + b"]"
     item = save("custom", metrics)
-    text = rawjson.indented(metrics).replace("\n", "\r\n")
+    text = rawjson.indent(metrics).replace("\n", "\r\n")
     assert len(text) > 2 * 2**20
     assert pages.post("/tags/custom/edit", **multipart(metrics=text, etag=item.revision)).status_code == 302
     assert bytes(services.documents.get("custom").record.metrics) == metrics

@@ -20,7 +20,7 @@ def as_float(text: str) -> float:
     return min(max(float(text), -LARGEST), LARGEST)
 
 
-def rounded(text: str) -> str:
+def shorten_number(text: str) -> str:
     """Return a number as it is, or with twelve digits if it is long: ``1.23456789012e+40``."""
     if len(text) <= _SHORT:
         return text

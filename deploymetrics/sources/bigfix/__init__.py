@@ -90,7 +90,7 @@ class BigFixSource(Source):
                 findings.values[metric.name] = value_of(metric, result)
                 in_a_row = 0
             except RelevanceError as error:
-                findings.failed[metric.name] = endpoint.redacted(str(error))
+                findings.failed[metric.name] = endpoint.redact(str(error))
                 in_a_row = 0
             except TimeoutError:
                 if number and seconds < limit:
@@ -147,7 +147,7 @@ class BigFixSource(Source):
         if error.kind == "session_relevance":
             return RelevanceError(error.message)
         # Redacted before anything is cut: half a secret would not be found any more.
-        message = endpoint.redacted(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
+        message = endpoint.redact(f"BigFix: {error.kind}: {error.message.rstrip('.')}.")
         if error.code == "cert_verify_failed":
             from .transport import fingerprint_hint
 

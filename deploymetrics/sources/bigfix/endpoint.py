@@ -23,7 +23,7 @@ class Endpoint(NamedTuple):
     password: str
     token: str
 
-    def redacted(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Replace every form of the secrets in a text."""
         for form in self._forms():
             text = text.replace(form, _HIDDEN)
@@ -33,7 +33,7 @@ class Endpoint(NamedTuple):
         """Return True if a text, or a text in nested lists, holds a secret."""
         if isinstance(answer, list | tuple):
             return any(map(self.is_repeated_in, answer))
-        return isinstance(answer, str) and self.redacted(answer) != answer
+        return isinstance(answer, str) and self.redact(answer) != answer
 
     def _forms(self) -> list[str]:
         """Return the forms in which a server may repeat the secrets, the longest first."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ...documents.values.numbers import as_float, is_number, rounded
+from ...documents.values.numbers import as_float, is_number, shorten_number
 from ...documents.values.places import leaf_text, shorten
 from ...formats import rawjson
 from ...formats.printable import counted
@@ -114,7 +114,7 @@ def cell(value: object) -> Cell:
             text = rawjson.quote(value)
         short, kind = shorten(text, MAX_TEXT), "text" if value else "none"
     else:
-        short, kind = (rounded(text), "number") if is_number(value) else (text, "none")
+        short, kind = (shorten_number(text), "number") if is_number(value) else (text, "none")
     # Very long texts are whole in the document as JSON.
     return Cell(short, kind, "" if text == short else shorten(text, MAX_WHOLE))
 

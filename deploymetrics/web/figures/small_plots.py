@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from markupsafe import Markup, escape
 
 from ...clock import as_last_changed, from_precise
-from ...documents.values.numbers import rounded
+from ...documents.values.numbers import shorten_number
 from ...documents.values.series import Point, Series
 from ...formats.printable import counted
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
@@ -59,8 +59,8 @@ def summary(name: str, points: list[Point]) -> str:
     """Return a plot in words, for people who do not see it."""
     low = min(points, key=lambda point: point.value)
     high = max(points, key=lambda point: point.value)
-    count = counted(len(points), "value", ",")
-    return f"{name}: {count}, lowest {rounded(low.text)}, highest {rounded(high.text)}, last {rounded(points[-1].text)}"
+    count, texts = counted(len(points), "value", ","), [shorten_number(point.text) for point in (low, high, points[-1])]
+    return "{}: {}, lowest {}, highest {}, last {}".format(name, count, *texts)
 
 
 def _axes(up: Scale, ticks: list[float], across: Scale, zone: tzinfo) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _hover(positions: list[tuple[float, float]], points: list[Point], times: lis
     for index, ((x, y), point, time) in enumerate(zip(positions, points, times)):
         left = (positions[index - 1][0] + x) / 2 if index else LEFT
         right = (positions[index + 1][0] + x) / 2 if index + 1 < len(positions) else WIDTH
-        text = escape(f"{rounded(point.text)} · {as_last_changed(time)}")
+        text = escape(f"{shorten_number(point.text)} · {as_last_changed(time)}")
         yield (
             f'<g class="{dots}">'
             f'<rect x="{left:.1f}" y="0" width="{max(right - left, 0.1):.1f}" height="{HEIGHT - BOTTOM}"/>'
