@@ -185,6 +185,13 @@ class DamagedItemError(StorageError, code="damaged-item"):
     """A stored item cannot be read; it is left as it is and has to be repaired by hand."""
 
 
+class NoMemoryError(DeploymetricsError, status=503, code="no-memory"):
+    """The system has no memory left for this."""
+
+    detail = "The server has no memory left for this at the moment."
+    headers = {"Retry-After": "5"}
+
+
 class ReadOnlyError(DeploymetricsError, status=503, code="read-only"):
     detail = "The server takes no changes at the moment (READ_ONLY); reading goes on."
     headers = {"Retry-After": "60"}

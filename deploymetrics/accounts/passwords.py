@@ -1,12 +1,18 @@
 """Passwords: generated, hashed and compared."""
 
+import re
 import secrets
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from ..errors import NoMemoryError
+
+_HASH = re.compile(r"(scrypt(:\d+){3}|pbkdf2:sha\d+:\d+)\$[^$]+\$[0-9a-f]+")
 #: A hash takes some 30 MB and a core, so of those who log in at once some wait; other requests have the rest.
 _HASHING = threading.BoundedSemaphore(2)
 
@@ -17,8 +23,11 @@ def normalize(text: str) -> str:
 
 
 def hash_password(password: str, method: str) -> str:
-    """Return a slow, salted hash of a password that a person chose; ``method`` is as werkzeug writes it."""
-    with _HASHING:
+    """Return a slow, salted hash of a password that a person chose; ``method`` is as werkzeug writes it.
+
+    Raises NoMemoryError.
+    """
+    with _hashing():
         return generate_password_hash(normalize(password), method)
 
 
@@ -36,16 +45,24 @@ def password_matches(stored: str, password: str, method: str) -> bool:
     """Return True if the password is that of the stored hash; False takes the same time for every reason.
 
     ``stored`` is empty where there is no account, or one without a password. ``method`` is that of new hashes, by which
-    the time is taken where there is none to check.
+    the time is taken where there is none to check. Raises NoMemoryError.
     """
-    checked = stored or _dummy_hash(method)
+    is_hash = _HASH.fullmatch(stored) is not None  # a file made by hand may have something else
+    checked = stored if is_hash else _dummy_hash(method)
+    with _hashing():
+        matches = check_password_hash(checked, normalize(password))
+    # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
+    return matches and is_hash and "\0" not in password
+
+
+@contextmanager
+def _hashing() -> Iterator[None]:
+    """Compute a hash in turn with others; raises NoMemoryError where OpenSSL raises ValueError for want of memory."""
     with _HASHING:
         try:
-            matches = check_password_hash(checked, normalize(password))
-        except ValueError:  # a file made by hand, with what is no hash
-            matches = False
-    # HMAC, and so the hash, takes a password with NUL characters at its end for the one without them.
-    return matches and bool(stored) and "\0" not in password
+            yield
+        except ValueError as error:
+            raise NoMemoryError(log=f"password hash: {error}") from error
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import AccountError, DamagedItemError, NotFound, StorageError
+from ..errors import AccountError, DamagedItemError, NoMemoryError, NotFound, StorageError
 from ..storage import Item, Storage
 from .names import skeleton
 from .passwords import generate_password, hash_password, is_hashed_by
@@ -153,7 +153,6 @@ class Accounts:
         """
         if is_hashed_by(record.password, self.password_hash):
             return record
-        hashed = hash_password(password, self.password_hash)
 
         def fields(current: AccountRecord) -> dict[str, Any]:
             if current != record:
@@ -161,8 +160,9 @@ class Accounts:
             return {"password": hashed}
 
         try:
+            hashed = hash_password(password, self.password_hash)
             return self.change(record.name, "server", fields)
-        except (StorageError, AccountError):  # the next login tries again
+        except (NoMemoryError, StorageError, AccountError):  # the next login tries again
             return record
 
     def _secret(self, role: Role, password: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
 
     For an unexpected one the answer has a fixed sentence, and the request id under which the log has the traceback.
     """
+    if isinstance(error, MemoryError):
+        error = errors.NoMemoryError()
     if isinstance(error, errors.DeploymetricsError):
         problem = error
         if error.status >= 500:

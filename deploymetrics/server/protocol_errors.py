@@ -4,7 +4,7 @@ import secrets
 
 import msgspec
 
-from ..errors import DeploymetricsError
+from ..errors import DeploymetricsError, NoMemoryError
 from ..http.request_ids import HEADER
 from ..http.responses import PRIVATE
 
@@ -35,15 +35,19 @@ class StatusReader:
 def error_answer(status: int) -> tuple[str, dict[str, str], bytes, str]:
     """Return (status line, headers, body, request id) of an error answer, a problem document in JSON."""
     request_id = secrets.token_hex(8)
-    code, detail = _PROBLEMS.get(status, (None, None))
-    error = DeploymetricsError(detail, code=code)
-    error.status = status
+    if status == NoMemoryError.status:
+        error: DeploymetricsError = NoMemoryError()
+    else:
+        code, detail = _PROBLEMS.get(status, (None, None))
+        error = DeploymetricsError(detail, code=code)
+        error.status = status
     body = msgspec.json.encode(error.problem(request_id))
     headers = {
         "Connection": "close",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         HEADER: request_id,
+        **error.headers,
         **PRIVATE,
     }
     return f"{error.status} {error.title}", headers, body, request_id

@@ -75,7 +75,7 @@ def test_the_hash_for_nobody_is_computed_once(monkeypatch):
     made = []
     make = passwords.generate_password_hash
     monkeypatch.setattr(passwords, "generate_password_hash", lambda *args: made.append(args) or make(*args))
-    assert not any(passwords.password_matches(None, password, "scrypt:32768:8:3") for password in "xy")
+    assert not any(passwords.password_matches("", password, "scrypt:32768:8:3") for password in "xy")
     assert len(made) == 1
 
 
