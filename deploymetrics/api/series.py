@@ -10,7 +10,7 @@ from ..clock import from_precise
 from ..documents.values.measures import measures
 from ..documents.values.series import Point, Series, over_time
 from ..documents.versions import versions_between
-from ..formats.printable import csv_table
+from ..formats.escaping import csv_table
 from ..http.access import require_role
 from ..http.arguments import SeriesArguments
 from ..http.requests import current_request

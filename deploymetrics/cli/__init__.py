@@ -13,7 +13,7 @@ from flask.cli import ScriptInfo
 from ..config.instance import become_owner, check_exists, existing_instance, find_instance, user_name
 from ..config.loading import Settings
 from ..errors import DeploymetricsError
-from ..formats.printable import escape
+from ..formats.escaping import escape
 from ..upgrade import check_format
 from . import accounts, audit, backup, collect, documents, serve, settings, status, storage, tokens, transfer
 

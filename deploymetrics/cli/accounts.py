@@ -10,7 +10,7 @@ from ..accounts.passwords import normalize
 from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
 from ..accounts.service import generate_credential
-from ..formats.printable import row
+from ..formats.escaping import row
 from ..schemas import load
 from ..services import services
 

@@ -9,7 +9,7 @@ import msgspec
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..formats.printable import escape, row
+from ..formats.escaping import escape, row
 from ..telemetry import telemetry_of
 
 #: The author of what commands write.

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
 from ..errors import DamagedItemError, SettingError, StorageError
-from ..formats.printable import counted, escape, row
+from ..formats.escaping import counted, escape, row
 from ..maintenance import damages
 from ..services import services
 

@@ -17,8 +17,8 @@ from ..collector.task import DeploymentMetricsCollectorTask, create_task
 from ..collector.webhook import Webhook
 from ..documents.reserved import RESERVED_TAG
 from ..errors import DeploymetricsError
+from ..formats.escaping import counted, on_one_line
 from ..formats.logs import formatter
-from ..formats.printable import counted, on_one_line
 from ..services import services
 from ..sources import TextValue
 

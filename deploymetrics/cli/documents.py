@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from ..documents.schemas import compact_metrics
 from ..errors import BodyTooLargeError
-from ..formats.printable import counted, row
+from ..formats.escaping import counted, row
 from ..http.precondition_headers import read_precondition
 from ..services import services
 from .audit import AUTHOR, person

@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
-from ..formats.printable import counted, escape
+from ..formats.escaping import counted, escape
 from ..services import services
 from ..start_record import last_start
 from ..telemetry import telemetry_of

@@ -5,7 +5,7 @@ import click
 from .. import maintenance
 from ..config.instance import become_owner, existing_instance, find_instance
 from ..config.loading import read_settings
-from ..formats.printable import counted, row
+from ..formats.escaping import counted, row
 
 
 @click.group()

@@ -9,7 +9,7 @@ from ..accounts.records import Access
 from ..accounts.schemas import MAX_DAYS, NewToken
 from ..accounts.tokens import token_in
 from ..clock import as_precise
-from ..formats.printable import row
+from ..formats.escaping import row
 from ..schemas import load
 from ..services import services
 from .accounts import check_name

@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 from ..documents import transfer
 from ..documents.service import DOCUMENTS
 from ..errors import BadRequest, StorageError
-from ..formats.printable import counted, escape
+from ..formats.escaping import counted, escape
 from ..services import services
 
 #: A line of an import is as long as this, or so many times MAX_BODY_BYTES; what is longer is no export.

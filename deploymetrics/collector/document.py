@@ -1,9 +1,9 @@
 """The document ``platform``: composed of every source's last values, and written when they have changed."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -11,20 +11,16 @@ from ..clock import Clock, from_precise
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Documents
 from ..storage import Item
-from .states import SourceState
+from .states import SourceState, keep_order
 
 AUTHOR = "collector"
 #: A document whose values stay the same is written again after this time.
 REFRESH_SECONDS = 86400
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceState]) -> None:
-    """Write the document ``platform`` if there are values, and they changed or it is old.
-
-    ``states`` are those of all sources; of two with the same metric the first one has it. Raises StorageError.
-    """
+    """Write ``platform`` if its values, by the first source for a metric, changed or are old; raises StorageError."""
     item = documents.find(RESERVED_TAG)
     values = _compose(states, item)
     metrics = msgspec.json.encode([values])
@@ -34,11 +30,6 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
             return
     if values:
         documents.save_platform(metrics, AUTHOR)
-
-
-def keep_order(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
-    """Return the values with the names in ``before`` first, in that order, so that metrics keep their places."""
-    return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}
 
 
 def _compose(states: Sequence[SourceState], item: Item | None) -> dict[str, Any]:

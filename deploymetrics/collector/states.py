@@ -1,10 +1,18 @@
-"""The stored state of each source: when it was asked, its last values, and how it failed."""
+"""The stored state of each source: its last good values, when it was asked, and how it failed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
+from ..clock import as_precise
 from ..errors import DamagedItemError
 from ..sources import TextValue
 from ..storage import Collection, Record, Storage
+from .isolation import Outcome
+
+T = TypeVar("T")
 
 
 class SourceState(Record, frozen=True, omit_defaults=True):
@@ -67,3 +75,50 @@ def read_state(store: Storage, name: str) -> SourceState:
 def save_state(store: Storage, state: SourceState, author: str) -> None:
     """Store the SourceState of a source. Raises StorageError."""
     store.write(COLLECTOR, state.name, author, lambda current, now: msgspec.json.encode(state))
+
+
+def after_success(state: SourceState, outcome: Outcome, now: datetime, delay: int) -> SourceState:
+    """Return the state of a source after a success; a metric that failed, or was not asked, keeps its last value."""
+    return msgspec.structs.replace(
+        state,
+        lastSuccess=as_precise(now),
+        rounds=state.rounds + 1,
+        failures=0,
+        permanent=False,
+        nextAttempt=now.timestamp() + delay,
+        warning=outcome.warning,
+        failed=_keep_old(state.failed, outcome) | outcome.failed,
+        asked=outcome.asked,
+        values=keep_order(state.values, _keep_old(state.values, outcome) | outcome.values),
+    )
+
+
+def after_failure(state: SourceState, outcome: Outcome, now: datetime, delay: int) -> SourceState:
+    """Return the state of a source after a failure: all values stay but those that were found before it."""
+    return msgspec.structs.replace(
+        state,
+        lastFailure=as_precise(now),
+        reason=outcome.error,
+        permanent=outcome.permanent,
+        failures=state.failures + 1,
+        rounds=state.rounds + 1,
+        failedRounds=state.failedRounds + 1,
+        nextAttempt=now.timestamp() + delay,
+        failed={name: why for name, why in state.failed.items() if name not in outcome.values} | outcome.failed,
+        asked=state.asked | outcome.asked,
+        values=state.values | outcome.values,
+    )
+
+
+def _keep_old(old: dict[str, T], outcome: Outcome) -> dict[str, T]:
+    """Return the old values of metrics that failed in this round, or that a source keeps without asking for them."""
+    return {
+        name: value
+        for name, value in old.items()
+        if name not in outcome.values and (name in outcome.failed or name in outcome.asked)
+    }
+
+
+def keep_order(before: Iterable[str], values: dict[str, T]) -> dict[str, T]:
+    """Return the values with the names in ``before`` first, in that order, so that metrics keep their places."""
+    return {name: values[name] for name in dict.fromkeys([*before, *values]) if name in values}

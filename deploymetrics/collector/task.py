@@ -22,10 +22,10 @@ from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source
 from ..sources.loading import load_sources
 from ..storage import Item, Storage
-from .document import AUTHOR, keep_order, write_platform
+from .document import AUTHOR, write_platform
 from .isolation import Outcome, ask
 from .signals import Stop
-from .states import COLLECTOR, SourceState, read_state, save_state
+from .states import COLLECTOR, SourceState, after_failure, after_success, read_state, save_state
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,11 @@ class Timing(msgspec.Struct, frozen=True):
     timeout: int
     longest_delay: int
     permanent_delay: int
+
+    def delay_after(self, failures: int, permanent: bool) -> int:
+        """Return the delay after so many failures in a row."""
+        doubled = min(self.interval * 2 ** min(failures - 1, 20), self.longest_delay)
+        return self.permanent_delay if permanent else max(self.interval, doubled)
 
 
 class DeploymentMetricsCollectorTask:
@@ -163,14 +168,18 @@ class DeploymentMetricsCollectorTask:
 
     def _record(self, name: str, outcome: Outcome, digest: str) -> SourceState:
         """Return, and remember until it is saved, the state of a source after an Outcome."""
-        before = self._read_state(name)
+        before, now = self._read_state(name), self.clock.now()
         for metric in outcome.failed.keys() - before.failed.keys():
             log.warning("source %s: %s: %s", name, metric, outcome.failed[metric])
-        state = (
-            self._state_after_failure(before, outcome) if outcome.error else self._state_after_success(before, outcome)
-        )
-        state = msgspec.structs.replace(state, configuration=digest, damaged=False)
-        self._unsaved[name] = state
+        if outcome.error:
+            delay = self.timing.delay_after(before.failures + 1, outcome.permanent)
+            log.error("source %s: %s Next attempt in %d seconds.", name, outcome.error, delay)
+            state = after_failure(before, outcome, now, delay)
+        else:
+            if outcome.warning and outcome.warning != before.warning:
+                log.warning("source %s: %s", name, outcome.warning)
+            state = after_success(before, outcome, now, self.timing.interval)
+        self._unsaved[name] = state = msgspec.structs.replace(state, configuration=digest, damaged=False)
         return state
 
     def _save_states(self) -> None:
@@ -187,52 +196,6 @@ class DeploymentMetricsCollectorTask:
             state = read_state(self.store, name)
             if not state.damaged and state.dropped == (name in self.sources):
                 save_state(self.store, msgspec.structs.replace(state, dropped=not state.dropped), AUTHOR)
-
-    def _state_after_success(self, before: SourceState, outcome: Outcome) -> SourceState:
-        now = self.clock.now()
-        if outcome.warning and outcome.warning != before.warning:
-            log.warning("source %s: %s", before.name, outcome.warning)
-        return msgspec.structs.replace(
-            before,
-            lastSuccess=as_precise(now),
-            rounds=before.rounds + 1,
-            failures=0,
-            permanent=False,
-            nextAttempt=now.timestamp() + self.timing.interval,
-            warning=outcome.warning,
-            failed=_keep_old(before.failed, outcome) | outcome.failed,
-            asked=outcome.asked,
-            values=keep_order(before.values, _keep_old(before.values, outcome) | outcome.values),
-        )
-
-    def _state_after_failure(self, before: SourceState, outcome: Outcome) -> SourceState:
-        now = self.clock.now()
-        failures = before.failures + 1
-        doubled = min(self.timing.interval * 2 ** min(failures - 1, 20), self.timing.longest_delay)
-        delay = self.timing.permanent_delay if outcome.permanent else max(self.timing.interval, doubled)
-        log.error("source %s: %s Next attempt in %d seconds.", before.name, outcome.error, delay)
-        return msgspec.structs.replace(
-            before,
-            lastFailure=as_precise(now),
-            reason=outcome.error,
-            permanent=outcome.permanent,
-            failures=failures,
-            rounds=before.rounds + 1,
-            failedRounds=before.failedRounds + 1,
-            nextAttempt=now.timestamp() + delay,
-            failed={name: why for name, why in before.failed.items() if name not in outcome.values} | outcome.failed,
-            asked=before.asked | outcome.asked,
-            values=before.values | outcome.values,
-        )
-
-
-def _keep_old(old: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
-    """Return the old values of metrics that failed in this round, or that a source keeps without asking for them."""
-    return {
-        name: value
-        for name, value in old.items()
-        if name not in outcome.values and (name in outcome.failed or name in outcome.asked)
-    }
 
 
 def create_task(

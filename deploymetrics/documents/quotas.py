@@ -14,7 +14,7 @@ import msgspec
 from ..accounts.records import AccountRecord
 from ..clock import Clock
 from ..errors import QuotaExceededError, TooManyPostsError
-from ..formats.printable import counted
+from ..formats.escaping import counted
 from ..storage import Collection, Item, Record, Storage
 from .service import Documents, stored_size
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from pythonjsonlogger.json import JsonFormatter
 
-from .printable import escape
+from .escaping import escape
 
 TEXT, JSON = "text", "json"
 _DATE_FORM = "[%Y-%m-%d %H:%M:%S %z]"

@@ -15,8 +15,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+from ..formats.escaping import escape
 from ..formats.logs import JSON, TEXT, formatter, json_line
-from ..formats.printable import escape
 from ..http.request_ids import ROUTE, request_id_of
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ..accounts.service import Accounts
 from ..documents.service import Documents
 from ..errors import DeploymetricsError
-from ..formats.printable import on_one_line
+from ..formats.escaping import on_one_line
 from ..storage import Storage
 
 #: The longest sentence of an error that is stored.

@@ -46,10 +46,7 @@ class Group(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """The query of the list, in the URL where it is not the default.
-
-    ``groups`` asks for one line for tags with a common prefix, except for the group ``open``.
-    """
+    """The list's query; ``groups`` asks for one line for each common prefix of tags but ``open``."""
 
     q: str = ""
     state: str = ""

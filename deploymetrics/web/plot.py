@@ -15,7 +15,7 @@ from ..documents.values.measures import Measures, measures
 from ..documents.values.series import Series, over_time
 from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItemError, NotFound
-from ..formats.printable import csv_table
+from ..formats.escaping import csv_table
 from ..http.access import require_role
 from ..services import services
 from . import bp

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from ..clock import as_last_changed, from_precise
 from ..documents.reserved import RESERVED_TAG
 from ..documents.values import numbers
-from ..formats import printable
+from ..formats import escaping
 from ..formats.lookalikes import is_invisible
 from ..schemas import whole_number
 from ..services import services
@@ -50,7 +50,7 @@ def page_number(name: str) -> int:
 @bp.app_template_filter()
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 tag``, ``1,500 tags``."""
-    return printable.counted(count, noun, ",")
+    return escaping.counted(count, noun, ",")
 
 
 @bp.app_template_filter()

@@ -48,10 +48,7 @@ class Extractor:
         return self._places[steps]
 
     def extract(self, metrics: bytes) -> list[list[Any]]:
-        """Return for each of the Steps the values there, as ``text_of`` and ``floats_of`` take them.
-
-        That is one value at most, except for Steps with ``...`` in them.
-        """
+        """Return the values at each of the Steps, at most one except for Steps with ``...``; see ``text_of``."""
         values: list[list[Any]] = [[] for _ in self._places]
         values[0].append(self._decode_metrics(metrics))
         for place, below in self._below.items():

@@ -50,10 +50,7 @@ class Measure(NamedTuple):
     is_element: bool = False
 
     def tells_something(self, *, of_elements: bool = False) -> bool:
-        """Return False for a measure that identifies a thing, sums percentages, or is of one element among several.
-
-        With ``of_elements`` those of one element count too.
-        """
+        """Return False for identifiers, sums of percentages and, unless ``of_elements``, one element of several."""
         if self.is_naming or self.is_element and not of_elements:
             return False
         if self.function == "sum":

@@ -78,10 +78,7 @@ class Place:
         return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
-        """Return the path as (Place, True if every element of its array is meant).
-
-        From the first array with several elements on, all do.
-        """
+        """Return (Place, is_every) of the path: from the first array with several elements on, every one is meant."""
         path = self.path()
         first = next((index for index, place in enumerate(path) if place.is_element()), len(path))
         return [(place, index >= first and not isinstance(place.step[0], str)) for index, place in enumerate(path)]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ...documents.values.numbers import as_float, is_number, shorten_number
 from ...documents.values.places import leaf_text, shorten
 from ...formats import rawjson
-from ...formats.printable import counted
+from ...formats.escaping import counted
 from ..paging import paginate
 
 MAX_ROWS = 100

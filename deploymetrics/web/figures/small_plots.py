@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from ...clock import as_last_changed, from_precise
 from ...documents.values.numbers import shorten_number
 from ...documents.values.series import Point, Series
-from ...formats.printable import counted
+from ...formats.escaping import counted
 from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
 from .points import segments, thin
 
