@@ -88,7 +88,7 @@ class InvalidFieldsError(BadRequest, code="invalid-fields"):
 
 
 def _texts(messages: Any) -> Iterator[str]:
-    """Yield the messages of a field, and of what is in it, such as the elements of a list."""
+    """Yield the messages of a field and, if it is a list or dict, of its elements."""
     if isinstance(messages, str):
         yield messages
     else:

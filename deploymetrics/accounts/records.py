@@ -9,7 +9,7 @@ from .token_secrets import hash_secret, is_secret_hash
 
 
 class Role(StrEnum):
-    """What an account may do: everything; log in; post documents; read ``/metrics``."""
+    """The role of an account, which may do everything; log in; post documents; or read ``/metrics``."""
 
     MASTER_OPERATOR = "master-operator"
     OPERATOR = "operator"
@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 class Access(StrEnum):
-    """What a token may do of what its account may: all of it; only read; only read ``/metrics``."""
+    """The access of a token, within that of its account: all of it; reading only; or ``/metrics`` only."""
 
     FULL = "full"
     READ = "read-only"

@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -88,12 +89,11 @@ def _copy(source: Path, target: Path, without: str = "") -> None:
             if entry.is_dir() and entry.name != without:
                 _copy(Path(entry.path), target / entry.name)  # within it a tag may have that name
             elif entry.is_file():
-                with open(entry.path, "rb") as old:
-                    fd = os.open(target / entry.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                    with open(fd, "wb") as new:
-                        shutil.copyfileobj(old, new, 2**20)
-                        new.flush()
-                        os.fsync(fd)
+                private = partial(os.open, mode=0o600)
+                with open(entry.path, "rb") as old, open(target / entry.name, "xb", opener=private) as new:
+                    shutil.copyfileobj(old, new, 2**20)
+                    new.flush()
+                    os.fsync(new.fileno())
 
 
 def _check(folder: Path, before: dict[str, int]) -> None:

@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether the collector is to stop: set by SIGTERM or SIGINT, which also interrupt a sleep or a source."""
+    """A flag that tells the collector to stop, set by SIGTERM or SIGINT, which also interrupt its sleep or source."""
 
     def __init__(self) -> None:
         self.is_set = False

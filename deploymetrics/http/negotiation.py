@@ -16,7 +16,7 @@ _SHORT, _REMEMBERED = 256, 1024
 
 
 def choose_format(accept: str | None, output: str | None) -> str:
-    """Return ``JSON`` or ``XML`` for the Accept header (None: there is none) and the ``output`` argument, or None.
+    """Return ``JSON`` or ``XML`` by the Accept header and the argument ``output``, each of which may be None.
 
     Raises NotAcceptable. A browser that opens the URL asks for text/html and prefers XML to JSON; it gets JSON.
     """

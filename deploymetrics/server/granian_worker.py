@@ -140,7 +140,7 @@ class GranianWorker(Worker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def run(self) -> None:
-        """Serve until a signal; then finish what is being answered."""
+        """Serve until a signal; then finish the answers that have begun."""
         log = logging.getLogger("_granian")
         log.handlers, log.propagate = self.log.error_log.handlers, False
         log.setLevel(logging.WARNING)

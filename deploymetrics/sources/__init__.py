@@ -23,7 +23,7 @@ TextValue: TypeAlias = str | list[str] | dict[str, str]
 
 
 class Findings(NamedTuple):
-    """What a source found in one round.
+    """The findings of a source in one round.
 
     ``values``: metric → its value.
     ``failed``: metric → the reason why it has none; its last value stays.
@@ -55,7 +55,7 @@ class SourceError(DeploymetricsError):
 
 
 class Context(NamedTuple):
-    """What a source gets: settings by name, the instance folder, the storage, documents and accounts."""
+    """The context of a source: settings by name, the instance folder, the storage, documents and accounts."""
 
     settings: dict[str, Any]
     instance: str

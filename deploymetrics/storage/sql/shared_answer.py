@@ -10,7 +10,7 @@ from .. import T
 
 
 class _Answer(NamedTuple, Generic[T]):
-    """What a call of ``ask`` returned, as a list of one, or raised, and when it began."""
+    """The outcome of a call of ``ask``: a list with its result, or its error, and when the call began."""
 
     asked_at: float
     values: list[T]
