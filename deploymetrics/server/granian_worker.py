@@ -78,7 +78,10 @@ def serve(
     certfile: str | None,
     keyfile: str | None,
 ) -> None:
-    """Have granian's threads serve a socket, and call ``answer`` with each request, until ``ended`` is set."""
+    """Have granian's threads serve a socket, and call ``answer`` with each request, until ``ended`` is set.
+
+    Ends the process where granian does not begin: one of its threads that cannot be started may leave it waiting.
+    """
     is_unix = sock.family == socket.AF_UNIX
     scheduler = native.CallbackScheduler(callbacks, None, None, None, None)
     scheduler._schedule_fn = answer
@@ -106,7 +109,9 @@ def serve(
         ssl_client_verify=False,
         metrics=(None, None),
     )
+    signal.alarm(limits.BEGIN_SECONDS)
     (worker.serve_mtr_uds if is_unix else worker.serve_mtr)(scheduler, callbacks, ended)
+    signal.alarm(0)
 
 
 def check_certificate(name: str, certfile: str, keyfile: str) -> None:

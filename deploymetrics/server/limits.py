@@ -16,6 +16,8 @@ BYTES_PER_SECOND = 2**14
 #: Seconds for which a connection is kept; longer than the 60 of nginx, so that none is closed under a request.
 KEEP_SECONDS = 75
 
+#: Seconds after which granian, which takes milliseconds to begin, passes for one that never will.
+BEGIN_SECONDS = 10
 #: Seconds for which a worker that stops waits for clients that may be about to send.
 STOP_SECONDS = 2
 #: Seconds without a request after which granian's clients pass for those that are not.

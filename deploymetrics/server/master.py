@@ -29,7 +29,7 @@ from .startup_checks import check_address, risks
 from .tls import tls_files
 from .worker import SIGNALS
 
-#: How long a worker that cannot start waits before another one is tried.
+#: How long no worker is started after one that ended within that time.
 _PAUSE_SECONDS = 1
 #: A master that comes to look after its workers so late stood still itself, and its workers get so long to answer it.
 _STILL_SECONDS = 10
@@ -150,6 +150,7 @@ class Master(Arbiter):
 
     _looked = math.inf  # when it looked after its workers last
     _patient_until = 0.0
+    _next_start = 0.0  # when workers are started again, after one that ended as it began
     _outdated = 0  # the age of the newest worker with the settings from before a reload
 
     def __init__(self, app: Server) -> None:
@@ -164,6 +165,7 @@ class Master(Arbiter):
         """Give a new worker a slot in the shared memory that no living worker has."""
         used = {each.slot for each in self.WORKERS.values()}
         worker.slot = next((slot for slot in range(SLOTS) if slot not in used), worker.age % SLOTS)
+        worker.began = time.monotonic()
 
     def detach(self, worker: Any) -> None:
         """Detach a forked worker from the master: it has no collector, and counts in its own slot."""
@@ -171,7 +173,10 @@ class Master(Arbiter):
         self.app.memory.own = worker.slot
 
     def clean_up_after(self, worker: Any) -> None:
-        """Clear the slot of a worker that has ended in the shared memory."""
+        """Clear the slot of a worker that has ended in the shared memory; rest a while if it had just begun."""
+        now = time.monotonic()
+        if now - worker.began < _PAUSE_SECONDS:
+            self._next_start = now + _PAUSE_SECONDS
         forget(worker.slot)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
 
@@ -187,9 +192,10 @@ class Master(Arbiter):
     def manage_workers(self) -> None:
         """Start and end workers as needed; replace one at a time those that a reload could not replace.
 
-        A worker that cannot be started is tried again, once a second.
+        A worker that cannot be started, or ends as it begins, is tried again, once a second.
         """
-        self._start(self._manage_workers)
+        if time.monotonic() >= self._next_start:
+            self._start(self._manage_workers)
         if self.is_to_collect():
             self.collector.ensure(self.app.settings)
 
@@ -216,7 +222,6 @@ class Master(Arbiter):
         except SystemExit as end:  # that of the worker, which this is
             if end.code != self.WORKER_BOOT_ERROR or self.worker_age <= self.cfg.workers:
                 raise
-            time.sleep(_PAUSE_SECONDS)
             sys.exit(1)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -2,6 +2,8 @@
 
 import logging
 import math
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -47,6 +49,25 @@ def test_a_start_without_granian_says_what_to_install(folder, monkeypatch):
     monkeypatch.delitem(sys.modules, "deploymetrics.server.granian_worker")
     with pytest.raises(SettingError, match=r"pip install 'deploymetrics\[granian\]'"):
         Server(folder, {"SERVER": "granian"}, print)
+
+
+BEGINNING = """
+import signal, socket, sys, time
+from unittest.mock import MagicMock
+from deploymetrics.server import granian_worker, limits
+granian_worker.native = MagicMock()
+granian_worker.native.ASGIWorker().serve_mtr = lambda *args: time.sleep(float(sys.argv[1]))
+limits.BEGIN_SECONDS = 1
+granian_worker.serve(socket.create_server(("127.0.0.1", 0)), None, print, None, None, None)
+sys.exit(signal.alarm(0))
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0, 0), (60, -signal.SIGALRM)])
+def test_a_worker_in_which_granian_never_begins_ends(seconds, code):
+    """Else clients would wait on its share of the listeners until the master took it for dead."""
+    done = subprocess.run([sys.executable, "-c", BEGINNING, str(seconds)], timeout=30, check=False)
+    assert done.returncode == code
 
 
 class Request:

@@ -28,6 +28,7 @@ from waiting import wait_for
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.server.master import Master, Server
+from deploymetrics.telemetry.shared_memory import Memory
 
 MASTER = ("master", PASSWORD)
 URL = "/api/deploymentmetrics"
@@ -348,6 +349,20 @@ def test_workers_that_stood_still_with_their_master_get_time_to_answer_it(monkey
     for now[0] in (0, 1, 2, 70, 71, 80, 89, 90, 91):
         master.murder_workers()
     assert looked_at == [0, 1, 2, 90, 91]
+
+
+def test_workers_that_end_as_they_begin_are_replaced_once_a_second(monkeypatch):
+    now, started_at = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Arbiter, "manage_workers", lambda self: started_at.append(now[0]))
+    monkeypatch.setattr(Master, "num_workers", 1)
+    master = Master.__new__(Master)
+    master.app = SimpleNamespace(settings={"COLLECT": False}, memory=Memory())
+    for now[0], began in ((10, 5), (20, 19.5), (20.5, None), (21, None)):
+        if began is not None:
+            master.clean_up_after(SimpleNamespace(slot=0, began=began))
+        master.manage_workers()
+    assert started_at == [10, 21]
 
 
 @by_both
