@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 
+#: How far clocks that are kept alike may be apart, and one be put back: a time so far ahead is one of just now.
+SKEW_SECONDS = 60
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ..clock import SKEW_SECONDS
 from ..storage import Collection, Record
 from .token_secrets import hash_secret, is_secret_hash
 
@@ -147,7 +148,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     def is_alive(self, now: float) -> bool:
         """Return True if the session has not expired; one that outlives its lifetime is of a clock that was ahead."""
-        return now < self.expires <= now + self.lifetime
+        return now < self.expires <= now + self.lifetime + SKEW_SECONDS
 
 
 class SessionsRecord(Record, frozen=True):

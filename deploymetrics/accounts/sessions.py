@@ -20,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
-from ..clock import Clock
+from ..clock import SKEW_SECONDS, Clock
 from ..errors import NotFound, StorageError
 from ..storage import Item, Storage
 from .expiry import Sweeper
@@ -124,7 +124,7 @@ class Sessions:
             return None
         if not entry.is_signed:
             self._renew(entry)
-        is_proved = 0 <= now - entry.session.proved_at <= self.proof_seconds
+        is_proved = -SKEW_SECONDS <= now - entry.session.proved_at <= self.proof_seconds
         proved_at = entry.session.proved_at if is_proved else 0.0
         return Account(record, session_id=token, token=used, proved_at=proved_at)
 

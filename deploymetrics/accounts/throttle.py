@@ -15,7 +15,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..clock import Clock
+from ..clock import SKEW_SECONDS, Clock
 from ..errors import DamagedItemError, StorageError, TooManyAttemptsError
 from ..storage import Collection, Item, Record, Storage
 from .addresses import network_of
@@ -46,11 +46,11 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
 
     def was_right_lately(self, now: float) -> bool:
         """Return True if a right password came not long ago; a time ahead of now is of a clock that was wrong."""
-        return 0 < self.right - now <= _LATELY_SECONDS
+        return 0 < self.right - now <= _LATELY_SECONDS + SKEW_SECONDS
 
     def wait(self, now: float, longest: float) -> float:
         """Return for how many seconds the next try has to wait; over ``longest`` it is of a clock that was ahead."""
-        return self.until - now if 0 < self.until - now <= longest else 0.0
+        return self.until - now if 0 < self.until - now <= longest + SKEW_SECONDS else 0.0
 
 
 FAILURES = Collection("failures", FailureRecord, durable=False)

@@ -175,6 +175,22 @@ def test_a_success_under_a_clock_that_was_ahead_is_not_one_of_lately(workers, ma
     assert guess(workers[1], password=PASSWORD, address="192.0.2.1").status_code == 429
 
 
+def test_what_a_clock_noted_that_is_a_little_ahead_counts(workers, master, clock):
+    assert guess(workers[0], password=PASSWORD, address="192.0.2.1").status_code == 200
+    for number in range(11):
+        guess(workers[0], address=f"198.51.100.{number}")
+    clock.forward(seconds=-1)
+    assert guess(workers[1], password=PASSWORD, address="192.0.2.1").status_code == 200
+
+
+def test_the_longest_wait_of_a_clock_that_is_a_little_ahead_counts(workers, master, clock):
+    for _ in range(15):
+        clock.forward(seconds=899)
+        assert guess(workers[0], name="somebody").status_code == 401
+    clock.forward(seconds=-1)
+    assert_throttled(guess(workers[1], name="somebody"), 901)
+
+
 def test_a_wait_from_a_clock_that_was_ahead_is_not_kept(app, master, clock):
     clock.forward(days=4000)
     for number in range(7):
