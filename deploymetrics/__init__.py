@@ -55,7 +55,7 @@ def create_app(
     app.extensions[NAME] = services = assemble(app.instance_path, app.config, clock, make=not is_opened)
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
     app.telemetry = telemetry.assemble(app.instance_path, app.config, services, memory or Memory())
-    login_cookie.init_app(app)
+    login_cookie.init_app(app, clock)
     security_headers.init_app(app)
     public_address.init_app(app)
     cross_site.init_app(app)

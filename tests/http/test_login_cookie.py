@@ -68,3 +68,15 @@ def test_a_new_key_logs_nobody_out_while_the_old_one_is_named(tmp_path, clock, s
     last = create_app(tmp_path / "instance", {"SECRET_KEY": NEW}, clock).test_client()
     last.set_cookie("deploymetrics", later.get_cookie("deploymetrics").value)
     assert last.get(LIST).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(-1, 200), (-60, 200), (-61, 401), (7 * 86400 - 1, 200), (7 * 86400 + 1, 401)]
+)
+def test_a_cookie_of_a_clock_that_is_a_little_ahead_is_one_of_now(app, services, clock, seconds, status):
+    app.config["LOGIN_SECONDS"] = services.sessions.limit = 30 * 86400  # it is the cookie's age that ends it
+    services.accounts.add("jo", Role.MASTER_OPERATOR, PASSWORD)
+    client = app.test_client()
+    client.post("/login", data=LOGIN)
+    clock.forward(seconds=seconds)
+    assert client.get(LIST).status_code == status
