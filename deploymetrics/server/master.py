@@ -194,7 +194,8 @@ class Master(Arbiter):
 
         A worker that cannot be started, or ends as it begins, is tried again, once a second.
         """
-        if time.monotonic() >= self._next_start:
+        is_one_too_many = len(self.WORKERS) > self.num_workers  # after a reload, which waits for it to end
+        if is_one_too_many or time.monotonic() >= self._next_start:
             self._start(self._manage_workers)
         if self.is_to_collect():
             self.collector.ensure(self.app.settings)

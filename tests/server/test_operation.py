@@ -365,6 +365,20 @@ def test_workers_that_end_as_they_begin_are_replaced_once_a_second(monkeypatch):
     assert started_at == [10, 21]
 
 
+def test_a_reload_does_not_wait_for_workers_that_it_ends_though_another_one_ended_as_it_began(monkeypatch):
+    """Else it would for half a minute: nobody would have told those of before to stop."""
+    managed = []
+    monkeypatch.setattr(Arbiter, "manage_workers", lambda self: managed.append(len(self.WORKERS)))
+    monkeypatch.setattr(Master, "num_workers", 2)
+    master = Master.__new__(Master)
+    master.app = SimpleNamespace(settings={"COLLECT": False}, memory=Memory())
+    master.clean_up_after(SimpleNamespace(slot=0, began=time.monotonic()))
+    for number in (2, 3):
+        monkeypatch.setattr(Master, "WORKERS", {pid: SimpleNamespace(age=pid) for pid in range(1, number + 1)})
+        master.manage_workers()
+    assert managed == [3]
+
+
 @by_both
 def test_connections_that_say_nothing_do_not_hold_up_a_stop(serve):
     server = serve()
