@@ -1,6 +1,7 @@
 """gunicorn's master process: its settings, its workers, and the collector beside them."""
 
 import math
+import mmap
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.config import Chdir
+from gunicorn.config import Chdir, Config
+from gunicorn.workers import base
+from gunicorn.workers.workertmp import WorkerTmp
 
 from ..collector.process import CollectorProcess
 from ..config.instance import check_exists
@@ -38,9 +41,26 @@ _PATIENCE_SECONDS = 20
 Chdir.default = None
 
 
-def memory_folder() -> str | None:
-    """Return a folder in memory where files can be made, or None, as in a hardened container."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+class Heartbeat(WorkerTmp):
+    """When a worker last told its master that it lives, in memory that both share.
+
+    It needs no folder, of which a hardened container may have none that takes files, and waits for no disk. One that
+    hangs as it begins is replaced too: its time counts from its start.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self._tmp = open(os.devnull, "rb")  # gunicorn closes a file
+        self._told_at = memoryview(mmap.mmap(-1, 8)).cast("d")
+        self.notify()
+
+    def notify(self) -> None:
+        self._told_at[0] = time.monotonic()
+
+    def last_update(self) -> float:
+        return self._told_at[0]
+
+
+base.WorkerTmp = Heartbeat
 
 
 # Why each differs from gunicorn's default stands beside it.
@@ -56,7 +76,6 @@ SETTINGS: dict[str, Any] = {
     "limit_request_line": limits.REQUEST_LINE,
     "limit_request_fields": limits.HEADER_FIELDS,
     "limit_request_field_size": limits.HEADER_FIELD,
-    "worker_tmp_dir": memory_folder(),  # the heartbeat must not wait for a disk
     "control_socket_disable": True,  # it would be one fixed path for all servers of an account
     "forwarded_allow_ips": "",  # the setting PROXIES decides whom to believe, also at a socket in the file system
     "forwarder_headers": "",

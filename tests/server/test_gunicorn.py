@@ -17,6 +17,7 @@ from gunicorn.http.wsgi import Response, create
 from gunicorn.util import close_graceful, write, write_error, write_nonblock
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.workertmp import WorkerTmp
 
 from deploymetrics.server import master
 from deploymetrics.server.granian_worker import GranianWorker
@@ -27,6 +28,7 @@ from deploymetrics.server.worker import FairThreadWorker
 OURS = {
     master.Master: Arbiter,
     master.Server: BaseApplication,
+    master.Heartbeat: WorkerTmp,
     Log: Logger,
     FairThreadWorker: ThreadWorker,
     GranianWorker: Worker,
@@ -36,6 +38,7 @@ OURS = {
 #: Not overridden, but what they do in which order is part of what ours does.
 RELIED_ON = (
     Arbiter.start,
+    Worker.__init__,
     Worker.init_process,
     ThreadWorker.enqueue_req,
     ThreadWorker.handle_request,
@@ -97,12 +100,16 @@ HASHES = {
     "Unreader.chunk": "29e0525ac3c7022c",
     "Unreader.read": "cbfeead6687ff48b",
     "Unreader.take_buffered": "89cef5e60e6f09e1",
+    "Worker.__init__": "e0f1de2d60574066",
     "Worker.handle_error": "75426448389bbac9",
     "Worker.handle_exit": "e2f7159c426d379c",
     "Worker.init_process": "114caccd7a0e3c21",
     "Worker.init_signals": "65442e0602b05f37",
     "Worker.run": "49ab292508f4cc5c",
     "Worker.load_wsgi": "18b02fc35e964f2b",
+    "WorkerTmp.__init__": "5d731e1551a94ace",
+    "WorkerTmp.last_update": "97dfcd48118aa3ef",
+    "WorkerTmp.notify": "0d06fcb9fe257c7e",
     "close_graceful": "0e5925bfc017bc4e",
     "create": "2c35d4a2dc629ede",
     "write": "cd995031295fd782",

@@ -12,6 +12,7 @@ import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from pathlib import Path
@@ -21,13 +22,16 @@ import pytest
 import requests
 from conftest import PASSWORD
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
 from launching import run
 from serving import BIN, Served, make_certificate
 from waiting import wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
+from deploymetrics.server.granian_worker import GranianWorker
 from deploymetrics.server.master import Master, Server
+from deploymetrics.server.worker import FairThreadWorker
 from deploymetrics.telemetry.shared_memory import Memory
 
 MASTER = ("master", PASSWORD)
@@ -349,6 +353,25 @@ def test_workers_that_stood_still_with_their_master_get_time_to_answer_it(monkey
     for now[0] in (0, 1, 2, 70, 71, 80, 89, 90, 91):
         master.murder_workers()
     assert looked_at == [0, 1, 2, 90, 91]
+
+
+@pytest.mark.parametrize("worker_class", [FairThreadWorker, GranianWorker])
+def test_a_worker_needs_no_folder_to_say_that_it_lives(monkeypatch, worker_class):
+    def refuse(*args, **kwargs):
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    heartbeat = worker_class(1, 1, [], None, 30, Config(), None).tmp
+    assert heartbeat.last_update() == 100
+    now = 107.5
+    if not (copy := os.fork()):
+        heartbeat.notify()
+        os._exit(0)
+    os.waitpid(copy, 0)
+    assert heartbeat.last_update() == 107.5
+    heartbeat.close()
 
 
 def test_workers_that_end_as_they_begin_are_replaced_once_a_second(monkeypatch):

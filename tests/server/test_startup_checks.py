@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from deploymetrics.server.master import memory_folder
 from deploymetrics.server.startup_checks import risks
 
 NO_TLS = {"BIND": "0.0.0.0:52311", "CERTFILE": "", "PROXIES": 0}
@@ -34,8 +33,3 @@ def test_passwords_that_can_be_read_on_the_way_are_warned_of(settings, word, mon
 def test_a_server_of_root_is_warned_of(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert "root" in next(risks(NO_TLS | {"PROXIES": 1}))
-
-
-def test_memory_that_takes_no_files_is_not_used(monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, how: False)
-    assert memory_folder() is None
