@@ -33,7 +33,7 @@ class LoginCookie(SecureCookieSessionInterface):
         self.clock = clock
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs the cookie and reads it again, by the application's clock."""
+        """Return the signer of the cookie, which uses the application's clock."""
         serializer = super().get_signing_serializer(app)
         if serializer:
             serializer.signer = _Signer

@@ -10,10 +10,10 @@ import pytest
 from storekit import PLAIN, THINGS, VOLATILE, listed, open_files, put, remove, value
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage import blocks
-from deploymetrics.storage.blocks import Blocks
+from deploymetrics.storage import list_blocks
 from deploymetrics.storage.files import disk, listing, locations
 from deploymetrics.storage.files.locations import Location
+from deploymetrics.storage.list_blocks import Blocks
 
 KEYS = [f"k{number:04d}" for number in range(1200)]
 
@@ -100,8 +100,8 @@ def test_a_page_reads_no_more_than_its_blocks(filled, opened):
 @pytest.mark.parametrize("limit", ["KEPT_BYTES", "BLOCK_BYTES"])
 def test_what_is_beyond_the_limit_is_read_each_time_and_not_kept(filled, folder, monkeypatch, opened, limit):
     sizes = sorted(map(len, open_files(folder).items(THINGS).read(0, len(KEYS))))
-    monkeypatch.setattr(blocks, limit, sum(sizes) // 2 if limit == "KEPT_BYTES" else sizes[-1] - 1)
-    monkeypatch.setattr(blocks, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(list_blocks, limit, sum(sizes) // 2 if limit == "KEPT_BYTES" else sizes[-1] - 1)
+    monkeypatch.setattr(list_blocks, "PIECE_BYTES", 1000)
     expected = b"[%b]" % b",".join(map(value, KEYS))
     for _ in range(2):
         opened.clear()
@@ -119,7 +119,7 @@ def test_values_of_a_block_that_is_gone_take_no_room(filled, monkeypatch, opened
     last = next(number for number in range(len(KEYS)) if list(everything.read(number, len(KEYS)))[1:] == [])
     first_block, *_, last_block = everything.read(0, len(KEYS))
     reader = open_files(filled.root)
-    monkeypatch.setattr(blocks, "KEPT_BYTES", max(len(first_block), len(last_block)))
+    monkeypatch.setattr(list_blocks, "KEPT_BYTES", max(len(first_block), len(last_block)))
     list(reader.items(THINGS).read(last, len(KEYS)))
     remove(filled, KEYS[last])
     now = reader.items(THINGS)
@@ -131,7 +131,7 @@ def test_values_of_a_block_that_is_gone_take_no_room(filled, monkeypatch, opened
 def test_a_large_collection_leaves_little_in_memory(store, monkeypatch):
     import tracemalloc
 
-    monkeypatch.setattr(blocks, "KEPT_BYTES", 2**20)
+    monkeypatch.setattr(list_blocks, "KEPT_BYTES", 2**20)
     text = '"%s"' % ("x" * 2**18)
     for number in range(100):
         put(store, f"{number:03d}", text)
@@ -292,7 +292,7 @@ def place(key, version):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_blocks_are_those_of_the_entries_whatever_happened_before(monkeypatch, seed):
-    monkeypatch.setattr(blocks, "BLOCK_ITEMS", 4)
+    monkeypatch.setattr(list_blocks, "BLOCK_ITEMS", 4)
     chance, ours, expected = random.Random(seed), Blocks(None), {}
     keys = [str(number) for number in range(60)]
     for version in range(1, 200):

@@ -37,7 +37,7 @@ TOGETHER = 64
 
 
 class FileStorage(Storage):
-    """See the module; ``root`` is the instance folder."""
+    """The storage in files of the instance folder ``root``."""
 
     def __init__(self, root: str, clock: Clock, limits: Retention, *, make: bool = True) -> None:
         self.root = os.path.abspath(root)
@@ -138,7 +138,7 @@ class FileStorage(Storage):
     def _turn(
         self, operation: str, known: Newest, write: Write | None = None, *, make: bool = False
     ) -> Iterator[Writer]:
-        """Give the Writer of a log, whose newest version was ``known``, while no other thread writes it.
+        """Wait for this thread's turn to write a log, and give its Writer; ``known`` is the newest version known.
 
         Others may take a ``write`` before. ``operation`` is for the log of errors.
         """
@@ -156,7 +156,7 @@ class FileStorage(Storage):
                 queue.turn.release()
 
     def _store(self, writer: Writer, write: Write) -> None:
-        """Store a write, and those of the same key that wait, together; each ends with its Item or its error."""
+        """Store a write together with those of the same key that wait; each gets its Item or its error."""
         log, writes, new_lines, last = writer.log, list[Write](), list[bytes](), writer.newest.item
         next_write: Write | None = write
         try:
@@ -176,7 +176,7 @@ class FileStorage(Storage):
             raise
 
     def _ask(self, write: Write, log: Log, newest: Item | None) -> tuple[Item, bytes] | None:
-        """Return what a write makes of the newest version; it ends with its Item, or with what its change raised."""
+        """Call the change of a write; return the next version's Item and its line, or None if it stores nothing."""
         facts = log.collection, log.key, newest, write.author, write.change, self.clock.now()
         try:
             made = write.context.run(lines.next_version, *facts, kept=write.kept)
@@ -198,7 +198,7 @@ class FileStorage(Storage):
             self._remove_old(writer, tiers, before)
 
     def _remove_old(self, writer: Writer, tiers: Iterable[str], before: Newest) -> None:
-        """Remove the versions that the Retention does not keep; without a history, all files but the newest.
+        """Remove the versions that the Retention does not keep or, without a history, all files but the newest.
 
         A failure is logged: the write itself is done, and the next one tries again.
         """
@@ -294,7 +294,7 @@ class FileStorage(Storage):
             yield from verifying.verify(self, collection, repair=repair)
 
     def has_right_copy(self, collection: Collection, key: str, *, repair: bool) -> bool:
-        """Return True if the copy of a key is that of its current version; ``repair`` writes another one again."""
+        """Return True if the copy of a key is right; ``repair`` rewrites one that is not."""
         newest = self._newest(collection, key)
         if readable_copies.is_right(newest.log, newest.item and newest.item.value):
             return True
@@ -313,5 +313,5 @@ class FileStorage(Storage):
         return Log(collection, key, self.root, self._file_versions)
 
     def folder(self, collection: Collection) -> str:
-        """Return the folder with the logs of a collection."""
+        """Return the path of the folder with the logs of a collection."""
         return f"{self.data}/{collection.name}"

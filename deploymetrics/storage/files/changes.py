@@ -1,4 +1,4 @@
-"""Which keys of a collection were written lately, for the lists of all processes.
+"""The file ``.changes`` of a collection: which keys were written lately, for the lists of all processes.
 
 Every writer adds the name of its key to the file ``.changes`` of the collection, just before its line is whole. Where
 that is another file than before, everything has to be looked at.
@@ -19,7 +19,7 @@ _END_BYTES = 512
 
 
 class _Seen(NamedTuple):
-    """How far a file was read: its inode, up to which size, its time then, and what stands before that."""
+    """How far a process has read the file: its inode, size and time then, and the last bytes read."""
 
     inode: int = 0
     size: int = 0
@@ -28,7 +28,7 @@ class _Seen(NamedTuple):
 
 
 def add(folder: str, version: int) -> None:
-    """Note the key whose log is in ``folder``, with the version that it gets, for every list that looks from now on."""
+    """Append the key whose log is in ``folder``, with its new version, so that every list looks at it from now on."""
     parent, _, name = folder.rpartition("/")
     path = f"{parent}/.changes"
     entry = f"\n{name} {version}\n".encode()  # a newline before it too: what stands there may be half of one
@@ -55,7 +55,7 @@ class Changes:
         self._seen = _Seen()
 
     def new(self) -> set[str] | None:
-        """Return the keys that were added since the last call, or None where everything has to be looked at."""
+        """Return the keys that were appended since the last call, or None if all keys have to be looked at."""
         try:
             stat = os.stat(self.path)
             if (stat.st_ino, stat.st_size, stat.st_mtime_ns) == self._seen[:3]:

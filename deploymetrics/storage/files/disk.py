@@ -1,4 +1,4 @@
-"""File operations: private files and folders, syncs, and OSError as the project's own errors."""
+"""File operations: private files and folders, syncs, locks, and conversion of OSError to StorageError."""
 
 import errno
 import fcntl
@@ -33,7 +33,7 @@ _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class storage_errors:
-    """Turn OSError into StorageFullError or StorageError; ``operation`` is for the log."""
+    """A context that converts OSError to StorageFullError or StorageError; ``operation`` is for the log."""
 
     __slots__ = ("operation",)
 
@@ -49,7 +49,7 @@ class storage_errors:
 
 
 def as_storage_error(error: BaseException, operation: str) -> StorageError:
-    """Return a new StorageError for an error, or StorageFullError where the disk is full; ``operation`` is for the log.
+    """Convert an error to a StorageError, or StorageFullError if the disk is full; ``operation`` is for the log.
 
     It is a new one for each thread that meets the error, since threads must not raise the same.
     """
@@ -63,7 +63,7 @@ def as_storage_error(error: BaseException, operation: str) -> StorageError:
 
 
 def try_lock(fd: int, how: int) -> bool:
-    """Lock an open file with ``fcntl.LOCK_EX`` or ``LOCK_SH`` if that needs no waiting; False where it would."""
+    """Lock an open file with ``fcntl.LOCK_EX`` or ``LOCK_SH`` without waiting; return False if others have it."""
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,12 +72,12 @@ def try_lock(fd: int, how: int) -> bool:
 
 
 def open_private(path: str, how: int = os.O_RDONLY) -> int:
-    """Open what another user of the system may have put there."""
+    """Open a file or folder, without following a link or waiting for a pipe that another user may have put there."""
     return os.open(path, how | _FLAGS, FILE_MODE)
 
 
 class opened:
-    """Open a file, or a folder with O_DIRECTORY, and close it; raises OSError for other things and absurd sizes."""
+    """A context with an open file, or a folder with O_DIRECTORY; raises OSError for other things and absurd sizes."""
 
     __slots__ = ("path", "how", "fd")
 
@@ -107,7 +107,7 @@ def _check_file(stat: os.stat_result) -> None:
 
 
 def close(fd: int) -> None:
-    """Close an open file; what has to be durable was synced before."""
+    """Close an open file, ignoring errors: what has to be durable was synced before."""
     try:
         os.close(fd)
     except OSError:
@@ -115,7 +115,7 @@ def close(fd: int) -> None:
 
 
 def list_folder(path: str) -> list[str]:
-    """Return the names in a folder, none where it is missing; raises OSError for a link to one."""
+    """Return the names in a folder, or none if it is missing; raises OSError for a link to a folder."""
     with suppress(FileNotFoundError), opened(path, os.O_DIRECTORY) as fd:
         return os.listdir(fd)
     return []
@@ -140,13 +140,13 @@ def read_file(path: str) -> bytes:
 
 
 def write_at(fd: int, data: bytes, offset: int) -> None:
-    """Write all of ``data``; one system call may take only a part of it."""
+    """Write all of ``data`` at an offset, in as many system calls as it takes."""
     while (written := os.pwrite(fd, data, offset)) < len(data):
         data, offset = data[written:], offset + written
 
 
 def write_file(path: str, data: bytes, *, durable: bool = True) -> None:
-    """Write a whole file."""
+    """Write a file, replacing its content in place."""
     with opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
         write_at(fd, data, 0)
         if durable:
@@ -154,7 +154,7 @@ def write_file(path: str, data: bytes, *, durable: bool = True) -> None:
 
 
 def replace_file(path: str, data: bytes, *, durable: bool = True) -> None:
-    """Put ``data`` in the place of a file's content, all of it or nothing; that it is there is not synced."""
+    """Replace the content of a file atomically, by renaming a draft; the name is not synced."""
     draft = draft_of(path)
     try:
         write_file(draft, data, durable=durable)
@@ -166,25 +166,25 @@ def replace_file(path: str, data: bytes, *, durable: bool = True) -> None:
 
 
 def draft_of(path: str) -> str:
-    """Return where the next content of ``path`` is written: beside it, under a name that is no key's."""
+    """Return the path of a draft of ``path``: beside it, under a name that no key has."""
     folder, name = os.path.split(path)
     return f"{folder}/.{name}{DRAFT_SUFFIX}"
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
+    """Sync a folder, which makes the names in it durable."""
     with opened(f"{path}/.", os.O_DIRECTORY) as fd:  # the dot follows a link: the folder may be on another disk
         os.fsync(fd)
 
 
 def make_folder(path: str) -> None:
-    """Make a private folder, and what is missing above it."""
+    """Make a private folder, and its missing parents."""
     if not os.path.isdir(parent := os.path.dirname(path)):
         make_folder(parent)
     make_one_folder(path)
 
 
 def make_one_folder(path: str) -> None:
-    """Make a private folder in one that is there, unless it is there itself."""
+    """Make a private folder, without its parents, unless it exists."""
     with suppress(FileExistsError):
         os.mkdir(path, FOLDER_MODE)

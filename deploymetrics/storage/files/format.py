@@ -1,4 +1,4 @@
-"""The format of an instance folder: made where it is new, brought over where it is old, refused where it is newer."""
+"""The format of an instance folder: written into a new one; another format is refused."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ FORMAT = 2
 
 
 def prepare(root: str) -> None:
-    """Make ``data`` in the instance folder ``root`` where it is missing; raises SettingError for another format.
+    """Make ``data`` in the instance folder ``root`` if it is missing; raises SettingError for another format.
 
     Where nothing can be written the folder is read as it is.
     """
@@ -24,7 +24,7 @@ def prepare(root: str) -> None:
 
 
 def check(root: str) -> bool:
-    """Return True if the instance folder says its format; raises SettingError for another one, and StorageError."""
+    """Return True if the instance folder has this format, False if it is new; raises SettingError for another one."""
     path = f"{root}/data/format.json"
     try:
         found = json.loads(disk.read_file(path))["format"]

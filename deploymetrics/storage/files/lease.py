@@ -1,4 +1,4 @@
-"""A lease on one machine: a lock that the kernel gives back with the process, so nobody can have it by mistake."""
+"""Leases on one machine: file locks, which the kernel releases with the process that held them."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from . import disk
 
 
 class FileLease(Lease):
-    """A locked file of the instance folder ``root``; it has the holder's process id, and what it noted."""
+    """A lease that is a locked file in the instance folder ``root``, with the holder's process id and note."""
 
     def __init__(self, root: str, name: str) -> None:
         folder = os.path.join(root, "locks")
@@ -23,7 +23,7 @@ class FileLease(Lease):
             os.close(fd)
             return False
         self._fd = fd
-        self.unfinished = _words(fd)[1]
+        self.unfinished = _read_holder(fd)[1]
         self.note()
         return True
 
@@ -48,12 +48,12 @@ class FileLease(Lease):
             return ""
         try:
             # A shared lock: two that ask at the same time do not take each other for a holder.
-            return "" if disk.try_lock(fd, fcntl.LOCK_SH) else _words(fd)[0]
+            return "" if disk.try_lock(fd, fcntl.LOCK_SH) else _read_holder(fd)[0]
         finally:
             os.close(fd)
 
 
-def _words(fd: int) -> tuple[str, str]:
-    """Return the process id and the note in the file."""
+def _read_holder(fd: int) -> tuple[str, str]:
+    """Return (process id, note) of the holder from the file of a lease."""
     first, _, rest = os.pread(fd, 4096, 0).decode(errors="replace").partition("\n")
     return first, rest.strip()

@@ -1,4 +1,4 @@
-"""All items of a collection: what there is is kept in memory, and brought up to date by what changed since.
+"""The list of a collection, kept in memory, and updated by the keys that were written since.
 
 A list looks at the keys that writers noted since (see changes.py), and again at those whose line was still being
 written then. A backup may be put in place under a running server, too; so now and then lists look whether all is as it
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
 from .. import Collection, Listing, lines
-from ..blocks import Blocks
+from ..list_blocks import Blocks
 from . import disk, locations
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
@@ -33,7 +33,7 @@ UNKNOWN_KEYS = 100
 
 
 class FolderListing:
-    """Answers ``current()`` for one collection; one per process, shared by its threads.
+    """Keeps the list of one collection up to date; one for each process, shared by its threads.
 
     Its logs are in ``folder``; ``log`` is a function that gives the Log of a key.
     """
@@ -59,7 +59,7 @@ class FolderListing:
         self._listing = self._blocks.listing(self._damaged)
 
     def current(self) -> Listing:
-        """Return the Listing; right at once after a write by any process."""
+        """Return the Listing, which includes every write by any process that has returned."""
         with self._lock:
             changed = self._changes.new()
             # What raises in here may leave the list half looked at; then the rest is looked at the next time.
@@ -87,7 +87,7 @@ class FolderListing:
             return self._listing
 
     def find(self, key: str) -> Location | None:
-        """Return where a key's newest version was when a list looked last, in this process or in another, or None."""
+        """Return the Location of a key's newest version when a list looked last, in any process, or None."""
         if key not in self._places and not self._is_loaded:
             self._unknown += 1
             if self._unknown >= UNKNOWN_KEYS and self._lock.acquire(blocking=False):  # not while a list is being made
@@ -98,7 +98,7 @@ class FolderListing:
         return self._places.get(key)
 
     def _load(self) -> None:
-        """Take over what another process saved, once: twice would be twice the memory for a while."""
+        """Load the Locations that another process saved, once: twice would take twice the memory for a while."""
         if self.collection.durable and not self._is_loaded:
             self._places.update((location.key, location) for location in locations.load(self.folder))
         self._is_loaded = True
@@ -109,7 +109,7 @@ class FolderListing:
             locations.save(self.folder, self._places.values())
 
     def _look_around(self) -> None:
-        """Begin to look whether everything is as it was, and whether there is something that is not known."""
+        """Begin to compare all Locations with the disk, and find keys that are not known."""
         self._rechecks, self._rechecked = [*self._places.values()], time.monotonic()
         with suppress(FileNotFoundError):
             changed = os.stat(self.folder).st_mtime_ns
@@ -118,7 +118,7 @@ class FolderListing:
                 self._again |= lines.keys_of(os.listdir(self.folder)) - self._places.keys()
 
     def _recheck(self, number: int) -> None:
-        """Compare so many of the ``_rechecks`` with the disk; those that are outdated go to ``_again``."""
+        """Compare so many of the ``_rechecks`` with the disk; outdated ones go to ``_again``."""
         if not self._rechecks:
             return
         part = self._rechecks[-number:]
@@ -128,7 +128,7 @@ class FolderListing:
         self._again.update(location.key for location in part)
 
     def _look_at(self, keys: list[str]) -> None:
-        """Read the newest versions of these keys."""
+        """Update the Locations of some keys from their logs."""
         began = time.monotonic()
         self._unsaved += len(keys)
         for key in keys:
@@ -138,7 +138,7 @@ class FolderListing:
             _log.warning("looking at %d items of %s took %.1f s", len(keys), self.collection.name, seconds)
 
     def _look_at_one(self, key: str) -> bool:
-        """Note the Location of a key's newest version, if it has one; return False if it has to be looked at again."""
+        """Update the Location of a key; return False if its newest version is still being written."""
         try:
             newest = self.log(key).newest()
         except DamagedItemError:

@@ -27,7 +27,7 @@ _DIGEST_BYTES = 16
 
 
 class Location(Entry, frozen=True, gc=False, array_like=True):
-    """An Entry, or a deletion, and where its line is: in the file that begins with the version ``start``.
+    """An Entry, or a deletion, with the place of its line: in the file that begins with the version ``start``.
 
     The line ends there at the offset ``end``; ``sign`` is that of the Newest.
     """
@@ -47,7 +47,7 @@ _decode_locations = msgspec.msgpack.Decoder(list[Location]).decode
 
 
 def location_of(newest: Newest) -> Location | None:
-    """Return the Location of a Newest, or None where there is no version."""
+    """Return the Location of the newest version, or None if there is none."""
     if (item := newest.item) is None:
         return None
     facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
@@ -79,7 +79,7 @@ def read_newest(last: Location, log: Log) -> Newest | None:
 
 
 def read_value(location: Location, log: Log) -> bytes:
-    """Return the value of the version, also where newer ones came since. Raises StorageError where it is gone."""
+    """Read the value at a Location, also if newer versions exist; raises StorageError if it was removed."""
     with suppress(FileNotFoundError), disk.opened(log.path(location.start)) as fd:
         line = _line_of(location, fd)
         if lines.revision_of(line) == location.revision:
@@ -93,7 +93,7 @@ def read_value(location: Location, log: Log) -> bytes:
 
 
 def _line_of(location: Location, fd: int) -> bytes:
-    """Return what stands where the line of a version was: that line, if it has the version's revision."""
+    """Read the line at a Location; the caller compares its revision, since the file may be another one."""
     begin = max(location.end - location.size - _HEAD_BYTES, 0)
     return os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2].strip(b" ")
 
@@ -103,7 +103,7 @@ def _value_in(line: bytes, location: Location) -> bytes:
 
 
 def load(folder: str) -> list[Location]:
-    """Return what was saved last, or nothing where there is nothing that is whole."""
+    """Load the Locations that were saved last; none if the file is missing or damaged."""
     with suppress(OSError, msgspec.MsgspecError):
         data = memoryview(disk.read_file(f"{folder}/{SAVED}"))
         content = data[len(_TITLE) + _DIGEST_BYTES :]
@@ -113,7 +113,7 @@ def load(folder: str) -> list[Location]:
 
 
 def save(folder: str, locations: Iterable[Location]) -> None:
-    """Save Locations, if that can be done."""
+    """Save Locations; a failure is ignored."""
     content = msgspec.msgpack.encode(list(locations))
     with suppress(OSError, StorageError):
         disk.replace_file(f"{folder}/{SAVED}", _TITLE + _digest_of(content) + content, durable=False)

@@ -91,11 +91,11 @@ class Log:
         self.file_versions = file_versions if collection.history else 1
 
     def path(self, start: int, tier: str = NEWEST) -> str:
-        """Return the file that begins with the version ``start``."""
+        """Return the path of the file that begins with the version ``start``."""
         return f"{self.folder}/{FILE_NAME % (start, tier)}"
 
     def files(self) -> Files:
-        """Return for each tier the versions that its files begin with, in order."""
+        """Return by tier the versions with which its files begin, in order."""
         found: Files = {tier: [] for tier in TIERS}
         for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
             found[match[2]].append(int(match[1]))
@@ -107,11 +107,11 @@ class Log:
         return Newest(self, item, start, end, signature, self.path(start), next_path, **state)
 
     def is_full(self, start: int, version: int, size: int) -> bool:
-        """Return True if a version does not go into the file that begins with ``start`` and has this size."""
+        """Return True if a file that begins with ``start`` and has this size does not take a version."""
         return version - start >= self.file_versions or size >= FILE_BYTES
 
     def newest(self) -> Newest:
-        """Return the Newest; raises DamagedItemError."""
+        """Read the newest version; raises DamagedItemError."""
         with self._reading():
             while True:
                 with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
@@ -138,7 +138,7 @@ class Log:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Raise DamagedItemError where something cannot be read."""
+        """A context that converts errors of unreadable files to DamagedItemError."""
         try:
             yield
         except OSError as error:
@@ -147,7 +147,7 @@ class Log:
             raise
 
     def _tail(self, fd: int, start: int) -> "Tail":
-        """Return what the last line of a file is that counts."""
+        """Return the Tail of a file, after finishing a line that a crash left."""
         while True:
             tail = read_tail(fd)
             if not tail.rest:
@@ -182,7 +182,7 @@ class Log:
         return True
 
     def sync(self, fd: int, *, new_file: bool = False, new_folder: bool = False) -> None:
-        """Make the content of a file durable, and its name and that of its folder if they are new."""
+        """Sync the content of a file, and its name and that of its folder if they are new."""
         if self.collection.durable:
             os.fdatasync(fd)
             if new_file:
@@ -204,7 +204,7 @@ class Log:
         return line
 
     def history(self, newest: Newest, below: int | None, *, oldest_first: bool = False) -> Iterator[Item]:
-        """Yield the Item of each version up to ``newest``, in order; those below a version, if given."""
+        """Yield the versions up to ``newest``, and below a version if given, newest first by default."""
         first, end, last = 0, newest.version + 1 if below is None else min(below, newest.version + 1), 0
         with self._reading():
             while True:
@@ -218,7 +218,7 @@ class Log:
                     first, end = (last + 1, end) if oldest_first else (0, last)
 
     def _lines(self, newest: Newest, first: int, end: int, oldest_first: bool) -> Iterator[bytes]:
-        """Yield the lines of the versions from ``first`` on that are below ``end``; raises FileNotFoundError."""
+        """Yield the lines of the versions from ``first`` up to ``end``, exclusive; raises FileNotFoundError."""
 
         def of(tier: str, starts: list[int]) -> Iterator[bytes]:
             files = pairwise([*(start for start in starts if start < end), end])
@@ -230,7 +230,7 @@ class Log:
         return merge(*starmap(of, self.files().items()), key=self.version_of, reverse=not oldest_first)
 
     def find(self, version: int, newest: Newest) -> Item | None:
-        """Return the Item of a version up to ``newest``, or None."""
+        """Return one version, up to ``newest``, or None."""
         found = next(self.history(newest, version + 1), None)
         return found if found and found.version == version else None
 
@@ -249,7 +249,7 @@ class Log:
         return [line for line in versions if line]  # of what was purged there are spaces
 
     def version_of(self, line: bytes) -> int:
-        """Return the version of a line; raises DamagedItemError."""
+        """Return the version number in a line; raises DamagedItemError."""
         try:
             return lines.version_of(line)
         except ValueError as error:
@@ -268,7 +268,7 @@ class Tail(NamedTuple):
 
 
 def read_tail(fd: int) -> Tail:
-    """Return the Tail of a file: the last line that a newline ends, and what follows it."""
+    """Read the Tail of a file: the last line that a newline ends, and the bytes after it."""
     signature, length = signature_of(os.fstat(fd)), _TAIL_BYTES
     size = signature[0]
     while True:
@@ -297,7 +297,7 @@ def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None
 
 
 def signature_of(stat: os.stat_result) -> tuple[int, ...]:
-    """Return what tells that a file is still the same.
+    """Return the size, inode and time of a file, which tell that it is still the same.
 
     Files grow, so the size says that, whatever the grain of a clock, and if the number of an inode is used again. Where
     old versions were purged, or a backup was put in place, inode and time say so.

@@ -1,4 +1,4 @@
-"""Removing versions of a key for good, by the Writer that keeps others from it."""
+"""Purging: removing versions of a key for good, while a Writer holds its lock."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def _replace(writer: Writer, path: str, data: bytes) -> None:
 
 
 def _blanked(line: bytes, version: int) -> bytes:
-    """Return a line, or spaces if it is that of the version."""
+    """Replace a line by spaces if it is that of the version."""
     with suppress(ValueError):
         if lines.version_of(line.strip()) == version:
             return b" " * len(line)
@@ -60,7 +60,7 @@ def _blanked(line: bytes, version: int) -> bytes:
 
 
 def remove_drafts(log: Log) -> None:
-    """Remove what operations left that broke off; durably, and all that was removed before too."""
+    """Remove the drafts that broken-off operations left, and sync all removals."""
     folder = log.folder
     with suppress(FileNotFoundError):
         shutil.rmtree(disk.draft_of(folder))

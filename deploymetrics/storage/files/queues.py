@@ -1,4 +1,4 @@
-"""Who may write a key: one thread of one process at a time, for itself and for those that wait (group commit).
+"""Group commit: one thread of one process writes a key at a time, for itself and for the threads that wait.
 
 The writes of a process that come while another one is being stored wait in a queue. The thread that gets the next turn
 locks the key against other processes, and stores all that wait for the same key at once, with one sync. The others find
@@ -25,7 +25,7 @@ _LONGEST_PAUSE = 0.0003
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """A write of the key whose log is in ``folder``; it ends with an ``item``, which may be None, or an ``error``.
+    """A write to the log in ``folder``; once it is done it has an ``item``, which may be None, or an ``error``.
 
     ``change`` is to be called in ``context``, that of the thread whose write it is.
     """
@@ -40,7 +40,7 @@ class Write:
 
 
 class Queue:
-    """The threads of this process that want to write, one at a time, and the writes that whoever does can take.
+    """A queue of the threads of this process that write the same keys, and of their waiting writes.
 
     ``turn`` is what such a thread has; ``begin`` waits for it, and its release ends it.
     """
@@ -51,7 +51,7 @@ class Queue:
         self._since = math.inf  # since when the thread whose turn it is waits for another process
 
     def begin(self, folder: str, write: Write | None = None) -> None:
-        """Wait for the turn, with a ``write`` that others may take meanwhile.
+        """Wait for the turn, and queue a ``write`` that another thread may take meanwhile.
 
         Raises StorageError where that takes too long, and nobody has taken it.
         """
@@ -89,14 +89,14 @@ class Queue:
             self._since = math.inf
 
     def take(self, folder: str) -> Write | None:
-        """Return a write of the key in ``folder`` that waits, or None; whoever takes it lets it end."""
+        """Take a waiting write to the log in ``folder`` out of the queue for the caller to store, or return None."""
         for write in list(self._waiting):
             if write.folder == folder and self.withdraw(write):
                 return write
         return None
 
     def withdraw(self, write: Write) -> bool:
-        """Take a write out of the queue; False where another thread did."""
+        """Take a write out of the queue; return False if another thread has taken it."""
         try:
             self._waiting.remove(write)
         except ValueError:
@@ -105,5 +105,5 @@ class Queue:
 
 
 def busy(path: str) -> StorageError:
-    """Return the error for a file or a folder that others have locked for too long."""
+    """Return the StorageError for a file or folder that others have locked for too long."""
     return StorageError("Others have been writing this for too long; try again.", log=f"lock: {path} is held")

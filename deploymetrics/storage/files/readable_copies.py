@@ -1,4 +1,4 @@
-"""A file with the current value of each key, for people and other programs; nothing is answered from it.
+"""The readable copies: a file with the current value of each key, for people and other programs.
 
 A copy is written after its version counts, in place and without a sync: putting a new file there costs fifty times as
 much, more than the version itself. So whoever reads one at that very moment may see half of it, and a crash may leave
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def key_of(name: str) -> str | None:
-    """Return the key whose copy has this name, or None."""
+    """Return the key of a copy's file name, or None."""
     return lines.key_of(name.removesuffix(COPY_SUFFIX)) if name.endswith(COPY_SUFFIX) else None
 
 
 def update(log: Log, value: bytes | None, *, durable: bool = False) -> None:
-    """Write the copy of a key, if it has one, or remove it where the value is None. The caller holds the key's lock.
+    """Write the copy of a key, or remove it if the value is None. The caller holds the key's lock.
 
     What cannot be done is logged, since the version itself is stored; with ``durable`` it raises OSError.
     """
@@ -59,7 +59,7 @@ def _write(path: str, value: bytes, *, durable: bool) -> None:
 
 
 def is_right(log: Log, value: bytes | None) -> bool:
-    """Return True if the copy of a key has this value, or is missing where that is None, or if it has none."""
+    """Return True if the copy of a key has this value, or is missing if that is None."""
     try:
         return not log.copy or disk.read_file(log.copy) == value
     except FileNotFoundError:

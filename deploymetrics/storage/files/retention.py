@@ -32,7 +32,7 @@ _Read = Callable[[int, str], list[bytes]]
 
 
 def due(before: Newest, newest: Newest) -> tuple[str, ...]:
-    """Return the tiers in which a write takes a step, between what was the newest version and what is.
+    """Return the tiers to thin out a step after a write, given the newest versions before and after it.
 
     Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
     Without a history only the newest file stays, each time.
@@ -46,7 +46,7 @@ def due(before: Newest, newest: Newest) -> tuple[str, ...]:
 
 
 def thin(writer: Writer, tiers: Iterable[str], retention: Retention, now: datetime) -> int:
-    """Take a step in each of the tiers; return how many files were removed or added to."""
+    """Thin out each of the tiers by a step; return how many files were removed or added to."""
     daily, hourly = (as_precise(now - timedelta(days=days)) for days in (retention.daily_days, retention.hourly_days))
     oldest = writer.newest.version - retention.versions + 1
     return sum(_thin_tier(writer, tier, oldest, {HOURLY: hourly, DAILY: daily}) for tier in tiers)
@@ -80,7 +80,7 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
 
 
 def _missing(read: _Read, files: Files, tier: str, lines: list[bytes]) -> list[bytes]:
-    """Return the lines, without the last one, that stay and are not in the next tier yet."""
+    """Return those of the lines, without the last one, that the next tier keeps and does not have yet."""
     if tier == DAILY:
         return []
     existing = [line for start in files[_NEXT[tier]][-1:] for line in read(start, _NEXT[tier])]
@@ -97,7 +97,7 @@ def _stays(head: Head, next_head: Head, tier: str) -> bool:
 
 
 def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[bytes]) -> list[bytes]:
-    """Return the line that follows those of a file; none while what was added to that is in a newer tier too."""
+    """Return the line that follows those of a file; none while a version in the file is in a newer tier too."""
     newer = [(later, of) for of in _NEWER[tier] for later in files[of]]
     if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
@@ -106,12 +106,12 @@ def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[byt
 
 
 def _are_before(limit: str, lines: list[bytes]) -> bool:
-    """Return True if these versions are older than ``limit``; but for one, since the clock may have been ahead once."""
+    """Return True if all versions but one are older than ``limit``: the clock may have been ahead once."""
     return sorted(head_of(line).time for line in lines)[-2:][0] < limit
 
 
 def _add(log: Log, read: _Read, tier: str, starts: list[int], added: list[bytes]) -> None:
-    """Add lines to a tier whose files begin with ``starts``, durably, all or nothing."""
+    """Append lines to a tier whose files begin with ``starts``, durably, all or nothing."""
     start = starts[-1] if starts else 0
     existing = read(start, tier) if starts else []
     if not existing or len(existing) >= max(log.file_versions, FILE_VERSIONS) or sum(map(len, existing)) >= FILE_BYTES:

@@ -1,4 +1,4 @@
-"""Reading all that the files of a collection say, and telling what is not right."""
+"""Verifying the files of a collection: reading all of them, and reporting damage."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> Iterator[tuple[str, str]]:
-    """Yield (key or name, sentence) for each finding; ``repair`` writes wrong copies again."""
+    """Yield (key or file name, sentence) for each damage; ``repair`` rewrites wrong copies."""
     name, keys = collection.name, storage.keys(collection)
     yield from _strangers(storage.folder(collection), name, lines.key_of)
     for key in keys:
@@ -37,7 +37,7 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
 
 
 def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
-    """Yield a finding for each name that is no key's."""
+    """Yield (name, sentence) for each file name that no key has."""
     for name in sorted(disk.list_folder(f"{folder}/.")):
         if not name.startswith(".") and key_of(name) is None:
             yield name, f"{title}/{name} is not the name of an item, and is not served"

@@ -1,4 +1,4 @@
-"""Changing the log of a key, which nobody else can do meanwhile.
+"""Writing the log of a key, under a lock that keeps other writers away.
 
 Whoever writes holds the lock of the newest file; of the folder where there is no version yet. Readers take a last line
 without its newline, in a file that is locked, for one that is being written. So a writer looks before and after it
@@ -20,7 +20,7 @@ from .queues import Queue
 
 
 class Writer:
-    """A log which no other process changes between ``lock`` and ``unlock``, with its newest version.
+    """Writes a log; between ``lock`` and ``unlock`` no other process changes it.
 
     ``newest`` is what is known of it at first. The caller has the turn of ``queue``. ``make`` makes the folder of a log
     that is not there; without it nothing is locked then.
@@ -36,7 +36,7 @@ class Writer:
     # Keeping others from it
 
     def lock(self) -> None:
-        """Wait for the lock. Raises StorageError after LOCK_SECONDS, DamagedItemError and OSError."""
+        """Lock the log against other processes; raises StorageError after LOCK_SECONDS, DamagedItemError, OSError."""
         began = time.monotonic()
         while True:
             try:
@@ -51,7 +51,7 @@ class Writer:
             self.newest = self.log.newest()
 
     def unlock(self) -> None:
-        """Give the lock back, also where a process that was forked meanwhile shares the open files."""
+        """Release the lock, also if a process that was forked meanwhile shares the open files."""
         while self._files:
             fd = self._files.pop()
             try:
@@ -62,7 +62,7 @@ class Writer:
                 disk.close(fd)
 
     def _lock(self) -> bool:
-        """Lock the newest file, or the folder; False where there may be a newer version."""
+        """Try to lock the newest file, or the folder; return False if there may be a newer version."""
         newest, log = self.newest, self.log
         if newest.item is None:
             return self._lock_folder()
@@ -102,14 +102,14 @@ class Writer:
         return os.path.samestat(os.fstat(fd), os.stat(folder)) and self.log.newest().item is None
 
     def lock_file(self, path: str) -> None:
-        """Lock a file, which is made where it is missing."""
+        """Lock a file, and make it if it is missing."""
         self._files.append(fd := disk.open_private(path, os.O_RDWR | os.O_CREAT))
         self.queue.lock(fd, self.log.folder)
 
     # Adding
 
     def commit(self, last: Item, new_lines: list[bytes]) -> Newest:
-        """Add the lines of versions, up to that of the Item ``last``, durably.
+        """Append the lines of versions, of which ``last`` is the newest, durably; return it as the Newest.
 
         Raises OSError where none was added, and StorageError where that is not known.
         """
@@ -143,7 +143,7 @@ class Writer:
         return self.newest
 
     def _next_start(self) -> int:
-        """Return the start of the file that takes the next version."""
+        """Return the start of the file for the next version."""
         newest, log, version = self.newest, self.log, self.newest.version + 1
         if not log.collection.history:
             return newest.start + 1 if newest.item else time.time_ns() // 1000
@@ -152,14 +152,14 @@ class Writer:
         return newest.start
 
     def _cut_off(self, fd: int, end: int, size: int) -> None:
-        """Remove what a crash left after ``end``."""
+        """Remove the bytes that a crash left after ``end``."""
         line, newline, _ = os.pread(fd, size - end, end).partition(b"\n")
         if newline and self.log.whole_line(line) is not None:  # a version: somebody put the file there just now
             raise StorageError("Others have been writing this; try again.", log=f"{self.log.folder}: written meanwhile")
         os.ftruncate(fd, end)
 
     def restore(self, items: Iterable[Item]) -> None:
-        """Let these Items be the versions, oldest first, wholly or not at all, where there is none yet."""
+        """Write Items, oldest first, as all versions of a log that has none, wholly or not at all."""
         log, draft, start, version, added = self.log, disk.draft_of(self.log.folder), 0, 0, list[bytes]()
 
         def save(*, is_newest: bool = False) -> None:
@@ -191,7 +191,7 @@ class Writer:
     # Removing
 
     def remove(self, version: int) -> None:
-        """Remove all versions at once, durably; raises OSError where they are still there.
+        """Remove all versions at once, durably; raises OSError if they are still there.
 
         ``version`` is that of the deletion, for lists.
         """
@@ -216,7 +216,7 @@ class Writer:
             raise
 
     def remove_file(self, start: int, tier: str = NEWEST) -> None:
-        """Remove a file whose versions are not wanted any more, if it is there."""
+        """Remove a file of the log, if it exists."""
         with suppress(FileNotFoundError):
             os.unlink(self.log.path(start, tier))
 

@@ -14,7 +14,7 @@ from typing import Any
 from ...clock import from_precise
 from ...errors import StorageError
 from .. import VERSION_LIMIT, Collection, Entry, Listing
-from ..blocks import Blocks
+from ..list_blocks import Blocks
 from . import rows, statements
 from .shared_answer import SharedAnswer
 
