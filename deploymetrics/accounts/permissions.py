@@ -24,5 +24,6 @@ def check_limits(account: Account, roles: Set[Role], *, is_read: bool, tag: str 
 
 
 def _check_tag(patterns: tuple[str, ...], tag: str | None, owner: str) -> None:
-    if patterns and (tag is None or not any(fnmatchcase(tag, pattern) for pattern in patterns)):
+    # A bracket is itself, which fnmatch writes as a set of one.
+    if patterns and (tag is None or not any(fnmatchcase(tag, pattern.replace("[", "[[]")) for pattern in patterns)):
         raise Forbidden(f"This {owner} may only read and write tags like {', '.join(patterns)}.", code="tag-limited")

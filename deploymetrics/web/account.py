@@ -1,6 +1,9 @@
 """The page of an account: password, tokens and sessions; its own for everyone, those of others for master operators."""
 
+import csv
+import io
 import math
+from collections.abc import Iterable
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -69,7 +72,7 @@ def add_token() -> ResponseReturnValue:
     owner, form = account_of_form(), request.form
     typed = {"name": form.get("name", "").strip(), "duration": form.get("duration", ""), "access": form.get("access")}
     try:
-        loaded = load(NewToken(), {**typed, "tags": form.get("tags", "").split(), "user": owner.name})
+        loaded = load(NewToken(), {**typed, "tags": split_patterns(form.get("tags", "")), "user": owner.name})
         owner, token, secret = services().tokens.make(current_user, loaded.pop("user"), **loaded)
     except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="token"), error.status
@@ -108,11 +111,24 @@ def limit_account() -> ResponseReturnValue:
     owner, form = account_of_form(), request.form
     typed = {name: form.get(name) or "0" for name in ("documents", "bytes", "posts")}
     try:
-        limits = load(Limits(), {**typed, "tags": form.get("tags", "").split()})
+        limits = load(Limits(), {**typed, "tags": split_patterns(form.get("tags", ""))})
         services().accounts.set_limits(owner.name, **limits, author=current_user.name)
     except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="limits"), error.status
     return back_to(owner.name, f"The limits of {visible(owner.name)} are set.")
+
+
+def split_patterns(line: str) -> list[str]:
+    """Return the patterns of tags in a line: a space between them, and quotes around one that has a space itself."""
+    rows = csv.reader(io.StringIO(line, newline=None), delimiter=" ", skipinitialspace=True)
+    return [pattern for row in rows for pattern in row if pattern]
+
+
+def join_patterns(patterns: Iterable[str]) -> str:
+    """Return the line of which ``split_patterns`` makes the same patterns."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=" ", lineterminator="").writerow(patterns)
+    return line.getvalue()
 
 
 def account_of_form() -> AccountRecord:
@@ -144,6 +160,7 @@ def account_page(
         uses=services().tokens.uses(record.name),
         now=services().clock.timestamp(),
         accesses=list(Access),
+        tags=join_patterns(record.tags),
         new_secret=new_secret,
         error=error,
         field=field,

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from accesskit import LIST, URL, basic, token_of
@@ -205,6 +206,23 @@ def test_tags_by_pattern(master, nobody):
     for url in (LIST, URL, f"{LIST}/Web-1", f"{LIST}/dba", "/accounts", "/tags/custom", "/api/tokens/user/1"):
         assert nobody.get(url, **bearer(token)).status_code == 403
     assert_problem(nobody.post(URL, data="1", **bearer(token)), 403, "tag-limited")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "like", "unlike"),
+    [
+        ("web[1]", "web[1]", "web1"),
+        ("[!x]*", "[!x]y", "y"),
+        ("[", "[", "x"),
+        ("a]?", "a]b", "a"),
+        ("größe*", "größe 1", "große"),
+        ("\U0001f600", "\U0001f600", "\U0001f601"),
+    ],
+)
+def test_only_an_asterisk_and_a_question_mark_stand_for_others(master, nobody, pattern, like, unlike):
+    token = make(master, "name=x&tags=" + quote(pattern))
+    for tag, status in ((like, 200), (unlike, 403)):
+        assert nobody.put(f"{LIST}/{quote(tag)}", data="1", **bearer(token)).status_code == status
 
 
 def test_the_limits_of_an_application(webui, services):

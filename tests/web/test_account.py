@@ -5,6 +5,7 @@ import re
 import pytest
 from accesskit import LIST
 from conftest import PASSWORD
+from lxml import html
 from pagekit import text_of
 
 from deploymetrics.accounts import passwords
@@ -128,6 +129,26 @@ def test_limits_are_set(pages, webui, services):
     page = text_of(pages.get(f"/accounts/about?account={webui.name}"))
     assert 'value="web-* db"' in page and 'value="60"' in page
     text_of(pages.post("/accounts/limits", data={**form, "posts": "-1"}), 400)
+
+
+@pytest.mark.parametrize(
+    "patterns", [("my web-*", "db"), ('a"b', '"', "c d"), ("\u3000", "a\u2028b", "x\u00a0y"), ("a,b;c", "'d e'")]
+)
+def test_limits_that_are_saved_as_they_are_shown_stay_as_they_are(pages, webui, services, patterns):
+    services.accounts.set_limits(webui.name, tags=patterns, documents=0, bytes=0, posts=0)
+    page = html.fromstring(pages.get(f"/accounts/about?account={webui.name}").get_data(as_text=True))
+    shown = page.xpath("string(//input[@id='limit-tags']/@value)")
+    form = {"account": webui.name, "tags": shown, "documents": "", "bytes": "", "posts": "60"}
+    assert pages.post("/accounts/limits", data=form).status_code == 302
+    record = services.accounts.find(webui.name)
+    assert (record.tags, record.posts_a_minute) == (patterns, 60)
+
+
+@pytest.mark.parametrize("typed", ["  web-*   db ", "web-*\r\ndb", "web-*\rdb\n", '"web-*" db'])
+def test_patterns_are_read_however_they_are_apart(pages, webui, services, typed):
+    form = {"account": webui.name, "tags": typed, "documents": "", "bytes": "", "posts": ""}
+    assert pages.post("/accounts/limits", data=form).status_code == 302
+    assert services.accounts.find(webui.name).tags == ("web-*", "db")
 
 
 # --- The password, once more
