@@ -4,6 +4,9 @@ import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
+# The wide ones begin a formula where the spreadsheet is Japanese.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
 
 def escape(text: str) -> str:
     """Escape, with backslashes, everything in a text that could steer a terminal or begin another line."""
@@ -26,7 +29,7 @@ def csv_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table as CSV, with quotes before names in the head that a spreadsheet would take for formulas."""
     out = StringIO()
     writer = csv.writer(out)
-    writer.writerow(f"'{name}" if name[:1] in "=+-@\t\r" else name for name in head)
+    writer.writerow(f"'{name}" if name.startswith(_FORMULA) else name for name in head)
     writer.writerows(rows)
     return out.getvalue()
 

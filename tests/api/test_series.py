@@ -78,6 +78,17 @@ def test_no_cell_is_a_formula(master, save):
     assert master.get(f"{SERIES}?output=csv").text.splitlines()[0] == "time,version,'=1+1,'-x"
 
 
+@pytest.mark.parametrize(
+    ("metrics", "head"),
+    [("5", ["time", "version", ""]), ('{"":1,"a=b":2}', ["time", "version", "", "a=b"])]
+    + [(f'{{"{begin}1":1}}', ["time", "version", f"'{begin}1"]) for begin in "=+-@\uff1d\uff0b\uff0d\uff20"],
+)
+def test_only_what_begins_a_formula_gets_a_quote(master, save, metrics, head):
+    save("custom", metrics.encode())
+    text = master.get(f"{SERIES}?output=csv").text
+    assert next(csv.reader(io.StringIO(text))) == head
+
+
 def test_an_unchanged_answer_is_not_sent_again(master, hours):
     etag = master.get(SERIES).headers["ETag"]
     assert master.get(SERIES, headers={"If-None-Match": etag}).status_code == 304
