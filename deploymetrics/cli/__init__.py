@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any
 
@@ -46,23 +48,34 @@ ONLY_READ = {"serve", "settings", "status", "audit", "collect", "history", "veri
 class Commands(click.Group):
     """A group of commands that prints an expected error in one line, without a traceback, and exits with 1."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _errors_in_a_line():  # --help and --version print here
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _errors_in_a_line():
             return super().invoke(ctx)
-        except DeploymetricsError as error:
-            # The cause is for the log of a server; here nobody else would say it.
-            raise click.ClickException(escape(f"{error.detail} {error.log or ''}".rstrip())) from error
-        except BrokenPipeError:  # whoever read the output has enough of it, which click knows
+
+
+@contextmanager
+def _errors_in_a_line() -> Iterator[None]:
+    """Turn an expected error into click's, which prints it in one line."""
+    try:
+        yield
+    except DeploymetricsError as error:
+        # The cause is for the log of a server; here nobody else would say it.
+        raise click.ClickException(escape(f"{error.detail} {error.log or ''}".rstrip())) from error
+    except BrokenPipeError:  # whoever read the output has enough of it, which click knows
+        raise
+    except OSError as error:
+        hint = f". The command acts as {user_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
+        raise click.ClickException(escape(f"{error}{hint}")) from error
+    except (ImportError, LookupError) as error:  # of a module or a codec, after root has become another account
+        if all(os.access(file, os.R_OK, effective_ids=True) for file in (__file__, os.__file__)):
             raise
-        except OSError as error:
-            hint = f". The command acts as {user_name(os.geteuid())}." if isinstance(error, PermissionError) else ""
-            raise click.ClickException(escape(f"{error}{hint}")) from error
-        except (ImportError, LookupError) as error:  # of a module or a codec, after root has become another account
-            if all(os.access(file, os.R_OK, effective_ids=True) for file in (__file__, os.__file__)):
-                raise
-            user = user_name(os.geteuid())
-            detail = f"The command acts as {user}, who cannot read all of Python or deploymetrics: {error}."
-            raise click.ClickException(f"{detail} Install them outside of root's home.") from error
+        user = user_name(os.geteuid())
+        detail = f"The command acts as {user}, who cannot read all of Python or deploymetrics: {error}."
+        raise click.ClickException(f"{detail} Install them outside of root's home.") from error
 
 
 def _create_app() -> Flask:

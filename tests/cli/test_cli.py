@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -275,6 +276,14 @@ def test_what_cannot_be_done_is_said_in_a_sentence(run, arguments, words):
     result = run(*arguments, code=1)
     assert result.stderr.splitlines()[-1].startswith("Error: ") and words in result.stderr, result.stderr
     assert result.stdout == "" and "exported" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("settings",), ("serve", "--help"), ("nonsense",)])
+def test_an_output_that_is_full_is_said_in_a_sentence(instance, arguments):
+    command = [sys.executable, "-m", "deploymetrics", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode in (1, 2) and "Error: " in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_storage_that_does_not_answer_says_why(run, instance):
