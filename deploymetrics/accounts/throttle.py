@@ -48,6 +48,10 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
         """Return True if a right password came not long ago; a time ahead of now is of a clock that was wrong."""
         return 0 < self.right - now <= _LATELY_SECONDS + SKEW_SECONDS
 
+    def counted(self, now: float, longest: float) -> int:
+        """Return how many failures still count; those kept longer than ``longest`` are of a clock that was ahead."""
+        return self.failures if 0 < self.forgotten - now <= longest + SKEW_SECONDS else 0
+
     def wait(self, now: float, longest: float) -> float:
         """Return for how many seconds the next try has to wait; over ``longest`` it is of a clock that was ahead."""
         return self.until - now if 0 < self.until - now <= longest + SKEW_SECONDS else 0.0
@@ -126,7 +130,7 @@ class Throttle:
         def add(record: FailureRecord) -> FailureRecord:
             now = self.clock.timestamp()
             _raise_if_waiting(record.wait(now, self.longest))
-            failures = 1 + (record.failures if record.forgotten > now else 0)
+            failures = 1 + record.counted(now, self.longest)
             over = failures - limit
             delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
             return FailureRecord(key, failures, now + delay, now + self.longest, record.right)

@@ -191,6 +191,17 @@ def test_the_longest_wait_of_a_clock_that_is_a_little_ahead_counts(workers, mast
     assert_throttled(guess(workers[1], name="somebody"), 901)
 
 
+@pytest.mark.parametrize("back", [-4000, 0])
+def test_failures_under_a_clock_that_was_ahead_do_not_count(workers, master, clock, back):
+    clock.forward(days=4000)
+    for _ in range(9):
+        guess(workers[0], name="somebody")
+        clock.forward(seconds=60)
+    clock.forward(days=back)
+    answers = [guess(workers[1], name="somebody").status_code for _ in range(2)]
+    assert answers == ([401, 401] if back else [401, 429])
+
+
 def test_a_wait_from_a_clock_that_was_ahead_is_not_kept(app, master, clock):
     clock.forward(days=4000)
     for number in range(7):
