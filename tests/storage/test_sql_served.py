@@ -15,7 +15,7 @@ from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
 from deploymetrics.http.fast_path import ONLY_FAST_PATH
 from deploymetrics.server.master import Server
-from deploymetrics.storage import blocks
+from deploymetrics.storage import list_blocks
 from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
 from deploymetrics.storage.sql.connection import Connection
@@ -173,8 +173,8 @@ def test_a_list_that_is_not_kept_is_read_a_part_at_a_time(settings, monkeypatch,
     for number in range(300):
         service.save(f"t{number:03d}", b"%d" % number, "alice")
     kept = list(service.list().values())
-    monkeypatch.setattr(blocks, "KEPT_BYTES", 0)
-    monkeypatch.setattr(blocks, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(list_blocks, "KEPT_BYTES", 0)
+    monkeypatch.setattr(list_blocks, "PIECE_BYTES", 1000)
     service.save("t000", b"0", "alice")
     large = service.list()
     assert list(large.values())[1:] == kept[1:]
