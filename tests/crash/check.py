@@ -3,6 +3,7 @@
 import functools
 import itertools
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -263,6 +264,7 @@ def _check_states(work, disk, promises, key, root, seen):
             there = hash((limits, key, tuple(promises), relevant))
             try:
                 _check_purged(promises, state)
+                _check_closed(work, state)
                 if there not in seen.found:
                     seen.found[there] = _found(work, state, list(promises), key, root)
                 _check_promises(work, promises, seen.found[there])
@@ -277,6 +279,19 @@ def _check_purged(promises, state):
     for text, data in itertools.product(purged, state.values()):
         if data and text in data:
             raise Violation("purged, and there", text)
+
+
+def _check_closed(work, state):
+    """See that a file is not as it was while it was the newest, once there is a later one.
+
+    A reader that lives on, while a disk goes and comes back, can tell only so that what it knows is outdated.
+    """
+    if not work.collection.durable or any(isinstance(what, list) for _, what in work.steps):
+        return  # a restore makes all files at once
+    files = sorted(path for path in state if re.search(r"/\d{17}\.jsonl$", path))
+    for path, later in itertools.pairwise(files):
+        if os.path.dirname(path) == os.path.dirname(later) and state[path][-1:] in (b"", b"\n"):
+            raise Violation("a later file, and nothing tells", path)
 
 
 def _check_promises(work, promises, histories):

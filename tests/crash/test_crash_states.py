@@ -60,7 +60,7 @@ WORKS = {
         ]
     ),
     "together, without history": Work(
-        [("a", ("1", "2")), ("a", ("3", None)), ("a", ("4", None, LONG)), ("a", ("5", "6"))], PLAIN
+        [("a", ("1", "2")), ("a", ("3", None)), ("a", ("4", None, LONG)), ("a", ("5", "6")), ("a", (LONG, "8"))], PLAIN
     ),
     "without history": Work(FORGETFUL, PLAIN),
     "not durable": Work(FORGETFUL, VOLATILE),

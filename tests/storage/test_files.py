@@ -691,7 +691,7 @@ def calls(monkeypatch):
 
 
 def test_a_write_is_one_sync_and_without_durability_none(store, calls):
-    for collection, syncs in ((THINGS, 1), (PLAIN, 2), (VOLATILE, 0)):
+    for collection, syncs in ((THINGS, 1), (PLAIN, 3), (VOLATILE, 0)):
         for _ in range(10):
             put(store, "a", collection=collection)
         calls.update(fsync=0, fdatasync=0)

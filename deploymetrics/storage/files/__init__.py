@@ -64,7 +64,7 @@ class FileStorage(Storage):
 
     def _newest(self, collection: Collection, key: str) -> Newest:
         known = self._remembered.get((collection.name, key))
-        if known and is_unchanged(known.path, known.next_path, hash(known.signature)):
+        if known and is_unchanged(known.path, hash(known.signature)):
             return known
         log, place = self.log(collection, key), self._listing(collection).find(key)
         if place and (known := read_newest(place, log)):

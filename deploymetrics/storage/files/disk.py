@@ -121,18 +121,6 @@ def list_folder(path: str) -> list[str]:
     return []
 
 
-def is_there(path: str, folder: int | None = None) -> bool:
-    """Return True if there is something at a path, which may be one in an open folder.
-
-    Raises OSError where that cannot be said, which ``os.access`` takes for False.
-    """
-    try:
-        os.stat(path, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def read_file(path: str) -> bytes:
     """Return the bytes of a file."""
     with opened(path) as fd:

@@ -124,7 +124,7 @@ class FolderListing:
         part = self._rechecks[-number:]
         del self._rechecks[-number:]
         with suppress(FileNotFoundError), disk.opened(f"{self.folder}/.", os.O_DIRECTORY) as fd:
-            part = [location for location in part if not is_newest(location, self.collection, fd)]
+            part = [location for location in part if not is_newest(location, fd)]
         self._again.update(location.key for location in part)
 
     def _look_at(self, keys: list[str]) -> None:

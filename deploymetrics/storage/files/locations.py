@@ -1,6 +1,6 @@
 """What a list knows of each key: its newest version, and where in which file that stands.
 
-So a value is read without a look at the rest of its log, and two looks at the disk tell that nothing is newer.
+So a value is read without a look at the rest of its log, and a look at the disk tells that nothing is newer.
 
 The file ``.list`` of a collection has what a list knew, so that another process does not read every log anew. Nothing
 is taken from it that was not compared with the disk. So it does no harm where it is old, came with a backup, or is
@@ -15,14 +15,14 @@ from hashlib import blake2b
 import msgspec
 
 from ...errors import StorageError
-from .. import Collection, Entry, Item, lines
+from .. import Entry, Item, lines
 from . import disk
-from .log import FILE_NAME, NEWEST, Log, Newest, is_unchanged, signature_of, start_after
+from .log import FILE_NAME, NEWEST, Log, Newest, is_unchanged, signature_of
 
 SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
 _HEAD_BYTES = 512
-_TITLE = b"deploymetrics list 1\n"
+_TITLE = b"deploymetrics list 2\n"
 _DIGEST_BYTES = 16
 
 
@@ -54,12 +54,10 @@ def location_of(newest: Newest) -> Location | None:
     return Location(*facts, newest.start, newest.end - newest.is_ended, hash(newest.signature), item.kept)
 
 
-def is_newest(location: Location, collection: Collection, folder: int) -> bool:
+def is_newest(location: Location, folder: int) -> bool:
     """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection."""
-    folder_name, start = lines.name_of(location.key), location.start
-    following = start_after(collection, start, location.version)
-    path, next_path = (f"{folder_name}/{FILE_NAME % (one, NEWEST)}" for one in (start, following))
-    return is_unchanged(path, next_path, location.sign, folder)
+    path = f"{lines.name_of(location.key)}/{FILE_NAME % (location.start, NEWEST)}"
+    return is_unchanged(path, location.sign, folder)
 
 
 def read_newest(last: Location, log: Log) -> Newest | None:
@@ -71,11 +69,9 @@ def read_newest(last: Location, log: Log) -> Newest | None:
         record = None if value is None else log.collection.decode(value)
         facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
         newest = log.place(Item(last.key, value, record, *facts), last.start, last.end + 1, signature)
-        has_later = disk.is_there(newest.next_path)
     except (OSError, msgspec.MsgspecError):
         return None
-    is_same = hash(signature) == last.sign and lines.revision_of(line) == last.revision
-    return newest if is_same and not has_later else None
+    return newest if hash(signature) == last.sign and lines.revision_of(line) == last.revision else None
 
 
 def read_value(location: Location, log: Log) -> bytes:

@@ -10,6 +10,9 @@ adds the newline (see writer.py). So no reader sees what a power loss could take
 line without its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it does
 what is left to do; else it is nothing, and the next writer cuts it off.
 
+A file is **closed** by a space after its last newline, durably, before the next one begins. So the newest version
+cannot be in another file unless the one that a reader knows has changed.
+
 Without history each version gets a file of its own, and the one before is removed. The first one is named by the
 time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
 """
@@ -35,6 +38,8 @@ TIERS = (NEWEST, HOURLY, DAILY)
 #: The name of the file that begins with a version, of a tier.
 FILE_NAME = "%017d%s.jsonl"
 COPY_SUFFIX = ".json"
+#: What follows the last newline of a file after which another one begins.
+CLOSED = b" "
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
 #: So much is read at the end of a file at first: more than its last line, as a rule.
 _TAIL_BYTES = 2**13
@@ -45,11 +50,11 @@ class Newest(NamedTuple):
     """The newest version in a Log: its Item, which may be a deletion, or None where there never was a version.
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
-    that a newline ends it. ``is_pending``: another version is being written. ``has_later``: there is a later file, in
-    which no version counts.
+    that a newline ends it. ``is_pending``: another version is being written. ``is_closed``: the next version goes into
+    another file, which may be there already.
 
-    It still is the newest while the file at ``path`` has the same ``signature`` and there is none at ``next_path``,
-    where the next one begins. The signature is None where that cannot be relied on.
+    It still is the newest while the file at ``path`` has the same ``signature``, which is None where that cannot be
+    relied on.
     """
 
     log: "Log"
@@ -58,10 +63,9 @@ class Newest(NamedTuple):
     end: int = 0
     signature: tuple[int, ...] | None = None
     path: str = ""
-    next_path: str = ""
     is_ended: bool = True
     is_pending: bool = False
-    has_later: bool = False
+    is_closed: bool = False
 
     @property
     def current(self) -> Item | None:
@@ -103,8 +107,7 @@ class Log:
 
     def place(self, item: Item, start: int, end: int, signature: tuple[int, ...] | None, **state: bool) -> Newest:
         """Return the Newest with this Item."""
-        next_path = self.path(start_after(self.collection, start, item.version))
-        return Newest(self, item, start, end, signature, self.path(start), next_path, **state)
+        return Newest(self, item, start, end, signature, self.path(start), **state)
 
     def is_full(self, start: int, version: int, size: int) -> bool:
         """Return True if a file that begins with ``start`` and has this size does not take a version."""
@@ -132,7 +135,8 @@ class Log:
                         raise
                     continue  # a power loss may leave anything of what was not synced
                 signature = None if is_pending or tail.rest else tail.signature
-                state = {"is_ended": tail.is_ended, "is_pending": is_pending, "has_later": start != starts[-1]}
+                is_closed = tail.rest == CLOSED or start != starts[-1]  # of earlier releases files are not closed
+                state = {"is_ended": tail.is_ended, "is_pending": is_pending, "is_closed": is_closed}
                 return self.place(item, start, tail.end, signature, **state)
         return Newest(self, None, is_pending=is_pending)
 
@@ -150,7 +154,7 @@ class Log:
         """Return the Tail of a file, after finishing a line that a crash left."""
         while True:
             tail = read_tail(fd)
-            if not tail.rest:
+            if tail.rest in (b"", CLOSED):
                 return tail
             if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
                 try:
@@ -282,16 +286,10 @@ def read_tail(fd: int) -> Tail:
         length *= 16
 
 
-def start_after(collection: Collection, start: int, version: int) -> int:
-    """Return the start of the file after the one that begins with ``start`` and ends with ``version``."""
-    return version + 1 if collection.history else start + 1
-
-
-def is_unchanged(path: str, next_path: str, sign: int, folder: int | None = None) -> bool:
-    """Return True if a file has this sign still, and there is none after it; paths may be those in an open folder."""
+def is_unchanged(path: str, sign: int, folder: int | None = None) -> bool:
+    """Return True if a file has this sign still; its path may be one in an open folder."""
     try:
-        stat = os.stat(path, dir_fd=folder)
-        return hash(signature_of(stat)) == sign and not disk.is_there(next_path, folder)
+        return hash(signature_of(os.stat(path, dir_fd=folder))) == sign
     except OSError:
         return False
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from .. import lines
 from . import disk
-from .log import NEWEST, TIERS, Log
+from .log import CLOSED, NEWEST, TIERS, Log
 from .writer import Writer
 
 # A line, or one of the versions in it, with what separates it from the one before.
@@ -24,24 +24,20 @@ def remove_older(writer: Writer) -> int:
         writer.remove_file(start, tier)
     *others, last = log.lines(newest.start, NEWEST, newest)
     if others:
-        _replace(writer, log.path(newest.start), last + b"\n")
+        _replace(writer, log.path(newest.start), last + b"\n" + CLOSED * newest.is_closed)
     return len(older) + bool(others)
 
 
 def remove_version(writer: Writer, version: int) -> None:
     """Remove a version that is not the newest.
 
-    Spaces take its place: what others know of the file, such as where a line ends in it, stays true. Who has the
-    version before it for the newest looks for a file that begins with the next one, so there is one, even if empty.
+    Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
     """
     log = writer.log
     for tier, starts in log.files().items():
         for start in [one for one in starts if one <= version][-2:]:  # the later one may be empty
             path = log.path(start, tier)
-            versions = [*map(log.version_of, log.lines(start, tier, writer.newest))]
-            if versions[1:] and version == versions[-1] and tier == NEWEST:
-                disk.write_file(log.path(versions[-2] + 1), b"")
-            if version in versions:
+            if version in map(log.version_of, log.lines(start, tier, writer.newest)):
                 _replace(writer, path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from ...errors import StorageError
 from .. import Item, lines
 from . import changes, disk, queues
-from .log import NEWEST, Newest, read_tail, signature_of
+from .log import CLOSED, NEWEST, Newest, read_tail, signature_of
 from .queues import Queue
 
 
@@ -73,16 +73,16 @@ class Writer:
             return False
         self.queue.lock(fd, log.folder)
         stat = os.fstat(fd)
-        if not stat.st_nlink or not (signature_of(stat) == newest.signature or self._look_again(fd)):
+        if not stat.st_nlink:
             return False
-        if disk.is_there(self.newest.next_path):
-            return newest.has_later and log.newest() == newest
-        return True
+        if newest.is_closed:
+            return log.newest().item == newest.item
+        return signature_of(stat) == newest.signature or self._look_again(fd)
 
     def _look_again(self, fd: int) -> bool:
-        """Read the newest version of the locked file; False where a crash left another one."""
+        """Read the newest version of the locked file; False where a crash left another one, or another file began."""
         log, tail = self.log, read_tail(fd)
-        if tail.line is None or log.whole_line(tail.rest) is not None:
+        if tail.line is None or tail.rest == CLOSED or log.whole_line(tail.rest) is not None:
             return False
         item = lines.decode_last(log.collection, log.key, tail.line)
         self.newest = log.place(item, self.newest.start, tail.end, tail.signature)
@@ -117,6 +117,8 @@ class Writer:
         line = lines.TOGETHER.join(new_lines) if log.collection.history else new_lines[-1]
         start, end = self._next_start(), newest.end
         if is_new := newest.item is None or start != newest.start:
+            if newest.item:
+                self._close()
             self.lock_file(log.path(start))
             end = 0
         fd = self._files[-1]
@@ -142,12 +144,18 @@ class Writer:
         self.newest = log.place(last, start, end, signature)
         return self.newest
 
+    def _close(self) -> None:
+        """Close the newest file, since another one begins; also if it is closed already, which may not be durable."""
+        fd, end = self._files[-1], self.newest.end
+        disk.write_at(fd, CLOSED, end)
+        self.log.sync(fd)
+
     def _next_start(self) -> int:
         """Return the start of the file for the next version."""
         newest, log, version = self.newest, self.log, self.newest.version + 1
         if not log.collection.history:
             return newest.start + 1 if newest.item else time.time_ns() // 1000
-        if newest.item is None or newest.has_later or log.is_full(newest.start, version, newest.end):
+        if newest.item is None or newest.is_closed or log.is_full(newest.start, version, newest.end):
             return version
         return newest.start
 
