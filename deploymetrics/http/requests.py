@@ -58,7 +58,22 @@ else:
 
 
 class Request(flask.Request):
-    """A request, as Flask and the fast path make it, with what the API reads of it."""
+    """A request, as Flask and the fast path make it, with what the API reads of it.
+
+    What werkzeug makes of the environ for each request is made when it is first looked at: the fast path needs the
+    method alone.
+    """
+
+    def __init__(self, environ: dict[str, Any], populate_request: bool = True, shallow: bool = False) -> None:
+        self.environ = environ
+        self.method = environ.get("REQUEST_METHOD", "GET").upper()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute that is missing, after werkzeug's part of the request was made."""
+        if name.startswith("_") or "headers" in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        super().__init__(self.environ, populate_request=False)  # it would refer to the request, and be kept longer
+        return getattr(self, name)
 
     @cached_property
     def app(self) -> Flask:

@@ -51,9 +51,12 @@ class Answering:
                 self._send_error(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
-            elif not self._answer(Exchange(request, exchange.environ | {ONLY_FAST_PATH: True}, exchange.began)):
-                exchange.environ[RECEIVED_AT] = exchange.began
-                self.threads.submit(self._answer, exchange)
+            else:
+                exchange.environ[ONLY_FAST_PATH] = True
+                if not self._answer(exchange):
+                    del exchange.environ[ONLY_FAST_PATH]
+                    exchange.environ[RECEIVED_AT] = exchange.began
+                    self.threads.submit(self._answer, exchange)
         except BaseException:
             self.log.exception("A request was not answered")
             self._end_request(request)

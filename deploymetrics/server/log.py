@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import time
-from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -41,8 +40,10 @@ class Log(Logger):
         """Write the line of a request into the access log, unless that is off; ``sent`` are the bytes of the body."""
         if self.access_log_enabled:
             line = (_json_line if self.form == JSON else _text_line)(environ, status, sent, seconds)
-            with suppress(OSError):  # nobody reads it any more
+            try:
                 os.write(sys.stdout.fileno(), f"{line}\n".encode())
+            except OSError:
+                pass  # nobody reads it any more
 
 
 @lru_cache(maxsize=1)
