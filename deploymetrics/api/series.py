@@ -17,14 +17,14 @@ from ..http.requests import current_request
 from ..http.responses import Response, csv_response, json_response
 from ..schemas import load
 from ..services import services
-from .openapi_schemas import SERIES, SINCE_UNTIL, TEXT, answers
+from .openapi_schemas import SERIES, SINCE_UNTIL, TEXT, answers, list_of
 from .views import bp
 
 #: How many numbers are answered where none is named.
 MAX_SERIES = 100
 _NAME = "The name of a number, as the plots and /metrics have it; may be given again. Without it, all of them."
 _QUERY = (
-    ("name", TEXT, _NAME),
+    ("name", list_of(TEXT), _NAME),
     *SINCE_UNTIL,
     ("step", TEXT, "Of each so many seconds, or 5m, 1h, 1d, the last value only."),
 )

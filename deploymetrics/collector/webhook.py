@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections import Counter
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
@@ -64,7 +65,11 @@ class Webhook:
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def notify(self, stop: Stop) -> None:
-        """Send a message for each tag that got stale or fresh since the last one about it. Raises StorageError."""
+        """Send a message for each tag that got stale or fresh since the last one about it. Raises StorageError.
+
+        What is not said when it is time to look again waits for that, since the sources wait for this.
+        """
+        until = time.monotonic() + CHECK_SECONDS
         news = self._news()
         self._refused = Counter({tag: self._refused[tag] for _, tag, _ in news if tag in self._refused})
         news.sort(key=lambda each: self._refused[each[1]])
@@ -75,6 +80,8 @@ class Webhook:
                 self._refused[tag] += 1
                 return
             self._store_notice(tag, event)
+            if time.monotonic() >= until:
+                return
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
         """Return (event, tag, details) for each tag that got stale or fresh, without details for a deleted document."""
@@ -107,7 +114,7 @@ class Webhook:
         except HTTPError as error:
             error.close()
             reason = f"HTTP {error.code}"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:  # the last for what is not HTTP
             reason = type(error).__name__
         else:
             self._failures, self._not_before = 0, 0.0
@@ -129,8 +136,7 @@ class Webhook:
             "Deploymetrics-Signature": f"sha256={signature}",
         }
         request = urllib.request.Request(self.url, body, headers, method="POST")
-        with self._opener.open(request, timeout=ANSWER_SECONDS) as answer:
-            answer.read(1024)
+        self._opener.open(request, timeout=ANSWER_SECONDS).close()
 
 
 def _details(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:

@@ -67,6 +67,12 @@ check_origin = validate.Regexp(
     error="{input!r} is not an origin such as https://dashboard.example:8443, without a path.",
 )
 
+#: Without a name and password, which nothing would send.
+check_webhook_url = validate.Regexp(
+    rf"\Z|(?i:{_ORIGIN})(?:[/?][!-~]*)?\Z",
+    error="It is not a URL in ASCII such as https://hooks.example:8443/path, without a name and password.",
+)
+
 
 class _Expression(fields.Nested):
     """A relevance expression as text, or a dict with some of ``relevance``, ``answer`` and ``every``."""

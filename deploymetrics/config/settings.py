@@ -5,7 +5,16 @@ from typing import Any, NamedTuple
 from marshmallow import fields, validate
 
 from ..schemas import WholeNumber
-from .fields import PublicURL, Relevance, Words, check_bind, check_host, check_origin, check_unit
+from .fields import (
+    PublicURL,
+    Relevance,
+    Words,
+    check_bind,
+    check_host,
+    check_origin,
+    check_unit,
+    check_webhook_url,
+)
 from .storage_url import FILES, check_storage, without_password
 
 PREFIX = "DEPLOYMETRICS_"
@@ -115,7 +124,7 @@ SETTINGS = (
             "The longest delay after failures of a source; delays start at the interval and double up to it."),
     Setting("COLLECT_PERMANENT_DELAY_SECONDS", _whole(60, 30 * 86400), 86400,
             "When a source is asked again after an error that trying again does not fix, such as a wrong password."),
-    Setting("WEBHOOK_URL", fields.String(validate=validate.Regexp(r"^$|^https?://[^\s/]+(/\S*)?$")), "",
+    Setting("WEBHOOK_URL", fields.String(validate=check_webhook_url), "",
             "Where the collector posts that a tag is stale, and fresh again; empty for nowhere."),
     Setting("WEBHOOK_SECRET", fields.String(validate=validate.Regexp("^$|^.{16,}$")), "",
             "Signs what is posted there; at least 16 characters, from where the BigFix password may come."),

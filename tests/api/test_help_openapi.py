@@ -149,6 +149,17 @@ def test_generators_understand_the_document(document):
     look(document)
 
 
+def test_arguments_that_may_be_given_again_are_arrays(document):
+    """So a generated client can send more than one."""
+    arrays = {
+        (path, parameter["name"])
+        for path, _, operation in operations(document)
+        for parameter in operation["parameters"]
+        if parameter["in"] == "query" and parameter["schema"]["type"] == "array"
+    }
+    assert arrays == {("/api/token", "tags"), ("/api/deploymentmetrics/{tag}/series", "name")}
+
+
 def test_the_server_is_where_the_application_is(nobody):
     prefixed = nobody.get("/openapi.json", environ_overrides={"SCRIPT_NAME": "/bigfix"})
     assert prefixed.json["servers"] == [{"url": "/bigfix"}]

@@ -186,6 +186,46 @@ def test_a_tag_that_gets_stale_in_a_pause_waits_for_no_refused_one(made, told, s
     assert [[tag for _, tag in told(hook)] for _ in range(2)] == [["c"], []]
 
 
+@pytest.mark.parametrize(
+    "answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200]
+)
+def test_what_is_not_http_is_no_answer(made, told, late, listener, monkeypatch, answer):
+    monkeypatch.setattr(webhook, "FIRST_PAUSE", 0)
+    monkeypatch.setattr(Listener, "do_POST", lambda self: self.wfile.write(answer))
+    hook = made()
+    assert told(hook) == []
+    monkeypatch.undo()
+    assert told(hook) == [("stale", "custom")]
+
+
+def test_an_answer_is_its_status(made, told, late, listener, monkeypatch):
+    monkeypatch.setattr(
+        Listener, "do_POST", lambda self: self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx")
+    )
+    hook = made()
+    hook.notify(Stop())
+    monkeypatch.undo()
+    assert told(hook) == []
+
+
+def test_a_slow_url_does_not_hold_up_the_sources(made, told, services, save, clock, monkeypatch):
+    for tag in "abcde":
+        save(tag, b"[1]")
+        services.expectations.set(tag, 60, "bob")
+    clock.forward(hours=1)
+    now = [1000.0]
+
+    def take_long(self, seconds, function):
+        now[0] += webhook.ANSWER_SECONDS - 1
+        return function()
+
+    monkeypatch.setattr(webhook.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Stop, "run_limited", take_long)
+    hook = made()
+    assert [tag for _, tag in told(hook)] == ["a", "b", "c", "d"]
+    assert [tag for _, tag in told(hook)] == ["e"]
+
+
 def test_a_url_that_never_answers_ends_with_the_time(made, late, listener, monkeypatch):
     monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.1)
     hook = made()

@@ -64,7 +64,11 @@ ROWS = {
     "UNITS": ("queue=items A=ms", ("queue=items", "A=ms"), ["queue", "=x", "a=", "a=b=c", "a=" + "x" * 13]),
     "AUDIT_DAYS": ("1", 1, ["0", "x", "36501"]),
     "AUDIT_MEGABYTES": ("1", 1, ["0", "x", "1000001"]),
-    "WEBHOOK_URL": ("", "", ["ftp://a", "a.example", "https://", "https://a b"]),
+    "WEBHOOK_URL": (
+        "https://Hooks.example:8443/T0/B-1?x=1&y=%20",
+        "https://Hooks.example:8443/T0/B-1?x=1&y=%20",
+        ["ftp://a", "a.example", "https://", "https://a b", "http://a:b/", "http://a:b@c/", "http://a/ä", "http://a\n"],
+    ),
     "WEBHOOK_SECRET": ("a secret of sixteen", "a secret of sixteen", ["short"]),
     "READ_ONLY": ("yes", True, ["perhaps", ""]),
     "METRICS_PER_TAG": ("0", 0, ["-1", "x", "1000001"]),
@@ -85,6 +89,9 @@ ROWS = {
     "BIGFIX_QUERY_SECONDS": ("5", 5, ["0", "x"]),
     "BIGFIX_METRICS": ('{"a": "now"}', {"a": "now"}, ["x", "[]", '{"a": 5}', '{"a": {"every": -1}}']),
 }
+
+#: What has to be set for another setting to be usable.
+NEEDED = {"REMOTE_USER_HEADER": {"PROXIES": "1"}, "WEBHOOK_URL": {"WEBHOOK_SECRET": "a secret of sixteen"}}
 
 
 @pytest.fixture
@@ -108,9 +115,9 @@ def test_the_table_is_complete():
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 class TestRow:
     @pytest.fixture(autouse=True)
-    def a_proxy(self, row, monkeypatch):
-        if row.name == "REMOTE_USER_HEADER":
-            monkeypatch.setenv("DEPLOYMETRICS_PROXIES", "1")
+    def what_it_needs(self, row, monkeypatch):
+        for name, value in NEEDED.get(row.name, {}).items():
+            monkeypatch.setenv(f"DEPLOYMETRICS_{name}", value)
 
     def test_default(self, instance, row):
         found = load_settings(instance)[row.name]
