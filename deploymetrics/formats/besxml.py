@@ -2,32 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from .jsonxml import escape_string, json_to_xml, plain
 
 PROBLEM = "urn:ietf:rfc:7807"
-
-
-@dataclass(slots=True, kw_only=True)
-class DeploymentMetrics:
-    """A DeploymentMetrics element: one document, or with the fields from ``version`` on a version of it.
-
-    ``metrics`` is compact JSON, ``last_changed`` is ``12 Jan 2018 12:00``, ``resource`` the URL, ``modified`` an aware
-    datetime, ``changed_at`` is ``2018-01-12T12:00:03.123456Z``. A deletion has neither metrics nor last_changed.
-    """
-
-    tag: str
-    resource: str
-    modified: datetime | None = None
-    metrics: bytes | None = None
-    last_changed: str | None = None
-    version: int | None = None
-    changed_at: str | None = None
-    changed_by: str | None = None
-    deleted: bool = False
 
 
 _HEAD = (
@@ -37,36 +17,52 @@ _HEAD = (
 _TAIL = "</BESAPI>\n"
 
 
-def _document_xml(document: DeploymentMetrics) -> str:
+def document_element(
+    tag: str,
+    resource: str,
+    modified: datetime | None = None,
+    metrics: bytes | None = None,
+    last_changed: str | None = None,
+    *,
+    version: int | None = None,
+    changed_at: str | None = None,
+    changed_by: str | None = None,
+    deleted: bool = False,
+) -> str:
+    """Return the DeploymentMetrics element of a document, or with the arguments from ``version`` on of a version of it.
+
+    ``resource`` is its URL, ``modified`` an aware datetime, ``metrics`` compact JSON, ``last_changed`` as in ``12 Jan
+    2018 12:00``, ``changed_at`` a precise text. A deletion has neither metrics nor last_changed.
+    """
     attributes = {
-        "Resource": document.resource,
+        "Resource": resource,
         # Not strftime, whose names follow the locale.
-        "LastModified": document.modified and format_datetime(document.modified.astimezone(UTC)),
-        "Version": document.version,
-        "ChangedAt": document.changed_at,
-        "ChangedBy": document.changed_by,
-        "Deleted": "true" if document.deleted else None,
+        "LastModified": modified and format_datetime(modified.astimezone(UTC)),
+        "Version": version,
+        "ChangedAt": changed_at,
+        "ChangedBy": changed_by,
+        "Deleted": "true" if deleted else None,
     }
     attribute_text = "".join(f' {name}="{plain(value)}"' for name, value in attributes.items() if value is not None)
-    tag, escaped = escape_string(document.tag)
-    lines = [f"    <DeploymentMetrics{attribute_text}>", f"        <Tag{escaped}>{tag}</Tag>"]
-    if document.metrics is not None:
-        lines += ["        <Metrics>", "            " + json_to_xml(document.metrics), "        </Metrics>"]
-        lines.append(f"        <LastChanged>{plain(document.last_changed)}</LastChanged>")
+    tag_text, escaped = escape_string(tag)
+    lines = [f"    <DeploymentMetrics{attribute_text}>", f"        <Tag{escaped}>{tag_text}</Tag>"]
+    if metrics is not None:
+        lines += ["        <Metrics>", "            " + json_to_xml(metrics), "        </Metrics>"]
+        lines.append(f"        <LastChanged>{plain(last_changed)}</LastChanged>")
     return "\n".join([*lines, "    </DeploymentMetrics>\n"])
 
 
-def render_documents(documents: Iterable[DeploymentMetrics]) -> Iterator[bytes]:
-    """Yield the XML of an answer with several documents, one piece each, so that a list can be streamed."""
+def render_documents(elements: Iterable[str]) -> Iterator[bytes]:
+    """Yield the XML of an answer with several documents, a piece for each element, so that a list can be streamed."""
     yield _HEAD.encode()
-    for document in documents:
-        yield _document_xml(document).encode()
+    for element in elements:
+        yield element.encode()
     yield _TAIL.encode()
 
 
-def render_document(document: DeploymentMetrics) -> bytes:
+def render_document(element: str) -> bytes:
     """Return the XML of an answer with one document."""
-    return (_HEAD + _document_xml(document) + _TAIL).encode()
+    return f"{_HEAD}{element}{_TAIL}".encode()
 
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from ..clock import as_http_date, from_precise, timestamp_of
 from ..documents.paging import Page
 from ..documents.service import DOCUMENTS, Document, Entry, Item, Listing, version_json
-from ..formats import besxml
+from ..formats.besxml import document_element, render_document, render_documents
 from .negotiation import JSON, XML
 from .precondition_headers import etag_of
 from .requests import Request
@@ -43,7 +43,7 @@ def saved_response(request: Request, item: Item) -> Response:
 def _document_in_format(request: Request, item: Item, headers: dict[str, str]) -> Response:
     if request.format == JSON and item.value is not None:
         return whole_response(item.value, "application/json", headers)
-    body = besxml.render_document(element_of(item, request.root))
+    body = render_document(element_of(item, item.record, request.root))
     return with_schema_link(request, whole_response(body, "application/xml", headers))
 
 
@@ -67,7 +67,7 @@ def list_response(request: Request, listing: Listing, following: str | None = No
     if request.format == XML:
         root = request.root  # the body is made after the request's context is gone
         pairs = zip(listing.items, listing.values())
-        return _xml_list(request, headers, (_element(item, DOCUMENTS.decode(value), root) for item, value in pairs))
+        return _xml_list(request, headers, (element_of(item, DOCUMENTS.decode(value), root) for item, value in pairs))
     return _json_list(headers, _with_first_made(request, listing.array()), listing.array_size)
 
 
@@ -107,8 +107,8 @@ def _json_list(headers: dict[str, str], pieces: Iterable[bytes], size: int) -> R
     return Response(pieces, {"Content-Type": "application/json", "Content-Length": str(size), **headers})
 
 
-def _xml_list(request: Request, headers: dict[str, str], documents: Iterable[besxml.DeploymentMetrics]) -> Response:
-    pieces = _with_first_made(request, in_pieces(besxml.render_documents(documents)))
+def _xml_list(request: Request, headers: dict[str, str], elements: Iterable[str]) -> Response:
+    pieces = _with_first_made(request, in_pieces(render_documents(elements)))
     return with_schema_link(request, Response(pieces, {"Content-Type": "application/xml", **headers}))
 
 
@@ -129,27 +129,18 @@ def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[byt
     yield b"".join(piece)
 
 
-def element_of(item: Item, root: str, **of_a_version: Any) -> besxml.DeploymentMetrics:
-    """Return the XML element of an Item; ``root`` is the URL of the server."""
-    return _element(item, item.record or DOCUMENTS.decode(item.value or b""), root, **of_a_version)
+def element_of(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> str:
+    """Return the XML element of a document; ``root`` is the URL of the server."""
+    resource, modified = resource_url(document.tag, root), from_precise(item.changed_at)
+    metrics = bytes(document.metrics)
+    return document_element(document.tag, resource, modified, metrics, document.lastChanged, **of_a_version)
 
 
-def _element(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> besxml.DeploymentMetrics:
-    return besxml.DeploymentMetrics(
-        tag=document.tag,
-        resource=resource_url(document.tag, root),
-        modified=from_precise(item.changed_at),
-        metrics=bytes(document.metrics),
-        last_changed=document.lastChanged,
-        **of_a_version,
-    )
-
-
-def _version_element(item: Item, root: str) -> besxml.DeploymentMetrics:
+def _version_element(item: Item, root: str) -> str:
     head: dict[str, Any] = {"version": item.version, "changed_at": item.changed_at, "changed_by": item.changed_by}
     if item.deleted:
-        return besxml.DeploymentMetrics(tag=item.key, resource=resource_url(item.key, root), deleted=True, **head)
-    return element_of(item, root, **head)
+        return document_element(item.key, resource_url(item.key, root), deleted=True, **head)
+    return element_of(item, item.record, root, **head)
 
 
 def resource_url(tag: str, root: str) -> str:

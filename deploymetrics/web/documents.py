@@ -113,6 +113,10 @@ def deleted_page(tag: str, sources: Any) -> str:
 def raw_forms(item: Item) -> Iterator[tuple[str, str, bool]]:
     """Yield (``json`` or ``xml``, text, True if it is cut) for a document; XML is left out rather than cut."""
     value = item.value or b""
-    xml = besxml.render_document(element_of(item, request.url_root)).decode() if len(value) <= MAX_RAW else None
+    xml = (
+        besxml.render_document(element_of(item, item.record, request.url_root)).decode()
+        if len(value) <= MAX_RAW
+        else None
+    )
     for form, text in (("json", rawjson.indent(value)), ("xml", xml)):
         yield form, shorten(text or "", MAX_RAW), text is None or len(text) > MAX_RAW

@@ -21,7 +21,7 @@ def document(metrics=b"[]", **changes):
     """A document as the API would show it."""
     shown = {"resource": "https://host:52311/api/deploymentmetrics/custom", "last_changed": "12 Jan 2018 12:00"}
     shown |= {"tag": "custom", "modified": datetime(2018, 1, 12, 12, tzinfo=UTC), "metrics": metrics}
-    return besxml.DeploymentMetrics(**shown | changes)
+    return besxml.document_element(**shown | changes)
 
 
 def assert_valid(answer):
