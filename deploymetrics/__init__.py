@@ -8,7 +8,7 @@ from typing import Any
 
 from flask.logging import default_handler
 
-from . import api, cli, telemetry, web
+from . import api, cli, web
 from .application import Application
 from .clock import Clock
 from .config.instance import check_folder, find_instance
@@ -20,8 +20,9 @@ from .http import access, cross_site, error_handlers, login_cookie, public_addre
 from .http.fast_path import FastPath
 from .http.request_ids import RequestIds
 from .http.sign_on import SignOn
-from .services import NAME, assemble
+from .services import NAME, Services
 from .storage.files.disk import make_folder
+from .telemetry import Telemetry
 from .telemetry.shared_memory import Memory
 from .telemetry.views import bp as telemetry_bp
 from .upgrade import upgrade
@@ -52,9 +53,9 @@ def create_app(
     app = Application(__name__, instance_path=str(folder))
     app.config.update(settings, MAX_CONTENT_LENGTH=settings["MAX_BODY_BYTES"])
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    app.extensions[NAME] = services = assemble(app.instance_path, app.config, clock, make=not is_opened)
+    app.extensions[NAME] = services = Services(app.instance_path, app.config, clock, make=not is_opened)
     app.request_ids = RequestIds(app.config["PROXIES"] > 0)
-    app.telemetry = telemetry.assemble(app.instance_path, app.config, services, memory or Memory())
+    app.telemetry = Telemetry(app.instance_path, app.config, services, memory or Memory())
     login_cookie.init_app(app, clock)
     security_headers.init_app(app)
     public_address.init_app(app)

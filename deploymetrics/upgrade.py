@@ -138,7 +138,9 @@ class OldFiles:
             return versions
         # What follows the current one in its history was acknowledged. If it is not there, it was about to be added, or
         # somebody wrote the file.
-        if not any(each.value == current.value and each.version == (current.version or newest) for each in versions):
+        if not any(
+            version.value == current.value and version.version == (current.version or newest) for version in versions
+        ):
             versions.append(current._replace(version=max(current.version, newest + 1)))
         return versions
 

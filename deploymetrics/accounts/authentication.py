@@ -149,12 +149,12 @@ class Authenticator:
 
     def _remembered(self, digest: bytes) -> Account | None:
         """Return the Account of a header that was right not long ago, and remember it for longer; else None."""
-        known = self._verified.get(digest)
+        entry = self._verified.get(digest)
         now = time.monotonic()
-        if known is None or known.until <= now or self.accounts.find(known.account.name) != known.account.record:
+        if entry is None or entry.until <= now or self.accounts.find(entry.account.name) != entry.account.record:
             return None
-        known.until = now + self.remember_seconds
-        return known.account
+        entry.until = now + self.remember_seconds
+        return entry.account
 
     def _digest(self, text: str) -> bytes:
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()

@@ -86,8 +86,8 @@ class AccountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     def __post_init__(self) -> None:
         """Convert the secrets that programs had before there were tokens, one or two, to tokens."""
         if is_secret_hash(self.password):
-            named = (("secret", self.password), ("old secret", self.old_secret))
-            tokens = tuple(Token(name, stored) for name, stored in named if stored)
+            secrets = (("secret", self.password), ("old secret", self.old_secret))
+            tokens = tuple(Token(name, hash) for name, hash in secrets if hash)
             for field, value in (("tokens", self.tokens + tokens), ("password", ""), ("old_secret", "")):
                 msgspec.structs.force_setattr(self, field, value)
 

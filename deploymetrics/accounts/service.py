@@ -77,8 +77,8 @@ class Accounts:
         def change(accounts: dict[str, AccountRecord]) -> None:
             if name in accounts:
                 raise AccountError(f"There is an account {name} already.")
-            if like := next((other for other in accounts if skeleton(other) == skeleton(name)), None):
-                raise AccountError(f"That name looks like that of the account {like}.")
+            if lookalike := next((other for other in accounts if skeleton(other) == skeleton(name)), None):
+                raise AccountError(f"That name looks like that of the account {lookalike}.")
             accounts[name] = record
 
         self._write(author, change)

@@ -119,14 +119,14 @@ class Sessions:
         record = self.accounts.find(entry.account)
         if record is None or not record.enabled or record.epoch != entry.session.epoch:
             return None
-        used = next((each for each in record.tokens if each.id == entry.session.token), None)
-        if entry.session.token and not (used and used.is_alive(now)):
+        used_token = next((other for other in record.tokens if other.id == entry.session.token), None)
+        if entry.session.token and not (used_token and used_token.is_alive(now)):
             return None
         if not entry.is_signed:
             self._renew(entry)
         is_proved = -SKEW_SECONDS <= now - entry.session.proved_at <= self.proof_seconds
         proved_at = entry.session.proved_at if is_proved else 0.0
-        return Account(record, session_id=token, token=used, proved_at=proved_at)
+        return Account(record, session_id=token, token=used_token, proved_at=proved_at)
 
     def list(self, account: Account | AccountRecord) -> list[tuple[str, Session]]:
         """Return (id, Session) of an account's current sessions, the one that was used last first.
@@ -139,7 +139,7 @@ class Sessions:
             for id, session in (record.sessions if record else {}).items()
             if session.is_alive(now) and session.epoch == account.epoch
         ]
-        return sorted(alive, key=lambda each: each[1].used_at, reverse=True)
+        return sorted(alive, key=lambda pair: pair[1].used_at, reverse=True)
 
     def end_listed(self, account: str, id: str) -> None:
         """End a session of an account, on every worker; ``id`` is that of ``list``. Raises NotFound."""

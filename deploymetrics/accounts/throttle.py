@@ -109,8 +109,8 @@ class Throttle:
     def count_success(self, name: str, address: str) -> None:
         """Forget the failures of an account from an address, and remember that a password was right there."""
         key, now = _key(name, address), self.clock.timestamp()
-        own = self._read(key)
-        if own.failures or own.right - now < _LATELY_SECONDS / 2 or not own.was_right_lately(now):
+        record = self._read(key)
+        if record.failures or record.right - now < _LATELY_SECONDS / 2 or not record.was_right_lately(now):
             self._store(key, lambda record: FailureRecord(key, right=now + _LATELY_SECONDS))
 
     def _shared_keys(self, name: str, address: str) -> list[tuple[str, int]]:

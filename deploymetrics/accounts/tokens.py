@@ -49,11 +49,11 @@ class Tokens:
         Each account manages its own tokens, and master operators those of all. With a token as credential an account
         manages its own only, and with one that is limited only that one.
         """
-        used = account.token
+        credential = account.token
         for record in self.accounts.list():
-            if record.name == account.name or used is None and account.role is Role.MASTER_OPERATOR:
+            if record.name == account.name or credential is None and account.role is Role.MASTER_OPERATOR:
                 for token in record.tokens:
-                    if token.id == id and (used is None or not used.is_limited or token == used):
+                    if token.id == id and (credential is None or not credential.is_limited or token == credential):
                         return record, token
         raise _no_such_token()
 
@@ -145,8 +145,8 @@ class Tokens:
         """Return when the tokens of an account were last used, in seconds since 1970 and to the minute, by hash."""
         with suppress(StorageError):
             if item := self.store.read(USES, account):
-                used: dict[str, float] = item.record.used
-                return used
+                times: dict[str, float] = item.record.used
+                return times
         return {}
 
     def note_use(self, account: Account) -> None:
@@ -157,12 +157,12 @@ class Tokens:
         if len(self._noted) >= _NOTED:
             self._noted.clear()
         self._noted[token.hash] = now
-        known = {other.hash for other in account.record.tokens}
+        hashes = {other.hash for other in account.record.tokens}
 
         def change(current: Item | None, at: datetime) -> bytes:
             before = current.record.used if current else {}
-            used = {hash: when for hash, when in before.items() if hash in known}
-            return msgspec.json.encode(UsesRecord(account.name, {**used, token.hash: now}))
+            times = {hash: time for hash, time in before.items() if hash in hashes}
+            return msgspec.json.encode(UsesRecord(account.name, {**times, token.hash: now}))
 
         with suppress(StorageError):  # nobody is refused for that
             self.store.write(USES, account.name, "server", change)

@@ -74,7 +74,7 @@ def routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
     """Yield (path, method, rule) of every API route in the order of the paths; HEAD and OPTIONS are left out."""
     rules = [rule for rule in url_map.iter_rules() if rule.rule.startswith("/api/")]
     paths = [re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in rules]
-    for path, rule in sorted(zip(paths, rules, strict=True), key=lambda each: each[0]):
+    for path, rule in sorted(zip(paths, rules, strict=True), key=lambda pair: pair[0]):
         yield from ((path, method, rule) for method in METHODS if method in (rule.methods or ()))
 
 

@@ -124,7 +124,7 @@ def find(id: str) -> tuple[AccountRecord, Token]:
 
 def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
     """Return a token as JSON members; times are microseconds since 1970, as BigFix has them, and 0 is never."""
-    used = services().tokens.uses(record.name).get(token.hash, 0.0)
+    last_use = services().tokens.uses(record.name).get(token.hash, 0.0)
     return {
         "Id": token.id,
         "Name": token.name,
@@ -133,7 +133,7 @@ def token_json(record: AccountRecord, token: Token) -> dict[str, Any]:
         "UserName": record.name,
         "Access": token.access,
         "Tags": token.tags,
-        "LastUsed": round(used * 1_000_000),
+        "LastUsed": round(last_use * 1_000_000),
     }
 
 

@@ -75,8 +75,7 @@ def list_documents(request: Request, account: Account) -> Response:
 def show_document(request: Request, account: Account, tag: str) -> Response:
     """Show the document with this tag."""
     documents = services(request.app).documents
-    item = documents.get(tag)
-    return document_response(request, item, lambda: documents.previous_change(item))
+    return document_response(request, documents.get(tag), documents.previous_change)
 
 
 @bp.route("/deploymentmetrics/<tag>", methods=["POST", "PUT"])
@@ -126,7 +125,7 @@ def show_version(tag: str, version: str) -> Response:
     """Show the document as it was in one version."""
     documents = services().documents
     item = documents.version(tag, parse_version(version))
-    return document_response(current_request(), item, lambda: documents.previous_change(item))
+    return document_response(current_request(), item, documents.previous_change)
 
 
 @bp.get("/expectations")

@@ -48,6 +48,6 @@ def person() -> str:
 
 def note(app: Flask, ctx: click.Context) -> None:
     """Note in the audit log that a command begins which may change something."""
-    what = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))  # may be bytes that are no text
+    subjects = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))  # may be bytes that are no text
     action = ctx.command_path.partition(" ")[2]
-    telemetry_of(app).audit_log.note(person(), action, what=escape(" ".join(what)))
+    telemetry_of(app).audit_log.note(person(), action, what=escape(" ".join(subjects)))

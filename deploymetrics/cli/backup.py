@@ -104,19 +104,19 @@ def _check(folder: Path, before: dict[str, int]) -> None:
     from .. import create_app
 
     copied = services(create_app(folder, {"STORAGE": FILES}))
-    wrong: list[str] = []
+    problems: list[str] = []
     for tag, version in before.items():
         with suppress(DamagedItemError):
             if any(item.version >= version for item in islice(copied.documents.versions(tag), 1)):
                 continue
-        wrong.append(f"{tag} is not there as it was.")
+        problems.append(f"{tag} is not there as it was.")
     for _ in damages(copied.store, repair=True):
         pass  # the files for people are written again: they were copied while others wrote them
-    wrong += [f"{name} {what}: {sentence}" for name, what, sentence in damages(copied.store)]
+    problems += [f"{name} {key}: {sentence}" for name, key, sentence in damages(copied.store)]
     documents, accounts = len(copied.documents.list().items), len(copied.accounts.list())
     click.echo(
         f"{counted(documents, 'document')} and {counted(accounts, 'account')}"
         f" {'is' if documents + accounts == 1 else 'are'} in {escape(str(folder))}."
     )
-    if wrong:
-        raise StorageError(f"Something there is damaged or missing: {' '.join(wrong)}")
+    if problems:
+        raise StorageError(f"Something there is damaged or missing: {' '.join(problems)}")

@@ -52,9 +52,9 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         """Sleep for so many seconds; return True, at once, if the collector is to stop, else False."""
         until = time.monotonic() + seconds
-        while not self.is_set and (left := until - time.monotonic()) > 0:
+        while not self.is_set and (seconds_left := until - time.monotonic()) > 0:
             with suppress(Interrupted):
-                self._call_interruptibly(partial(time.sleep, min(left, _NAP)))
+                self._call_interruptibly(partial(time.sleep, min(seconds_left, _NAP)))
         return self.is_set
 
     def run_limited(self, seconds: float, function: Callable[[], T]) -> T:

@@ -104,7 +104,7 @@ def after_failure(state: SourceState, outcome: Outcome, now: datetime, delay: in
         rounds=state.rounds + 1,
         failedRounds=state.failedRounds + 1,
         nextAttempt=now.timestamp() + delay,
-        failed={name: why for name, why in state.failed.items() if name not in outcome.values} | outcome.failed,
+        failed={name: reason for name, reason in state.failed.items() if name not in outcome.values} | outcome.failed,
         asked=state.asked | outcome.asked,
         values=state.values | outcome.values,
     )

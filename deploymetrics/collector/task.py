@@ -154,9 +154,9 @@ class DeploymentMetricsCollectorTask:
     def _is_due(self, state: SourceState, first: bool) -> bool:
         if self._digest(state.name) != state.configuration or first and not state.failures:
             return True
-        left: float = state.nextAttempt - self.clock.timestamp()
+        seconds_left: float = state.nextAttempt - self.clock.timestamp()
         # A time farther off than any delay was noted by a clock that has been put back since.
-        return not 0 < left <= max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
+        return not 0 < seconds_left <= max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
 
     def _digest(self, name: str) -> str:
         try:

@@ -85,8 +85,8 @@ def read_settings(instance: Path, overrides: Mapping[str, Any] | None = None) ->
 
 def _check_value(name: str, value: Any, origin: str) -> Any:
     if name not in BY_NAME:
-        near = get_close_matches(name.upper().removeprefix(PREFIX), BY_NAME, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(BY_NAME)}."
+        similar = get_close_matches(name.upper().removeprefix(PREFIX), BY_NAME, 1)
+        hint = f"Did you mean {similar[0]}?" if similar else f"The settings are {', '.join(BY_NAME)}."
         raise SettingError(f"There is no setting {name} ({origin}). {hint}")
     try:
         return BY_NAME[name].field.deserialize(value)

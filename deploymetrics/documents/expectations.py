@@ -81,8 +81,10 @@ def state_names(items: Iterable[Entry | Item], expected: Mapping[str, int], now:
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
     latest = as_precise(now + AHEAD)
-    every = ((item.changed_at, expected.get(item.key)) for item in items)
-    return [_name(changed_at, seconds, limits[seconds or QUIET_SECONDS], latest) for changed_at, seconds in every]
+    return [
+        _name(item.changed_at, seconds := expected.get(item.key), limits[seconds or QUIET_SECONDS], latest)
+        for item in items
+    ]
 
 
 def _name(changed_at: str, seconds: int | None, limit: str, latest: str) -> str:

@@ -59,12 +59,11 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
     candidates = list(islice(plottable.by_name.values(), MAX_CANDIDATES))
     if number in plottable.by_name:
         candidates.append(plottable.by_name[number])
-    series = [
-        each for each in over_time(items, candidates, repeated=plottable.repeated) if each.points and not each.gone
-    ]
-    chosen = [each for each in series if each.name == number]
-    telling = [each for each in series if plottable.by_name[each.name].tells_something()] or series
-    changing = [each for each in telling if each.points[0].text != each.points[-1].text]
+    every_series = over_time(items, candidates, repeated=plottable.repeated)
+    current = [series for series in every_series if series.points and not series.gone]
+    chosen = [series for series in current if series.name == number]
+    telling = [series for series in current if plottable.by_name[series.name].tells_something()] or current
+    changing = [series for series in telling if series.points[0].text != series.points[-1].text]
     return next(iter(chosen or changing or telling), None)
 
 

@@ -36,11 +36,11 @@ def page_of(listing: Listing, after: str | None = None, limit: int | None = None
 
     items = items[first:last]
     latest = max((item.changed_at for item in items), default="")
-    following = items[-1].key if last < len(listing.items) else None
+    next_after = items[-1].key if last < len(listing.items) else None
     # The answer has a Link to the next page if there is one, so whether there is one is a part of the revision.
-    return Listing(_page_revision(items, f"{following is None}"), latest, items, listing.damaged, read), following
+    return Listing(_page_revision(items, f"{next_after is None}"), latest, items, listing.damaged, read), next_after
 
 
-def _page_revision(items: Iterable[Entry | Item], *more: str) -> str:
-    text = "\n".join([*(item.revision for item in items), *more])
+def _page_revision(items: Iterable[Entry | Item], *others: str) -> str:
+    text = "\n".join([*(item.revision for item in items), *others])
     return blake2b(text.encode(), digest_size=12).hexdigest()

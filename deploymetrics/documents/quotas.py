@@ -46,31 +46,31 @@ class Quotas:
             return
         size, before = stored_size(tag, metrics), self.documents.find(tag)
         if before is not None and before.changed_by == account.name:
-            more = 0, max(size - len(before.value or b""), 0)
+            growth = 0, max(size - len(before.value or b""), 0)
         else:
-            more = 1, size
+            growth = 1, size
         try:
-            self._take(account, more, None)
+            self._take(account, growth, None)
         except QuotaExceededError:  # or so it seems
             entries = self.documents.list().items
             others = [entry.size for entry in entries if entry.changed_by == account.name and entry.key != tag]
             self._take(account, (1, size), (len(others), sum(others)))
 
-    def _take(self, account: AccountRecord, more: tuple[int, int], stored: tuple[int, int] | None) -> None:
-        """Count a post, and add ``more`` documents and bytes to ``stored``; None stands for those counted before."""
+    def _take(self, account: AccountRecord, growth: tuple[int, int], stored: tuple[int, int] | None) -> None:
+        """Count a post, and add ``growth`` (documents, bytes) to ``stored``; None stands for those counted before."""
         now = self.clock.timestamp()
         minute = int(now // 60)
 
         def change(current: Item | None, at: datetime) -> bytes:
-            known: QuotaRecord | None = current.record if current else None
-            posts = known.posts if known and known.minute == minute else 0
+            counts: QuotaRecord | None = current.record if current else None
+            posts = counts.posts if counts and counts.minute == minute else 0
             if account.posts_a_minute and posts >= account.posts_a_minute:
                 often = f"{counted(account.posts_a_minute, 'time')} a minute"
                 raise TooManyPostsError(math.ceil((minute + 1) * 60 - now), f"This account may post {often}.")
-            before = (known.documents, known.bytes) if known and stored is None else stored
+            before = (counts.documents, counts.bytes) if counts and stored is None else stored
             if before is None:
                 raise QuotaExceededError("It was never counted.")
-            documents, size = before[0] + more[0], before[1] + more[1]
+            documents, size = before[0] + growth[0], before[1] + growth[1]
             if 0 < account.max_documents < documents:
                 raise QuotaExceededError(f"This account may store {counted(account.max_documents, 'document')}.")
             if 0 < account.max_bytes < size:

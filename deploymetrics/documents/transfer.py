@@ -103,11 +103,11 @@ def _spool(pairs: Iterable[tuple[_Line, _Line]], values: SpooledTemporaryFile[by
     values.truncate()
     rows: list[_Line] = []
     after: str | None = ""
-    for row, following in pairs:
+    for row, next_row in pairs:
         if row.item and row.item.value is not None:
             row = row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
         rows.append(row)
-        after = following.tag
+        after = next_row.tag
     return rows, after
 
 

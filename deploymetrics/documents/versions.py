@@ -96,9 +96,9 @@ def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[
 
     add(low, high)
     while gaps:
-        *_, left, right = heappop(gaps)
-        between = documents.history(tag, (left.version + right.version) // 2 + 1, 1).items[0]
-        if between.version > left.version:
+        *_, older, newer = heappop(gaps)
+        between = documents.history(tag, (older.version + newer.version) // 2 + 1, 1).items[0]
+        if between.version > older.version:
             yield between
-            add(left, between)
-            add(between, right)
+            add(older, between)
+            add(between, newer)

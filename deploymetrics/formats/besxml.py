@@ -67,16 +67,16 @@ def render_document(element: str) -> bytes:
 
 def render_tokens(tokens: Iterable[tuple[str, Mapping[str, object]]]) -> bytes:
     """Return the XML of an answer with tokens, each given as (URL, members)."""
-    parts = [_HEAD]
+    pieces = [_HEAD]
     for resource, members in tokens:
-        parts.append(f'    <Token Resource="{plain(resource)}">\n')
+        pieces.append(f'    <Token Resource="{plain(resource)}">\n')
         for name, value in members.items():
             texts, singular = [plain(value)], name.removesuffix("s")
             if isinstance(value, tuple):
-                texts = [f"<{singular}>{plain(each)}</{singular}>" for each in value]
-            parts.append(f"        <{name}>{''.join(texts)}</{name}>\n")
-        parts.append("    </Token>\n")
-    return "".join([*parts, _TAIL]).encode()
+                texts = [f"<{singular}>{plain(member)}</{singular}>" for member in value]
+            pieces.append(f"        <{name}>{''.join(texts)}</{name}>\n")
+        pieces.append("    </Token>\n")
+    return "".join([*pieces, _TAIL]).encode()
 
 
 def _member_xml(key: object, value: object) -> str:

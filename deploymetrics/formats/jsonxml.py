@@ -59,9 +59,9 @@ def json_to_xml(metrics: bytes) -> str:
     needs_care = any(care in metrics for care in _CARE)
     escape = escape_string if needs_care else lambda string, attribute="": (string, "")
     out = []
-    opened: list[tuple[Iterator[tuple[str | None, Any]], str]] = [(iter([(None, rawjson.parse(metrics))]), "")]
-    while opened:
-        children, end = opened[-1]
+    stack: list[tuple[Iterator[tuple[str | None, Any]], str]] = [(iter([(None, rawjson.parse(metrics))]), "")]
+    while stack:
+        children, end = stack[-1]
         for key, value in children:
             if key is None:
                 key = ""
@@ -72,7 +72,7 @@ def json_to_xml(metrics: bytes) -> str:
             if kind is rawjson.Pairs or kind is list:
                 name, members = ("map", value) if kind is rawjson.Pairs else ("array", zip(repeat(None), value))
                 out.append(f"<{name}{key}>")
-                opened.append((iter(members), f"</{name}>"))
+                stack.append((iter(members), f"</{name}>"))
                 break
             if kind is str:
                 content, escaped = escape(value)
@@ -85,7 +85,7 @@ def json_to_xml(metrics: bytes) -> str:
                 out.append(f"<boolean{key}>{'true' if value else 'false'}</boolean>")
         else:
             out.append(end)
-            opened.pop()
+            stack.pop()
     out[0] = re.sub("^<[a-z]+", rf'\g<0> xmlns="{XPATH}"', out[0])
     return "".join(out)
 
@@ -151,9 +151,9 @@ def _key_json(element: Element, name: str, in_map: bool) -> str:
 def to_json(root: Element) -> str:
     """Convert an XML element back to JSON text; raises ElementError."""
     out: list[str] = []
-    opened: list[tuple[Iterator[Element], str, bool]] = [(iter([root]), "", False)]
-    while opened:
-        children, end, in_map = opened[-1]
+    stack: list[tuple[Iterator[Element], str, bool]] = [(iter([root]), "", False)]
+    while stack:
+        children, end, in_map = stack[-1]
         for child in children:
             name = _NAMES.get(child.tag)
             if name is None:
@@ -162,13 +162,13 @@ def to_json(root: Element) -> str:
             start = comma + _key_json(child, name, in_map)
             if name in ("map", "array"):
                 check_blank(child)
-                if len(opened) > rawjson.MAX_DEPTH:
+                if len(stack) > rawjson.MAX_DEPTH:
                     raise ElementError(child, TOO_DEEP, "too-deep")
                 out.append(start + ("{" if name == "map" else "["))
-                opened.append((iter(child), "}" if name == "map" else "]", name == "map"))
+                stack.append((iter(child), "}" if name == "map" else "]", name == "map"))
                 break
             out.append(start + _leaf_json(child, name))
         else:
             out.append(end)
-            opened.pop()
+            stack.pop()
     return "".join(out)

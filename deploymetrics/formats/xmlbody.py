@@ -111,9 +111,9 @@ def _read_envelope(root: Element, tag: str) -> str:
     if document is None:
         raise ElementError(root, "There must be one DeploymentMetrics.")
     children = _children(document, "Tag", "Metrics", "LastChanged")
-    named = children.get("Tag")
-    if named is not None and unescape(named, content_of(named), "escaped") != tag:
-        raise ElementError(named, "The Tag in the body is not the one in the address.", "tag-mismatch")
+    tag_element = children.get("Tag")
+    if tag_element is not None and unescape(tag_element, content_of(tag_element), "escaped") != tag:
+        raise ElementError(tag_element, "The Tag in the body is not the one in the address.", "tag-mismatch")
     if "Metrics" not in children:
         raise ElementError(document, "There must be one Metrics.")
     check_blank(children["Metrics"])

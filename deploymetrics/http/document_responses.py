@@ -24,13 +24,13 @@ _PAGING = ("output", "limit", "since", "until")
 _PIECE_BYTES = 2**16
 
 
-def document_response(request: Request, item: Item, before: Callable[[], str]) -> Response:
+def document_response(request: Request, item: Item, previous_change: Callable[[Item], str]) -> Response:
     """Return the response with one document, or 304 if the client has it. Raises PreconditionFailed.
 
-    ``before`` returns when the version before this one was written; called only where that matters.
+    ``previous_change`` returns when the version before an Item was written; called only where that matters.
     """
     headers = _revision_headers(request, item.revision, item.changed_at)
-    if is_not_modified(request, item.revision, item.changed_at, before):
+    if is_not_modified(request, item.revision, item.changed_at, lambda: previous_change(item)):
         return Response([], headers, 304)
     return _document_in_format(request, item, headers)
 
@@ -47,10 +47,10 @@ def _document_in_format(request: Request, item: Item, headers: dict[str, str]) -
     return with_schema_link(request, whole_response(body, "application/xml", headers))
 
 
-def list_response(request: Request, listing: Listing, following: str | None = None) -> Response:
+def list_response(request: Request, listing: Listing, next_after: str | None = None) -> Response:
     """Return the response with all documents of a Listing, or 304 if the client has it. Raises PreconditionFailed.
 
-    ``following`` is the tag after which the next page begins, if this is a page and not the last one.
+    ``next_after`` is the tag after which the next page begins, if this is a page and not the last one.
     """
     headers = _revision_headers(request, listing.revision, listing.changed_at)
     if listing.damaged:
@@ -60,8 +60,8 @@ def list_response(request: Request, listing: Listing, following: str | None = No
                 break
             tags += f", {path}" if tags else path
         headers |= {"Deploymetrics-Damaged": tags, "Deploymetrics-Damaged-Count": str(len(listing.damaged))}
-    if following is not None:
-        headers["Link"] = _next_page(request, after=following)
+    if next_after is not None:
+        headers["Link"] = _next_page(request, after=next_after)
     if is_not_modified(request, listing.revision, listing.changed_at):
         return Response([], headers, 304)
     if request.format == XML:
@@ -96,9 +96,9 @@ def _revision_headers(request: Request, revision: str, changed_at: str) -> dict[
     return headers
 
 
-def _next_page(request: Request, **where: object) -> str:
+def _next_page(request: Request, **position: object) -> str:
     """Return the Link header for the next page: the URL of the request, with other paging arguments."""
-    arguments = {name: value for name, value in request.args.items() if name in _PAGING} | where
+    arguments = {name: value for name, value in request.args.items() if name in _PAGING} | position
     path = quote(request.path.strip("/"), safe="/")
     return f'<{request.root}{path}?{urlencode(arguments, quote_via=quote)}>; rel="next"'
 
@@ -117,12 +117,12 @@ def _with_first_made(request: Request, pieces: Iterator[bytes]) -> Iterator[byte
     return pieces if request.method == "HEAD" else chain([next(pieces, b"")], pieces)
 
 
-def in_pieces(parts: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[bytes]:
+def in_pieces(fragments: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator[bytes]:
     """Join small parts of a body into pieces of ``least`` bytes or more, since each piece that is sent costs time."""
     piece, size = [], 0
-    for part in parts:
-        piece.append(part)
-        size += len(part)
+    for fragment in fragments:
+        piece.append(fragment)
+        size += len(fragment)
         if size >= least:
             yield b"".join(piece)
             piece, size = [], 0

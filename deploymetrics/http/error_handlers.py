@@ -62,6 +62,6 @@ def log_error(error: BaseException, message: str, request: Request) -> str:
     """
     request_id = request_id_of(request.environ)
     bug = None if isinstance(error, errors.DeploymetricsError) else error
-    about = (request_id, request.method, request.path, message)
-    request.app.logger.error("%s: %s %s: %s", *about, exc_info=bug, extra={"requestId": request_id})
+    fields = (request_id, request.method, request.path, message)
+    request.app.logger.error("%s: %s %s: %s", *fields, exc_info=bug, extra={"requestId": request_id})
     return request_id

@@ -67,8 +67,8 @@ class FastPath:
         self.store = documents.store
         self.authenticator = authenticator
         self.answer_and_note = answer_and_note
-        kinds: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
-        hooks = [hook for kind in kinds for scope in (None, "api") for hook in kind.get(scope, ())]
+        tables: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
+        hooks = [hook for table in tables for scope in (None, "api") for hook in table.get(scope, ())]
         self.is_open = _HOOKS.issuperset(hooks)
         # By method, and what stands before the tag in the path.
         self._rules = {

@@ -76,12 +76,12 @@ def json_response(value: object, xml: Callable[[str], bytes] | None = None) -> R
     if xml is None:
         request.check_json()
     revision = value_revision(value)
-    own = {"ETag": etag_of(revision, request.format), **PRIVATE}
+    headers = {"ETag": etag_of(revision, request.format), **PRIVATE}
     if request.method in SAFE_METHODS and is_not_modified(request, revision, _LONG_AGO):
-        return Response([], own, 304)
+        return Response([], headers, 304)
     if xml is not None and request.format == XML:
-        return with_schema_link(request, whole_response(xml(request.root), "application/xml", own))
-    return whole_response(msgspec.json.encode(value), "application/json", own)
+        return with_schema_link(request, whole_response(xml(request.root), "application/xml", headers))
+    return whole_response(msgspec.json.encode(value), "application/json", headers)
 
 
 def check_value_precondition(value: object | None) -> None:

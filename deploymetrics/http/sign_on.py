@@ -24,10 +24,10 @@ class SignOn:
 
     def account_of(self, environ: dict[str, str]) -> Account | None:
         """Return the Account that the proxy names, or None; raises Forbidden unless it is an enabled person's."""
-        named = environ.get(self._key)
-        if not named:
+        sent_name = environ.get(self._key)
+        if not sent_name:
             return None
-        name = named.encode("latin-1", "replace").decode(errors="replace").strip()
+        name = sent_name.encode("latin-1", "replace").decode(errors="replace").strip()
         record = self.accounts.find(normalize(name))
         if record is None or not record.enabled or record.role.is_program:
             detail = "The reverse proxy logged you in, but no enabled account here has that name."

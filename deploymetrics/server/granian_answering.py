@@ -71,17 +71,17 @@ class Answering:
         finally:
             self.bodies.release(body)
 
-    def _answer(self, exchange: Exchange, more: Iterable[tuple[str, str]] = ()) -> bool:
-        """Answer by the application, with ``more`` headers; return False if it would have to wait."""
+    def _answer(self, exchange: Exchange, extra_headers: Iterable[tuple[str, str]] = ()) -> bool:
+        """Answer by the application, with ``extra_headers``; return False if it would have to wait."""
         head: list[Any] = []
         try:
             body = self.app(exchange.environ, lambda status, headers, exc_info=None: head.extend((status, headers)))
             if body is None:
                 return False
-            start = start_message(head[0], [*head[1], *([_CLOSE] if self.is_ending else more)])
-            is_there = isinstance(body, list) and len(body) < 2
+            start = start_message(head[0], [*head[1], *([_CLOSE] if self.is_ending else extra_headers)])
+            is_whole = isinstance(body, list) and len(body) < 2
             # Else it says whether it is short enough to wait for its client in memory.
-            if is_there or any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in head[1]):
+            if is_whole or any(name == "Content-Length" and int(value) <= limits.UNSENT for name, value in head[1]):
                 self._send(exchange, head[0], start, b"".join(body))
             elif ONLY_FAST_PATH in exchange.environ:
                 self.threads.submit(self._stream, exchange, head[0], start, body)
@@ -137,7 +137,7 @@ class Answering:
 def _wait_for(future: Any, seconds: float) -> None:
     """Wait for a future of granian's; raises TimeoutError after so many seconds."""
     for pending in future.__await__():
-        done = Event()
-        pending.add_done_callback(lambda _: done.set(), context=None)
-        if not done.wait(seconds):
+        completion = Event()
+        pending.add_done_callback(lambda _: completion.set(), context=None)
+        if not completion.wait(seconds):
             raise TimeoutError

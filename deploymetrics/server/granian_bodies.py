@@ -181,13 +181,9 @@ class Callbacks:
     call_soon_threadsafe = call_soon
 
 
-async def _await(future: Any) -> Any:
-    return await future
-
-
 def result_of(future: Any) -> Any:
     """Return the result of a future of granian's that is done."""
     try:
-        _await(future).send(None)
+        next(future.__await__())
     except StopIteration as end:
         return end.value

@@ -49,8 +49,11 @@ def share_listeners(master: Any, worker: Any) -> None:
     master keeps each open, so that none that waits there is lost with a worker.
     """
     _add_listeners(master)
-    used = Counter(getattr(each, "share", None) for each in master.WORKERS.values())
-    worker.share, worker.shares = min(range(master.num_workers), key=lambda share: used[share]), master.num_workers
+    workers_of = Counter(getattr(other, "share", None) for other in master.WORKERS.values())
+    worker.share, worker.shares = (
+        min(range(master.num_workers), key=lambda share: workers_of[share]),
+        master.num_workers,
+    )
 
 
 def _add_listeners(master: Any) -> None:
@@ -222,8 +225,8 @@ class GranianWorker(Worker):
             self.loop.call_later(limits.QUIET_SECONDS / 10, self._stop_granian, until)
             return
         running, self.running = self.running, []
-        for each in running:
-            each.set()
+        for end_signal in running:
+            end_signal.set()
         if running:
             self.loop.call_later(limits.RECEIVE_SECONDS, self._end_when_idle)
 

@@ -182,8 +182,8 @@ class Master(Arbiter):
 
     def assign_slot(self, worker: Any) -> None:
         """Give a new worker a slot in the shared memory that no living worker has."""
-        used = {each.slot for each in self.WORKERS.values()}
-        worker.slot = next((slot for slot in range(SLOTS) if slot not in used), worker.age % SLOTS)
+        used_slots = {other.slot for other in self.WORKERS.values()}
+        worker.slot = next((slot for slot in range(SLOTS) if slot not in used_slots), worker.age % SLOTS)
         worker.began = time.monotonic()
 
     def detach(self, worker: Any) -> None:

@@ -40,21 +40,21 @@ def load_sources(context: Context, others: Iterable[EntryPoint] | None = None) -
     points = entry_points(group=GROUP) if others is None else others
     rows = [*BUILT_IN, *sorted((point.name, point.value) for point in points)]
     sources: dict[str, Source] = {}
-    for name, where in rows:
+    for name, location in rows:
         if name in sources:
             raise SettingError(f"There are two sources named {name}.")
-        source = _load(name, where, context)
+        source = _load(name, location, context)
         if source is not None:
             sources[name] = source
     return sources
 
 
-def _load(name: str, where: str, context: Context) -> Source | None:
+def _load(name: str, location: str, context: Context) -> Source | None:
     """Return the source, or None if the settings do not ask for it."""
-    module, _, attribute = where.partition(":")
+    module, _, attribute = location.partition(":")
     try:
         source: type[Source] = getattr(import_module(module), attribute)
         return source(context) if source.is_wanted(context.settings) else None
     except (Exception, SystemExit) as error:
         log.error("source %s: %s at %s", name, type(error).__name__, raised_at(error))
-        return Unloadable(f"The source cannot be loaded from {where}: {type(error).__name__}.")
+        return Unloadable(f"The source cannot be loaded from {location}: {type(error).__name__}.")

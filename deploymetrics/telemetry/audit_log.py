@@ -156,10 +156,10 @@ class AuditLog:
         now = min(time.time_ns() // 1000, last + _STEP_DAYS * _DAY)
         oldest = f"{max(now - self.days * _DAY, 0):016d}"
         size = 0
-        for name, following in reversed(list(pairwise(names))):  # a file is over when the next one begins
+        for name, next_name in reversed(list(pairwise(names))):  # a file is over when the next one begins
             with suppress(FileNotFoundError):
                 size += os.stat(f"{self.folder}/{name}").st_size
-                if following < oldest or size > self.size - self.file_size:
+                if next_name < oldest or size > self.size - self.file_size:
                     os.unlink(f"{self.folder}/{name}")
 
     def _file_names(self) -> list[str]:

@@ -46,13 +46,13 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 class _Numbers(NamedTuple):
-    """The lines of a document for one revision: one for each of ``number`` numbers; ``more`` are left out."""
+    """The lines of a document for one revision: one for each of ``number`` numbers; ``left_out`` counts others."""
 
     revision: str
     tag: str
     lines: str
     number: int
-    more: int
+    left_out: int
 
 
 class DocumentMetrics:
@@ -85,10 +85,10 @@ class DocumentMetrics:
     def _update(self, listing: Listing, entries: tuple[Entry, ...]) -> None:
         """Make the lines of documents that have changed since the last scrape, and drop those of others."""
         before, turn = self._numbers, time.monotonic() + _TURN_SECONDS
-        self._numbers = {item.key: known for item in entries if (known := before.get(item.key))}
+        self._numbers = {item.key: numbers for item in entries if (numbers := before.get(item.key))}
         changed = (
-            number
-            for number, item in enumerate(entries)
+            place
+            for place, item in enumerate(entries)
             if item.key not in before or before[item.key].revision != item.revision
         )
         for start, stop in _runs(changed):
@@ -103,13 +103,15 @@ class DocumentMetrics:
         room = self.in_all - len(_OF_EACH) * len(entries)
         numbers, left_out = [], []
         for item in entries:
-            own = self._numbers[item.key]
-            fit = min(own.number, room)
+            document = self._numbers[item.key]
+            fit = min(document.number, room)
             room -= fit
             # Not splitlines, which ends a line at what a name can have: U+2028, for one.
-            numbers.append(own.lines if fit == own.number else "\n".join([*own.lines.split("\n")[:fit], ""]))
-            if more := own.more + own.number - fit:
-                left_out.append(_sample("_left_out", own.tag, more))
+            numbers.append(
+                document.lines if fit == document.number else "\n".join([*document.lines.split("\n")[:fit], ""])
+            )
+            if more := document.left_out + document.number - fit:
+                left_out.append(_sample("_left_out", document.tag, more))
         yield from _family("", numbers)
         for end, value_of in _OF_EACH.items():
             yield from _family(end, (_sample(end, self._numbers[item.key].tag, value_of(item)) for item in entries))
@@ -148,9 +150,9 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _numbers_of(item: Entry, value: bytes, limit: int) -> _Numbers:
     tag = item.key.translate(_ESCAPES)
-    named, more = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
-    lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in named)
-    return _Numbers(item.revision, tag, "".join(lines), len(named), more)
+    numbers, left_out = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
+    lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in numbers)
+    return _Numbers(item.revision, tag, "".join(lines), len(numbers), left_out)
 
 
 def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int]:
@@ -158,14 +160,14 @@ def _named_numbers(metrics: Any, limit: int) -> tuple[list[tuple[str, str]], int
     if (flat := _flat(metrics)) is not None:
         return flat[:limit], max(len(flat) - limit, 0)
     numbers: dict[Place, str] = {}
-    more = 0
+    left_out = 0
     for place, value in leaves(metrics, Place(), survey([metrics])):
         if is_number(value):
             if len(numbers) < limit:
                 numbers[place] = str(value)
             else:
-                more += 1
-    return [(name, numbers[place]) for name, place in places_by_name(numbers).items()], more
+                left_out += 1
+    return [(name, numbers[place]) for name, place in places_by_name(numbers).items()], left_out
 
 
 def _flat(metrics: Any) -> list[tuple[str, str]] | None:

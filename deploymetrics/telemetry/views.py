@@ -29,8 +29,8 @@ def metrics() -> Response:
 
     environ, telemetry = current_request().environ, telemetry_of(current_app)
     counting = telemetry.counting
-    alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
-    numbers = ServerMetrics(counting, str(os.getpid()) if alone else "", services().store, current_app.instance_path)
+    is_alone = not counting.memory.is_shared and environ.get("wsgi.multiprocess")
+    numbers = ServerMetrics(counting, str(os.getpid()) if is_alone else "", services().store, current_app.instance_path)
     encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
     body = telemetry.documents.text() + encode(numbers)  # in which OpenMetrics has its end
     return whole_response(body, content_type, PRIVATE)

@@ -51,10 +51,10 @@ def change_own_password() -> ResponseReturnValue:
             raise InvalidFieldsError({"password": ["The two new passwords differ."]})
         chosen = load(NewPassword(), {"password": form.get("new-password", "")})["password"]
     except (Unauthorized, TooManyAttemptsError) as error:
-        wrong = isinstance(error, Unauthorized)
-        detail = "The current password is wrong." if wrong else error.detail
+        is_wrong = isinstance(error, Unauthorized)
+        detail = "The current password is wrong." if is_wrong else error.detail
         page = account_page(current_user.record, error=detail, field="current-password")
-        return page, 400 if wrong else error.status, {} if wrong else error.headers
+        return page, 400 if is_wrong else error.status, {} if is_wrong else error.headers
     except InvalidFieldsError as error:
         return account_page(current_user.record, error=sentence(error), field="new-password"), error.status
     record = services().accounts.set_password(name, chosen, name, epoch=epoch)
@@ -139,9 +139,9 @@ def account_of_form() -> AccountRecord:
     return services().accounts.get(name)
 
 
-def back_to(name: str, done: str) -> ResponseReturnValue:
-    """Redirect to the page of an account, which shows the message ``done``."""
-    flash(done)
+def back_to(name: str, message: str) -> ResponseReturnValue:
+    """Redirect to the page of an account, which shows the message."""
+    flash(message)
     if name == current_user.name:
         return redirect(url_for("web.own_account"))
     return redirect(url_for("web.about_account", account=name))

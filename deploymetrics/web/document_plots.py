@@ -48,12 +48,12 @@ def read_plots(tag: str) -> dict[str, Any]:
     on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
     if not read:
         read = {measure.name: measure for measure in over_time(versions.items, on_page, repeated=plottable.repeated)}
-    drawn = [series for measure in on_page if (series := read[measure.name]).points]
-    figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in drawn]
-    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in drawn]
+    all_series = [series for measure in on_page if (series := read[measure.name]).points]
+    figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in all_series]
+    columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in all_series]
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
     table = [(item.changed_at, [texts.get(item.version, "") for texts in columns]) for item in newest]
-    notes += _notes(versions, plottable, drawn)
+    notes += _notes(versions, plottable, all_series)
     return {
         "figures": figures,
         "table": table,
@@ -82,16 +82,16 @@ def choose(
     sample = items[::-step][::-1]
     read = {series.name: series for series in over_time(sample, telling, repeated=plottable.repeated)}
     texts = {name: [point.text for point in series.points] for name, series in read.items()}
-    changing = [each for each in telling if len(texts[each.name]) == 1 or len({*texts[each.name]}) > 1]
+    changing = [measure for measure in telling if len(texts[measure.name]) == 1 or len({*texts[measure.name]}) > 1]
     return changing, read if step == 1 else {}
 
 
-def _notes(versions: Versions, plottable: Measures, drawn: list[Series]) -> Iterator[str]:
+def _notes(versions: Versions, plottable: Measures, all_series: list[Series]) -> Iterator[str]:
     if versions.sampled:
         yield SAMPLED.format(len(versions.items))
     if plottable.cut:
         yield "There are more numbers than a page can read; not all of them are listed here."
-    if any(len(series.points) > MAX_POINTS for series in drawn):
+    if any(len(series.points) > MAX_POINTS for series in all_series):
         yield f"Of each plot at most {MAX_POINTS} values are drawn, the lowest and highest of each stretch among them."
-    if drawn and len(versions.items) > MAX_FIGURES:
+    if all_series and len(versions.items) > MAX_FIGURES:
         yield f"The table has the newest {MAX_FIGURES} of {len(versions.items):,} versions."

@@ -171,6 +171,6 @@ def _mistake_of(error: DeploymetricsError, text: str) -> Mistake:
 def _excerpt(text: str, line: int, column: int) -> str:
     """Return a line and the one before it with their numbers, cut around the column, and a mark below that."""
     start, digits = max(column - _AROUND, 0), len(str(line))
-    near = enumerate(text.split("\n")[max(line - 2, 0) : line], max(line - 1, 1))
-    lines = [f"{number:>{digits}} │ {text[start : column + _AROUND]}".rstrip() for number, text in near]
+    numbered_lines = enumerate(text.split("\n")[max(line - 2, 0) : line], max(line - 1, 1))
+    lines = [f"{number:>{digits}} │ {text[start : column + _AROUND]}".rstrip() for number, text in numbered_lines]
     return "\n".join([*lines, f"{'':>{digits}} │ {'':>{column - 1 - start}}^"]).replace("\t", " ")

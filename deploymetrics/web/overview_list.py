@@ -129,7 +129,7 @@ def group_by_prefix(items: Sequence[Listed], query: ListQuery, late: set[str]) -
         is_open = prefix == query.open
         if prefix not in seen:
             seen.add(prefix)
-            number_late = sum(each.key in late for each in alike[prefix])
+            number_late = sum(other.key in late for other in alike[prefix])
             newest = max(alike[prefix], key=ORDERS["changed"])
             url = query.url(open="" if is_open else prefix)
             lines.append(Group(prefix, len(alike[prefix]), number_late, newest, is_open, url))
@@ -140,7 +140,7 @@ def group_by_prefix(items: Sequence[Listed], query: ListQuery, late: set[str]) -
 
 def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequence[Listed]:
     """Return the items that have a text in their tag, their author's name, or the name of a value."""
-    word, known = fold_case(q), overview_cache()
+    word, cache = fold_case(q), overview_cache()
     return [
         item
         for item in items
@@ -148,7 +148,7 @@ def _matching(items: Sequence[Listed], q: str, *, in_names: bool = True) -> Sequ
         or word in fold_case(item.changed_by)
         or in_names
         and isinstance(item, Entry)
-        and word in known.names(item)
+        and word in cache.names(item)
     ]
 
 

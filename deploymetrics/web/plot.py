@@ -51,9 +51,9 @@ class PlotQuery(NamedTuple):
         """Return the URL of the same plot with other arguments; ``changes`` may replace those of the time."""
         span = {} if {"range", "from"} & changes.keys() else self.span.arguments
         scale = {"scale": self.scale} if self.scale and "scale" not in changes else {}
-        more = urlencode({**span, **scale, **changes}, safe="/:")
+        arguments = urlencode({**span, **scale, **changes}, safe="/:")
         series = "&".join(f"series={quote(tag, safe='')}/{quote(name, safe='[]()')}" for tag, name in self.pairs)
-        return f"{request.script_root}{page}?{series}{more and '&'}{more}"
+        return f"{request.script_root}{page}?{series}{arguments and '&'}{arguments}"
 
 
 @bp.get("/plot")

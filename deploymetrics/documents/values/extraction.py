@@ -39,11 +39,11 @@ class Extractor:
             above, place = self._places[steps[: end - 1]], self._places.setdefault(steps[:end], len(self._places))
             key: Any = step
             if not isinstance(step, EllipsisType):
-                what, number = step
-                if isinstance(what, str):
-                    key = step if number else what
+                label, number = step
+                if isinstance(label, str):
+                    key = step if number else label
                 else:
-                    self._names.setdefault(above, set()).add(tuple(name for name, _ in what))
+                    self._names.setdefault(above, set()).add(tuple(name for name, _ in label))
             self._below.setdefault(above, {})[key] = place
         return self._places[steps]
 

@@ -69,9 +69,9 @@ def is_naming(key: str) -> bool:
 def survey(values: Iterable[object]) -> Shape:
     """Return the Shape of several documents, as ``rawjson.parse`` returned them."""
     root = Shape()
-    opened = [(root, value) for value in values][::-1]
-    while opened:
-        shape, inner = opened.pop()
+    stack = [(root, value) for value in values][::-1]
+    while stack:
+        shape, inner = stack.pop()
         if type(inner) is list:
             shape.see(inner)
         for child in inner if isinstance(inner, list) else ():
@@ -79,7 +79,7 @@ def survey(values: Iterable[object]) -> Shape:
             if isinstance(value, list) and value:
                 if key not in shape.children:
                     shape.children[key] = Shape()
-                opened.append((shape.children[key], value))
+                stack.append((shape.children[key], value))
     return root
 
 
@@ -93,8 +93,8 @@ def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tu
     names = sorted(ranks, key=ranks.__getitem__)  # which keeps their order within a rank
     best = names[:MAX_CANDIDATES]
     together = [tuple(best[:count]) for count in range(2, len(best) + 1)]
-    known = [name for name in names if ranks[name] < 2]
-    return [*((name,) for name in best), *together], tuple(known or names)
+    naming = [name for name in names if ranks[name] < 2]
+    return [*((name,) for name in best), *together], tuple(naming or names)
 
 
 def _rank(name: str, value: object) -> int | None:

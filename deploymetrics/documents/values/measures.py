@@ -76,20 +76,20 @@ def measures(items: Sequence[Item]) -> Measures:
     repeated = False
     for name, place in places_by_name(places).items():
         key, path = place.step[0], place.path()
-        repeated = repeated or any(isinstance(each.step[0], str) and each.step[1] for each in path)
+        repeated = repeated or any(isinstance(inner.step[0], str) and inner.step[1] for inner in path)
         naming = isinstance(key, str) and is_naming(key)
-        in_array = any(each.is_element() for each in path)
-        by_name[name] = Measure(name, tuple(each.step for each in path), "", naming, in_array)
+        in_array = any(inner.is_element() for inner in path)
+        by_name[name] = Measure(name, tuple(inner.step for inner in path), "", naming, in_array)
         column = place.parent and place.parent.parent, place.step  # that is alike for all elements of an array
         if not naming and in_array and column not in seen:
             seen.add(column)
-            columns.setdefault(tuple(... if is_every else each.step for each, is_every in place.column()), place)
+            columns.setdefault(tuple(... if is_every else inner.step for inner, is_every in place.column()), place)
     sums = (
         Measure(f"{function}({place.column_name()})", steps, function)
         for steps, place in columns.items()
         for function in FUNCTIONS
     )
-    by_name = {**{each.name: each for each in sums}, **by_name}
+    by_name = {**{measure.name: measure for measure in sums}, **by_name}
     return Measures(by_name, repeated, next(places_of_numbers, None) is not None)
 
 

@@ -36,45 +36,45 @@ class Place:
 
     def path(self) -> "list[Place]":
         """Return the Places on the way from the root, which is left out, down to this one."""
-        steps, place = [], self
+        places, place = [], self
         while place.parent is not None:
-            steps.append(place)
+            places.append(place)
             place = place.parent
-        return steps[::-1]
+        return places[::-1]
 
     def is_element(self) -> bool:
         """Return True for an element of an array that had several."""
         return not isinstance(self.step[0], str) and self.parent is not None and len(self.parent.children) > 1
 
-    def name(self, known: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
+    def name(self, names: "dict[Place, str] | None" = None, *, exact: bool = False) -> str:
         """Return the name of the place for people, such as ``sites.count`` or ``[relay-3].clients``.
 
-        Places may share it; an ``exact`` name puts what could be read in two ways in quotes. ``known`` holds the names
+        Places may share it; an ``exact`` name puts what could be read in two ways in quotes. ``names`` holds the names
         of places above, and gets those that are found on the way.
         """
-        known = {} if known is None else known
-        steps, place = [], self
-        while place.parent is not None and place not in known:
-            steps.append(place)
+        names = {} if names is None else names
+        places, place = [], self
+        while place.parent is not None and place not in names:
+            places.append(place)
             place = place.parent
-        text = known.get(place, "")
-        for place in reversed(steps):
+        text = names.get(place, "")
+        for place in reversed(places):
             text = place._append_name(text, exact)
             if place.children:
-                known[place] = text
+                names[place] = text
         return text
 
     def _append_name(self, text: str, exact: bool) -> str:
-        what, number = self.step
-        if isinstance(what, str):
-            name = f"{'.' if text else ''}{_quote_ambiguous(shorten(what, MAX_KEY), exact)}{_number_suffix(number)}"
+        label, number = self.step
+        if isinstance(label, str):
+            name = f"{'.' if text else ''}{_quote_ambiguous(shorten(label, MAX_KEY), exact)}{_number_suffix(number)}"
         elif self._is_only_object():
             name = ""
-        elif not what:
+        elif not label:
             name = f"[{number}]"
         else:
-            parts = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in what)
-            name = f"[{_quote_ambiguous(shorten(', '.join(parts), MAX_KEY), exact)}{_number_suffix(number)}]"
+            words = (f"{name} {value}" if exact or value.isdecimal() else value for name, value in label)
+            name = f"[{_quote_ambiguous(shorten(', '.join(words), MAX_KEY), exact)}{_number_suffix(number)}]"
         return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
@@ -95,7 +95,7 @@ class Place:
         return (
             self.parent is not None
             and len(self.parent.children) == 1
-            and any(isinstance(what, str) for what, _ in self.children)
+            and any(isinstance(label, str) for label, _ in self.children)
         )
 
 
@@ -105,27 +105,27 @@ def leaves(value: object, root: Place, shape: Shape) -> Iterator[tuple[Place, ob
     ``value`` is what ``rawjson.parse`` returned, ``root`` the Place of whole documents, and ``shape`` a survey of all
     documents that use it.
     """
-    opened = [iter([(root, shape, value)])]
-    while opened:
-        for place, inner, content in opened[-1]:
+    stack = [iter([(root, shape, value)])]
+    while stack:
+        for place, inner, content in stack[-1]:
             if isinstance(content, list) and content:
-                opened.append(_children(place, inner, content))
+                stack.append(_children(place, inner, content))
                 break
             yield place, content
         else:
-            opened.pop()
+            stack.pop()
 
 
 def places_by_name(places: Iterable[Place]) -> dict[str, Place]:
     """Return the Places by name, in their order; names are made exact, or numbered, where two would be the same."""
-    known: dict[Place, str] = {}
-    exactly: dict[Place, str] = {}
-    plain = [(place.name(known), place) for place in places]
-    times = Counter(name for name, _ in plain)
+    names: dict[Place, str] = {}
+    exact_names: dict[Place, str] = {}
+    named_places = [(place.name(names), place) for place in places]
+    times = Counter(name for name, _ in named_places)
     by_name: dict[str, Place] = {}
     counts: Counter[str] = Counter()
-    for name, place in plain:
-        first = name = name if times[name] == 1 else place.name(exactly, exact=True)
+    for name, place in named_places:
+        first = name = name if times[name] == 1 else place.name(exact_names, exact=True)
         while name in by_name:
             counts[first] += 1
             name = f"{first}{_number_suffix(counts[first])}"
@@ -152,10 +152,10 @@ def _children(place: Place, shape: Shape, content: list[Any]) -> Iterator[tuple[
     counts: dict[str | Identity, int] = {}
     is_object = type(content) is rawjson.Pairs
     for child in content:
-        what, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
-        number = counts.get(what, 0)
-        counts[what] = number + 1
-        step = what, number
+        label, key, value = (child[0], *child) if is_object else (shape.identity(child), None, child)
+        number = counts.get(label, 0)
+        counts[label] = number + 1
+        step = label, number
         if step not in place.children:
             place.children[step] = Place(place, step)
         yield place.children[step], shape.children.get(key, shape), value

@@ -64,11 +64,11 @@ def _permanent_error(detail: str) -> SourceError:
 
 def _parse_address(server: str) -> tuple[str, int]:
     try:
-        parts = urlsplit(server)
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        url = urlsplit(server)
+        host, port = url.hostname, url.port or DEFAULT_PORT
     except ValueError:
         raise _permanent_error("BIGFIX_SERVER is not an address.") from None
-    if parts.scheme != "https" or not host or parts.username or parts.path not in ("", "/"):
+    if url.scheme != "https" or not host or url.username or url.path not in ("", "/"):
         raise _permanent_error("BIGFIX_SERVER has to be of the form https://HOST:52311.")
     return host, port
 

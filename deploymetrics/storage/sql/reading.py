@@ -162,8 +162,8 @@ class Reader:
                 self.remembered.put(name, answer, answer.value.size if isinstance(answer.value, Item) else 0)
         return answers
 
-    def _note_snapshot(self, opened: int, text: str) -> Snapshot:
-        snapshot = opened, text
+    def _note_snapshot(self, number_opened: int, text: str) -> Snapshot:
+        snapshot = number_opened, text
         self._is_calm = self._prepare and snapshot == self._latest
         self._latest = snapshot
         return snapshot

@@ -29,13 +29,13 @@ def read_all(*are_lists: bool) -> str:
 
     An item has three parameters, collection, key and the revision that is known; a list has one, its collection.
     """
-    parts, first = [_SNAPSHOT], 1
+    queries, first = [_SNAPSHOT], 1
     for number, is_list in enumerate(are_lists):
-        parts.append(
+        queries.append(
             (_MARKS if is_list else _READ).format(number=number, first=first, second=first + 1, third=first + 2)
         )
         first += 1 if is_list else 3
-    return " UNION ALL ".join(parts)
+    return " UNION ALL ".join(queries)
 
 
 #: The newest version, which nobody else writes until the transaction ends.

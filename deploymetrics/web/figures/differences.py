@@ -44,16 +44,16 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
     old, old_cut = _leaves(values[0], root, shape) if before is not None else ({}, False)
     new, new_cut = _leaves(values[-1], root, shape) if after is not None else ({}, False)
     places = places_by_name({**new, **old})
-    changed: list[Difference] = []
+    differences: list[Difference] = []
     for name, place in places.items():
-        left, right = old.get(place, _NONE), new.get(place, _NONE)
-        if type(left) is not type(right) or left != right:  # the number 3 is not the text "3"
-            kind = "added" if left is _NONE else "removed" if right is _NONE else "changed"
-            changed.append(Difference(name, _leaf_json(left), _leaf_json(right), kind))
-    more = max(len(changed) - MAX_DIFFERENCES, 0)
+        old_leaf, new_leaf = old.get(place, _NONE), new.get(place, _NONE)
+        if type(old_leaf) is not type(new_leaf) or old_leaf != new_leaf:  # the number 3 is not the text "3"
+            kind = "added" if old_leaf is _NONE else "removed" if new_leaf is _NONE else "changed"
+            differences.append(Difference(name, _leaf_json(old_leaf), _leaf_json(new_leaf), kind))
+    more = max(len(differences) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut
-    is_rewritten = not changed and not cut and before != after
-    return Comparison(changed[:MAX_DIFFERENCES], len(places) - len(changed), more, cut, is_rewritten)
+    is_rewritten = not differences and not cut and before != after
+    return Comparison(differences[:MAX_DIFFERENCES], len(places) - len(differences), more, cut, is_rewritten)
 
 
 def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:

@@ -89,16 +89,16 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
 def tables(value: Any) -> dict[str, list[Any]]:
     """Return the arrays within a value that can be shown as a table, by the name of their place."""
     arrays: dict[str, list[Any]] = {}
-    opened: list[tuple[str, Any]] = [("", value)]
-    while opened and len(arrays) < MAX_TABLES:
-        name, inner = opened.pop(0)
+    queue: list[tuple[str, Any]] = [("", value)]
+    while queue and len(arrays) < MAX_TABLES:
+        name, inner = queue.pop(0)
         if type(inner) is list:
             if name and len(inner) > 1 and all(map(_is_flat, inner)):
                 arrays.setdefault(name, inner)
             elif len(inner) == 1:
-                opened.append((name, inner[0]))
+                queue.append((name, inner[0]))
         elif type(inner) is rawjson.Pairs:
-            opened += [
+            queue += [
                 (f"{name}{'.' if name else ''}{shorten(key, MAX_CELL)}", member)
                 for key, member in inner
                 if isinstance(member, list)
@@ -152,8 +152,8 @@ def _lay_out_table(rows: list[Any], find: str, sort: str, page: int) -> Table:
         with_column = [row for row in dicts if column in row]
         with_column.sort(key=lambda row: _sort_key(row[column]), reverse=sort.startswith("-"))
         dicts = with_column + [row for row in dicts if column not in row]
-    part, page, pages = paginate(dicts, page, MAX_ROWS)
-    body = [[cell(row[key]) if key in row else None for key in head] for row in part]
+    page_rows, page, pages = paginate(dicts, page, MAX_ROWS)
+    body = [[cell(row[key]) if key in row else None for key in head] for row in page_rows]
     return Table(head, body, len(dicts), page, pages, max(len(columns) - MAX_COLUMNS, 0))
 
 
@@ -165,21 +165,21 @@ def _sort_key(value: object) -> tuple[int, float, str]:
 def _walk_tree(value: Any) -> tuple[list[Node], bool]:
     """Return the Nodes of a walk through a value, and True if there are more than MAX_NODES."""
     nodes: list[Node] = []
-    opened: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
-    while opened:
-        key, inner = next(opened[-1], (None, None))
+    stack: list[Iterator[tuple[str, Any]]] = [iter([("", value)])]
+    while stack:
+        key, inner = next(stack[-1], (None, None))
         if key is None:
-            opened.pop()
-            if opened:
+            stack.pop()
+            if stack:
                 nodes.append(Node("close"))
         elif len(nodes) >= MAX_NODES:
-            return nodes + [Node("close")] * (len(opened) - 1), True
-        elif isinstance(inner, list) and inner and len(opened) <= MAX_DEPTH:
+            return nodes + [Node("close")] * (len(stack) - 1), True
+        elif isinstance(inner, list) and inner and len(stack) <= MAX_DEPTH:
             unfolded = len(nodes) < OPEN_NODES
-            named = type(inner) is rawjson.Pairs
-            note = counted(len(inner), "member" if named else "item", ",")
+            is_object = type(inner) is rawjson.Pairs
+            note = counted(len(inner), "member" if is_object else "item", ",")
             nodes.append(Node("open", shorten(key, MAX_CELL), note, unfolded=unfolded))
-            opened.append(iter(inner) if named else ((str(index), element) for index, element in enumerate(inner)))
+            stack.append(iter(inner) if is_object else ((str(index), element) for index, element in enumerate(inner)))
         else:
             nodes.append(Node("leaf", shorten(key, MAX_CELL), cell=cell(inner)))
     return nodes, False

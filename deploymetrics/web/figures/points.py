@@ -31,12 +31,12 @@ def thin(series: Series, most: int) -> list[Point]:
     return [points[index] for index in sorted(chosen)]
 
 
-def segments(series: Series, drawn: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
+def segments(series: Series, points: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
     """Split the positions of the drawn points into lines at the gaps of their series."""
     breaks = [series.points[index].version for index in gaps(series)]
     lines: list[list[Position]] = []
     last = -1
-    for point, place in zip(drawn, positions):
+    for point, place in zip(points, positions):
         number = bisect_right(breaks, point.version)
         if number != last:
             lines.append([])

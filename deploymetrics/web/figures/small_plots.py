@@ -38,21 +38,21 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
 
 def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     """Return the SVG of a small plot of a Series over time, with at most MAX_POINTS points (see ``thin``)."""
-    drawn = thin(series, MAX_POINTS)
-    times = [from_precise(point.changed_at).astimezone(zone) for point in drawn]
+    points = thin(series, MAX_POINTS)
+    times = [from_precise(point.changed_at).astimezone(zone) for point in points]
     moments = [time.timestamp() for time in times]
     across = time_scale(min(moments), max(moments), LEFT + 2, WIDTH - RIGHT)  # a clock may have been set back
-    up, ticks = value_scale([point.value for point in drawn], HEIGHT - BOTTOM, TOP)
-    positions = [(across.at(moment), up.at(point.value)) for moment, point in zip(moments, drawn)]
+    up, ticks = value_scale([point.value for point in points], HEIGHT - BOTTOM, TOP)
+    positions = [(across.at(moment), up.at(point.value)) for moment, point in zip(moments, points)]
     title = escape(summary(name, series.points))
-    parts = [
+    svg = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
         *_axes(up, ticks, across, zone),
-        *(_line(up, line) for line in segments(series, drawn, positions)),
-        *_hover(positions, drawn, times),
+        *(_line(up, line) for line in segments(series, points, positions)),
+        *_hover(positions, points, times),
         "</svg>",
     ]
-    return Markup("".join(parts))
+    return Markup("".join(svg))
 
 
 def summary(name: str, points: list[Point]) -> str:
