@@ -7,7 +7,7 @@ the rules by which a write makes one.
 
 The first members are the storage's own; what follows them, with a brace before it, is the value byte for byte. A
 deletion has ``"deleted":true`` in the place of a value. Versions that were stored at once, and count together or not at
-all, are one line with carriage returns between them.
+all, are one line with carriage returns between them, and as many before: so a part of it is never taken for the whole.
 """
 
 import re
@@ -30,7 +30,7 @@ _HEAD = re.compile(
     rb'(,"deleted":true\}$|,)',
     re.DOTALL,
 )
-#: Between the versions that count together, in one line.
+#: Before and between the versions that count together, in one line.
 TOGETHER = b"\r"
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _SAFE_NAME = re.compile("[a-z0-9_-][a-z0-9_.-]*")
@@ -80,9 +80,16 @@ def keys_of(names: Iterable[str]) -> set[str]:
     return {key for name in names if (key := key_of(name)) is not None}
 
 
-def join(lines: Iterable[bytes]) -> bytes:
-    """Join lines to the content of a file."""
-    return b"".join(line + b"\n" for line in lines)
+def join(versions: list[bytes]) -> bytes:
+    """Return one line with versions that are to count together."""
+    return TOGETHER * (len(versions) - 1) + TOGETHER.join(versions)
+
+
+def is_whole(line: bytes) -> bool:
+    """Return True if no version is missing at the end of a line, of one version or several."""
+    versions = line.lstrip(TOGETHER)
+    # In folders of earlier releases there is none before.
+    return len(line) - len(versions) in (0, versions.count(TOGETHER))
 
 
 def revision_of(line: bytes) -> str:

@@ -122,10 +122,7 @@ def _carry_out(work, recorder, root, is_looked_at):
         try:
             store = store or open_files(root / work.below, clock, **work.limits)
             if is_known:
-                after["is"] = intended(before := see(), what, work.collection)
-                # Of writes that are stored together a power loss may leave the first ones.
-                first = [what[:number] for number in range(1, len(what))] if isinstance(what, tuple) else []
-                after["may be"] = [intended(before, some, work.collection) for some in first]
+                after["is"] = intended(see(), what, work.collection)
             carry_out(store, work.collection, key, what)
             after["is"] = see()
             recorder.note("end", key, what, after["is"])
@@ -232,8 +229,7 @@ def check(work, recorder, seen, *, only_last=False):
                 disk.grow_old()
                 promise = promises.setdefault(key, Promise())
                 if "is" in after:
-                    for must in map(frozenset, (*after.get("may be", ()), after["is"])):
-                        promise.begin(_newest(must), must)
+                    promise.begin(_newest(after["is"]), frozenset(after["is"]))
             elif kind == "end":
                 key, what, found = args
                 promises[key].end(found)

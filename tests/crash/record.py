@@ -294,5 +294,25 @@ class Failing(Calls):
         self.at = None
 
 
+class Filling(Recorder):
+    """Records changes below ``root``, which has to be empty, on a disk that ``takes`` so many bytes of the next write.
+
+    From then on it is full, and refuses to make a file shorter too, as some file systems do.
+    """
+
+    takes = None
+
+    def before(self, name, path, is_change):
+        super().before(name, path, is_change)
+        if self.takes is not None and (name == "ftruncate" or (name == "pwrite" and self.takes == 0)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    def taken(self, data):
+        if self.takes is None:
+            return data
+        part, self.takes = data[: self.takes], max(self.takes - len(data), 0)
+        return part
+
+
 class FailingRecorder(Failing, Recorder):
     """Records changes below ``root``, which has to be empty, while calls fail."""

@@ -3,17 +3,18 @@
 import errno
 import logging
 import os
+import re
 
 import pytest
 from conftest import HeldClock
-from storekit import PLAIN, THINGS, VOLATILE, open_files, past, put
+from storekit import PLAIN, THINGS, VOLATILE, newest_file, open_files, past, put, put_together
 
 import deploymetrics.storage.files
 from deploymetrics.errors import StorageError, StorageFullError
 
 from . import check
 from .check import Work, carry_out, intended, view
-from .record import Failing, FailingRecorder
+from .record import Failing, FailingRecorder, Filling
 
 LONG = '"%s"' % ("x" * 20_000)
 #: Errors, and whether they last.
@@ -233,6 +234,44 @@ def test_what_another_process_wrote_is_not_missed(root, work, number):
     for key in "ab":
         assert version(key) >= 2
         assert [number for number, _ in past(theirs, key)] == list(range(theirs.read(THINGS, key).version, 0, -1))
+
+
+def write_on_a_disk_that_takes(number, what, seen):
+    """Return what ``number`` bytes add to a file, and the outcomes of the writes; see that a part changes nothing.
+
+    Not even where a power loss comes next.
+    """
+    work = Work([("a", "1"), ("a", what)])
+    with check.folder() as root:
+        filling = Filling(root)
+        with filling.in_place():
+            store = open_files(root / work.below, HeldClock(), **work.limits)
+            put(store, "a", "1")
+            path = newest_file(root / work.below, "things", "a")
+            size, before = path.stat().st_size, view(store, THINGS, "a")
+            filling.note("begin", "a", "1", {"is": before})
+            filling.note("end", "a", "1", before)
+            filling.takes = number
+            outcomes = put_together(store, "a", what)
+            added = path.read_bytes()[size:]
+            if all(isinstance(outcome, StorageFullError) for outcome in outcomes):
+                assert view(store, THINGS, "a") == before
+                check.check(work, filling, seen, only_last=True)
+        check.close_below(root)
+        return added, outcomes
+
+
+@pytest.mark.parametrize("what", [("2",), ("2", LONG, "4"), ("2", None, "4")], ids=["one", "together", "a deletion"])
+def test_nothing_is_stored_of_a_part_that_a_full_disk_keeps(seen, what):
+    """Also where it ends between two versions."""
+    line = write_on_a_disk_that_takes(None, what, seen)[0].removesuffix(b"\n")
+    ends = {match.end() for match in re.finditer(b"}(?=\r|$)", line)}
+    assert len(ends) == len(what)
+    places = {0, 1, 2, len(line) // 2}.union(*({end - 1, end, end + 1} for end in ends))
+    for number in sorted(places - {len(line) + 1}):
+        added, outcomes = write_on_a_disk_that_takes(number, what, seen)
+        assert added == line[:number]
+        assert {type(outcome) for outcome in outcomes} == {StorageFullError if number < len(line) else StorageError}
 
 
 def test_reading_goes_on_while_the_disk_is_full(root):

@@ -77,6 +77,23 @@ def test_each_version_is_there(store, folder):
     assert (folder / "things/a.json").read_bytes() == items[1].value
 
 
+@pytest.mark.parametrize("is_old", [True, False], ids=["as earlier releases wrote them", "as today"])
+@pytest.mark.parametrize("purged", [(), (2,), (3,), (2, 3)])
+def test_they_are_there_without_the_newline_that_a_crash_took(store, folder, is_old, purged):
+    put(store, "a", "1")
+    put_together(store, "a", ["2", "3", "4"])
+    path = newest_file(folder, "things", "a")
+    if is_old:
+        path.write_bytes(path.read_bytes().replace(b"\n\r\r", b"\n"))
+    for version in purged:
+        assert store.purge(THINGS, "a", "alice", version) == 1
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    other = open_files(folder)
+    assert versions(other, "a") == [number for number in (4, 3, 2, 1) if number not in purged]
+    assert put(other, "a", "5").version == 5
+    assert versions(store, "a") == [number for number in (5, 4, 3, 2, 1) if number not in purged]
+
+
 def test_a_list_reads_a_value_that_was_superseded_meanwhile(store):
     put_together(store, "a", ["1", "2"])
     listing = store.items(THINGS)

@@ -199,10 +199,13 @@ class Log:
 
         Zeros may stand in the place of the newline, and of what was written after it.
         """
-        line = rest.partition(b"\0")[0].strip(b" ")
+        line = rest.partition(b"\0")[0]
+        if line.isspace() or not lines.is_whole(line):
+            return None
         try:
-            for one in line.split(lines.TOGETHER):
-                lines.decode(self.collection, self.key, one)
+            for version in line.lstrip(lines.TOGETHER).split(lines.TOGETHER):
+                if not version.isspace():  # as one is that was purged
+                    lines.decode(self.collection, self.key, version.strip(b" "))
         except DamagedItemError:
             return None
         return line

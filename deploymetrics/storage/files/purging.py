@@ -10,8 +10,8 @@ from . import disk
 from .log import CLOSED, NEWEST, TIERS, Log
 from .writer import Writer
 
-# A line, or one of the versions in it, with what separates it from the one before.
-_LINE = re.compile(b"[\r\n]?[^\r\n]+")
+# A line with the newline before it, or one of the versions in a line.
+_LINE = re.compile(b"\n?[^\r\n]+")
 
 
 def remove_older(writer: Writer) -> int:

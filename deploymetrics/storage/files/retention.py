@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from ...clock import as_precise
 from .. import Retention
-from ..lines import TOGETHER, Head, head_of, version_of
+from ..lines import Head, head_of, join, version_of
 from . import disk
 from .log import DAILY, FILE_BYTES, HOURLY, NEWEST, TIERS, Files, Log, Newest
 from .writer import Writer
@@ -118,7 +118,7 @@ def _add(log: Log, read: _Read, tier: str, starts: list[int], added: list[bytes]
         start = version_of(added[0])
     with disk.opened(log.path(start, tier), os.O_RDWR | os.O_CREAT) as fd:
         data = os.pread(fd, os.fstat(fd).st_size, 0)
-        end, block = data.rfind(b"\n") + 1, TOGETHER.join(added)
+        end, block = data.rfind(b"\n") + 1, join(added)
         if whole := log.whole_line(data[end:]):  # its newline was lost
             end, block = end + len(whole), b"\n" + block
         os.ftruncate(fd, end)

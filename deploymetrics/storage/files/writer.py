@@ -114,7 +114,7 @@ class Writer:
         Raises OSError where none was added, and StorageError where that is not known.
         """
         newest, log = self.newest, self.log
-        line = lines.TOGETHER.join(new_lines) if log.collection.history else new_lines[-1]
+        line = lines.join(new_lines) if log.collection.history else new_lines[-1]
         start, end = self._next_start(), newest.end
         if is_new := newest.item is None or start != newest.start:
             if newest.item:
@@ -123,10 +123,14 @@ class Writer:
             end = 0
         fd = self._files[-1]
         size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
+        is_whole = (
+            False  # a part of a line never counts, so it may stay where a full disk refuses to cut it off as well
+        )
         try:
             if size > end:
                 self._cut_off(fd, end, size)
             disk.write_at(fd, line, end)
+            is_whole = True
             log.sync(fd, new_file=is_new, new_folder=newest.item is None)
             changes.add(log.folder, last.version)
             disk.write_at(fd, b"\n", end + len(line))
@@ -135,7 +139,8 @@ class Writer:
                 os.ftruncate(fd, end)
                 log.sync(fd)
             except OSError as second:
-                raise _unknown(error, second) from error
+                if is_whole:
+                    raise _unknown(error, second) from error
             raise
         end += len(line) + 1
         signature = None
@@ -175,7 +180,7 @@ class Writer:
                 path = f"{draft}/{os.path.basename(log.path(start))}"
                 if is_newest:
                     self.lock_file(path)
-                disk.write_file(path, lines.join(added))
+                disk.write_file(path, b"".join(line + b"\n" for line in added))
 
         shutil.rmtree(draft, ignore_errors=True)
         try:
