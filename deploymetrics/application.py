@@ -23,7 +23,7 @@ from .http.responses import FlaskResponse, Response
 from .http.security_headers import hsts_headers
 from .services import services
 from .telemetry import Telemetry
-from .telemetry.audited_requests import is_failed_login, note
+from .telemetry.audited_requests import is_failed_login, note_request
 
 R = TypeVar("R", bound=flask.Request)
 A = TypeVar("A")
@@ -78,7 +78,7 @@ class Application(Flask):
         view = self.view_functions.get(request.endpoint or "")
         if is_failed_login(request, view, status):
             counting.count_failed_login(status)
-        note(audit_log, request, view, status, services(self).accounts)
+        note_request(audit_log, request, view, status, services(self).accounts)
 
     def make_response(self, rv: Any) -> flask.Response:
         """Turn what a view or an error handler returned into a Flask response."""

@@ -48,7 +48,7 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
         """Return True if a right password came not long ago; a time ahead of now is of a clock that was wrong."""
         return 0 < self.right - now <= _LATELY_SECONDS + SKEW_SECONDS
 
-    def counted(self, now: float, longest: float) -> int:
+    def recent_failures(self, now: float, longest: float) -> int:
         """Return how many failures still count; those kept longer than ``longest`` are of a clock that was ahead."""
         return self.failures if 0 < self.forgotten - now <= longest + SKEW_SECONDS else 0
 
@@ -130,7 +130,7 @@ class Throttle:
         def add(record: FailureRecord) -> FailureRecord:
             now = self.clock.timestamp()
             _raise_if_waiting(record.wait(now, self.longest))
-            failures = 1 + record.counted(now, self.longest)
+            failures = 1 + record.recent_failures(now, self.longest)
             over = failures - limit
             delay = 0 if over < 0 else min(2.0 ** min(over, 30), self.longest)
             return FailureRecord(key, failures, now + delay, now + self.longest, record.right)

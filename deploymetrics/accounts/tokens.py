@@ -57,7 +57,7 @@ class Tokens:
                         return record, token
         raise _no_such_token()
 
-    def make(self, account: Account, user: str, name: str, **details: Any) -> tuple[AccountRecord, Token, str]:
+    def add_for(self, account: Account, user: str, name: str, **details: Any) -> tuple[AccountRecord, Token, str]:
         """Make a token for the Account itself, or for the program ``user`` if it is a master operator; else Forbidden.
 
         Return the token's account, the Token and its secret. ``details`` are those of ``add``, which also says what is

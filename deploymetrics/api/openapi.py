@@ -59,14 +59,14 @@ _ERROR_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 412: ("ETag",), 4
 @bp.get("/openapi.json")
 @public
 def openapi_document() -> Response:
-    return jsonify(document(current_app, current_request().root_path))
+    return jsonify(describe(current_app, current_request().root_path))
 
 
 @bp.get(PAGE)
 @public
 def reference() -> Response:
     """Show the OpenAPI document to people, as a page."""
-    contents = document(current_app, current_request().root_path)
+    contents = describe(current_app, current_request().root_path)
     return make_response(render_template("api/reference.html", document=contents), PAGE_HEADERS)
 
 
@@ -78,7 +78,7 @@ def routes(url_map: Map) -> Iterator[tuple[str, str, Rule]]:
         yield from ((path, method, rule) for method in METHODS if method in (rule.methods or ()))
 
 
-def document(app: Flask, root: str) -> Json:
+def describe(app: Flask, root: str) -> Json:
     """Return the OpenAPI 3.1 document; ``root`` is the path under which the application is served."""
     paths: dict[str, Json] = {}
     for path, method, rule in routes(app.url_map):

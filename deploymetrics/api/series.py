@@ -8,7 +8,7 @@ import msgspec
 from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import measures
-from ..documents.values.series import Point, Series, over_time
+from ..documents.values.series import Point, Series, read_series
 from ..documents.versions import versions_between
 from ..formats.escaping import csv_table
 from ..http.access import require_role
@@ -43,7 +43,7 @@ def show_series(tag: str) -> Response:
     names = list(dict.fromkeys(request.args.getlist("name")))
     numbers = [measure for measure in plottable.by_name.values() if not measure.function][:MAX_SERIES]
     chosen = [plottable.by_name[name] for name in names if name in plottable.by_name] if names else numbers
-    all_series = over_time(items, chosen, repeated=plottable.repeated)
+    all_series = read_series(items, chosen, repeated=plottable.repeated)
     if step := arguments["step"]:
         all_series = [_last_of_steps(series, step) for series in all_series]
     if request.prefers_csv:

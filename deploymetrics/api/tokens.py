@@ -62,7 +62,7 @@ def show_token_by_name(name: str) -> Response:
 @answers(TOKEN, 304, 404, 406, xml=True, headers=("ETag",))
 def show_token(id: str) -> Response:
     """Show a token; master operators see those of every account."""
-    return token_response(token_json(*find(id)))
+    return token_response(token_json(*find_token(id)))
 
 
 @bp.post("/token")
@@ -81,7 +81,7 @@ def add_token() -> Response:
     arguments = load(NewToken(unknown=EXCLUDE), {**request.args.to_dict(), "tags": request.args.getlist("tags")})
     request.check_answerable()
     check_value_precondition(None)
-    owner, token, secret = services().tokens.make(current_user, arguments.pop("user"), **arguments)
+    owner, token, secret = services().tokens.add_for(current_user, arguments.pop("user"), **arguments)
     return token_response(token_json(owner, token), secret)
 
 
@@ -95,7 +95,7 @@ def change_token(id: str) -> Response:
     With a token its own end cannot be moved.
     """
     arguments = load(ChangedToken(unknown=EXCLUDE), current_request().args)
-    record, token = find(id)
+    record, token = find_token(id)
     if current_user.token is not None and arguments["duration"] is not None:
         raise ProofNeededError("A token cannot move the end of tokens.")
     current_request().check_answerable()
@@ -109,14 +109,14 @@ def change_token(id: str) -> Response:
 @answers(TOKEN, 404, 406, 507, xml=True)
 def revoke_token(id: str) -> Response:
     """Revoke a token: it works nowhere any more, nor do the sessions that began with it."""
-    record, token = find(id)
+    record, token = find_token(id)
     current_request().check_answerable()
     answer = token_json(record, token)
     services().tokens.revoke(record.name, token.id, current_user.name, token_precondition(record))
     return token_response(answer)
 
 
-def find(id: str) -> tuple[AccountRecord, Token]:
+def find_token(id: str) -> tuple[AccountRecord, Token]:
     """Return (AccountRecord, Token) for the id in a URL; raises NotFound."""
     number = whole_number(id)
     return services().tokens.find_for(current_user, -1 if number is None else number)

@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE
 
 from ..accounts.records import Account, Role
 from ..clock import as_precise
-from ..documents.expectations import ExpectationBody, state
+from ..documents.expectations import ExpectationBody, state_of
 from ..documents.paging import page_of
 from ..documents.service import Entry, Item
 from ..documents.versions import as_of
@@ -88,7 +88,7 @@ def save_document(request: Request, account: Account, tag: str) -> Response:
     documents.check_writable(tag)
     request.check_answerable()
     metrics = request.read_metrics(tag)
-    quotas.take(account.record, tag, metrics)
+    quotas.count_post(account.record, tag, metrics)
     item = documents.save(tag, metrics, account.name, request.precondition, by_person=account.is_person)
     return saved_response(request, item)
 
@@ -181,7 +181,7 @@ def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
 
 def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[str, Any]:
     """Return an expectation as JSON members; ``state`` and ``due`` are None where there is no document."""
-    name, due = state(item.changed_at, seconds, services().clock.now()) if item else (None, None)
+    name, due = state_of(item.changed_at, seconds, services().clock.now()) if item else (None, None)
     return {"tag": tag, "everySeconds": seconds, "state": name, "due": due and as_precise(due)}
 
 

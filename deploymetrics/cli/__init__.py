@@ -96,7 +96,7 @@ def _create_app() -> Flask:
         check_format(str(folder))
     app = create_app(folder)
     if ctx.command.name not in ONLY_READ:
-        audit.note(app, ctx)
+        audit.note_command(app, ctx)
     return app
 
 

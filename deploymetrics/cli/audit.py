@@ -46,7 +46,7 @@ def person() -> str:
     return f"{AUTHOR} ({name})"
 
 
-def note(app: Flask, ctx: click.Context) -> None:
+def note_command(app: Flask, ctx: click.Context) -> None:
     """Note in the audit log that a command begins which may change something."""
     subjects = (str(ctx.params[name]) for name in _NOTED if ctx.params.get(name))  # may be bytes that are no text
     action = ctx.command_path.partition(" ")[2]

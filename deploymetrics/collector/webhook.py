@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 import msgspec
 
 from ..clock import Clock, as_precise
-from ..documents.expectations import FRESH, STALE, Expectations, state, state_names
+from ..documents.expectations import FRESH, STALE, Expectations, state_names, state_of
 from ..documents.service import Documents
 from ..storage import Collection, Entry, Item, Record
 from .document import AUTHOR
@@ -140,7 +140,7 @@ class Webhook:
 
 
 def _details(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:
-    due = state(item.changed_at, seconds, now).due
+    due = state_of(item.changed_at, seconds, now).due
     return {
         "at": as_precise(now),
         "lastChanged": item.changed_at,

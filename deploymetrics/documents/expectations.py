@@ -68,7 +68,7 @@ class Expectations(PerTag[int]):
         self._write(tag, None if seconds is None else ExpectationRecord(tag, seconds), author, check)
 
 
-def state(changed_at: str, seconds: int | None, now: datetime) -> State:
+def state_of(changed_at: str, seconds: int | None, now: datetime) -> State:
     """Return the State of a document that changed at ``changed_at`` and is expected every ``seconds``, or None."""
     limit, latest = as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS)), as_precise(now + AHEAD)
     is_known = seconds is not None and changed_at <= latest

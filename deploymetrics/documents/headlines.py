@@ -8,7 +8,7 @@ from .per_tag import PerTag
 from .service import Documents
 from .values.measures import measures
 from .values.places import MAX_NAME
-from .values.series import Series, over_time
+from .values.series import Series, read_series
 
 MAX_UNIT = 12
 #: How much of a history is looked at for the most telling number, and among how many numbers.
@@ -52,14 +52,14 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
     if item.size > SPARK_BYTES:
         return None
     try:
-        items = _latest(documents, item.key)
+        items = _last_versions(documents, item.key)
     except DamagedItemError:  # the list goes on; the page of the history says what is wrong
         return None
     plottable = measures(items)
     candidates = list(islice(plottable.by_name.values(), MAX_CANDIDATES))
     if number in plottable.by_name:
         candidates.append(plottable.by_name[number])
-    every_series = over_time(items, candidates, repeated=plottable.repeated)
+    every_series = read_series(items, candidates, repeated=plottable.repeated)
     current = [series for series in every_series if series.points and not series.gone]
     chosen = [series for series in current if series.name == number]
     telling = [series for series in current if plottable.by_name[series.name].tells_something()] or current
@@ -67,7 +67,7 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
     return next(iter(chosen or changing or telling), None)
 
 
-def _latest(documents: Documents, tag: str) -> list[Item]:
+def _last_versions(documents: Documents, tag: str) -> list[Item]:
     """Return the last few versions of a tag, oldest first, without deletions, and not many bytes of them."""
     items: list[Item] = []
     size = 0

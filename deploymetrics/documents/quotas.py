@@ -40,7 +40,7 @@ class Quotas:
         self.clock = clock
         self.documents = documents
 
-    def take(self, account: AccountRecord, tag: str, metrics: bytes) -> None:
+    def count_post(self, account: AccountRecord, tag: str, metrics: bytes) -> None:
         """Count a post before it is stored; raises QuotaExceededError or TooManyPostsError if it is over a limit."""
         if not (account.max_documents or account.max_bytes or account.posts_a_minute):
             return
@@ -50,13 +50,13 @@ class Quotas:
         else:
             growth = 1, size
         try:
-            self._take(account, growth, None)
+            self._count(account, growth, None)
         except QuotaExceededError:  # or so it seems
             entries = self.documents.list().items
             others = [entry.size for entry in entries if entry.changed_by == account.name and entry.key != tag]
-            self._take(account, (1, size), (len(others), sum(others)))
+            self._count(account, (1, size), (len(others), sum(others)))
 
-    def _take(self, account: AccountRecord, growth: tuple[int, int], stored: tuple[int, int] | None) -> None:
+    def _count(self, account: AccountRecord, growth: tuple[int, int], stored: tuple[int, int] | None) -> None:
         """Count a post, and add ``growth`` (documents, bytes) to ``stored``; None stands for those counted before."""
         now = self.clock.timestamp()
         minute = int(now // 60)

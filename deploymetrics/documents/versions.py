@@ -49,7 +49,7 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
         return Versions(items[::-1], False)
     first = (as_of(documents, tag, since) if since else None) or oldest(documents, tag)
     count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
-    sample = islice(_between(documents, tag, first, items[-1]), count)
+    sample = islice(_sample_between(documents, tag, first, items[-1]), count)
     older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
     return Versions([*older, *reversed(items)], True)
 
@@ -85,7 +85,7 @@ def oldest(documents: Documents, tag: str) -> Item:
     return next(documents.versions(tag, oldest_first=True))
 
 
-def _between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:
+def _sample_between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:
     """Yield versions between two others, each time from the middle of the gap that is widest in time."""
     gaps: list[tuple[timedelta, int, Item, Item]] = []
 

@@ -49,6 +49,6 @@ class Turn:
         return self._steps > min((connections[self.slot] - fewest) ** 2, MOST_STEPS)
 
 
-def forget(slot: int) -> None:
+def forget_worker(slot: int) -> None:
     """Note that the worker of a slot is gone, so that no other waits for it."""
     _connections[slot] = GONE

@@ -111,9 +111,9 @@ class Connection:
             self.incoming.data += self.wire.recv(_BATCH)
         if self.request:
             self.deadline += len(data) / limits.BYTES_PER_SECOND
-        return self.look()
+        return self.check_received()
 
-    def look(self) -> int:
+    def check_received(self) -> int:
         """Return READY if a request has come, else READ."""
         data = self.incoming.data
         if self.request is None:
@@ -164,7 +164,7 @@ class Connection:
             self.phase = self.receive
             self._begin()
             self._set_deadline(limits.RECEIVE_SECONDS if self.incoming.data else limits.KEEP_SECONDS)
-            return self.look()
+            return self.check_received()
         self.wire.shutdown(socket.SHUT_WR)
         self.phase = self.linger
         self._set_deadline(limits.RECEIVE_SECONDS)

@@ -111,9 +111,9 @@ class Bodies:
 
     def _wait_for_piece(self, body: Body) -> None:
         future = body.exchange.request.proto.receive()
-        future.add_done_callback(partial(self._take, body), context=None)
+        future.add_done_callback(partial(self._take_piece, body), context=None)
 
-    def _take(self, body: Body, future: Any) -> None:
+    def _take_piece(self, body: Body, future: Any) -> None:
         """Take a piece of a body that has come, and end the body or wait for its next piece."""
         try:
             self._add_piece(body, result_of(future))

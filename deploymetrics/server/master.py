@@ -26,7 +26,7 @@ from ..errors import SettingError
 from ..telemetry.counting import IN_PROGRESS
 from ..telemetry.shared_memory import Memory
 from . import limits
-from .accept_turns import SLOTS, forget
+from .accept_turns import SLOTS, forget_worker
 from .log import Log
 from .startup_checks import check_address, risks
 from .tls import tls_files
@@ -196,7 +196,7 @@ class Master(Arbiter):
         now = time.monotonic()
         if now - worker.began < _PAUSE_SECONDS:
             self._next_start = now + _PAUSE_SECONDS
-        forget(worker.slot)
+        forget_worker(worker.slot)
         self.app.memory.clear(worker.slot, IN_PROGRESS)
 
     def murder_workers(self) -> None:

@@ -34,7 +34,7 @@ def is_failed_login(request: flask.Request, view: AnyView, status: int) -> bool:
     return status in (401, 429) and (hasattr(view, "is_login_form") or has_header_credential(request.environ))
 
 
-def note(log: AuditLog, request: flask.Request, view: AnyView, status: int, accounts: Accounts) -> None:
+def note_request(log: AuditLog, request: flask.Request, view: AnyView, status: int, accounts: Accounts) -> None:
     """Note a request if it is a change, a login or was refused; ``view`` is None where no route has its address."""
     environ = request.environ
     who: str = environ.get("REMOTE_USER", "")

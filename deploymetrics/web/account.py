@@ -73,7 +73,7 @@ def add_token() -> ResponseReturnValue:
     typed = {"name": form.get("name", "").strip(), "duration": form.get("duration", ""), "access": form.get("access")}
     try:
         loaded = load(NewToken(), {**typed, "tags": split_patterns(form.get("tags", "")), "user": owner.name})
-        owner, token, secret = services().tokens.make(current_user, loaded.pop("user"), **loaded)
+        owner, token, secret = services().tokens.add_for(current_user, loaded.pop("user"), **loaded)
     except (InvalidFieldsError, AccountError) as error:
         return account_page(owner, error=sentence(error), field="token"), error.status
     return account_page(services().accounts.get(owner.name), new_secret=(token.name, secret))

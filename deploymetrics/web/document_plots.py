@@ -8,7 +8,7 @@ from flask import request
 from ..documents.service import Item
 from ..documents.values.measures import Measure, Measures, measures
 from ..documents.values.places import shorten
-from ..documents.values.series import Series, over_time
+from ..documents.values.series import Series, read_series
 from ..documents.versions import Versions, versions_between
 from ..errors import DamagedItemError
 from ..services import services
@@ -44,11 +44,10 @@ def read_plots(tag: str) -> dict[str, Any]:
     plottable = measures(versions.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [measure for measure in plottable.by_name.values() if q.casefold() in measure.name.casefold()]
-    chosen, read = (matching, {}) if q or every else choose(versions.items, plottable, matching)
+    chosen = matching if q or every else choose_measures(versions.items, plottable, matching)
     on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
-    if not read:
-        read = {measure.name: measure for measure in over_time(versions.items, on_page, repeated=plottable.repeated)}
-    all_series = [series for measure in on_page if (series := read[measure.name]).points]
+    on_page_series = read_series(versions.items, on_page, repeated=plottable.repeated)
+    all_series = [series for series in on_page_series if series.points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in all_series]
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in all_series]
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
@@ -68,22 +67,19 @@ def read_plots(tag: str) -> dict[str, Any]:
     }
 
 
-def choose(
-    items: Sequence[Item], plottable: Measures, matching: Sequence[Measure]
-) -> tuple[list[Measure], dict[str, Series]]:
-    """Return the Measures to plot by default, those that change and do not just identify a thing, and their Series.
+def choose_measures(items: Sequence[Item], plottable: Measures, matching: Sequence[Measure]) -> list[Measure]:
+    """Return the Measures to plot by default: those that change and do not just identify a thing.
 
     Of an array these are sums and means of its elements' numbers, of a small one also those of each element. Which of
-    many numbers change, a part of the versions says. The Series that were read come with them, none if only of a part.
+    many numbers change, a part of the versions says.
     """
     are_few = sum(measure.is_element for measure in matching) <= MAX_ELEMENTS
     telling = [measure for measure in matching if measure.tells_something(of_elements=are_few)]
     step = 1 + len(items) * len(telling) // MAX_READ
     sample = items[::-step][::-1]
-    read = {series.name: series for series in over_time(sample, telling, repeated=plottable.repeated)}
-    texts = {name: [point.text for point in series.points] for name, series in read.items()}
-    changing = [measure for measure in telling if len(texts[measure.name]) == 1 or len({*texts[measure.name]}) > 1]
-    return changing, read if step == 1 else {}
+    all_series = read_series(sample, telling, repeated=plottable.repeated)
+    texts = [[point.text for point in series.points] for series in all_series]
+    return [measure for measure, own in zip(telling, texts) if len(own) == 1 or len({*own}) > 1]
 
 
 def _notes(versions: Versions, plottable: Measures, all_series: list[Series]) -> Iterator[str]:

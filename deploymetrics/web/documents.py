@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..collector.states import read_states
-from ..documents.expectations import state
+from ..documents.expectations import state_of
 from ..documents.headlines import SPARK_BYTES
 from ..documents.reserved import RESERVED_TAG
 from ..documents.service import Item
@@ -23,7 +23,7 @@ from ..http.document_responses import element_of, resource_url
 from ..services import services
 from . import bp
 from .document_plots import read_plots
-from .figures.layout import lay_out, tables
+from .figures.layout import lay_out, tables_in
 from .plot import MAX_CHOICES
 from .template_filters import page_number, tag_url
 from .time_range import RANGES
@@ -71,7 +71,7 @@ def document(tag: str) -> ResponseReturnValue:
         return deleted_page(tag, sources), 404
     seconds = services().expectations.of(tag)
     value = rawjson.parse(bytes(item.record.metrics))
-    arrays = tables(value)
+    arrays = tables_in(value)
     query = read_query(tag, list(arrays))
     value = arrays.get(query.at, value)
     return render_template(
@@ -80,7 +80,7 @@ def document(tag: str) -> ResponseReturnValue:
         item=item,
         live={"url": url_for("api.show_document", tag=tag), "etag": item.revision, "new": "There is a new version."},
         seconds=seconds,
-        state=state(item.changed_at, seconds, services().clock.now()),
+        state=state_of(item.changed_at, seconds, services().clock.now()),
         layout=lay_out(value, query.find, query.sort, query.page),
         query=query,
         count=len(value) if isinstance(value, list) else 1,

@@ -9,14 +9,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.records import Role
-from ..documents.expectations import STALE, state
+from ..documents.expectations import STALE, state_of
 from ..documents.headlines import Headline
 from ..http.access import require_role
 from ..http.document_responses import resource_url
 from ..services import services
 from . import bp
 from .overview_cache import Spark, overview_cache
-from .overview_list import DELETED, Group, Listed, read_query, select
+from .overview_list import DELETED, Group, Listed, read_query, select_page
 from .template_filters import duration
 
 
@@ -39,7 +39,7 @@ def index() -> ResponseReturnValue:
     listing, expected = services().documents.list(), services().expectations.all()
     query, now = read_query(), services().clock.now()
     deletions, damaged = services().documents.list_deleted(listing) if query.state == DELETED else ([], [])
-    page = select(listing.items, deletions, query, expected, now)
+    page = select_page(listing.items, deletions, query, expected, now)
     headlines = services().headlines.all()
     rows = [
         item if isinstance(item, Group) else make_row(item, expected.get(item.key), headlines.get(item.key), now)
@@ -61,6 +61,6 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
         return Row(item, url, DELETED, "", None)
-    current = state(item.changed_at, seconds, now)
+    current = state_of(item.changed_at, seconds, now)
     late = f"{duration((now - current.due).total_seconds())} late" if current.due and current.name == STALE else ""
     return Row(item, url, current.name, late, overview_cache().spark(item, headline))

@@ -95,7 +95,7 @@ class ListPage(NamedTuple):
     counts: dict[str, int]
 
 
-def select(
+def select_page(
     items: Sequence[Listed], deletions: Sequence[Listed], query: ListQuery, expected: dict[str, int], now: datetime
 ) -> ListPage:
     """Return the ListPage that a ListQuery asks for, of documents (``items``) or of deletions."""

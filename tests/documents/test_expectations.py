@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from deploymetrics.clock import as_precise
-from deploymetrics.documents.expectations import Expectations, state, state_names
+from deploymetrics.documents.expectations import Expectations, state_names, state_of
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from deploymetrics.documents.expectations import Expectations, state, state_name
 def test_a_time_that_a_clock_which_was_ahead_noted_is_fresh_for_a_day_only(clock, hours, seconds, name):
     now = clock.now()
     changed_at = as_precise(now + timedelta(hours=hours))
-    found = state(changed_at, seconds, now)
+    found = state_of(changed_at, seconds, now)
     assert found.name == name
     assert (found.due is not None) == (seconds is not None and hours < 24)
     items = [SimpleNamespace(key="a", changed_at=changed_at)]

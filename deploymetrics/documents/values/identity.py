@@ -40,7 +40,7 @@ class Shape:
         self._choices: list[tuple[str, ...]] | None = None
         self._fallback: tuple[str, ...] = ()
 
-    def see(self, array: list[object]) -> None:
+    def add_array(self, array: list[object]) -> None:
         """Take account of one more array: drop the names that do not tell its elements apart."""
         things = [dict(element) for element in array if type(element) is rawjson.Pairs]
         if len(things) < 2:
@@ -73,7 +73,7 @@ def survey(values: Iterable[object]) -> Shape:
     while stack:
         shape, inner = stack.pop()
         if type(inner) is list:
-            shape.see(inner)
+            shape.add_array(inner)
         for child in inner if isinstance(inner, list) else ():
             key, value = child if type(inner) is rawjson.Pairs else (None, child)
             if isinstance(value, list) and value:

@@ -34,7 +34,7 @@ class Series(NamedTuple):
     breaks: frozenset[int] = frozenset()
 
 
-def over_time(items: Iterable[Item], measures: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
+def read_series(items: Iterable[Item], measures: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
     """Return the Series of some Measures, given versions in their order, deletions among them."""
     places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in measures))}
     extractor = Extractor(list(places), repeated=repeated)

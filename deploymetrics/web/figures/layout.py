@@ -86,7 +86,7 @@ def lay_out(value: Any, find: str = "", sort: str = "", page: int = 1) -> Facts 
     return _lay_out_table(rows, find, sort, page) if rows and all(map(_is_flat, rows)) else Tree(*_walk_tree(value))
 
 
-def tables(value: Any) -> dict[str, list[Any]]:
+def tables_in(value: Any) -> dict[str, list[Any]]:
     """Return the arrays within a value that can be shown as a table, by the name of their place."""
     arrays: dict[str, list[Any]] = {}
     queue: list[tuple[str, Any]] = [("", value)]
