@@ -10,7 +10,7 @@ from ..accounts.passwords import normalize
 from ..accounts.records import Role
 from ..accounts.schemas import AccountName, Limits, NewAccount, NewPassword
 from ..accounts.service import generate_credential
-from ..formats.escaping import row
+from ..formats.escaping import escape, row
 from ..schemas import load
 from ..services import services
 
@@ -38,7 +38,8 @@ _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the pass
 def add_account(name: str, role: str, password_stdin: bool) -> None:
     """Add an account. Its password is generated and printed, or comes from standard input; a program gets a token."""
     loaded = load(NewAccount(), {"name": name, "role": role})
-    with_secret(loaded["role"], password_stdin, lambda password: services().accounts.add(**loaded, password=password))
+    accounts = services().accounts
+    _with_secret(name, loaded["role"], password_stdin, lambda password: accounts.add(**loaded, password=password))
 
 
 @account.command("set-password")
@@ -51,7 +52,8 @@ def set_password(name: str, password_stdin: bool) -> None:
     "token revoke".
     """
     accounts = services().accounts
-    with_secret(accounts.get(name).role, password_stdin, lambda password: accounts.set_password(name, password))
+    role = accounts.get(name).role
+    _with_secret(name, role, password_stdin, lambda password: accounts.set_password(name, password))
 
 
 @account.command("set-role")
@@ -62,12 +64,12 @@ def set_role(name: str, role: str) -> None:
     services().accounts.set_role(name, Role(role))
 
 
-def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) -> None:
+def _with_secret(name: str, role: Role, password_stdin: bool, use: Callable[[str], object]) -> None:
     """Call ``use`` with the password from standard input, or with a generated one, which is then printed."""
     if not password_stdin:
         secret = generate_credential(role)
         use(secret)
-        click.echo(secret)
+        print_secret(secret, f"The account {name} has it; account set-password gives it another one.")
         return
     if role.is_program:
         raise click.UsageError("The token of a program is always generated.")
@@ -76,6 +78,14 @@ def with_secret(role: Role, password_stdin: bool, use: Callable[[str], object]) 
     except UnicodeDecodeError:
         raise click.UsageError("The password on standard input is not UTF-8.") from None
     use(load(NewPassword(), {"password": password})["password"])
+
+
+def print_secret(secret: str, remedy: str) -> None:
+    """Print a secret that is in force; raises an error with ``remedy`` where it reached nobody."""
+    try:
+        click.echo(secret)
+    except OSError as error:  # a disk that is full, a pipe that nobody reads any more
+        raise click.ClickException(escape(f"The secret could not be printed: {error}. {remedy}")) from error
 
 
 @account.command("list")

@@ -12,7 +12,7 @@ from ..clock import as_precise
 from ..formats.escaping import row
 from ..schemas import load
 from ..services import services
-from .accounts import check_name
+from .accounts import check_name, print_secret
 from .audit import AUTHOR
 
 _account = click.argument("account", callback=check_name)
@@ -41,7 +41,8 @@ def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, 
     """Give an account a token, whose secret is the only output. It can never do more than the account."""
     loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
     del loaded["user"]
-    click.echo(services().tokens.add(account, author=AUTHOR, **loaded)[1])
+    secret = services().tokens.add(account, author=AUTHOR, **loaded)[1]
+    print_secret(secret, f"The token {name} is there; token revoke takes it away.")
 
 
 @token.command("list")

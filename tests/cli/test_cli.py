@@ -286,6 +286,33 @@ def test_an_output_that_is_full_is_said_in_a_sentence(instance, arguments):
     assert done.returncode in (1, 2) and "Error: " in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("output", "arguments", "remedy"),
+    [
+        (
+            "full",
+            ("account", "add", "new", "--role", "webui-app"),
+            "new has it; account set-password gives it another one.",
+        ),
+        ("closed", ("account", "set-password", "app"), "app has it; account set-password gives it another one."),
+        ("full", ("token", "add", "app", "spare"), "The token spare is there; token revoke takes it away."),
+    ],
+)
+def test_a_secret_that_reaches_nobody_says_what_to_do(run, instance, output, arguments, remedy):
+    run(*ADD, "app", "--role", "webui-app")
+    reading, writing = os.pipe()
+    os.close(reading)
+    if output == "full":
+        os.close(writing)
+        writing = os.open("/dev/full", os.O_WRONLY)
+    command = [sys.executable, "-m", "deploymetrics", *arguments]
+    env = {**os.environ, "DEPLOYMETRICS_INSTANCE": str(instance)}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=env, text=True, timeout=60, check=False)
+    os.close(writing)
+    assert done.returncode == 1 and done.stderr.startswith("Error: The secret could not be printed: "), done.stderr
+    assert remedy in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_storage_that_does_not_answer_says_why(run, instance):
     run("put", "custom", "-", stdin="1")
     (log,) = (instance / "data" / "deploymentmetrics" / "custom").glob("*.jsonl")
