@@ -15,6 +15,8 @@ from .check import Work
 from .disk import Disk
 
 LONG = '"%s"' % ("x" * 5000)
+#: It fills a file.
+HUGE = '"%s"' % ("x" * 2**18)
 SOME_TIME, A_DAY = timedelta(minutes=25), timedelta(days=1)
 #: Every write begins a file, and thins out.
 ONE_BY_ONE = {"versions": 1, "hourly_days": 1, "daily_days": 2}
@@ -63,7 +65,9 @@ WORKS = {
         [("a", ("1", "2")), ("a", ("3", None)), ("a", ("4", None, LONG)), ("a", ("5", "6")), ("a", (LONG, "8"))], PLAIN
     ),
     "without history": Work(FORGETFUL, PLAIN),
+    "without history, in several files": Work([("a", HUGE), ("a", "2"), ("a", "3"), ("a", HUGE), ("a", "5")], PLAIN),
     "not durable": Work(FORGETFUL, VOLATILE),
+    "not durable, in several files": Work([("a", HUGE), ("a", "2"), ("a", "3")], VOLATILE),
     "restored": Work(
         [
             ("a", [*"1234567"]),
@@ -116,6 +120,7 @@ KILLED = {
     "deletion": (1, Work([("a", "1"), ("a", None), ("a", "3")])),
     "deletion without history": (1, Work([("a", "1"), ("a", None), ("a", "2")], PLAIN)),
     "write without history": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], PLAIN)),
+    "write without history that begins a file": (1, Work([("a", HUGE), ("a", "2"), ("a", "3")], PLAIN)),
     "write that is not durable": (1, Work([("a", "1"), ("a", LONG), ("a", "3")], VOLATILE)),
     "restore": (0, Work([("a", ["1", None, "3"]), ("a", ["1", None, "3"]), ("a", "5")])),
     "restore, then purge": (1, Work([("b", "77"), ("a", [*"12"]), ("a", 0)], is_purged=True)),

@@ -40,6 +40,7 @@ CASES = {
     "creation after a deletion": Work([("a", "1"), ("a", None), ("a", "3")]),
     "deletion without history": Work([("a", "1"), ("a", None)], PLAIN),
     "write without history": Work([("a", "1"), ("a", "2")], PLAIN),
+    "write without history that begins a file": Work([("a", '"%s"' % ("x" * 2**18)), ("a", "2")], PLAIN),
     "write that is not durable": Work([("a", "1"), ("a", "2")], VOLATILE),
     "restore": Work([("b", "1"), ("a", ["1", None, "3"])]),
     "purge of one version": Work([*MANY, ("a", 2)]),

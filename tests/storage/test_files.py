@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from crash.record import Killed
 from storekit import (
     PLAIN,
     THINGS,
@@ -443,6 +444,55 @@ def test_memory_relies_on_no_time_and_no_inode(only_size, store, other, collecti
                 assert other.read(collection, "a") is None
 
 
+@pytest.mark.parametrize("collection", [PLAIN, VOLATILE], ids=lambda collection: collection.name)
+@pytest.mark.parametrize("length", [1, 100_000])
+def test_without_history_nothing_stays_of_what_is_superseded(folder, monkeypatch, collection, length):
+    """Such as the hash of a password; what a killed process left goes with the next write."""
+    write = os.pwrite
+
+    def kill(*args):
+        if not isinstance(args[0], int) or (len(args[1]) > 1 and args[1].isspace()):
+            raise Killed
+        return write(*args)
+
+    for number in range(12):
+        text = '"%s"' % (f"{number:02d}" * length)
+        if number % 4 == 2:  # before anything is removed
+            with monkeypatch.context() as patched, pytest.raises(Killed):
+                patched.setattr(os, "pwrite", kill)
+                patched.setattr(os, "unlink", kill)
+                put(open_files(folder), "a", text, collection=collection)
+            continue
+        put(open_files(folder), "a", text, collection=collection)
+        there = b"".join((folder / path).read_bytes() for path in files_below(folder))
+        assert [old for old in range(12) if f'"{old:02d}'.encode() in there] == [number]
+        assert metrics(open_files(folder).read(collection, "a")) == text
+
+
+@pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)
+@pytest.mark.parametrize("length", [1, 2**18])
+@pytest.mark.parametrize("call", ["open", "fstat", "pread", "stat", "close"])
+@pytest.mark.parametrize("number", range(4))
+def test_a_read_during_which_a_version_is_added_has_that_or_the_one_before(
+    folder, store, monkeypatch, collection, length, call, number
+):
+    items = [put(store, "a", '"%s"' % ("x" * length), collection=collection)]
+    real, numbers = getattr(os, call), iter(range(100))
+
+    def write_first(*args, **options):
+        if next(numbers) == number:
+            with monkeypatch.context() as patched:
+                patched.setattr(os, call, real)
+                items.append(put(store, "a", "2", collection=collection))
+        return real(*args, **options)
+
+    other = open_files(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, write_first)
+        assert other.read(collection, "a") in items
+    assert other.read(collection, "a") == items[-1]
+
+
 @pytest.mark.parametrize("limit", [8, 16, 1000])
 def test_memory_relies_on_no_inode_where_versions_are_purged(only_size, folder, limit):
     store, other = open_files(folder, versions=limit), open_files(folder, versions=limit)
@@ -691,7 +741,7 @@ def calls(monkeypatch):
 
 
 def test_a_write_is_one_sync_and_without_durability_none(store, calls):
-    for collection, syncs in ((THINGS, 1), (PLAIN, 3), (VOLATILE, 0)):
+    for collection, syncs in ((THINGS, 1), (PLAIN, 1), (VOLATILE, 0)):
         for _ in range(10):
             put(store, "a", collection=collection)
         calls.update(fsync=0, fdatasync=0)

@@ -26,7 +26,7 @@ from . import changes, disk, format, purging, readable_copies, retention, verify
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
-from .log import FILE_BYTES, FILE_VERSIONS, NEWEST, TIERS, Log, Newest, is_unchanged
+from .log import FILE_BYTES, FILE_VERSIONS, TIERS, Log, Newest, is_unchanged
 from .queues import Queue, Write
 from .writer import Writer
 
@@ -198,17 +198,13 @@ class FileStorage(Storage):
             self._remove_old(writer, tiers, before)
 
     def _remove_old(self, writer: Writer, tiers: Iterable[str], before: Newest) -> None:
-        """Remove the versions that the Retention does not keep or, without a history, all files but the newest.
+        """Remove versions that the Retention does not keep.
 
         A failure is logged: the write itself is done, and the next one tries again.
         """
         log = writer.log
         try:
-            if not log.collection.history:
-                for start in log.files()[NEWEST]:
-                    if start != writer.newest.start:  # a later one may be empty, after a power loss
-                        writer.remove_file(start)
-            elif before.item:
+            if before.item:
                 # By the time of the version before: one write under a clock that is ahead must not cost the history.
                 now = min(self.clock.now(), from_precise(before.item.changed_at))
                 retention.thin(writer, tiers, self.limits, now)

@@ -13,8 +13,9 @@ what is left to do; else it is nothing, and the next writer cuts it off.
 A file is **closed** by a space after its last newline, durably, before the next one begins. So the newest version
 cannot be in another file unless the one that a reader knows has changed.
 
-Without history each version gets a file of its own, and the one before is removed. The first one is named by the
-time, and each other one by the next number: so no name comes again, also where the versions start again at 1.
+Without history spaces take the place of what is superseded, at once, and only the newest file stays. The first one is
+named by the time, and each other one by the next number: so no name comes again, also where the versions start again at
+1.
 """
 
 import fcntl
@@ -92,7 +93,7 @@ class Log:
         self.key = key
         self.folder = f"{root}/data/{collection.name}/{name}"
         self.copy = f"{root}/{collection.name}/{name}{COPY_SUFFIX}" if collection.copies else ""
-        self.file_versions = file_versions if collection.history else 1
+        self.file_versions = file_versions
 
     def path(self, start: int, tier: str = NEWEST) -> str:
         """Return the path of the file that begins with the version ``start``."""
@@ -276,13 +277,16 @@ class Tail(NamedTuple):
 
 def read_tail(fd: int) -> Tail:
     """Read the Tail of a file: the last line that a newline ends, and the bytes after it."""
-    signature, length = signature_of(os.fstat(fd)), _TAIL_BYTES
-    size = signature[0]
+    length = _TAIL_BYTES
     while True:
+        signature = signature_of(os.fstat(fd))
+        size = signature[0]
         begin = max(size - length, 0)
         data = os.pread(fd, size - begin, begin)
         end = data.rfind(b"\n")
         before = data.rfind(b"\n", 0, end) if end > 0 else -1
+        if os.fstat(fd).st_size != size:
+            continue  # a version was added, and without history spaces may have taken the place of the one before
         if before >= 0 or begin == 0:
             line = data[before + 1 : end].strip(b" ") or None if end >= 0 else None
             return Tail(line, begin + end + 1, data[end + 1 :], signature)

@@ -35,11 +35,8 @@ def due(before: Newest, newest: Newest) -> tuple[str, ...]:
     """Return the tiers to thin out a step after a write, given the newest versions before and after it.
 
     Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
-    Without a history only the newest file stays, each time.
     """
-    if not newest.log.collection.history:
-        return TIERS[:1]
-    if newest.start == 1:
+    if newest.start == 1 or not newest.log.collection.history:
         return ()  # it is the only file
     done, number = before.version - before.start, newest.version - newest.start
     return TIERS[done:number] if before.start == newest.start else TIERS[max(done, 0) :] + TIERS[:number]

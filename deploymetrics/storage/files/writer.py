@@ -6,6 +6,7 @@ locks the file: what a crash left there would be hidden from them.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -17,6 +18,8 @@ from .. import Item, lines
 from . import changes, disk, queues
 from .log import CLOSED, NEWEST, Newest, read_tail, signature_of
 from .queues import Queue
+
+_log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -142,12 +145,29 @@ class Writer:
                 if is_whole:
                     raise _unknown(error, second) from error
             raise
-        end += len(line) + 1
+        if not log.collection.history:
+            self._remove_superseded(start, end)
         signature = None
         with suppress(OSError):  # the version counts by now, whatever fails
             signature = signature_of(os.fstat(fd))
-        self.newest = log.place(last, start, end, signature)
+        self.newest = log.place(last, start, end + len(line) + 1, signature)
         return self.newest
+
+    def _remove_superseded(self, start: int, end: int) -> None:
+        """Write spaces over all that stands before ``end`` in the newest file, and remove the others.
+
+        The newline there stays, so that a reader finds where the newest line begins. A failure is logged: the write
+        itself is done, and the next one tries again.
+        """
+        fd, log = self._files[-1], self.log
+        try:
+            if superseded := os.pread(fd, end, 0).lstrip(b" \n"):
+                disk.write_at(fd, b" " * (len(superseded) - 1), end - len(superseded))
+            for other in log.files()[NEWEST]:
+                if other != start:  # a later one may be empty, after a power loss
+                    self.remove_file(other)
+        except OSError as error:
+            _log.warning("%s/%s: the version before was not removed: %s", log.collection.name, log.key, error)
 
     def _close(self) -> None:
         """Close the newest file, since another one begins; also if it is closed already, which may not be durable."""
@@ -158,11 +178,11 @@ class Writer:
     def _next_start(self) -> int:
         """Return the start of the file for the next version."""
         newest, log, version = self.newest, self.log, self.newest.version + 1
-        if not log.collection.history:
-            return newest.start + 1 if newest.item else time.time_ns() // 1000
-        if newest.item is None or newest.is_closed or log.is_full(newest.start, version, newest.end):
+        if newest.item and not newest.is_closed and not log.is_full(newest.start, version, newest.end):
+            return newest.start
+        if log.collection.history:
             return version
-        return newest.start
+        return newest.start + 1 if newest.item else time.time_ns() // 1000
 
     def _cut_off(self, fd: int, end: int, size: int) -> None:
         """Remove the bytes that a crash left after ``end``."""
