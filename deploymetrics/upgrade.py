@@ -26,10 +26,10 @@ from .documents.service import DOCUMENTS
 from .errors import DeploymetricsError, SettingError
 from .formats import rawjson
 from .start_record import STARTS
-from .storage import Collection, Item, Retention, lines
+from .storage import Collection, Item, Retention, file_names, lines
 from .storage.files import FileStorage, disk, readable_copies
-from .storage.files.log import COPY_SUFFIX
-from .storage.files.queues import Queue
+from .storage.files.group_commit import Queue
+from .storage.files.version_log import COPY_SUFFIX
 
 _AUTHOR = "upgrade"
 _DRAFT = ".upgrade.tmp"
@@ -119,12 +119,12 @@ class OldFiles:
     def keys(self, name: str) -> list[str]:
         """Return the keys of a collection's items, also of deleted ones with a history."""
         keys = {readable_copies.key_of(file) for file in _list_folder(f"{self.root}/{name}")}
-        keys |= {lines.key_of(folder) for folder in _list_folder(f"{self.root}/history/{name}")}
+        keys |= {file_names.key_of(folder) for folder in _list_folder(f"{self.root}/history/{name}")}
         return sorted(key for key in keys if key is not None)
 
     def versions(self, tag: str) -> list[Item]:
         """Return every version of a document, oldest first, also of a current one that its history lacks."""
-        folder = f"{self.root}/history/{DOCUMENTS.name}/{lines.name_of(tag)}"
+        folder = f"{self.root}/history/{DOCUMENTS.name}/{file_names.name_of(tag)}"
         versions = list(_read_history(folder, tag))
         newest = versions[-1].version if versions else 0
         current = self._current(tag)
@@ -145,7 +145,7 @@ class OldFiles:
         return versions
 
     def _path(self, name: str, key: str) -> str:
-        return f"{self.root}/{name}/{lines.name_of(key)}{COPY_SUFFIX}"
+        return f"{self.root}/{name}/{file_names.name_of(key)}{COPY_SUFFIX}"
 
     def value(self, name: str, key: str) -> tuple[bytes | None, dict[str, Any]]:
         """Return (value as JSON or None, members of _HEAD) from the file of the current item of a key."""

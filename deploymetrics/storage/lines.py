@@ -1,4 +1,4 @@
-"""One version of an item as a line of JSON, and keys as names of files.
+"""One version of an item as a line of JSON.
 
     {"version":7,"changedAt":"2018-01-12T12:00:03.123456Z","changedBy":"alice","tag":"custom","metrics":[{"bla":"3"}]}
 
@@ -13,17 +13,15 @@ all, are one line with carriage returns between them, and as many before: so a p
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, zip_longest
 from typing import NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
 from ..clock import as_precise, from_precise
 from ..errors import ConflictError, DamagedItemError
-from . import VERSION_LIMIT, Change, Collection, Item
+from . import VERSION_LIMIT, Change, Collection, Item, file_names
 
 _HEAD = re.compile(
     rb'\{"version":([1-9]\d{0,17})(?:,"kept":true)?,"changedAt":"([^"\\]*)","changedBy":"(?:[^"\\]++|\\.)*+"'
@@ -32,8 +30,6 @@ _HEAD = re.compile(
 )
 #: Before and between the versions that count together, in one line.
 TOGETHER = b"\r"
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-_SAFE_NAME = re.compile("[a-z0-9_-][a-z0-9_.-]*")
 
 
 class _Head(msgspec.Struct, omit_defaults=True):
@@ -47,37 +43,10 @@ class _Head(msgspec.Struct, omit_defaults=True):
 _decode_head = msgspec.json.Decoder(_Head).decode
 
 
-def name_of(key: str) -> str:
-    """Return the file name of a key: percent-encoded, capitals too, for file systems that ignore case."""
-    return key if _SAFE_NAME.fullmatch(key) else _encode_name(key)
-
-
-@lru_cache(maxsize=4096)
-def _encode_name(key: str) -> str:
-    safe = "".join(char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode()) for char in key)
-    return f"%2E{safe[1:]}" if safe.startswith(".") else safe
-
-
-def key_of(name: str) -> str | None:
-    """Return the key of a file name, or None for a name that no key has."""
-    if _SAFE_NAME.fullmatch(name):
-        return name
-    try:
-        key = unquote(name, errors="strict")
-        return key if name and name_of(key) == name else None
-    except UnicodeError:
-        return None
-
-
 def line_of(item: Item) -> bytes:
     """Encode an Item as a line, without a newline."""
     head = msgspec.json.encode(_Head(item.version, item.kept, item.changed_at, item.changed_by, item.value is None))
     return head if item.value is None else head[:-1] + b"," + item.value[1:]
-
-
-def keys_of(names: Iterable[str]) -> set[str]:
-    """Return the keys of some file names, without those that no key has."""
-    return {key for name in names if (key := key_of(name)) is not None}
 
 
 def join(versions: list[bytes]) -> bytes:
@@ -170,7 +139,7 @@ def damaged(collection: Collection, key: str, error: object) -> DamagedItemError
     problem = "is damaged; an administrator has to restore it from a backup."
     if isinstance(error, OSError):
         problem = "cannot be read now; the server's log says why."
-    log = f"{collection.name}/{name_of(key)}: {error}"
+    log = f"{collection.name}/{file_names.name_of(key)}: {error}"
     return DamagedItemError(f"The stored item {key!r} of {collection.name} {problem}", log=log)
 
 

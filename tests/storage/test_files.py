@@ -33,7 +33,7 @@ from storekit import (
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError
 from deploymetrics.storage import Collection, item_cache
-from deploymetrics.storage.files import changes, disk, listing, log, queues, readable_copies
+from deploymetrics.storage.files import changes, disk, group_commit, listing, readable_copies, version_log
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 
@@ -280,8 +280,8 @@ def test_who_works_on_a_long_history_holds_up_writers_for_a_few_files_only(folde
         return read_file(name)
 
     monkeypatch.setattr(disk, "read_file", noted)
-    lock = queues.Queue.lock
-    monkeypatch.setattr(queues.Queue, "lock", lambda *args: locked.append(0) or lock(*args))
+    lock = group_commit.Queue.lock
+    monkeypatch.setattr(group_commit.Queue, "lock", lambda *args: locked.append(0) or lock(*args))
     work(store, items)
     assert max(locked) <= 12
 
@@ -337,7 +337,7 @@ def test_nobody_begins_a_log_where_one_is_about_to_be_restored(store, other, exp
 
 def test_a_file_with_the_largest_document_can_be_read():
     """Beside what may stand before it in the same file, in the same line, or in the file that it is thinned out to."""
-    assert BY_NAME["MAX_BODY_BYTES"].field.validate.max + 3 * log.FILE_BYTES < disk.FILE_LIMIT
+    assert BY_NAME["MAX_BODY_BYTES"].field.validate.max + 3 * version_log.FILE_BYTES < disk.FILE_LIMIT
 
 
 def test_a_copy_is_written_after_the_version_counts(store, other, monkeypatch):
@@ -408,7 +408,7 @@ def test_files_with_other_names_are_told_and_left_alone(store, folder, name):
 def test_a_write_whose_folders_are_removed_leaves_nothing_open(store, folder, monkeypatch):
     put(store, "other")
     before = os.listdir("/proc/self/fd")
-    monkeypatch.setattr(queues.Queue, "lock", lambda self, fd, path: shutil.rmtree(folder / "data"))
+    monkeypatch.setattr(group_commit.Queue, "lock", lambda self, fd, path: shutil.rmtree(folder / "data"))
     with pytest.raises(StorageError):
         put(store, "a")
     assert os.listdir("/proc/self/fd") == before
@@ -429,7 +429,7 @@ def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):
 @pytest.fixture
 def only_size(monkeypatch):
     """File systems whose times stand still and which use the number of a removed file again."""
-    monkeypatch.setattr(log, "signature_of", lambda stat: (stat.st_size,))
+    monkeypatch.setattr(version_log, "signature_of", lambda stat: (stat.st_size,))
 
 
 @pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)

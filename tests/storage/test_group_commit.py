@@ -26,7 +26,7 @@ from storekit import (
 
 import deploymetrics.storage.files
 from deploymetrics.errors import NotFound, StorageError, StorageFullError
-from deploymetrics.storage.files.log import FILE_BYTES
+from deploymetrics.storage.files.version_log import FILE_BYTES
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from storekit import Thing, put, value
 
 from deploymetrics.storage import Collection
-from deploymetrics.storage.files.log import FILE_BYTES
+from deploymetrics.storage.files.version_log import FILE_BYTES
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
 #: Each value fills a file of its own, and is a lot beside what else a storage remembers.

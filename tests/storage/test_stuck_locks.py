@@ -27,14 +27,14 @@ from storekit import (
 from waiting import state_of, wait_for
 
 from deploymetrics.errors import StorageError
-from deploymetrics.storage.files import queues
+from deploymetrics.storage.files import group_commit
 
 
 @pytest.fixture
 def short_limits(monkeypatch):
     """Let writers give up soon; only for tests in which others have a lock, since a busy machine takes long as well."""
-    monkeypatch.setattr(queues, "LOCK_SECONDS", 0.3)
-    monkeypatch.setattr(queues, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(group_commit, "STUCK_SECONDS", 0.05)
 
 
 def hold_key(folder, pipe):
@@ -93,7 +93,7 @@ def test_writers_get_an_error_and_readers_an_answer(stuck, folder):
 
 def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypatch):
     """After the time in which a lock counts as stuck, far below the limit."""
-    monkeypatch.setattr(queues, "LOCK_SECONDS", 10**6)
+    monkeypatch.setattr(group_commit, "LOCK_SECONDS", 10**6)
     store, waiting, outcomes, most = open_files(folder), [], [], 5
     done = threading.Event()
 
@@ -105,7 +105,7 @@ def test_one_thread_keeps_waiting_and_the_others_give_up(stuck, folder, monkeypa
             outcomes.append("error")
             if len(outcomes) == most - 1:
                 done.set()
-                monkeypatch.setattr(queues, "LOCK_SECONDS", 0)  # the last one may end as well
+                monkeypatch.setattr(group_commit, "LOCK_SECONDS", 0)  # the last one may end as well
 
     in_threads(most, work)
     assert done.is_set() and outcomes == ["error"] * most
@@ -154,8 +154,8 @@ def write_during_sync(folder, monkeypatch):
         def sync_slowly(fd):
             monkeypatch.setattr(os, "fdatasync", sync)
             with monkeypatch.context() as meanwhile:
-                meanwhile.setattr(queues, "LOCK_SECONDS", limit)
-                meanwhile.setattr(queues, "STUCK_SECONDS", 0)
+                meanwhile.setattr(group_commit, "LOCK_SECONDS", limit)
+                meanwhile.setattr(group_commit, "STUCK_SECONDS", 0)
                 for thread in threads:
                     thread.start()
                     until_it_waits(thread)
@@ -182,7 +182,7 @@ def test_a_disk_that_is_too_slow_is_given_up(write_during_sync, folder):
 
 
 def test_nobody_gives_up_who_is_being_stored(folder, monkeypatch):
-    monkeypatch.setattr(queues, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(group_commit, "LOCK_SECONDS", 1)
     store, sync = open_files(folder), os.fdatasync
     put(store, "a", "1")
     monkeypatch.setattr(os, "fdatasync", lambda fd: time.sleep(1.3) or sync(fd))

@@ -13,7 +13,7 @@ from launching import forked
 
 from deploymetrics.clock import Clock
 from deploymetrics.storage import Collection, Retention, open_storage
-from deploymetrics.storage.files import queues
+from deploymetrics.storage.files import group_commit
 
 
 class Thing(msgspec.Struct):
@@ -102,7 +102,7 @@ def until_it_waits(thread):
     """Return when a thread that writes waits for another one, or has ended."""
     for _ in range(10_000):
         frame = sys._current_frames().get(thread.ident)
-        is_waiting = frame is not None and frame.f_code.co_filename == queues.__file__
+        is_waiting = frame is not None and frame.f_code.co_filename == group_commit.__file__
         time.sleep(0.002 if is_waiting else 0.0002)
         if not thread.is_alive() or (is_waiting and sys._current_frames().get(thread.ident) is frame):
             return

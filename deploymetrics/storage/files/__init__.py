@@ -1,13 +1,13 @@
 """The storage in files of the instance folder, for one machine.
 
-    data/deploymentmetrics/custom/   the versions of the document custom, see log.py; this is the truth
+    data/deploymentmetrics/custom/   the versions of the document custom, see version_log.py; this is the truth
     data/deploymentmetrics/.changes  which keys were written lately, see changes.py
     data/format.json                 the format of all this, see format.py
     deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
 
 A write locks the newest file of its key, asks ``change``, adds a line to the log, and writes the copy; some also take a
-step of thinning out old versions. Writes of the same key that wait meanwhile are stored together, see queues.py. A
-reader takes no lock.
+step of thinning out old versions. Writes of the same key that wait meanwhile are stored together, see group_commit.py.
+A reader takes no lock.
 """
 
 import logging
@@ -20,14 +20,14 @@ from random import random
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import StorageError, StorageFullError
-from .. import Change, Collection, Item, Listing, Retention, Storage, lines
+from .. import Change, Collection, Item, Listing, Retention, Storage, file_names, lines
 from ..item_cache import ItemCache
 from . import changes, disk, format, purging, readable_copies, retention, verifying
+from .group_commit import Queue, Write
 from .lease import FileLease
 from .listing import FolderListing
 from .locations import read_newest
-from .log import FILE_BYTES, FILE_VERSIONS, TIERS, Log, Newest, is_unchanged
-from .queues import Queue, Write
+from .version_log import FILE_BYTES, FILE_VERSIONS, TIERS, Newest, VersionLog, is_unchanged
 from .writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ class FileStorage(Storage):
     def _listing(self, collection: Collection) -> FolderListing:
         listing = self._listings.get(collection.name)
         if listing is None:
-            made = FolderListing(collection, self.folder(collection), lambda key: self.log(collection, key))
-            listing = self._listings.setdefault(collection.name, made)
+            listing = FolderListing(collection, self.folder(collection), lambda key: self.log(collection, key))
+            listing = self._listings.setdefault(collection.name, listing)
         return listing
 
     def history(
@@ -115,7 +115,7 @@ class FileStorage(Storage):
     def keys(self, collection: Collection) -> list[str]:
         with disk.storage_errors("list"):
             self.check()
-            return sorted(lines.keys_of(disk.list_folder(f"{self.folder(collection)}/.")))
+            return sorted(file_names.keys_of(disk.list_folder(f"{self.folder(collection)}/.")))
 
     # Writing
 
@@ -162,8 +162,8 @@ class FileStorage(Storage):
         try:
             while next_write:
                 writes.append(next_write)
-                if made := self._ask(next_write, log, last):
-                    last, line = made
+                if next_version := self._ask(next_write, log, last):
+                    last, line = next_version
                     new_lines.append(line)
                 # One at a time: so what is stored together is larger by one document at the most.
                 has_room = len(writes) < TOGETHER and sum(map(len, new_lines)) < FILE_BYTES
@@ -175,16 +175,16 @@ class FileStorage(Storage):
                 write.error = disk.as_storage_error(error, "write")
             raise
 
-    def _ask(self, write: Write, log: Log, newest: Item | None) -> tuple[Item, bytes] | None:
+    def _ask(self, write: Write, log: VersionLog, newest: Item | None) -> tuple[Item, bytes] | None:
         """Call the change of a write; return the next version's Item and its line, or None if it stores nothing."""
-        facts = log.collection, log.key, newest, write.author, write.change, self.clock.now()
+        question = log.collection, log.key, newest, write.author, write.change, self.clock.now()
         try:
-            made = write.context.run(lines.next_version, *facts, kept=write.kept)
+            next_version = write.context.run(lines.next_version, *question, kept=write.kept)
         except Exception as error:
             write.error = error
             return None
-        write.item = None if made is None or made[0].deleted else made[0]
-        return made
+        write.item = None if next_version is None or next_version[0].deleted else next_version[0]
+        return next_version
 
     def _commit(self, writer: Writer, last: Item, new_lines: list[bytes]) -> None:
         log, before = writer.log, writer.newest
@@ -304,9 +304,9 @@ class FileStorage(Storage):
 
     # Where things are
 
-    def log(self, collection: Collection, key: str) -> Log:
-        """Return the Log of a key."""
-        return Log(collection, key, self.root, self._file_versions)
+    def log(self, collection: Collection, key: str) -> VersionLog:
+        """Return the VersionLog of a key."""
+        return VersionLog(collection, key, self.root, self._file_versions)
 
     def folder(self, collection: Collection) -> str:
         """Return the path of the folder with the logs of a collection."""

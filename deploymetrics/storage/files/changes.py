@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
-from .. import lines
+from .. import file_names
 from . import disk
 
 #: The size at which the file begins anew. Every list is then looked at as a whole once.
@@ -76,4 +76,4 @@ class Changes:
         end = ((end if goes_on else b"") + whole)[-_END_BYTES:]
         self._seen = _Seen(stat.st_ino, start + len(whole), stat.st_mtime_ns, end)
         entries = whole.decode(errors="replace").split("\n")
-        return lines.keys_of(entry.rpartition(" ")[0] for entry in entries) if goes_on else None
+        return file_names.keys_of(entry.rpartition(" ")[0] for entry in entries) if goes_on else None

@@ -54,12 +54,12 @@ def as_storage_error(error: BaseException, operation: str) -> StorageError:
     It is a new one for each thread that meets the error, since threads must not raise the same.
     """
     if isinstance(error, StorageError):
-        made = type(error)(error.detail, code=error.code, log=error.log)
+        new = type(error)(error.detail, code=error.code, log=error.log)
     else:
         error_class = StorageFullError if isinstance(error, OSError) and error.errno in FULL else StorageError
-        made = error_class(log=f"{operation}: {error}")
-    made.__cause__ = error
-    return made
+        new = error_class(log=f"{operation}: {error}")
+    new.__cause__ = error
+    return new
 
 
 def try_lock(fd: int, how: int) -> bool:

@@ -27,7 +27,7 @@ def check(root: str) -> bool:
     """Return True if the instance folder has this format, False if it is new; raises SettingError for another one."""
     path = f"{root}/data/format.json"
     try:
-        found = json.loads(disk.read_file(path))["format"]
+        format = json.loads(disk.read_file(path))["format"]
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -37,9 +37,9 @@ def check(root: str) -> bool:
             f'{path} does not say which format the instance has. Where this release wrote it, {{"format": {FORMAT}}}'
             " belongs into it."
         ) from error
-    if found != FORMAT:
+    if format != FORMAT:
         raise SettingError(
-            f"The instance folder {root} has the format {found}; this release reads {FORMAT}."
+            f"The instance folder {root} has the format {format}; this release reads {FORMAT}."
             " Use the release that wrote it."
         )
     return True

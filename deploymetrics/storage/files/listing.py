@@ -13,12 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
-from .. import Collection, Listing, lines
+from .. import Collection, Listing, file_names
 from ..list_blocks import Blocks
 from . import disk, locations
 from .changes import Changes
 from .locations import Location, is_newest, location_of, read_value
-from .log import Log
+from .version_log import VersionLog
 
 _log = logging.getLogger(__name__)
 #: After what time lists begin to look whether all is as it was, and at how many keys each of them looks for that.
@@ -35,10 +35,10 @@ UNKNOWN_KEYS = 100
 class FolderListing:
     """Keeps the list of one collection up to date; one for each process, shared by its threads.
 
-    Its logs are in ``folder``; ``log`` is a function that gives the Log of a key.
+    Its logs are in ``folder``; ``log`` is a function that gives the VersionLog of a key.
     """
 
-    def __init__(self, collection: Collection, folder: str, log: Callable[[str], Log]) -> None:
+    def __init__(self, collection: Collection, folder: str, log: Callable[[str], VersionLog]) -> None:
         self.collection = collection
         self.folder = folder
         self.log = log
@@ -115,7 +115,7 @@ class FolderListing:
             changed = os.stat(self.folder).st_mtime_ns
             if changed != self._folder_time:
                 self._folder_time = changed if changed < time.time_ns() - _SETTLED_NS else 0
-                self._again |= lines.keys_of(os.listdir(self.folder)) - self._places.keys()
+                self._again |= file_names.keys_of(os.listdir(self.folder)) - self._places.keys()
 
     def _recheck(self, number: int) -> None:
         """Compare so many of the ``_rechecks`` with the disk; outdated ones go to ``_again``."""

@@ -15,9 +15,9 @@ from hashlib import blake2b
 import msgspec
 
 from ...errors import StorageError
-from .. import Entry, Item, lines
+from .. import Entry, Item, file_names, lines
 from . import disk
-from .log import FILE_NAME, NEWEST, Log, Newest, is_unchanged, signature_of
+from .version_log import FILE_NAME, NEWEST, Newest, VersionLog, is_unchanged, signature_of
 
 SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
@@ -50,31 +50,31 @@ def location_of(newest: Newest) -> Location | None:
     """Return the Location of the newest version, or None if there is none."""
     if (item := newest.item) is None:
         return None
-    facts = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
-    return Location(*facts, newest.start, newest.end - newest.is_ended, hash(newest.signature), item.kept)
+    entry = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
+    return Location(*entry, newest.start, newest.end - newest.is_ended, hash(newest.signature), item.kept)
 
 
 def is_newest(location: Location, folder: int) -> bool:
     """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection."""
-    path = f"{lines.name_of(location.key)}/{FILE_NAME % (location.start, NEWEST)}"
+    path = f"{file_names.name_of(location.key)}/{FILE_NAME % (location.start, NEWEST)}"
     return is_unchanged(path, location.sign, folder)
 
 
-def read_newest(last: Location, log: Log) -> Newest | None:
+def read_newest(last: Location, log: VersionLog) -> Newest | None:
     """Return the Newest of a key if that is still this version, and can be read."""
     try:
         with disk.opened(log.path(last.start)) as fd:
             signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
         value = None if last.deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
-        facts = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
-        newest = log.place(Item(last.key, value, record, *facts), last.start, last.end + 1, signature)
+        head = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
+        newest = log.place(Item(last.key, value, record, *head), last.start, last.end + 1, signature)
     except (OSError, msgspec.MsgspecError):
         return None
     return newest if hash(signature) == last.sign and lines.revision_of(line) == last.revision else None
 
 
-def read_value(location: Location, log: Log) -> bytes:
+def read_value(location: Location, log: VersionLog) -> bytes:
     """Read the value at a Location, also if newer versions exist; raises StorageError if it was removed."""
     with suppress(FileNotFoundError), disk.opened(log.path(location.start)) as fd:
         line = _line_of(location, fd)

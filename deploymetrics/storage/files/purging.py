@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from .. import lines
 from . import disk
-from .log import CLOSED, NEWEST, TIERS, Log
+from .version_log import CLOSED, NEWEST, TIERS, VersionLog
 from .writer import Writer
 
 # A line with the newline before it, or one of the versions in a line.
@@ -35,7 +35,7 @@ def remove_version(writer: Writer, version: int) -> None:
     """
     log = writer.log
     for tier, starts in log.files().items():
-        for start in [one for one in starts if one <= version][-2:]:  # the later one may be empty
+        for start in [first for first in starts if first <= version][-2:]:  # the later one may be empty
             path = log.path(start, tier)
             if version in map(log.version_of, log.lines(start, tier, writer.newest)):
                 _replace(writer, path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
@@ -55,7 +55,7 @@ def _blanked(line: bytes, version: int) -> bytes:
     return line
 
 
-def remove_drafts(log: Log) -> None:
+def remove_drafts(log: VersionLog) -> None:
     """Remove the drafts that broken-off operations left, and sync all removals."""
     folder = log.folder
     with suppress(FileNotFoundError):

@@ -9,19 +9,19 @@ import logging
 import os
 from contextlib import suppress
 
-from .. import lines
+from .. import file_names
 from . import disk
-from .log import COPY_SUFFIX, Log
+from .version_log import COPY_SUFFIX, VersionLog
 
 _log = logging.getLogger(__name__)
 
 
 def key_of(name: str) -> str | None:
     """Return the key of a copy's file name, or None."""
-    return lines.key_of(name.removesuffix(COPY_SUFFIX)) if name.endswith(COPY_SUFFIX) else None
+    return file_names.key_of(name.removesuffix(COPY_SUFFIX)) if name.endswith(COPY_SUFFIX) else None
 
 
-def update(log: Log, value: bytes | None, *, durable: bool = False) -> None:
+def update(log: VersionLog, value: bytes | None, *, durable: bool = False) -> None:
     """Write the copy of a key, or remove it if the value is None. The caller holds the key's lock.
 
     What cannot be done is logged, since the version itself is stored; with ``durable`` it raises OSError.
@@ -58,7 +58,7 @@ def _write(path: str, value: bytes, *, durable: bool) -> None:
         os.close(fd)
 
 
-def is_right(log: Log, value: bytes | None) -> bool:
+def is_right(log: VersionLog, value: bytes | None) -> bool:
     """Return True if the copy of a key has this value, or is missing if that is None."""
     try:
         return not log.copy or disk.read_file(log.copy) == value

@@ -17,7 +17,7 @@ from ...clock import as_precise
 from .. import Retention
 from ..lines import Head, head_of, join, version_of
 from . import disk
-from .log import DAILY, FILE_BYTES, HOURLY, NEWEST, TIERS, Files, Log, Newest
+from .version_log import DAILY, FILE_BYTES, HOURLY, NEWEST, TIERS, Files, Newest, VersionLog
 from .writer import Writer
 
 #: A file with older versions has so many at least.
@@ -61,8 +61,8 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
     def read(start: int, tier: str) -> list[bytes]:
         return log.lines(start, tier, newest)
 
-    for start, following in list(pairwise(starts))[:2]:
-        if tier == NEWEST and following > oldest:
+    for start, next_start in list(pairwise(starts))[:2]:
+        if tier == NEWEST and next_start > oldest:
             break
         lines = read(start, tier)
         next_line = _next_line(read, files, tier, start, lines)
@@ -83,7 +83,7 @@ def _missing(read: _Read, files: Files, tier: str, lines: list[bytes]) -> list[b
     existing = [line for start in files[_NEXT[tier]][-1:] for line in read(start, _NEXT[tier])]
     last, heads = version_of(existing[-1]) if existing else 0, [*map(head_of, lines)]
     pairs = zip(lines, pairwise(heads))
-    return [line for line, (head, following) in pairs if head.version > last and _stays(head, following, tier)]
+    return [line for line, (head, next_head) in pairs if head.version > last and _stays(head, next_head, tier)]
 
 
 def _stays(head: Head, next_head: Head, tier: str) -> bool:
@@ -98,8 +98,8 @@ def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[byt
     newer = [(later, of) for of in _NEWER[tier] for later in files[of]]
     if lines and any(later <= version_of(lines[-1]) for later, _ in newer):
         return []
-    following = [(later, tier) for later in files[tier] if later > start] + newer
-    return next((found[:1] for one in following if (found := read(*one))), [])  # what was purged left empty files
+    later_files = [(later, tier) for later in files[tier] if later > start] + newer
+    return next((lines[:1] for file in later_files if (lines := read(*file))), [])  # what was purged left empty files
 
 
 def _are_before(limit: str, lines: list[bytes]) -> bool:
@@ -107,7 +107,7 @@ def _are_before(limit: str, lines: list[bytes]) -> bool:
     return sorted(head_of(line).time for line in lines)[-2:][0] < limit
 
 
-def _add(log: Log, read: _Read, tier: str, starts: list[int], added: list[bytes]) -> None:
+def _add(log: VersionLog, read: _Read, tier: str, starts: list[int], added: list[bytes]) -> None:
     """Append lines to a tier whose files begin with ``starts``, durably, all or nothing."""
     start = starts[-1] if starts else 0
     existing = read(start, tier) if starts else []

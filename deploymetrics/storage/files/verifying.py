@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...errors import DamagedItemError
-from .. import Collection, lines
+from .. import Collection, file_names
 from . import disk, readable_copies
-from .log import COPY_SUFFIX
+from .version_log import COPY_SUFFIX
 
 if TYPE_CHECKING:
     from . import FileStorage
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> Iterator[tuple[str, str]]:
     """Yield (key or file name, sentence) for each damage; ``repair`` rewrites wrong copies."""
     name, keys = collection.name, storage.keys(collection)
-    yield from _strangers(storage.folder(collection), name, lines.key_of)
+    yield from _strangers(storage.folder(collection), name, file_names.key_of)
     for key in keys:
         try:
             before = 0
@@ -33,7 +33,7 @@ def verify(storage: "FileStorage", collection: Collection, *, repair: bool) -> I
             with suppress(DamagedItemError):  # told above
                 if not storage.has_right_copy(collection, key, repair=repair):
                     done = "was put right" if repair else "is not that of the current version"
-                    yield key, f"the copy {name}/{lines.name_of(key)}{COPY_SUFFIX} {done}"
+                    yield key, f"the copy {name}/{file_names.name_of(key)}{COPY_SUFFIX} {done}"
 
 
 def _strangers(folder: str, title: str, key_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:

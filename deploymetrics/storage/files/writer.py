@@ -15,9 +15,9 @@ from contextlib import suppress
 
 from ...errors import StorageError
 from .. import Item, lines
-from . import changes, disk, queues
-from .log import CLOSED, NEWEST, Newest, read_tail, signature_of
-from .queues import Queue
+from . import changes, disk, group_commit
+from .group_commit import Queue
+from .version_log import CLOSED, NEWEST, Newest, read_tail, signature_of
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ class Writer:
                 if not os.path.isdir(os.path.dirname(self.log.folder)):
                     raise
             self.unlock()
-            if time.monotonic() - began > queues.LOCK_SECONDS:
-                raise queues.busy(self.log.folder)
+            if time.monotonic() - began > group_commit.LOCK_SECONDS:
+                raise group_commit.busy(self.log.folder)
             self.newest = self.log.newest()
 
     def unlock(self) -> None:

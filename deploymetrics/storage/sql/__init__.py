@@ -15,7 +15,7 @@ from psycopg.errors import SerializationFailure
 
 from ...clock import Clock, as_precise, from_precise
 from ...errors import SettingError, StorageError
-from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T, lines
+from .. import VERSION_LIMIT, Change, Collection, Item, Listing, Retention, Storage, T, file_names, lines
 from . import rows, statements
 from .address import Address
 from .connection import Connection
@@ -160,7 +160,7 @@ class SqlStorage(Storage):
         removed = self._connections.transact(work)
         self._reader.remembered.forget((collection.name, key))
         if removed:
-            _log.warning("%s/%s: versions purged by %s: %d", collection.name, lines.name_of(key), author, removed)
+            _log.warning("%s/%s: versions purged by %s: %d", collection.name, file_names.name_of(key), author, removed)
         return removed
 
     def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:

@@ -28,7 +28,7 @@ from itertools import pairwise, starmap
 from typing import NamedTuple
 
 from ...errors import DamagedItemError
-from .. import Collection, Item, lines
+from .. import Collection, Item, file_names, lines
 from . import changes, disk
 
 #: A file that has so many versions, or bytes, is full. Readers do not depend on these numbers.
@@ -48,7 +48,7 @@ Files = dict[str, list[int]]
 
 
 class Newest(NamedTuple):
-    """The newest version in a Log: its Item, which may be a deletion, or None where there never was a version.
+    """The newest version in a VersionLog: its Item, which may be a deletion, or None where there never was a version.
 
     It is in the file that begins with the version ``start``, and ends there at the offset ``end``; ``is_ended`` says
     that a newline ends it. ``is_pending``: another version is being written. ``is_closed``: the next version goes into
@@ -58,7 +58,7 @@ class Newest(NamedTuple):
     relied on.
     """
 
-    log: "Log"
+    log: "VersionLog"
     item: Item | None
     start: int = 1
     end: int = 0
@@ -79,7 +79,7 @@ class Newest(NamedTuple):
         return 0 if self.item is None else self.item.version
 
 
-class Log:
+class VersionLog:
     """The versions of ``key``, in the instance folder ``root``. Readers need no lock; a Writer has what changes them.
 
     ``copy`` is the file with its current value, empty for a collection without copies.
@@ -88,7 +88,7 @@ class Log:
     __slots__ = ("collection", "key", "folder", "copy", "file_versions")
 
     def __init__(self, collection: Collection, key: str, root: str, file_versions: int) -> None:
-        name = lines.name_of(key)
+        name = file_names.name_of(key)
         self.collection = collection
         self.key = key
         self.folder = f"{root}/data/{collection.name}/{name}"
@@ -101,10 +101,10 @@ class Log:
 
     def files(self) -> Files:
         """Return by tier the versions with which its files begin, in order."""
-        found: Files = {tier: [] for tier in TIERS}
+        files: Files = {tier: [] for tier in TIERS}
         for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
-            found[match[2]].append(int(match[1]))
-        return found
+            files[match[2]].append(int(match[1]))
+        return files
 
     def place(self, item: Item, start: int, end: int, signature: tuple[int, ...] | None, **state: bool) -> Newest:
         """Return the Newest with this Item."""
@@ -230,17 +230,17 @@ class Log:
 
         def of(tier: str, starts: list[int]) -> Iterator[bytes]:
             files = pairwise([*(start for start in starts if start < end), end])
-            wanted = [start for start, following in files if following > first]
+            wanted = [start for start, next_start in files if next_start > first]
             for start in wanted if oldest_first else reversed(wanted):
-                found = [line for line in self.lines(start, tier, newest) if first <= self.version_of(line) < end]
-                yield from found if oldest_first else reversed(found)
+                some = [line for line in self.lines(start, tier, newest) if first <= self.version_of(line) < end]
+                yield from some if oldest_first else reversed(some)
 
         return merge(*starmap(of, self.files().items()), key=self.version_of, reverse=not oldest_first)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return one version, up to ``newest``, or None."""
-        found = next(self.history(newest, version + 1), None)
-        return found if found and found.version == version else None
+        item = next(self.history(newest, version + 1), None)
+        return item if item and item.version == version else None
 
     def lines(self, start: int, tier: str, newest: Newest) -> list[bytes]:
         """Return the lines of a file, oldest first, none of them after ``newest``; raises FileNotFoundError."""
@@ -248,12 +248,12 @@ class Log:
             return []
         data = disk.read_file(self.path(start, tier))
         if tier == NEWEST and start == newest.start:
-            found = data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
+            blocks = data[: newest.end].rstrip(b"\n\0").split(b"\n") if newest.end else []
         else:
-            *found, rest = data.split(b"\n")
+            *blocks, rest = data.split(b"\n")
             if rest and (whole := self.whole_line(rest)) is not None:
-                found.append(whole)  # its newline was lost after the next file had been begun
-        versions = (line.strip(b" ") for together in found for line in together.split(lines.TOGETHER))
+                blocks.append(whole)  # its newline was lost after the next file had been begun
+        versions = (line.strip(b" ") for block in blocks for line in block.split(lines.TOGETHER))
         return [line for line in versions if line]  # of what was purged there are spaces
 
     def version_of(self, line: bytes) -> int:
