@@ -1,9 +1,8 @@
 """The fast path: a request for one document or the list whose credential is remembered, answered without Flask.
 
-It leads past Flask's routing and contexts, which take most of such a request's time. It decides nothing by itself: it
-calls the functions that Flask calls too, among them the views marked with ``on_fast_path``. Flask gets everything else
-from the start: another path, arguments, a credential that is to be checked, a hook in Flask. What begins here ends
-here, errors as well, since a body is read once and a write is tried once.
+Flask's routing and contexts take most of such a request's time. No rule is here: the functions that Flask calls are
+called here too, among them the views marked with ``on_fast_path``. Flask gets all other requests from the start. What
+begins here ends here, errors as well, since a body is read once and a write is tried once.
 """
 
 from collections.abc import Callable
@@ -29,8 +28,7 @@ _CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
 #: Hooks that have nothing to do for such a request, or whose work is done here; any other one turns the fast path off.
 _HOOKS = {check_access, check_output, check_path, add_security_headers}
 _TAG = "<tag>"
-#: In the environ: answer only a read on the fast path that waits for no database. granian's thread asks so, and gives
-#: the rest to others.
+#: In the environ: answer only a read on the fast path that waits for no database, as granian's one thread asks for.
 ONLY_FAST_PATH = "deploymetrics.only_fast_path"
 #: In the environ: when all of the request had come, by time.perf_counter(), where requests wait for a thread.
 RECEIVED_AT = "deploymetrics.received_at"

@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from waiting import wait_for
 
 from deploymetrics.errors import SettingError
-from deploymetrics.http.fast_path import RECEIVED_AT
+from deploymetrics.http.fast_path import ONLY_FAST_PATH, RECEIVED_AT
 from deploymetrics.server import granian_bodies, limits
 from deploymetrics.server.granian_answering import Answering
 from deploymetrics.server.granian_worker import share_listeners
@@ -191,12 +191,13 @@ def test_a_body_that_takes_too_long_ends_once(answering, monkeypatch):
 def test_a_request_that_waits_for_a_thread_says_when_it_came(answering):
     asked, request = [], Request()
     del request.scope["headers"][1]
-    answering.app = lambda environ, start_response: asked.append(environ)  # each would have to wait
+    answering.app = lambda environ, start_response: asked.append(dict(environ))  # each would have to wait
     before = time.perf_counter()
     answering.schedule(request)
     after = time.perf_counter()
     wait_for(lambda: len(asked) == 2, "a thread")
     assert RECEIVED_AT not in asked[0] and before <= asked[1][RECEIVED_AT] <= after
+    assert ONLY_FAST_PATH in asked[0] and ONLY_FAST_PATH not in asked[1]
 
 
 @pytest.mark.parametrize(("is_late", "answer"), [(True, 503), (False, 200)])
