@@ -8,14 +8,14 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from deploymetrics import create_app
-from deploymetrics.api.openapi import document
+from deploymetrics.api.openapi import describe
 from deploymetrics.cli.settings import table_text
 
 
 def api() -> str:
     """Return each operation of the OpenAPI document: what it does, for whom, its parameters and answers."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = document(create_app(folder), "")["paths"]
+        paths = describe(create_app(folder), "")["paths"]
     lines: list[str] = []
     for path, operations in paths.items():
         lines += [path, "-" * len(path), ""]
