@@ -48,7 +48,7 @@ format: $(DEV)  ## Mend what lint can mend, and format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-types: $(DEV)  ## Check the types of the package.
+types: $(DEV)  ## Check the types of the package, and of what makes the documentation.
 	$(BIN)/mypy
 
 docs: $(DEV)  ## Build the documentation into docs/build; what is not right in it fails.
