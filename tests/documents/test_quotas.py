@@ -83,6 +83,25 @@ def test_posts_a_minute(webui, master, limit, clock):
     assert post(webui, "a").status_code == 200
 
 
+def test_posts_a_minute_hold_where_clocks_are_a_little_apart(webui, limit, clock):
+    limit(posts=3)
+    statuses = []
+    for _ in range(3):
+        statuses.append(post(webui, "a").status_code)
+        clock.forward(seconds=57)  # as that of another server, where the next minute has begun
+        statuses.append(post(webui, "a").status_code)
+        clock.forward(seconds=-57)
+    assert statuses == [200, 200, 200, 200, 429, 429]
+
+
+def test_a_clock_that_was_ahead_holds_up_no_posts(webui, limit, clock):
+    limit(posts=1)
+    clock.forward(hours=2)
+    assert post(webui, "a").status_code == 200
+    clock.forward(hours=-2)
+    assert [post(webui, "a").status_code for _ in range(2)] == [200, 429]
+
+
 def test_limits_hold_on_every_worker(workers, webui, limit):
     limit(documents=2)
     auth = {"auth": (webui.name, webui.password)}
