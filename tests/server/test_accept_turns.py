@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.config import Config
 
-from deploymetrics.server.accept_turns import GONE, MOST_STEPS, Turn, forget
+from deploymetrics.server.accept_turns import GONE, MOST_STEPS, Turn, forget_worker
 from deploymetrics.server.worker import FairThreadWorker
 
 
@@ -18,7 +18,7 @@ def workers():
     """The turns of three workers, none of which takes connections yet."""
     yield [Turn(slot) for slot in range(3)]
     for slot in range(3):
-        forget(slot)
+        forget_worker(slot)
 
 
 def steps(turn):
@@ -66,7 +66,7 @@ def test_nobody_waits_for_one_that_takes_none(workers):
     assert steps(other) == 0
     third.publish(8)
     assert steps(other) == 1
-    forget(third.slot)
+    forget_worker(third.slot)
     assert steps(other) == 0
 
 
