@@ -3,13 +3,17 @@
 Nothing here recurses over a document, so neither a body nor a stored value can exhaust the stack.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Any
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING, Any
 
 from . import rawjson
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element as Element
 
 XPATH = "http://www.w3.org/2005/xpath-functions"
 TOO_DEEP = f"The body is nested deeper than {rawjson.MAX_DEPTH} levels."

@@ -1,49 +1,44 @@
 """Reading the XML of request bodies, in the envelope that answers have; the only XML parser for foreign input."""
 
+from __future__ import annotations
+
 from array import array
 from codecs import BOM_UTF8
-from typing import NoReturn
-from xml.etree.ElementTree import Element, TreeBuilder
+from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat
 
 from ..errors import MalformedBodyError
 from . import rawjson
 from .jsonxml import TOO_DEEP, ElementError, check_blank, content_of, to_json, unescape
 
+if TYPE_CHECKING:
+    from lxml.etree import _Element as Element
+
 # BESAPI, DeploymentMetrics and Metrics around the value, and a leaf in its innermost container.
 _MAX_XML_DEPTH = rawjson.MAX_DEPTH + 4
-# Far more than the format has.
+# Far more than the format has; lxml takes 400 bytes for each.
 _MAX_ATTRIBUTES = 100
 _LATE_DECLARATION = "The XML declaration must be the very first thing in the body; something stands before it"
 
 
-class _Names(dict[str, str]):
-    """The names of expat, ``namespace}name``, as ElementTree has them: ``{namespace}name``."""
+class _Scan:
+    """A first pass over a body: refuses DOCTYPE, entities and depth, and notes where elements start.
 
-    def __missing__(self, name: str) -> str:
-        self[name] = f"{{{name}" if "}" in name else name
-        return self[name]
-
-
-class _Parser:
-    """Parses a body with expat, and refuses DOCTYPE, entities and depth; nothing is read but the body itself."""
+    lxml cannot refuse a DOCTYPE before it has read it, and knows no columns, and no line over 65,535.
+    """
 
     def __init__(self) -> None:
         self.starts = array("q")  # the offsets of the start tags, which takes less than a place for each element
         self._depth = 0
-        self._builder = TreeBuilder()
-        self._names = _Names()
-        self._parser = expat.ParserCreate("utf-8", "}")  # what stands between a namespace and a name
-        self._parser.buffer_text = True
+        self._parser = expat.ParserCreate("utf-8")
         self._parser.XmlDeclHandler = self._check_declaration
         self._parser.StartDoctypeDeclHandler = self._refuse_forbidden
         self._parser.ProcessingInstructionHandler = self._refuse_forbidden
         self._parser.StartElementHandler = self._start_element
         self._parser.EndElementHandler = self._end_element
-        self._parser.CharacterDataHandler = self._builder.data
 
-    def parse(self, body: bytes) -> Element:
-        """Return the root element; raises MalformedBodyError if the body is forbidden, too deep, or no XML."""
+    def read(self, body: bytes) -> None:
+        """Scan the body and fill ``starts``; raises MalformedBodyError if it is forbidden, too deep, or no XML."""
         try:
             self._parser.Parse(body, True)
         except expat.ExpatError as error:
@@ -51,7 +46,6 @@ class _Parser:
             message = _LATE_DECLARATION if late else f"The body is not XML: {expat.ErrorString(error.code)}"
             place = {"line": error.lineno, "column": error.offset + 1}
             raise MalformedBodyError(f"{message}.", code="malformed-xml", **place) from None
-        return self._builder.close()
 
     def _refuse(self, detail: str, code: str = "malformed-xml") -> NoReturn:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
@@ -73,11 +67,29 @@ class _Parser:
             self._refuse(f"An element has more than {_MAX_ATTRIBUTES} attributes.")
         self._depth += 1
         self.starts.append(self._parser.CurrentByteIndex)
-        self._builder.start(self._names[name], {self._names[key]: value for key, value in attributes.items()})
 
     def _end_element(self, name: str) -> None:
         self._depth -= 1
-        self._builder.end(self._names[name])
+
+
+def _parse(body: bytes) -> Element:
+    """Parse a body that was scanned, without DTD, entities or network, and return its root element."""
+    from lxml import etree  # here, for most processes never meet XML
+
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        huge_tree=True,  # for JSON nested over 256 deep; size and depth are bounded before
+    )
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        detail = f"The body is not XML: {error.msg}."
+    raise MalformedBodyError(detail, code="malformed-xml", line=line, column=column)
 
 
 def _children(element: Element, *names: str) -> dict[str, Element]:
@@ -121,11 +133,12 @@ def read_document(body: bytes, tag: str) -> bytes:
     text = rawjson.decode(body, "malformed-xml")
     if "\0" in text:  # the parser would take it for UTF-16
         raise rawjson.malformed(text, text.index("\0"), "The body has a NUL character.", "malformed-xml")
-    parser = _Parser()
-    root = parser.parse(body)
+    scan = _Scan()
+    scan.read(body)
+    root = _parse(body)
     try:
         return rawjson.compact(_read_envelope(root, tag).encode())
     except ElementError as error:
         number = next(number for number, element in enumerate(root.iter()) if element is error.element)
-        offset = len(body[: parser.starts[number]].decode())
+        offset = len(body[: scan.starts[number]].decode())
         raise rawjson.malformed(text, offset, error.detail, error.code) from None
