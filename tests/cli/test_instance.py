@@ -312,9 +312,14 @@ def test_an_account_that_cannot_read_the_program_is_named(owned, tmp_path):
     shutil.copytree(Path(instances.__file__).parents[1], tmp_path / "private" / "deploymetrics")
     (tmp_path / "private").chmod(0o700)
     # Nothing else, such as what has coverage write a file as that account.
-    environment = {"DEPLOYMETRICS_INSTANCE": str(owned), "PYTHONPATH": str(tmp_path / "private")}
-    command = [sys.executable, "-m", "deploymetrics", "serve"]
-    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    packages = [path for path in sys.path if path.endswith("-packages")]
+    environment = {
+        "DEPLOYMETRICS_INSTANCE": str(owned),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "private"), *packages]),
+    }
+    # Without site, which would have the checkout that is installed stand in for what cannot be read.
+    command = [sys.executable, "-S", "-m", "deploymetrics", "serve"]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1 and result.stdout == ""
     assert result.stderr.startswith(f"Error: The command acts as {instances.user_name(ACCOUNT)}, who cannot read all")
     assert result.stderr.count("\n") == 1
