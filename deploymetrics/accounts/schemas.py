@@ -34,7 +34,7 @@ class NewAccount(AccountName):
     """
 
     @validates("name")
-    def _check_not_confusable(self, name: str, **about: object) -> None:
+    def _check_not_confusable(self, name: str, **options: object) -> None:
         for check in (nothing_invisible, one_alphabet, not_reserved):
             check(name)
 
@@ -71,7 +71,7 @@ class NewToken(Schema):
     user = fields.String(load_default="", validate=validate.Length(min=1))
 
     @post_load
-    def _freeze(self, loaded: dict[str, Any], **about: object) -> dict[str, Any]:
+    def _freeze(self, loaded: dict[str, Any], **options: object) -> dict[str, Any]:
         return {**loaded, "tags": tuple(loaded["tags"])}
 
 

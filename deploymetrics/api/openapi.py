@@ -124,8 +124,8 @@ def _operation(path: str, rule: Rule, method: str, view: Any) -> Json:
     return entry
 
 
-def _parameter(where: str, name: str, schema: Json, description: str, **more: bool) -> Json:
-    return {"name": name, "in": where, "schema": schema, "description": description, **more}
+def _parameter(location: str, name: str, schema: Json, description: str, **details: bool) -> Json:
+    return {"name": name, "in": location, "schema": schema, "description": description, **details}
 
 
 def _content(schema: Json, xml: bool) -> Json:

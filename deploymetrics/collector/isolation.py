@@ -70,7 +70,7 @@ def _check(findings: Findings) -> Outcome:
     """Return the Findings as an Outcome, in which metrics have failed whose value is not valid or too large."""
     values, failed = values_as_text(findings.values)
     failed |= {check_name(metric): as_reason(reason) for metric, reason in findings.failed.items()}
-    asked = {check_name(metric): float(when) for metric, when in findings.asked.items()}
+    asked = {check_name(metric): float(time) for metric, time in findings.asked.items()}
     sizes = {metric: len(msgspec.json.encode(value)) for metric, value in values.items()}
     total = sum(sizes.values())
     for metric in sorted(sizes, key=sizes.__getitem__, reverse=True):

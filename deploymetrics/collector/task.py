@@ -22,8 +22,8 @@ from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source
 from ..sources.loading import load_sources
 from ..storage import Item, Storage
-from .document import AUTHOR, write_platform
 from .isolation import Outcome, ask
+from .platform_document import AUTHOR, write_platform
 from .signals import Stop
 from .states import COLLECTOR, SourceState, after_failure, after_success, read_state, save_state
 

@@ -22,7 +22,7 @@ from ..clock import Clock, as_precise
 from ..documents.expectations import FRESH, STALE, Expectations, state_names, state_of
 from ..documents.service import Documents
 from ..storage import Collection, Entry, Item, Record
-from .document import AUTHOR
+from .platform_document import AUTHOR
 from .signals import Stop
 
 #: How often it is looked what is stale, and how long the URL may take to answer.
@@ -72,9 +72,9 @@ class Webhook:
         until = time.monotonic() + CHECK_SECONDS
         news = self._news()
         self._refused = Counter({tag: self._refused[tag] for _, tag, _ in news if tag in self._refused})
-        news.sort(key=lambda each: self._refused[each[1]])
+        news.sort(key=lambda message: self._refused[message[1]])
         if time.monotonic() < self._not_before:
-            news = [each for each in news if not self._refused[each[1]]]
+            news = [message for message in news if not self._refused[message[1]]]
         for event, tag, details in news[:AT_ONCE]:
             if details is not None and not self._send({"event": event, "tag": tag, **details}, stop):
                 self._refused[tag] += 1
@@ -86,14 +86,14 @@ class Webhook:
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
         """Return (event, tag, details) for each tag that got stale or fresh, without details for a deleted document."""
         expected, now = self.expectations.all(), self.clock.now()
-        told = {item.key for item in self.store.items(NOTICES).items}
+        told_tags = {item.key for item in self.store.items(NOTICES).items}
         items = {item.key: item for item in self.documents.list().items if item.key in expected}
         states = state_names(items.values(), expected, now)
         late = {tag for tag, name in zip(items, states) if name == STALE}
         news: list[tuple[str, str, dict[str, Any] | None]] = [
-            (STALE, tag, _details(items[tag], expected[tag], now)) for tag in sorted(late - told)
+            (STALE, tag, _details(items[tag], expected[tag], now)) for tag in sorted(late - told_tags)
         ]
-        for tag in sorted(told - late):
+        for tag in sorted(told_tags - late):
             item = items.get(tag)
             news.append((FRESH, tag, _details(item, expected[tag], now) if item else None))
         return news

@@ -21,8 +21,8 @@ _PRIVATE = ("data", "secret_key")
 
 def find_instance() -> Path:
     """Return the instance folder: that of the environment, else of a checkout, else the platform's folder for data."""
-    if named := os.environ.get(INSTANCE):
-        return Path(os.path.abspath(named))
+    if path := os.environ.get(INSTANCE):
+        return Path(os.path.abspath(path))
     checkout = Path(__file__).parents[2] / "instance"
     if (checkout / "config.example.py").exists():
         return checkout.absolute()

@@ -220,7 +220,8 @@ class Master(Arbiter):
             self.collector.ensure(self.app.settings)
 
     def _manage_workers(self) -> None:
-        if len(self.WORKERS) <= self.num_workers and any(each.age <= self._outdated for each in self.WORKERS.values()):
+        is_outdated = any(worker.age <= self._outdated for worker in self.WORKERS.values())
+        if is_outdated and len(self.WORKERS) <= self.num_workers:
             self.spawn_worker()
         super().manage_workers()
 

@@ -22,5 +22,5 @@ def audit() -> ResponseReturnValue:
     who, page = request.args.get("who", ""), min(page_number("page"), MAX_PAGES)
     matching = (entry for entry in telemetry_of(current_app).audit_log.newest_first() if not who or entry.who == who)
     entries = list(islice(matching, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
-    more = len(entries) > PER_PAGE and page < MAX_PAGES
-    return render_template("web/audit.html", entries=entries[:PER_PAGE], who=who, page=page, more=more)
+    has_more = len(entries) > PER_PAGE and page < MAX_PAGES
+    return render_template("web/audit.html", entries=entries[:PER_PAGE], who=who, page=page, more=has_more)

@@ -79,7 +79,7 @@ def choose_measures(items: Sequence[Item], plottable: Measures, matching: Sequen
     sample = items[::-step][::-1]
     all_series = read_series(sample, telling, repeated=plottable.repeated)
     texts = [[point.text for point in series.points] for series in all_series]
-    return [measure for measure, own in zip(telling, texts) if len(own) == 1 or len({*own}) > 1]
+    return [measure for measure, values in zip(telling, texts) if len(values) == 1 or len({*values}) > 1]
 
 
 def _notes(versions: Versions, plottable: Measures, all_series: list[Series]) -> Iterator[str]:

@@ -79,8 +79,8 @@ def save(tag: str = "") -> ResponseReturnValue:
         return edit_page(tag, text, revision, new, _mistake_of(error, text)), error.status
     except StorageError as error:
         request_id = error_handlers.log_error(error, error.log or error.detail, current_request())
-        wrong = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
-        return edit_page(tag, text, revision, new, wrong), error.status, error.headers
+        mistake = Mistake(f"{error.detail} What you typed is still here. Request id: {request_id}.", "metrics")
+        return edit_page(tag, text, revision, new, mistake), error.status, error.headers
     flash(f"Saved as version {item.version}.")
     return redirect(tag_url("document", item.key))
 

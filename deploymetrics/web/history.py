@@ -111,7 +111,7 @@ def comparison(tag: str) -> ResponseReturnValue:
     ``since`` takes the version that was there a day or a week ago, or at a moment, and the newest one.
     """
     before, after = read_versions(tag)
-    authors, more = authors_between(tag, before, after)
+    authors, has_more = authors_between(tag, before, after)
     return render_template(
         "web/compare.html",
         tag=tag,
@@ -119,7 +119,7 @@ def comparison(tag: str) -> ResponseReturnValue:
         after=after,
         authors=authors.most_common(MAX_AUTHORS),
         written=authors.total(),
-        more=more,
+        more=has_more,
         current=services().documents.find(tag),
         comparison=compare(*(None if item.deleted else bytes(item.record.metrics) for item in (before, after))),
     )

@@ -64,13 +64,13 @@ def plot_page() -> ResponseReturnValue:
     legend, notes, names = read_lines(query)
     lines = [line for line in legend if line.series.points]
     all_series = [line.series for line in lines]
-    several = len({line.tag for line in lines}) > 1
+    has_several_tags = len({line.tag for line in lines}) > 1
     own_scales = len(lines) > 1 and (query.scale == "own" or not query.scale and are_far_apart(all_series))
     start, end = _bounds(query.span, all_series)
     svg = None
     if lines:
         count = counted(sum(len(series.points) for series in all_series), "value")
-        title = f"{', '.join(f'{line.tag} {line.name}' if several else line.name for line in lines)}: {count}"
+        title = f"{', '.join(f'{line.tag} {line.name}' if has_several_tags else line.name for line in lines)}: {count}"
         svg = large_plot(
             title,
             all_series,
@@ -98,7 +98,7 @@ def plot_page() -> ResponseReturnValue:
         pick=pick,
         numbers=numbers[:MAX_CHOICES],
         more_numbers=len(numbers) - MAX_CHOICES,
-        several=several,
+        several=has_several_tags,
         most=MAX_SERIES,
     )
 

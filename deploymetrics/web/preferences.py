@@ -61,12 +61,12 @@ def show_preferences() -> ResponseReturnValue:
 @require_role(*Role)
 def save_preferences() -> ResponseReturnValue:
     """Store the form in the cookie, and go back to the page from which the person came."""
-    now = preferences()
-    density, zone = request.form.get("density", now.density), request.form.get("zone", now.zone).strip() or GMT
+    current = preferences()
+    density, zone = request.form.get("density", current.density), request.form.get("zone", current.zone).strip() or GMT
     target = landing(request.form.get("next"))
     if density not in DENSITIES or find_zone(zone) is None:
-        wrong = f"There is no time zone “{zone[:60]}”. Use a name such as Europe/Berlin."
-        return render_template("web/preferences.html", wrong=wrong, chosen=Preferences(density, zone), next=target), 400
+        error = f"There is no time zone “{zone[:60]}”. Use a name such as Europe/Berlin."
+        return render_template("web/preferences.html", wrong=error, chosen=Preferences(density, zone), next=target), 400
     answer = redirect(target)
     answer.set_cookie(
         COOKIE,
@@ -77,6 +77,6 @@ def save_preferences() -> ResponseReturnValue:
         secure=request.is_secure,
         path=request.script_root or "/",
     )
-    if zone != now.zone:
+    if zone != current.zone:
         flash(f"Times are in {zone} now.")
     return answer

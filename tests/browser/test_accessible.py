@@ -66,7 +66,7 @@ def documents(app, site, services, clock):
     """Documents of every shape."""
     from msgspec import json
 
-    from deploymetrics.collector.document import AUTHOR
+    from deploymetrics.collector.platform_document import AUTHOR
     from deploymetrics.collector.states import COLLECTOR, SourceState
 
     save = services.documents.save

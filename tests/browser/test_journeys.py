@@ -5,7 +5,7 @@ import pytest
 from conftest import PASSWORD
 
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.document import AUTHOR
+from deploymetrics.collector.platform_document import AUTHOR
 from deploymetrics.collector.states import COLLECTOR, SourceState
 
 from .conftest import follow, log_in, press

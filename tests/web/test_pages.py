@@ -13,7 +13,7 @@ from storekit import newest_file
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.collector.document import AUTHOR
+from deploymetrics.collector.platform_document import AUTHOR
 from deploymetrics.collector.states import COLLECTOR, SourceState
 from deploymetrics.formats import rawjson
 from deploymetrics.web.figures.layout import cell

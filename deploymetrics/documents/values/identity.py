@@ -110,10 +110,10 @@ def _rank(name: str, value: object) -> int | None:
     return 3 if _CHANGING.fullmatch(name) else 2
 
 
-def _tell_apart(names: tuple[str, ...], things: list[dict[str, object]]) -> bool:
+def _tell_apart(names: tuple[str, ...], objects: list[dict[str, object]]) -> bool:
     """Return True if no two things have the same values for these names, and each has the first name."""
-    texts = {tuple(value if _is_text(value := thing.get(name)) else None for name in names) for thing in things}
-    return len(texts) == len(things) and all(_is_text(thing.get(names[0])) for thing in things)
+    texts = {tuple(value if _is_text(value := members.get(name)) else None for name in names) for members in objects}
+    return len(texts) == len(objects) and all(_is_text(members.get(names[0])) for members in objects)
 
 
 def _is_text(value: object) -> bool:

@@ -80,21 +80,21 @@ class SqlStorage(Storage):
         """Yield the rows of a key's versions, which are read a few at a time."""
         limit, statement = _FIRST_BATCH, statements.OLDEST_FIRST if oldest_first else statements.NEWEST_FIRST
         before = VERSION_LIMIT if before is None else before
-        where = {"collection": collection.name, "key": key, "before": before, "after": 0}
+        parameters = {"collection": collection.name, "key": key, "before": before, "after": 0}
         if oldest_first:  # what is written meanwhile is not part of it
-            for (newest,) in self._connections.rows(statements.NEWEST, where):
-                where["before"] = min(before, newest + 1)
-        while batch := self._connections.rows(statement, where | {"limit": limit}):
+            for (newest,) in self._connections.rows(statements.NEWEST, parameters):
+                parameters["before"] = min(before, newest + 1)
+        while batch := self._connections.rows(statement, parameters | {"limit": limit}):
             yield from batch
             if len(batch) < limit:
                 return
-            where["after" if oldest_first else "before"] = batch[-1][0]
+            parameters["after" if oldest_first else "before"] = batch[-1][0]
             size = max(1, sum(len(row[-1] or b"") for row in batch) // len(batch))
             limit = min(_MOST, 8 * limit, max(1, _BATCH_BYTES // size))
 
     def version(self, collection: Collection, key: str, version: int) -> Item | None:
-        where = {"collection": collection.name, "key": key, "version": version}
-        for row in self._connections.rows(statements.VERSION, where):
+        parameters = {"collection": collection.name, "key": key, "version": version}
+        for row in self._connections.rows(statements.VERSION, parameters):
             return lines.item_of(collection, key, *row)
         return None
 
@@ -129,7 +129,7 @@ class SqlStorage(Storage):
             "hourly": as_precise(now - timedelta(days=self.limits.hourly_days)),
             "daily": as_precise(now - timedelta(days=self.limits.daily_days)),
         }
-        return connection.execute(statements.THIN, _where(collection, newest.key) | limits).rowcount
+        return connection.execute(statements.THIN, _parameters(collection, newest.key) | limits).rowcount
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         remaining = iter(items)
@@ -145,16 +145,16 @@ class SqlStorage(Storage):
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         def work(connection: Connection) -> int:
-            newest, removed, where = _lock(connection, collection, key), 0, _where(collection, key)
+            newest, removed, parameters = _lock(connection, collection, key), 0, _parameters(collection, key)
             if newest and version in (None, newest.version):
                 change, now = (lambda current, now: None), self.clock.now()
                 if deletion := lines.next_version(collection, key, newest, author, change, now, kept=False):
                     _store(connection, collection, newest, deletion[0], keep=False)
                     removed = 1
             if version is None:
-                removed += connection.execute(statements.PURGE_ALL, where).rowcount
+                removed += connection.execute(statements.PURGE_ALL, parameters).rowcount
             elif not removed:
-                removed = connection.execute(statements.PURGE_ONE, where | {"version": version}).rowcount
+                removed = connection.execute(statements.PURGE_ONE, parameters | {"version": version}).rowcount
             return removed
 
         removed = self._connections.transact(work)
@@ -172,7 +172,7 @@ class SqlStorage(Storage):
                 return 0
             removed, oldest = 0, as_precise(until - timedelta(days=self.limits.daily_days))
             if newest.deleted and newest.changed_at < oldest:  # of it stays only that it was deleted
-                removed = connection.execute(statements.PURGE_ALL, _where(collection, key)).rowcount
+                removed = connection.execute(statements.PURGE_ALL, _parameters(collection, key)).rowcount
             return removed + self._thin(connection, collection, newest, until)
 
         return self._connections.transact(work, durable=collection.durable)
@@ -185,8 +185,8 @@ class SqlStorage(Storage):
         keys = self.keys(collection)
         for key in keys:
             for row in self._history(collection, key, None, True):
-                if wrong := rows.check(collection, key, row):
-                    yield key, f"version {row[0]}: {wrong}"
+                if damage := rows.check(collection, key, row):
+                    yield key, f"version {row[0]}: {damage}"
         for key, sentence in self._connections.rows(statements.STRAY, {"collection": collection.name}):
             yield key, sentence
         for key, shard in self._connections.rows(statements.SHARDS, {"collection": collection.name}):
@@ -209,13 +209,13 @@ def open_sql(url: str, clock: Clock, limits: Retention, *, wait: bool = False, *
     return storage
 
 
-def _where(collection: Collection, key: str) -> dict[str, Any]:
+def _parameters(collection: Collection, key: str) -> dict[str, Any]:
     return {"collection": collection.name, "key": key, "shard": rows.shard_of(key), "mark": secrets.randbits(63)}
 
 
 def _lock(connection: Connection, collection: Collection, key: str) -> Item | None:
     """Lock a key until the transaction ends, and return its newest version, which may be a deletion."""
-    row = connection.execute(statements.LOCK, _where(collection, key), binary=True).fetchone()
+    row = connection.execute(statements.LOCK, _parameters(collection, key), binary=True).fetchone()
     return lines.item_of(collection, key, *row) if row else None
 
 
@@ -223,7 +223,7 @@ def _store(
     connection: Connection, collection: Collection, newest: Item | None, item: Item, *, keep: bool = True
 ) -> None:
     """Store an Item as the newest version; with ``keep`` the version before goes to the history, if there is one."""
-    values = _where(collection, item.key) | rows.fields(item)
+    values = _parameters(collection, item.key) | rows.fields(item)
     if newest is None:
         if not connection.execute(statements.CREATE, values).rowcount:
             raise SerializationFailure("another one has created it meanwhile")
@@ -236,9 +236,9 @@ def _store(
 
 def _restore(connection: Connection, collection: Collection, key: str, items: Iterator[Item]) -> bool:
     """Store Items as all versions of a key; return False, without reading ``items``, if the key exists already."""
-    where, first = _where(collection, key), Item(key, None, None, 0, "", "", "", deleted=True)
+    parameters, first = _parameters(collection, key), Item(key, None, None, 0, "", "", "", deleted=True)
     # A row that nobody sees yet holds off whoever creates the same key meanwhile.
-    if not connection.execute(statements.CREATE, where | rows.fields(first)).rowcount:
+    if not connection.execute(statements.CREATE, parameters | rows.fields(first)).rowcount:
         return False
     last = next(items, None)
     with connection.cursor().copy(statements.COPY) as copy:
@@ -247,5 +247,5 @@ def _restore(connection: Connection, collection: Collection, key: str, items: It
                 copy.write_row((collection.name, key, *rows.fields(last).values()))
             last = item
     statement, values = (statements.UPDATE, rows.fields(last)) if last else (statements.REMOVE, {})
-    connection.execute(statement, where | values)
+    connection.execute(statement, parameters | values)
     return True

@@ -61,13 +61,13 @@ class SqlLease(Lease):
 
     def _take(self, connection: Connection) -> int:
         """Take the lease if it is free; return its new number, or 0 while another process holds it."""
-        where = {"name": self.name, "holder": f"{os.getpid()} on {socket.gethostname()}"}
-        connection.execute(_MAKE, where)
-        row = connection.execute(_LOCK, where).fetchone()
+        parameters = {"name": self.name, "holder": f"{os.getpid()} on {socket.gethostname()}"}
+        connection.execute(_MAKE, parameters)
+        row = connection.execute(_LOCK, parameters).fetchone()
         if row is None or row[0]:
             return 0
         self.unfinished = row[1]
-        new = connection.execute(_TAKE, where).fetchone()
+        new = connection.execute(_TAKE, parameters).fetchone()
         return int(new[0]) if new else 0
 
     def is_held(self) -> bool:

@@ -39,12 +39,12 @@ class ShardListing:
 
     def at(self, marks: int | None) -> Listing | None:
         """Return the Listing if it is up to date by the marks of all shards, given as one number."""
-        known, listing = self._latest
-        return listing if known == marks else None
+        known_marks, listing = self._latest
+        return listing if known_marks == marks else None
 
     def _query_changes(self) -> Listing:
-        where = {"collection": self.collection.name, "known": self._known}
-        if changed := self._query(statements.CHANGED, where):
+        parameters = {"collection": self.collection.name, "known": self._known}
+        if changed := self._query(statements.CHANGED, parameters):
             self._apply_changes(changed)
             marks = reduce(xor, (mark for mark in self._marks if mark != _NONE))
             self._latest = marks, self._blocks.listing(self._damaged)
@@ -67,12 +67,12 @@ class ShardListing:
         self._blocks.apply({key: after.get(key) for key in keys})
 
     def _read_values(self, entries: Sequence[Entry]) -> list[bytes]:
-        where = {
+        parameters = {
             "collection": self.collection.name,
             "keys": [entry.key for entry in entries],
             "versions": _sql_array([entry.version for entry in entries]),
         }
-        values = [value for (value,) in self._query(statements.VALUES, where)]
+        values = [value for (value,) in self._query(statements.VALUES, parameters)]
         if any(len(value or b"") != entry.size for value, entry in zip(values, entries, strict=True)):
             raise StorageError("The list has changed while it was read; try again.")
         return values

@@ -137,26 +137,26 @@ class Reader:
         return shared(not_before)
 
     def _ask_for_snapshot(self) -> Snapshot:
-        opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())
-        return self._note_snapshot(opened, text)
+        number_opened, ((text,),) = self._connections.find(statements.SNAPSHOT, ())
+        return self._note_snapshot(number_opened, text)
 
     def _ask(self, wanted: tuple[Wanted, ...]) -> dict[Name, Answer]:
         """Return the answers for all wanted items, by one statement."""
-        known: list[Item | None] = []
+        known_items: list[Item | None] = []
         parameters: list[str] = []
         for collection, key in wanted:
             answer = self.remembered.get((collection.name, key))
             item = answer.value if answer and isinstance(answer.value, Item) else None
-            known.append(item)
+            known_items.append(item)
             parameters += [collection.name] if key is None else [collection.name, key, item.revision if item else ""]
         statement = statements.read_all(*(key is None for _, key in wanted))
-        opened, rows = self._connections.find(statement, parameters)
+        number_opened, rows = self._connections.find(statement, parameters)
         by_number: dict[int, Any] = {row[0]: row[1:] for row in rows}
-        snapshot = self._note_snapshot(opened, by_number[statements.OF_SNAPSHOT][1])
+        snapshot = self._note_snapshot(number_opened, by_number[statements.OF_SNAPSHOT][1])
         answers = {}
         for number, (collection, key) in enumerate(wanted):
             name, row = (collection.name, key), by_number.get(number)
-            answers[name] = answer = Answer(_value_of_row(collection, key, row, known[number]), snapshot)
+            answers[name] = answer = Answer(_value_of_row(collection, key, row, known_items[number]), snapshot)
             # What is not there is not remembered: clients may ask for anything.
             if row and not isinstance(answer.value, DamagedItemError):
                 self.remembered.put(name, answer, answer.value.size if isinstance(answer.value, Item) else 0)

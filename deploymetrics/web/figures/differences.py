@@ -50,10 +50,10 @@ def compare(before: bytes | None, after: bytes | None) -> Comparison:
         if type(old_leaf) is not type(new_leaf) or old_leaf != new_leaf:  # the number 3 is not the text "3"
             kind = "added" if old_leaf is _NONE else "removed" if new_leaf is _NONE else "changed"
             differences.append(Difference(name, _leaf_json(old_leaf), _leaf_json(new_leaf), kind))
-    more = max(len(differences) - MAX_DIFFERENCES, 0)
+    number_left_out = max(len(differences) - MAX_DIFFERENCES, 0)
     cut = old_cut or new_cut
     is_rewritten = not differences and not cut and before != after
-    return Comparison(differences[:MAX_DIFFERENCES], len(places) - len(differences), more, cut, is_rewritten)
+    return Comparison(differences[:MAX_DIFFERENCES], len(places) - len(differences), number_left_out, cut, is_rewritten)
 
 
 def _leaves(value: object, root: Place, shape: Shape) -> tuple[dict[Place, object], bool]:
