@@ -429,7 +429,7 @@ def test_a_copy_that_cannot_be_written_fails_no_write(store, folder, caplog):
 @pytest.fixture
 def only_size(monkeypatch):
     """File systems whose times stand still and which use the number of a removed file again."""
-    monkeypatch.setattr(version_log, "signature_of", lambda stat: (stat.st_size,))
+    monkeypatch.setattr(version_log, "signature_of", lambda stat: stat.st_size)
 
 
 @pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)

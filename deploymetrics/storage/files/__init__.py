@@ -13,12 +13,11 @@ A reader takes no lock.
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
 from random import random
 
-from ...clock import Clock, as_precise, from_precise
+from ...clock import Clock, as_precise
 from ...errors import StorageError, StorageFullError
 from .. import Change, Collection, Item, Listing, Retention, Storage, file_names, lines
 from ..item_cache import ItemCache
@@ -64,7 +63,7 @@ class FileStorage(Storage):
 
     def _newest(self, collection: Collection, key: str) -> Newest:
         known = self._remembered.get((collection.name, key))
-        if known and is_unchanged(known.path, hash(known.signature)):
+        if known and is_unchanged(known.path, known.signature):
             return known
         log, place = self.log(collection, key), self._listing(collection).find(key)
         if place and (known := read_newest(place, log)):
@@ -126,7 +125,7 @@ class FileStorage(Storage):
         if known.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
         write = Write(known.log.folder, author, change, kept)
-        with self._turn("write", known, write, make=True) as writer:
+        with self._writer(known, "write", write, make=True) as writer:
             if writer.queue.withdraw(write):  # else another thread stored it
                 writer.lock()
                 self._store(writer, write)
@@ -134,26 +133,9 @@ class FileStorage(Storage):
             raise write.error
         return write.item
 
-    @contextmanager
-    def _turn(
-        self, operation: str, known: Newest, write: Write | None = None, *, make: bool = False
-    ) -> Iterator[Writer]:
-        """Wait for this thread's turn to write a log, and give its Writer; ``known`` is the newest version known.
-
-        Others may take a ``write`` before. ``operation`` is for the log of errors.
-        """
-        queue = self._queues[hash(known.log.folder) % QUEUES]
-        writer = Writer(known, queue, make=make)
-        queue.begin(known.log.folder, write)
-        try:
-            yield writer
-        except OSError as error:
-            raise disk.as_storage_error(error, operation) from error
-        finally:
-            try:
-                writer.unlock()
-            finally:
-                queue.turn.release()
+    def _writer(self, known: Newest, operation: str, write: Write | None = None, *, make: bool = False) -> Writer:
+        """Return a Writer; ``known`` is the newest version known, and ``operation`` is for the log of errors."""
+        return Writer(known, self._queues[hash(known.log.folder) % QUEUES], operation, write, make=make)
 
     def _store(self, writer: Writer, write: Write) -> None:
         """Store a write together with those of the same key that wait; each gets its Item or its error."""
@@ -194,29 +176,14 @@ class FileStorage(Storage):
         newest = writer.commit(last, new_lines)
         self._remember(newest)
         readable_copies.update(log, last.value)
-        if tiers := retention.due(before, newest):
-            self._remove_old(writer, tiers, before)
-
-    def _remove_old(self, writer: Writer, tiers: Iterable[str], before: Newest) -> None:
-        """Remove versions that the Retention does not keep.
-
-        A failure is logged: the write itself is done, and the next one tries again.
-        """
-        log = writer.log
-        try:
-            if before.item:
-                # By the time of the version before: one write under a clock that is ahead must not cost the history.
-                now = min(self.clock.now(), from_precise(before.item.changed_at))
-                retention.thin(writer, tiers, self.limits, now)
-        except (OSError, ValueError, StorageError) as error:
-            _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
+        retention.thin_after_write(writer, before, self.limits, self.clock)
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         newest = self._newest(collection, key)
         if newest.item is None:
             if dry_run:
                 return True
-            with self._turn("restore", newest, make=True) as writer:
+            with self._writer(newest, "restore", make=True) as writer:
                 writer.lock()
                 newest = writer.newest
                 if newest.item is None:
@@ -250,7 +217,7 @@ class FileStorage(Storage):
         # They are counted before the key is locked: a long history takes seconds.
         with disk.storage_errors("purge"):
             number = sum(1 for _ in takewhile(lambda item: item.version >= first, log.history(newest, end)))
-        with self._turn("purge", newest) as writer:
+        with self._writer(newest, "purge") as writer:
             writer.lock()
             if number:
                 if version is None:
@@ -272,7 +239,7 @@ class FileStorage(Storage):
         steps, now = 0, now or self.clock.now()
         oldest = as_precise(now - timedelta(days=self.limits.daily_days))
         while True:  # with the key locked for each step only
-            with self._turn("trim", newest) as writer:
+            with self._writer(newest, "trim") as writer:
                 writer.lock()
                 newest, step = writer.newest, 0
                 if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
@@ -294,7 +261,7 @@ class FileStorage(Storage):
         newest = self._newest(collection, key)
         if readable_copies.is_right(newest.log, newest.item and newest.item.value):
             return True
-        with self._turn("verify", newest) as writer:  # another writer may be about to write it
+        with self._writer(newest, "verify") as writer:  # another writer may be about to write it
             writer.lock()
             value = writer.newest.item and writer.newest.item.value
             is_right = readable_copies.is_right(newest.log, value)

@@ -135,10 +135,15 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
 
 def write_file(path: str, data: bytes, *, durable: bool = True) -> None:
     """Write a file, replacing its content in place."""
-    with opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as fd:
+    fd = open_private(path, os.O_WRONLY | os.O_CREAT)
+    try:
         write_at(fd, data, 0)
+        if os.fstat(fd).st_size > len(data):
+            os.ftruncate(fd, len(data))
         if durable:
             os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def replace_file(path: str, data: bytes, *, durable: bool = True) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ...errors import StorageError
 from .. import Change, Item
+from . import disk
 
 #: How long a writer waits for another one.
 LOCK_SECONDS = 10.0
@@ -76,13 +77,9 @@ class Queue:
         """
         pause, self._since = 0.0001, time.monotonic()
         try:
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return
-                except BlockingIOError:
-                    if time.monotonic() - self._since > LOCK_SECONDS:
-                        raise busy(path) from None
+            while not disk.try_lock(fd, fcntl.LOCK_EX):
+                if time.monotonic() - self._since > LOCK_SECONDS:
+                    raise busy(path)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:

@@ -43,14 +43,11 @@ class FileLease(Lease):
 
     def holder(self) -> str:
         try:
-            fd = disk.open_private(self._path)
+            with disk.opened(self._path) as fd:
+                # A shared lock: two that ask at the same time do not take each other for a holder.
+                return "" if disk.try_lock(fd, fcntl.LOCK_SH) else _read_holder(fd)[0]
         except FileNotFoundError:
             return ""
-        try:
-            # A shared lock: two that ask at the same time do not take each other for a holder.
-            return "" if disk.try_lock(fd, fcntl.LOCK_SH) else _read_holder(fd)[0]
-        finally:
-            os.close(fd)
 
 
 def _read_holder(fd: int) -> tuple[str, str]:

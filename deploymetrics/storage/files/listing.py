@@ -17,8 +17,8 @@ from .. import Collection, Listing, file_names
 from ..list_blocks import Blocks
 from . import disk, locations
 from .changes import Changes
-from .locations import Location, is_newest, location_of, read_value
-from .version_log import VersionLog
+from .locations import Location, location_of, read_value
+from .version_log import VersionLog, is_unchanged
 
 _log = logging.getLogger(__name__)
 #: After what time lists begin to look whether all is as it was, and at how many keys each of them looks for that.
@@ -82,8 +82,9 @@ class FolderListing:
                 self._blocks.apply(self._unlisted)
                 self._unlisted = {}
                 self._listing = self._blocks.listing(self._damaged)
-            if self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
-                self._save()
+            if self.collection.durable and self._unsaved >= max(SAVED_KEYS, len(self._listing.items) // 4):
+                self._unsaved = 0
+                locations.save(self.folder, self._places.values())
             return self._listing
 
     def find(self, key: str) -> Location | None:
@@ -103,11 +104,6 @@ class FolderListing:
             self._places.update((location.key, location) for location in locations.load(self.folder))
         self._is_loaded = True
 
-    def _save(self) -> None:
-        self._unsaved = 0
-        if self.collection.durable:
-            locations.save(self.folder, self._places.values())
-
     def _look_around(self) -> None:
         """Begin to compare all Locations with the disk, and find keys that are not known."""
         self._rechecks, self._rechecked = [*self._places.values()], time.monotonic()
@@ -124,7 +120,7 @@ class FolderListing:
         part = self._rechecks[-number:]
         del self._rechecks[-number:]
         with suppress(FileNotFoundError), disk.opened(f"{self.folder}/.", os.O_DIRECTORY) as fd:
-            part = [location for location in part if not is_newest(location, fd)]
+            part = [place for place in part if not is_unchanged(place.path, place.signature, fd)]
         self._again.update(location.key for location in part)
 
     def _look_at(self, keys: list[str]) -> None:
@@ -132,19 +128,20 @@ class FolderListing:
         began = time.monotonic()
         self._unsaved += len(keys)
         for key in keys:
-            if self._look_at_one(key):
-                self._again.discard(key)
+            self._look_at_one(key)
         if (seconds := time.monotonic() - began) > LONG_SECONDS:
             _log.warning("looking at %d items of %s took %.1f s", len(keys), self.collection.name, seconds)
 
-    def _look_at_one(self, key: str) -> bool:
-        """Update the Location of a key; return False if its newest version is still being written."""
+    def _look_at_one(self, key: str) -> None:
+        """Update the Location of a key, and look at it again the next time if a version is still being written."""
         try:
             newest = self.log(key).newest()
         except DamagedItemError:
-            place, is_settled, damaged = None, False, {key}
+            place, damaged = None, {key}
         else:
-            place, is_settled, damaged = location_of(newest), not newest.is_pending, set[str]()
+            place, damaged = location_of(newest), set[str]()
+            if not newest.is_pending:
+                self._again.discard(key)
         if place != self._places.get(key) or damaged != self._damaged & {key}:
             self._damaged = self._damaged - {key} | damaged
             self._unlisted[key] = place
@@ -152,7 +149,6 @@ class FolderListing:
                 self._places[key] = place
             else:
                 self._places.pop(key, None)
-        return is_settled
 
     def _read(self, location: Location) -> bytes:
         try:

@@ -17,7 +17,7 @@ import msgspec
 from ...errors import StorageError
 from .. import Entry, Item, file_names, lines
 from . import disk
-from .version_log import FILE_NAME, NEWEST, Newest, VersionLog, is_unchanged, signature_of
+from .version_log import FILE_NAME, NEWEST, Newest, VersionLog, signature_of
 
 SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
@@ -29,13 +29,18 @@ _DIGEST_BYTES = 16
 class Location(Entry, frozen=True, gc=False, array_like=True):
     """An Entry, or a deletion, with the place of its line: in the file that begins with the version ``start``.
 
-    The line ends there at the offset ``end``; ``sign`` is that of the Newest.
+    The line ends there at the offset ``end``; ``signature`` is that of the Newest.
     """
 
     start: int
     end: int
-    sign: int
+    signature: int
     kept: bool
+
+    @property
+    def path(self) -> str:
+        """The path of the file, in the folder of the collection."""
+        return f"{file_names.name_of(self.key)}/{FILE_NAME % (self.start, NEWEST)}"
 
     @property
     def deleted(self) -> bool:
@@ -51,27 +56,21 @@ def location_of(newest: Newest) -> Location | None:
     if (item := newest.item) is None:
         return None
     entry = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
-    return Location(*entry, newest.start, newest.end - newest.is_ended, hash(newest.signature), item.kept)
-
-
-def is_newest(location: Location, folder: int) -> bool:
-    """Return True if the version is still the newest one of its key, in the open ``folder`` of its collection."""
-    path = f"{file_names.name_of(location.key)}/{FILE_NAME % (location.start, NEWEST)}"
-    return is_unchanged(path, location.sign, folder)
+    return Location(*entry, newest.start, newest.end - newest.is_ended, newest.signature, item.kept)
 
 
 def read_newest(last: Location, log: VersionLog) -> Newest | None:
     """Return the Newest of a key if that is still this version, and can be read."""
     try:
-        with disk.opened(log.path(last.start)) as fd:
+        with disk.opened(path := log.path(last.start)) as fd:
             signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
         value = None if last.deleted else _value_in(line, last)
         record = None if value is None else log.collection.decode(value)
         head = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
-        newest = log.place(Item(last.key, value, record, *head), last.start, last.end + 1, signature)
+        newest = Newest(log, Item(last.key, value, record, *head), last.start, last.end + 1, signature, path)
     except (OSError, msgspec.MsgspecError):
         return None
-    return newest if hash(signature) == last.sign and lines.revision_of(line) == last.revision else None
+    return newest if signature == last.signature and lines.revision_of(line) == last.revision else None
 
 
 def read_value(location: Location, log: VersionLog) -> bytes:

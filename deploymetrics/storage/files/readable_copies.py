@@ -33,29 +33,17 @@ def update(log: VersionLog, value: bytes | None, *, durable: bool = False) -> No
             with suppress(FileNotFoundError):
                 os.unlink(log.copy)
         else:
-            _write(log.copy, value, durable=durable)
+            try:
+                disk.write_file(log.copy, value, durable=durable)
+            except FileNotFoundError:
+                disk.make_one_folder(os.path.dirname(log.copy))
+                disk.write_file(log.copy, value, durable=durable)
         if durable and os.path.isdir(folder := os.path.dirname(log.copy)):
             disk.sync_folder(folder)
     except OSError as error:
         if durable:
             raise
         _log.warning("the copy %s was not written: %s", log.copy, error)
-
-
-def _write(path: str, value: bytes, *, durable: bool) -> None:
-    try:
-        fd = disk.open_private(path, os.O_WRONLY | os.O_CREAT)
-    except FileNotFoundError:
-        disk.make_one_folder(os.path.dirname(path))
-        fd = disk.open_private(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        disk.write_at(fd, value, 0)
-        if os.fstat(fd).st_size > len(value):
-            os.ftruncate(fd, len(value))
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def is_right(log: VersionLog, value: bytes | None) -> bool:

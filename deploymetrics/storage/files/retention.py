@@ -7,19 +7,22 @@ by a crash, or in a copy that is made meanwhile. Those that are added together a
 not as a whole.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
 
-from ...clock import as_precise
+from ...clock import Clock, as_precise, from_precise
+from ...errors import StorageError
 from .. import Retention
 from ..lines import Head, head_of, join, version_of
 from . import disk
 from .version_log import DAILY, FILE_BYTES, HOURLY, NEWEST, TIERS, Files, Newest, VersionLog
 from .writer import Writer
 
+_log = logging.getLogger(__name__)
 #: A file with older versions has so many at least.
 FILE_VERSIONS = 4
 # How much of a precise time two versions of one hour, or of one day, have in common.
@@ -31,15 +34,24 @@ _NEWER = {NEWEST: (), HOURLY: (NEWEST,), DAILY: (HOURLY, NEWEST)}
 _Read = Callable[[int, str], list[bytes]]
 
 
-def due(before: Newest, newest: Newest) -> tuple[str, ...]:
-    """Return the tiers to thin out a step after a write, given the newest versions before and after it.
+def thin_after_write(writer: Writer, before: Newest, retention: Retention, clock: Clock) -> None:
+    """Thin out the tiers whose turn it is after a write by a step; ``before`` is the newest version before it.
 
-    Each tier has its turn once for each file that is begun, in a write of its own if the file before had so many.
+    Each has its turn once for each file that is begun, in a write of its own if the file before had so many. A failure
+    is logged: the write itself is done, and a later one tries again.
     """
-    if newest.start == 1 or not newest.log.collection.history:
-        return ()  # it is the only file
+    log, newest = writer.log, writer.newest
+    if before.item is None or newest.start == 1 or not log.collection.history:
+        return  # it is the only file
     done, number = before.version - before.start, newest.version - newest.start
-    return TIERS[done:number] if before.start == newest.start else TIERS[max(done, 0) :] + TIERS[:number]
+    tiers = TIERS[done:number] if before.start == newest.start else TIERS[max(done, 0) :] + TIERS[:number]
+    if not tiers:
+        return
+    try:
+        # By the time of the version before: one write under a clock that is ahead must not cost the history.
+        thin(writer, tiers, retention, min(clock.now(), from_precise(before.item.changed_at)))
+    except (OSError, ValueError, StorageError) as error:
+        _log.warning("%s/%s: old versions were not removed: %s", log.collection.name, log.key, error)
 
 
 def thin(writer: Writer, tiers: Iterable[str], retention: Retention, now: datetime) -> int:

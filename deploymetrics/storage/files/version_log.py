@@ -54,7 +54,7 @@ class Newest(NamedTuple):
     that a newline ends it. ``is_pending``: another version is being written. ``is_closed``: the next version goes into
     another file, which may be there already.
 
-    It still is the newest while the file at ``path`` has the same ``signature``, which is None where that cannot be
+    It still is the newest while the file at ``path`` has the same ``signature``, which is 0 where that cannot be
     relied on.
     """
 
@@ -62,7 +62,7 @@ class Newest(NamedTuple):
     item: Item | None
     start: int = 1
     end: int = 0
-    signature: tuple[int, ...] | None = None
+    signature: int = 0
     path: str = ""
     is_ended: bool = True
     is_pending: bool = False
@@ -106,14 +106,6 @@ class VersionLog:
             files[match[2]].append(int(match[1]))
         return files
 
-    def place(self, item: Item, start: int, end: int, signature: tuple[int, ...] | None, **state: bool) -> Newest:
-        """Return the Newest with this Item."""
-        return Newest(self, item, start, end, signature, self.path(start), **state)
-
-    def is_full(self, start: int, version: int, size: int) -> bool:
-        """Return True if a file that begins with ``start`` and has this size does not take a version."""
-        return version - start >= self.file_versions or size >= FILE_BYTES
-
     def newest(self) -> Newest:
         """Read the newest version; raises DamagedItemError."""
         with self._reading():
@@ -124,7 +116,7 @@ class VersionLog:
     def _newest(self, starts: list[int]) -> Newest:
         is_pending = False
         for start in reversed(starts):
-            with disk.opened(self.path(start)) as fd:
+            with disk.opened(path := self.path(start)) as fd:
                 tail = self._tail(fd, start)
                 is_pending = is_pending or tail.is_pending
                 if tail.line is None:
@@ -135,10 +127,9 @@ class VersionLog:
                     if self.collection.durable:
                         raise
                     continue  # a power loss may leave anything of what was not synced
-                signature = None if is_pending or tail.rest else tail.signature
+                signature = 0 if is_pending or tail.rest else tail.signature
                 is_closed = tail.rest == CLOSED or start != starts[-1]  # of earlier releases files are not closed
-                state = {"is_ended": tail.is_ended, "is_pending": is_pending, "is_closed": is_closed}
-                return self.place(item, start, tail.end, signature, **state)
+                return Newest(self, item, start, tail.end, signature, path, tail.is_ended, is_pending, is_closed)
         return Newest(self, None, is_pending=is_pending)
 
     @contextmanager
@@ -270,7 +261,7 @@ class Tail(NamedTuple):
     line: bytes | None
     end: int
     rest: bytes = b""
-    signature: tuple[int, ...] | None = None
+    signature: int = 0
     is_ended: bool = True
     is_pending: bool = False
 
@@ -279,8 +270,8 @@ def read_tail(fd: int) -> Tail:
     """Read the Tail of a file: the last line that a newline ends, and the bytes after it."""
     length = _TAIL_BYTES
     while True:
-        signature = signature_of(os.fstat(fd))
-        size = signature[0]
+        stat = os.fstat(fd)
+        size = stat.st_size
         begin = max(size - length, 0)
         data = os.pread(fd, size - begin, begin)
         end = data.rfind(b"\n")
@@ -289,22 +280,22 @@ def read_tail(fd: int) -> Tail:
             continue  # a version was added, and without history spaces may have taken the place of the one before
         if before >= 0 or begin == 0:
             line = data[before + 1 : end].strip(b" ") or None if end >= 0 else None
-            return Tail(line, begin + end + 1, data[end + 1 :], signature)
+            return Tail(line, begin + end + 1, data[end + 1 :], signature_of(stat))
         length *= 16
 
 
-def is_unchanged(path: str, sign: int, folder: int | None = None) -> bool:
-    """Return True if a file has this sign still; its path may be one in an open folder."""
+def is_unchanged(path: str, signature: int, folder: int | None = None) -> bool:
+    """Return True if a file has this signature still; its path may be one in an open folder."""
     try:
-        return hash(signature_of(os.stat(path, dir_fd=folder))) == sign
+        return signature_of(os.stat(path, dir_fd=folder)) == signature
     except OSError:
         return False
 
 
-def signature_of(stat: os.stat_result) -> tuple[int, ...]:
-    """Return the size, inode and time of a file, which tell that it is still the same.
+def signature_of(stat: os.stat_result) -> int:
+    """Return a digest of the size, inode and time of a file, which tells that it is still the same.
 
     Files grow, so the size says that, whatever the grain of a clock, and if the number of an inode is used again. Where
     old versions were purged, or a backup was put in place, inode and time say so.
     """
-    return stat.st_size, stat.st_ino, stat.st_ctime_ns
+    return hash((stat.st_size, stat.st_ino, stat.st_ctime_ns))

@@ -16,27 +16,44 @@ from contextlib import suppress
 from ...errors import StorageError
 from .. import Item, lines
 from . import changes, disk, group_commit
-from .group_commit import Queue
-from .version_log import CLOSED, NEWEST, Newest, read_tail, signature_of
+from .group_commit import Queue, Write
+from .version_log import CLOSED, FILE_BYTES, NEWEST, Newest, read_tail, signature_of
 
 _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Writes a log; between ``lock`` and ``unlock`` no other process changes it.
+    """A context with the turn of ``queue`` to write a log; from ``lock`` to its end no other process changes that.
 
-    ``newest`` is what is known of it at first. The caller has the turn of ``queue``. ``make`` makes the folder of a log
-    that is not there; without it nothing is locked then.
+    ``newest`` is what is known of it at first. Others may take a ``write`` before. Errors of the system become
+    StorageError; ``operation`` is for their log. ``make`` makes the folder of a log that is not there; without it
+    nothing is locked then.
     """
 
-    def __init__(self, newest: Newest, queue: Queue, *, make: bool) -> None:
+    def __init__(
+        self, newest: Newest, queue: Queue, operation: str, write: Write | None = None, *, make: bool = False
+    ) -> None:
         self.log = newest.log
         self.newest = newest
         self.queue = queue
+        self.operation = operation
+        self.write = write
         self.make = make
         self._files: list[int] = []  # those that are locked: the last one is the newest file, or the folder
 
     # Keeping others from it
+
+    def __enter__(self) -> "Writer":
+        self.queue.begin(self.log.folder, self.write)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            self.unlock()
+        finally:
+            self.queue.turn.release()
+        if isinstance(error, OSError):
+            raise disk.as_storage_error(error, self.operation) from error
 
     def lock(self) -> None:
         """Lock the log against other processes; raises StorageError after LOCK_SECONDS, DamagedItemError, OSError."""
@@ -88,7 +105,7 @@ class Writer:
         if tail.line is None or tail.rest == CLOSED or log.whole_line(tail.rest) is not None:
             return False
         item = lines.decode_last(log.collection, log.key, tail.line)
-        self.newest = log.place(item, self.newest.start, tail.end, tail.signature)
+        self.newest = self.newest._replace(item=item, end=tail.end, signature=tail.signature)
         return True
 
     def _lock_folder(self) -> bool:
@@ -118,14 +135,14 @@ class Writer:
         """
         newest, log = self.newest, self.log
         line = lines.join(new_lines) if log.collection.history else new_lines[-1]
-        start, end = self._next_start(), newest.end
+        start, end, path = self._next_start(), newest.end, newest.path
         if is_new := newest.item is None or start != newest.start:
             if newest.item:
                 self._close()
-            self.lock_file(log.path(start))
+            self.lock_file(path := log.path(start))
             end = 0
         fd = self._files[-1]
-        size = os.fstat(fd).st_size if is_new else (newest.signature or (0,))[0]
+        size = os.fstat(fd).st_size
         is_whole = (
             False  # a part of a line never counts, so it may stay where a full disk refuses to cut it off as well
         )
@@ -147,10 +164,10 @@ class Writer:
             raise
         if not log.collection.history:
             self._remove_superseded(start, end)
-        signature = None
+        signature = 0
         with suppress(OSError):  # the version counts by now, whatever fails
             signature = signature_of(os.fstat(fd))
-        self.newest = log.place(last, start, end + len(line) + 1, signature)
+        self.newest = Newest(log, last, start, end + len(line) + 1, signature, path)
         return self.newest
 
     def _remove_superseded(self, start: int, end: int) -> None:
@@ -178,7 +195,8 @@ class Writer:
     def _next_start(self) -> int:
         """Return the start of the file for the next version."""
         newest, log, version = self.newest, self.log, self.newest.version + 1
-        if newest.item and not newest.is_closed and not log.is_full(newest.start, version, newest.end):
+        is_full = version - newest.start >= log.file_versions or newest.end >= FILE_BYTES
+        if newest.item and not newest.is_closed and not is_full:
             return newest.start
         if log.collection.history:
             return version
@@ -207,7 +225,7 @@ class Writer:
             disk.make_one_folder(draft)
             for item in items:
                 version = item.version
-                if not added or log.is_full(start, version, sum(map(len, added))):
+                if not added or len(added) >= log.file_versions or sum(map(len, added)) >= FILE_BYTES:
                     save()
                     start, added = version, []
                 added.append(lines.line_of(item))
