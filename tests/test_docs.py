@@ -20,7 +20,8 @@ DOCS = README + "".join(path.read_text() for path in PAGES)
 
 
 def test_the_example_has_every_setting():
-    assert (ROOT / "instance" / "config.example.py").read_text() == example_text()
+    shown = (ROOT / "instance" / "config.example.py").read_text()
+    assert shown == example_text(), "It is what deploymetrics settings --example prints."
 
 
 def commands(group, prefix=""):
@@ -98,7 +99,8 @@ def rooms():
 
 @pytest.mark.parametrize("folder, text", [*rooms()])
 def test_every_module_is_named_where_its_folder_is_described(folder, text):
-    assert [path.name for path in folder.glob("[!_]*.py") if path.name not in text] == []
+    missing = [path.name for path in folder.glob("[!_]*.py") if path.name not in text]
+    assert not missing, "docs/architecture.rst says what each module is about."
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.rst"), *(ROOT / "deploy").glob("*.rst")], ids=lambda path: path.name)

@@ -12,6 +12,7 @@ import pytest
 from conftest import PASSWORD
 from problems import assert_problem
 
+from deploymetrics.api.openapi import routes
 from deploymetrics.http.responses import PRIVATE
 from deploymetrics.version import VERSION
 
@@ -66,6 +67,13 @@ def test_help_misses_no_route(app, operator):
 
 
 # --- OpenAPI
+
+
+def test_every_view_of_the_api_says_what_it_answers(app):
+    """Else there is no description at all: /openapi.json is a 500."""
+    views = {path: app.view_functions[rule.endpoint] for path, _, rule in routes(app.url_map) if path != "/api/docs"}
+    silent = [path for path, view in views.items() if not hasattr(view, "operation")]
+    assert not silent, "Their views need @answers."
 
 
 @pytest.fixture

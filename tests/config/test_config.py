@@ -108,7 +108,7 @@ def write_config(instance, text):
 
 
 def test_the_table_is_complete():
-    assert set(ROWS) == set(BY_NAME)
+    assert set(ROWS) == set(BY_NAME), "A setting has a row in ROWS of this module."
     assert all(re.fullmatch("[A-Z_]+", row.name) and row.help.endswith(".") for row in SETTINGS)
 
 

@@ -10,8 +10,9 @@ from deploymetrics.http.access import MASTER_OPERATOR_NEEDED
 
 def test_the_table_is_complete(app):
     routes = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
-    assert routes == set(ACCESS)
-    assert {rule for _, rule in routes if rule.startswith("/api")} == set(OPTIONS)
+    assert routes == set(ACCESS), "A route has a row in ACCESS of tests/support/routes.py."
+    of_api = {rule for _, rule in routes if rule.startswith("/api")}
+    assert of_api == set(OPTIONS), "A route of the API has a row in OPTIONS of tests/support/routes.py."
 
 
 @pytest.mark.parametrize("role", [*PEOPLE, "scraper"])

@@ -7,9 +7,12 @@ from deploymetrics import create_app, maintenance
 from deploymetrics.accounts.service import Role
 from deploymetrics.cli import main
 from deploymetrics.errors import SettingError
+from deploymetrics.storage import Collection
 from deploymetrics.storage.sql import schema
 from deploymetrics.storage.sql.address import Address
 
+#: What a copy need not have: it is found out anew, or of use for a short while and where it was only.
+LEFT_OUT = {"failures", "notices", "probes", "quotas", "sessions", "starts", "token-uses"}
 PASSWORD = "correct horse battery"
 DOCS = "/api/deploymentmetrics"
 
@@ -42,6 +45,11 @@ def copy(tmp_path):
     """Run ``storage copy``."""
     environment = {"DEPLOYMETRICS_INSTANCE": str(tmp_path / "instance")}
     return lambda *arguments: CliRunner().invoke(main, ["storage", "copy", *arguments], env=environment)
+
+
+def test_every_collection_is_copied_or_left_out_on_purpose():
+    ours = {one.name for one in Collection.known if one.record.__module__.startswith("deploymetrics.")}
+    assert ours == {one.name for one in maintenance.COPIED} | LEFT_OUT, "It belongs into COPIED or LEFT_OUT."
 
 
 def test_everything_comes_over_both_ways(filled, tables, copy, tmp_path, clock):
