@@ -1,4 +1,4 @@
-"""The address of a client in one form, for throttle, log and audit."""
+"""The address of a client in one form, whichever server or proxy wrote it, for the throttle."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 

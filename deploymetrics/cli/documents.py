@@ -27,7 +27,7 @@ def history(tag: str, limit: int) -> None:
     documents = services().documents
     documents.history(tag, limit=1)  # which says so where there is none
     for item in islice(documents.versions(tag), limit):
-        size = "deleted" if item.deleted else f"{len(item.value or b'')} bytes"
+        size = "deleted" if item.deleted else f"{item.size} bytes"
         click.echo(row(item.version, item.changed_at, item.changed_by, size))
 
 

@@ -24,7 +24,7 @@ def write_platform(documents: Documents, clock: Clock, states: Sequence[SourceSt
     item = documents.find(RESERVED_TAG)
     values = _compose(states, item)
     metrics = msgspec.json.encode([values])
-    if values and item and bytes(item.record.metrics) == metrics:
+    if values and item and item.record.json == metrics:
         age = clock.now() - from_precise(item.changed_at)
         if 0 <= age.total_seconds() < REFRESH_SECONDS:  # a later time is of a clock that was ahead
             return

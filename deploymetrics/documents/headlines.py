@@ -72,7 +72,7 @@ def _last_versions(documents: Documents, tag: str) -> list[Item]:
     items: list[Item] = []
     size = 0
     for item in documents.history(tag, limit=SPARK_VERSIONS).items:
-        size += len(item.value or b"")
+        size += item.size
         if items and size > SPARK_BYTES:
             break
         if not item.deleted:

@@ -46,7 +46,7 @@ class Quotas:
             return
         size, before = stored_size(tag, metrics), self.documents.find(tag)
         if before is not None and before.changed_by == account.name:
-            growth = 0, max(size - len(before.value or b""), 0)
+            growth = 0, max(size - before.size, 0)
         else:
             growth = 1, size
         try:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,15 @@ class Document(Record, frozen=True):
     tag: str
     metrics: msgspec.Raw
     lastChanged: str
+
+    @property
+    def json(self) -> bytes:
+        """The metrics as compact JSON."""
+        return bytes(self.metrics)
+
+    def parse(self) -> Any:
+        """Return the metrics as ``rawjson.parse`` does."""
+        return rawjson.parse(self.json)
 
 
 #: A page of a history ends early after so many bytes, so that it needs little memory.
@@ -117,7 +127,7 @@ class Documents:
             if len(items) == limit or size > PAGE_BYTES:
                 return Page(items, items[-1].version)
             items.append(item)
-            size += len(item.value or b"")
+            size += item.size
         if not items and next(self.versions(tag), None) is None:
             raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
         return Page(items, None)

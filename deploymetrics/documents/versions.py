@@ -37,12 +37,12 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
     if newest is None:
         return Versions([], False)
     items: list[Item] = []
-    size, large = 0, len(newest.value or b"") > LARGE
+    size, large = 0, newest.size > LARGE
     for item in documents.versions(tag, newest.version + 1, since=since):
         if until and item.changed_at > until:
             continue  # of a clock that was ahead for a while
         items.append(item)
-        size += len(item.value or b"")
+        size += item.size
         if size > (MAX_LARGE_BYTES if large else MAX_BYTES) or len(items) >= MAX_VERSIONS:
             break
     else:

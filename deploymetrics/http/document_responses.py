@@ -132,8 +132,7 @@ def in_pieces(fragments: Iterable[bytes], least: int = _PIECE_BYTES) -> Iterator
 def element_of(item: Item | Entry, document: Document, root: str, **of_a_version: Any) -> str:
     """Return the XML element of a document; ``root`` is the URL of the server."""
     resource, modified = resource_url(document.tag, root), from_precise(item.changed_at)
-    metrics = bytes(document.metrics)
-    return document_element(document.tag, resource, modified, metrics, document.lastChanged, **of_a_version)
+    return document_element(document.tag, resource, modified, document.json, document.lastChanged, **of_a_version)
 
 
 def _version_element(item: Item, root: str) -> str:

@@ -150,7 +150,7 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _numbers_of(item: Entry, value: bytes, limit: int) -> _Numbers:
     tag = item.key.translate(_ESCAPES)
-    numbers, left_out = _named_numbers(rawjson.parse(bytes(DOCUMENTS.decode(value).metrics)), limit)
+    numbers, left_out = _named_numbers(DOCUMENTS.decode(value).parse(), limit)
     lines = (f'{NAME}{{name="{name.translate(_ESCAPES)}",tag="{tag}"}} {_digits(text)}\n' for name, text in numbers)
     return _Numbers(item.revision, tag, "".join(lines), len(numbers), left_out)
 

@@ -70,7 +70,7 @@ def document(tag: str) -> ResponseReturnValue:
     if item is None:
         return deleted_page(tag, sources), 404
     seconds = services().expectations.of(tag)
-    value = rawjson.parse(bytes(item.record.metrics))
+    value = item.record.parse()
     arrays = tables_in(value)
     query = read_query(tag, list(arrays))
     value = arrays.get(query.at, value)
@@ -106,7 +106,7 @@ def deleted_page(tag: str, sources: Any) -> str:
             raise
         deletion, before = None, []
     item = before[0] if before and not before[0].deleted else None
-    layout = lay_out(rawjson.parse(bytes(item.record.metrics))) if item else None
+    layout = lay_out(item.record.parse()) if item else None
     return render_template("web/deleted.html", tag=tag, deletion=deletion, item=item, layout=layout, sources=sources)
 
 

@@ -53,7 +53,7 @@ def edit(tag: str) -> ResponseReturnValue:
     """Show the form with the document as it is."""
     services().documents.check_writable(tag)
     item = services().documents.get(tag)
-    return edit_page(tag, rawjson.indent(bytes(item.record.metrics)), item.revision)
+    return edit_page(tag, rawjson.indent(item.record.json), item.revision)
 
 
 @bp.post("/new", endpoint="create")
@@ -72,7 +72,7 @@ def save(tag: str = "") -> ResponseReturnValue:
     except PreconditionFailed as error:
         current = services().documents.find(tag)
         # What is to be stored may be there, by the same person: a button was pressed twice.
-        if current is None or (bytes(current.record.metrics), current.changed_by) != (metrics, current_user.name):
+        if current is None or (current.record.json, current.changed_by) != (metrics, current_user.name):
             return conflict_page(tag, text, metrics, current), error.status
         item = current
     except (BadRequest, BodyTooLargeError, ReservedTagError) as error:
@@ -143,7 +143,7 @@ def edit_page(tag: str, text: str, revision: str, new: bool = False, wrong: Mist
 
 def conflict_page(tag: str, text: str, metrics: bytes, current: Item | None) -> str:
     """Render the page that compares a typed document with the ``current`` one (or None), stored by others meanwhile."""
-    theirs = bytes(current.record.metrics) if current else None
+    theirs = current.record.json if current else None
     return render_template(
         "web/conflict.html",
         tag=tag,

@@ -121,7 +121,7 @@ def comparison(tag: str) -> ResponseReturnValue:
         written=authors.total(),
         more=has_more,
         current=services().documents.find(tag),
-        comparison=compare(*(None if item.deleted else bytes(item.record.metrics) for item in (before, after))),
+        comparison=compare(*(None if item.deleted else item.record.json for item in (before, after))),
     )
 
 
@@ -162,7 +162,7 @@ def bring_back(tag: str, version: str) -> ResponseReturnValue:
     """Store an earlier version as the newest, unless somebody else wrote in between."""
     item, revision = services().documents.version(tag, parse_version(version)), request.form.get("etag", "")
     try:
-        metrics = bytes(item.record.metrics)
+        metrics = item.record.json
         saved = services().documents.save(tag, metrics, current_user.name, precondition_of(revision), by_person=True)
     except PreconditionFailed as error:
         return version_page(item, is_conflict=True), error.status
@@ -177,7 +177,7 @@ def version_page(item: Item, is_conflict: bool = False) -> str:
         "web/version.html",
         tag=item.key,
         item=item,
-        layout=lay_out(rawjson.parse(bytes(item.record.metrics))),
+        layout=lay_out(item.record.parse()),
         json=shorten(json, MAX_RAW),
         raw_cut=len(json) > MAX_RAW,
         current=services().documents.find(item.key),

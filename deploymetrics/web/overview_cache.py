@@ -58,7 +58,7 @@ class OverviewCache:
             item = self._documents.find(entry.key)
         except DamagedItemError:
             return ""
-        text = bytes(item.record.metrics)[:MAX_LOOKED_AT] if item else b""
+        text = item.record.json[:MAX_LOOKED_AT] if item else b""
         names = dict.fromkeys(_NAME.findall(text))
         return fold_case("\n".join(name.decode(errors="replace") for name in names))[:MAX_NAMES]
 

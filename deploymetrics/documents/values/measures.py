@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ...formats import rawjson
 from ...storage import Item
 from .extraction import Steps
 from .identity import is_naming, survey
@@ -101,7 +100,7 @@ def _looked_at(items: Sequence[Item]) -> list[Item]:
     size = 0
     for item in [*existing[-1:], *spread[:1], *reversed(existing[-LOOKED_AT // 2 :]), *spread]:
         if item.version not in chosen:
-            size += len(item.value or b"")
+            size += item.size
             if chosen and (size > LOOKED_AT_BYTES or len(chosen) >= LOOKED_AT):
                 break
             chosen[item.version] = item
@@ -113,7 +112,7 @@ def _numbers(items: Sequence[Item]) -> Iterator[Place]:
 
     Duplicates within one version have Places of their own.
     """
-    documents = [rawjson.parse(bytes(item.record.metrics)) for item in reversed(items)]
+    documents = [item.record.parse() for item in reversed(items)]
     root, shape = Place(), survey(documents)
     for document in documents:
         for place, value in leaves(document, root, shape):

@@ -40,7 +40,7 @@ def read_series(items: Iterable[Item], measures: Sequence[Measure], *, repeated:
     extractor = Extractor(list(places), repeated=repeated)
     tracks = [_Track(measure, places[measure.steps]) for measure in measures]
     for item in items:
-        values = [[]] * len(places) if item.deleted else extractor.extract(bytes(item.record.metrics))
+        values = [[]] * len(places) if item.deleted else extractor.extract(item.record.json)
         floats: dict[int, list[float]] = {}
         for track in tracks:
             track.add(item, values[track.place], floats)
