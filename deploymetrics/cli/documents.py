@@ -25,7 +25,7 @@ def history(tag: str, limit: int) -> None:
     Separated by tabs: version, time, who, size.
     """
     documents = services().documents
-    documents.history(tag, limit=1)  # which says so where there is none
+    documents.newest(tag)  # raises NotFound if there never was one
     for item in islice(documents.versions(tag), limit):
         size = "deleted" if item.deleted else f"{item.size} bytes"
         click.echo(row(item.version, item.changed_at, item.changed_by, size))

@@ -128,9 +128,19 @@ class Documents:
                 return Page(items, items[-1].version)
             items.append(item)
             size += item.size
-        if not items and next(self.versions(tag), None) is None:
-            raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
+        if not items:
+            self.newest(tag)  # raises NotFound if there never was one
         return Page(items, None)
+
+    def newest(self, tag: str) -> Item:
+        """Return the newest version of a tag, which may be a deletion; raises NotFound if there never was one."""
+        for item in self.versions(tag):
+            return item
+        raise NotFound("There is no document with this tag, and never was.", code="no-such-tag")
+
+    def oldest(self, tag: str) -> Item:
+        """Return the oldest version of a tag that is kept; there has to be one."""
+        return next(self.versions(tag, oldest_first=True))
 
     def versions(
         self, tag: str, before: int | None = None, *, oldest_first: bool = False, since: str = ""

@@ -47,7 +47,7 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
             break
     else:
         return Versions(items[::-1], False)
-    first = (as_of(documents, tag, since) if since else None) or oldest(documents, tag)
+    first = (as_of(documents, tag, since) if since else None) or documents.oldest(tag)
     count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
     sample = islice(_sample_between(documents, tag, first, items[-1]), count)
     older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
@@ -59,10 +59,10 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
 
     An empty text stands for now. Raises NotFound where there never was such a tag.
     """
-    high = documents.history(tag, limit=1).items[0]
+    high = documents.newest(tag)
     if not moment or high.changed_at <= moment:
         return high
-    low = oldest(documents, tag)
+    low = documents.oldest(tag)
     below, since = low.version, low.changed_at
     if since > high.changed_at:
         since = ""  # of a clock that was ahead at first
@@ -78,11 +78,6 @@ def as_of(documents: Documents, tag: str, moment: str = "") -> Item | None:
         else:
             high = between
     return low if low.changed_at <= moment else None
-
-
-def oldest(documents: Documents, tag: str) -> Item:
-    """Return the oldest version of a tag that is kept."""
-    return next(documents.versions(tag, oldest_first=True))
 
 
 def _sample_between(documents: Documents, tag: str, low: Item, high: Item) -> Iterator[Item]:

@@ -15,7 +15,7 @@ from ..clock import as_precise
 from ..documents.paging import Page
 from ..documents.service import Item
 from ..documents.values.places import shorten
-from ..documents.versions import as_of, oldest
+from ..documents.versions import as_of
 from ..errors import BadRequest, PreconditionFailed
 from ..formats import rawjson
 from ..http.access import require_role
@@ -84,7 +84,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
         before = newest.version + 1 if newest else 1
     if not query.by:
         return documents.history(tag, before, PER_PAGE)
-    documents.history(tag, limit=1)  # which says so where there is none
+    documents.newest(tag)  # raises NotFound if there never was one
     versions = documents.versions(tag, before)
     items: list[Item] = []
     for item in _limit(versions):
@@ -135,8 +135,8 @@ def read_versions(tag: str) -> tuple[Item, Item]:
     moment = services().clock.now() - length if length else read_moment(since)
     if moment is None:
         raise BadRequest("since is day, week, month, year, or a date such as 2026-03-31.")
-    newest = services().documents.history(tag, limit=1).items[0]
-    return as_of(services().documents, tag, as_precise(moment)) or oldest(services().documents, tag), newest
+    documents = services().documents
+    return as_of(documents, tag, as_precise(moment)) or documents.oldest(tag), documents.newest(tag)
 
 
 def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], bool]:
