@@ -100,7 +100,7 @@ class DeploymentMetricsCollectorTask:
             note("")
             if outcome is None:
                 break
-            states.append(self._record(name, outcome, digest))
+            states.append(self._note_outcome(name, outcome, digest))
             with suppress(StorageError):  # it is tried again below, and then it is an error
                 self._save_states()
         self._save_states()
@@ -111,7 +111,9 @@ class DeploymentMetricsCollectorTask:
     def note_crash(self, name: str) -> None:
         """Count a failure of the source during which the collector's process ended. Raises StorageError."""
         if name in self.sources and not (state := self._read_state(name)).damaged:
-            self._record(name, Outcome(error="The collector ended while it asked this source."), state.configuration)
+            self._note_outcome(
+                name, Outcome(error="The collector ended while it asked this source."), state.configuration
+            )
             self._save_states()
 
     def _next_round(self, name: str, digest: str, everything: bool) -> Round:
@@ -166,8 +168,8 @@ class DeploymentMetricsCollectorTask:
             text = b""
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _record(self, name: str, outcome: Outcome, digest: str) -> SourceState:
-        """Return, and remember until it is saved, the state of a source after an Outcome."""
+    def _note_outcome(self, name: str, outcome: Outcome, digest: str) -> SourceState:
+        """Work out, remember until it is saved, and return the state of a source after an Outcome."""
         before, now = self._read_state(name), self.clock.now()
         for metric in outcome.failed.keys() - before.failed.keys():
             log.warning("source %s: %s: %s", name, metric, outcome.failed[metric])

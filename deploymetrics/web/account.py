@@ -91,7 +91,10 @@ def revoke_token() -> ResponseReturnValue:
 @bp.post("/account/sessions/end")
 @require_role(*Role)
 def end_sessions() -> ResponseReturnValue:
-    """End a session or, where none is named, all of one's own account or, for master operators, of anybody's."""
+    """End the session that the form names, or else all sessions of the account.
+
+    The account is one's own or, for master operators, anybody's.
+    """
     owner, id = account_of_form(), request.form.get("session", "")
     if not id:
         services().accounts.end_sessions(owner.name, current_user.name)
