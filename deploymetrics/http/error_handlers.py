@@ -35,7 +35,7 @@ def problem_of(error: Exception, request: Request) -> errors.DeploymetricsError:
         error = errors.NoMemoryError()
     if isinstance(error, errors.DeploymetricsError):
         problem = error
-        if error.status >= 500:
+        if error.status >= 500 and not isinstance(error, errors.ReadOnlyError):  # which a person chose
             log_error(error, error.log or error.detail, request)
     elif isinstance(error, NotFound):
         problem = errors.NotFound()

@@ -20,9 +20,10 @@ pytestmark = pytest.mark.parametrize("app_settings", [{"READ_ONLY": True}])
         ("DELETE", "/api/expectations/custom"),
     ],
 )
-def test_a_change_is_refused(master, services, save, method, path):
+def test_a_change_is_refused(master, services, save, caplog, method, path):
     save("custom", b"[1]")
     answer = master.open(path, method=method, data="[2]")
+    assert caplog.messages == []  # nothing is wrong: a person chose it
     assert_problem(answer, 503, "read-only")
     assert "READ_ONLY" in answer.get_json()["detail"] and answer.headers["Retry-After"] == "60"
     assert master.get(URL).get_json()["metrics"] == [1]
