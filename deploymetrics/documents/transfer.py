@@ -85,7 +85,7 @@ def import_lines(
             is_beside_unreadable = after is None or before is None and first is not None and first.version > 1
             before = tag
             problem = next((row.problem for row in rows if row.problem), None)
-            error = problem or _mistake(tag, rows, is_beside_unreadable, tag in seen, latest)
+            error = problem or _mistake_in(tag, rows, is_beside_unreadable, tag in seen, latest)
             if error or tag is None:
                 yield tag, REFUSED, error or ""
                 continue
@@ -119,7 +119,9 @@ def _items(rows: list[_Line], values: SpooledTemporaryFile[bytes]) -> Iterator[I
             yield row.item._replace(value=values.read(row.size)) if row.size else row.item
 
 
-def _mistake(tag: str | None, rows: list[_Line], is_beside_unreadable: bool, is_seen: bool, latest: str) -> str | None:
+def _mistake_in(
+    tag: str | None, rows: list[_Line], is_beside_unreadable: bool, is_seen: bool, latest: str
+) -> str | None:
     """Return why the versions of a tag are not imported, as a sentence; None if they can be."""
     number = rows[0].number
     if is_beside_unreadable:

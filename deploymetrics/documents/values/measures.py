@@ -67,7 +67,7 @@ class Measures(NamedTuple):
 
 def measures(items: Sequence[Item]) -> Measures:
     """Return the Measures in some versions, oldest first; of many versions only a few are read."""
-    places_of_numbers = _numbers(_looked_at(items))
+    places_of_numbers = _places_of_numbers(_items_to_read(items))
     places = dict.fromkeys(islice(places_of_numbers, MAX_NUMBERS))
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
@@ -92,7 +92,7 @@ def measures(items: Sequence[Item]) -> Measures:
     return Measures(by_name, repeated, next(places_of_numbers, None) is not None)
 
 
-def _looked_at(items: Sequence[Item]) -> list[Item]:
+def _items_to_read(items: Sequence[Item]) -> list[Item]:
     """Return the versions that are read for Measures, in order: the newest ones, and others spread over all."""
     existing = [item for item in items if not item.deleted]
     spread = existing[:: max(len(existing) // (LOOKED_AT // 2), 1)]
@@ -107,7 +107,7 @@ def _looked_at(items: Sequence[Item]) -> list[Item]:
     return [chosen[version] for version in sorted(chosen)]
 
 
-def _numbers(items: Sequence[Item]) -> Iterator[Place]:
+def _places_of_numbers(items: Sequence[Item]) -> Iterator[Place]:
     """Yield the Place of every number down to MAX_DEPTH, newest version first.
 
     Duplicates within one version have Places of their own.

@@ -77,7 +77,7 @@ class Reader:
         is so still: by then another thread often has asked.
         """
         not_before, latest = not_before or time.perf_counter(), self._latest
-        if self._is_calm and (answers := self._remembered(wanted, latest)):
+        if self._is_calm and (answers := self._find_remembered(wanted, latest)):
             try:
                 result = self._call_with(answers, work)
             except Exception:
@@ -116,7 +116,7 @@ class Reader:
         answer = self._ahead.answers.pop(name, None)
         return answer or self.read_together(lambda: self._ahead.answers.pop(name), ((collection, key),))
 
-    def _remembered(self, wanted: tuple[Wanted, ...], latest: Snapshot) -> dict[Name, Answer]:
+    def _find_remembered(self, wanted: tuple[Wanted, ...], latest: Snapshot) -> dict[Name, Answer]:
         """Return the remembered answers for the wanted items; empty unless all of them are of the snapshot."""
         answers = {}
         for collection, key in wanted:

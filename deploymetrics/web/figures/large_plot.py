@@ -63,7 +63,7 @@ def large_plot(
     svg: list[str] = []
     for form in FORMS:
         across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
-        curves = [_draw(form, line, across, common_values) for line in series]
+        curves = [_lay_out_curve(form, line, across, common_values) for line in series]
         svg += [
             f'<svg class="chart {form.name}" viewBox="0 0 {form.width} {form.height}" role="group"'
             f' aria-label="{escape(title)}">',
@@ -82,7 +82,7 @@ def are_far_apart(series: Sequence[Series]) -> bool:
     return any(sizes) and max(sizes) > FAR * min(sizes)
 
 
-def _draw(form: Form, series: Series, across: Scale, common_values: list[float] | None) -> _Curve:
+def _lay_out_curve(form: Form, series: Series, across: Scale, common_values: list[float] | None) -> _Curve:
     points = thin(series, form.points)
     values = common_values or [point.value for point in points] or [0.0]
     up, ticks = value_scale(values, form.height - BOTTOM, TOP)
