@@ -242,15 +242,8 @@ def check(work, recorder, seen, *, only_last=False):
 
 
 def _check_states(work, disk, promises, key, root, seen):
-    promised = repr(
-        [
-            (
-                key,
-                sorted((repr(newest), sorted(map(repr, must))) for newest, must in promise.newest.items()),
-                sorted(map(repr, promise.may)),
-            )
-            for key, promise in sorted(promises.items())
-        ]
+    promised = frozenset(
+        (key, frozenset(promise.newest.items()), frozenset(promise.may)) for key, promise in promises.items()
     )
     limits = repr((work.collection.name, work.limits, work.is_purged))
     for state in disk.states():

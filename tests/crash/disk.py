@@ -73,11 +73,11 @@ class Disk:
         folders = {number: dict(entries) for number, entries in self.folders.items()}
         _rename_all(folders, self.names)
         contents = {number: _whole(self.contents[number], pending) for number, pending in self.data.items()}
-        return dict(_walk(folders, self.contents | contents, ROOT, ""))
+        return _filled(_walk(folders, ROOT, ""), self.contents | contents)
 
     def synced(self):
         """Return the state in which only that is there which was synced."""
-        return dict(_walk(self.folders, self.contents, ROOT, ""))
+        return _filled(_walk(self.folders, ROOT, ""), self.contents)
 
     def states(self):
         """Yield every state, as a dict of path → bytes, or None for a folder.
@@ -87,8 +87,9 @@ class Disk:
         for names in self._subsets():
             folders = {number: dict(entries) for number, entries in self.folders.items()}
             _rename_all(folders, names)
+            paths = list(_walk(folders, ROOT, ""))
             for contents in self._contents(VARIANTS if len(names) == len(self.names) else VARIANTS[:2]):
-                yield dict(_walk(folders, contents, ROOT, ""))
+                yield _filled(paths, contents)
 
     def _subsets(self):
         """Yield the changes of names that reached the disk: in their order up to a point, or all but one."""
@@ -122,14 +123,19 @@ def _rename_all(folders, changes):
             entries[more[0]] = more[1]
 
 
-def _walk(folders, contents, number, path):
+def _walk(folders, number, path):
+    """Yield each path with the number of its file, None for a folder."""
     for name, child in folders[number].items():
         below = f"{path}/{name}" if path else name
         if child in folders:
             yield below, None
-            yield from _walk(folders, contents, child, below)
+            yield from _walk(folders, child, below)
         else:
-            yield below, contents[child]
+            yield below, child
+
+
+def _filled(paths, contents):
+    return {path: None if number is None else contents[number] for path, number in paths}
 
 
 def _whole(content, pending):
