@@ -6,6 +6,7 @@ many a request.
 
 import logging
 import os
+import select
 import sys
 import time
 from datetime import timedelta
@@ -18,6 +19,31 @@ from ..formats.escaping import escape
 from ..formats.logs import JSON, TEXT, formatter, json_line
 from ..http.request_ids import ROUTE, request_id_of
 
+#: How long lines wait for a reader that stands still, before they are left out until it goes on.
+_PATIENCE_SECONDS = 1.0
+
+
+class Outlet:
+    """Standard output or error, ``fd``, of which somebody may read the other end, and may stand still."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.left_out = 0
+
+    def takes_line(self) -> bool:
+        """Return True if a line can be written, and False, after a wait at first, while its reader stands still."""
+        try:
+            _, ready, _ = select.select([], [self.fd], [], 0 if self.left_out else _PATIENCE_SECONDS)
+        except (OSError, ValueError):  # it is closed, which the write finds as well
+            return True
+        if not ready:
+            self.left_out += 1  # a little inexact is fine here
+        elif self.left_out:
+            number, self.left_out = self.left_out, 0
+            name = {1: "standard output", 2: "standard error"}[self.fd]
+            logging.getLogger(__name__).warning("nobody read %s for a while, so lines were left out: %d", name, number)
+        return bool(ready)
+
 
 class Log(Logger):
     """gunicorn's log, which the application writes to as well; ``form``, TEXT or JSON, is that of all lines."""
@@ -26,8 +52,10 @@ class Log(Logger):
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
+        self._out, errors = Outlet(1), Outlet(2)
         for handler in self.error_log.handlers:
             handler.setFormatter(formatter(self.form))
+            handler.addFilter(lambda record: errors.takes_line())
         ours = logging.getLogger("deploymetrics")
         ours.handlers[:] = self.error_log.handlers
         ours.setLevel(self.loglevel)
@@ -38,7 +66,7 @@ class Log(Logger):
 
     def write_access(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
         """Write the line of a request into the access log, unless that is off; ``sent`` are the bytes of the body."""
-        if self.access_log_enabled:
+        if self.access_log_enabled and self._out.takes_line():
             line = (_json_line if self.form == JSON else _text_line)(environ, status, sent, seconds)
             try:
                 os.write(sys.stdout.fileno(), f"{line}\n".encode())

@@ -13,9 +13,11 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from pathlib import Path
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +27,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from launching import run
 from serving import BIN, Served, make_certificate
-from waiting import wait_for
+from waiting import SECONDS, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
@@ -626,6 +628,39 @@ def test_what_the_application_logs_of_a_request_is_escaped_too(capfd):
     assert lines[0].endswith(r"[ERROR] GET /a\x1b\nforged")
     assert all(line.startswith("  ") and line.isprintable() for line in lines[1:])
     assert lines[-2] == r"  ValueError: b\x1b[31m"
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_log_that_nobody_reads_holds_nobody_up(name):
+    program = (
+        "import logging, sys; from gunicorn.config import Config; from deploymetrics.server.log import Log\n"
+        "config = Config(); config.set('accesslog', '-'); log = Log(config)\n"
+        "write = {'stdout': lambda: log.write_access({'RAW_URI': '/a' * 50}, 200, 1, 0.0),\n"
+        "         'stderr': lambda: logging.getLogger('deploymetrics.http').error('/a' * 50)}[sys.argv[1]]\n"
+        "for _ in range(2000): write()\n"
+        "other = sys.stderr if sys.argv[1] == 'stdout' else sys.stdout\n"
+        "print('all are written', file=other, flush=True)\n"
+        "sys.stdin.readline(); write()\n"
+    )
+    command = [sys.executable, "-c", program, name]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        try:
+            unread, other = process.stdout, process.stderr
+            if name == "stderr":
+                unread, other = other, unread
+            reader = threading.Thread(target=other.readline)
+            reader.start()
+            reader.join(SECONDS)
+            assert not reader.is_alive()
+            first = os.read(unread.fileno(), 2**20).decode()
+            process.stdin.write("\n")
+            process.stdin.close()
+            rest = unread.read()
+            said = rest if name == "stderr" else other.read()
+        finally:
+            process.kill()
+    number = int(re.search(r"nobody read standard \w+ for a while, so lines were left out: (\d+)", said)[1])
+    assert (first + rest).count("/a" * 50) + number == 2001 and number > 1000
 
 
 def test_lines_of_json_have_the_same_facts_and_escape_all(serve, instance):
