@@ -21,6 +21,7 @@ from storekit import (
     in_processes,
     listed,
     metrics,
+    newest_file,
     open_files,
     past,
     put,
@@ -467,6 +468,23 @@ def test_without_history_nothing_stays_of_what_is_superseded(folder, monkeypatch
         there = b"".join((folder / path).read_bytes() for path in files_below(folder))
         assert [old for old in range(12) if f'"{old:02d}'.encode() in there] == [number]
         assert metrics(open_files(folder).read(collection, "a")) == text
+
+
+@pytest.mark.parametrize("collection", [PLAIN, VOLATILE], ids=lambda collection: collection.name)
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_without_history_a_file_stays_small_and_few_are_begun(folder, store, collection, is_restored):
+    item = put(store, "a", collection=collection)
+    if is_restored:
+        remove(store, "a", collection=collection)
+        assert store.restore(collection, "a", [item])
+    names, sizes = set(), set()
+    for number in range(300):
+        put(store, "a", f"{number:01000d}".replace("0", "1"), collection=collection)
+        path = newest_file(folder, collection.name, "a")
+        names.add(path.name)
+        sizes.add(path.stat().st_size)
+    assert max(sizes) < 2**13 + 2000
+    assert len(names) < 300 / 6
 
 
 @pytest.mark.parametrize("collection", [THINGS, PLAIN, VOLATILE], ids=lambda collection: collection.name)

@@ -34,6 +34,8 @@ from . import changes, disk
 #: A file that has so many versions, or bytes, is full. Readers do not depend on these numbers.
 FILE_VERSIONS = 64
 FILE_BYTES = 2**18
+#: Without history it is full much earlier: all of it but a line is spaces, and each write reads it.
+SPACES_BYTES = 2**13
 NEWEST, HOURLY, DAILY = "", ".hourly", ".daily"
 TIERS = (NEWEST, HOURLY, DAILY)
 #: The name of the file that begins with a version, of a tier.

@@ -17,7 +17,7 @@ from ...errors import StorageError
 from .. import Item, lines
 from . import changes, disk, group_commit
 from .group_commit import Queue, Write
-from .version_log import CLOSED, FILE_BYTES, NEWEST, Newest, read_tail, signature_of
+from .version_log import CLOSED, FILE_BYTES, NEWEST, SPACES_BYTES, Newest, read_tail, signature_of
 
 _log = logging.getLogger(__name__)
 
@@ -143,9 +143,8 @@ class Writer:
             end = 0
         fd = self._files[-1]
         size = os.fstat(fd).st_size
-        is_whole = (
-            False  # a part of a line never counts, so it may stay where a full disk refuses to cut it off as well
-        )
+        # A part of a line never counts, so it may stay where a full disk refuses to cut it off as well.
+        is_whole = False
         try:
             if size > end:
                 self._cut_off(fd, end, size)
@@ -195,12 +194,12 @@ class Writer:
     def _next_start(self) -> int:
         """Return the start of the file for the next version."""
         newest, log, version = self.newest, self.log, self.newest.version + 1
-        is_full = version - newest.start >= log.file_versions or newest.end >= FILE_BYTES
-        if newest.item and not newest.is_closed and not is_full:
-            return newest.start
         if log.collection.history:
-            return version
-        return newest.start + 1 if newest.item else time.time_ns() // 1000
+            next_start, is_full = version, version - newest.start >= log.file_versions or newest.end >= FILE_BYTES
+        else:
+            next_start = newest.start + 1 if newest.item else time.time_ns() // 1000
+            is_full = newest.end >= SPACES_BYTES
+        return next_start if newest.item is None or newest.is_closed or is_full else newest.start
 
     def _cut_off(self, fd: int, end: int, size: int) -> None:
         """Remove the bytes that a crash left after ``end``."""
