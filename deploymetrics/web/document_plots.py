@@ -44,10 +44,11 @@ def read_plots(tag: str) -> dict[str, Any]:
     plottable = measures(versions.items)
     q, every = request.args.get("name", "").strip()[:200], request.args.get("every") == "1"
     matching = [measure for measure in plottable.by_name.values() if q.casefold() in measure.name.casefold()]
-    chosen = matching if q or every else choose_measures(versions.items, plottable, matching)
+    chosen, by_name = (matching, {}) if q or every else choose_measures(versions.items, plottable, matching)
     on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
-    on_page_series = read_series(versions.items, on_page, repeated=plottable.repeated)
-    all_series = [series for series in on_page_series if series.points]
+    if not by_name:
+        by_name = {series.name: series for series in read_series(versions.items, on_page, repeated=plottable.repeated)}
+    all_series = [series for measure in on_page if (series := by_name[measure.name]).points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in all_series]
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in all_series]
     newest = [item for item in versions.items if not item.deleted][: -MAX_FIGURES - 1 : -1]
@@ -67,19 +68,22 @@ def read_plots(tag: str) -> dict[str, Any]:
     }
 
 
-def choose_measures(items: Sequence[Item], plottable: Measures, matching: Sequence[Measure]) -> list[Measure]:
-    """Return the Measures to plot by default: those that change and do not just identify a thing.
+def choose_measures(
+    items: Sequence[Item], plottable: Measures, matching: Sequence[Measure]
+) -> tuple[list[Measure], dict[str, Series]]:
+    """Return the Measures to plot by default: those that change and do not just identify a thing; and their Series.
 
     Of an array these are sums and means of its elements' numbers, of a small one also those of each element. Which of
-    many numbers change, a part of the versions says.
+    many numbers change, a part of the versions says; then there are no Series, which would be of that part only.
     """
     are_few = sum(measure.is_element for measure in matching) <= MAX_ELEMENTS
     telling = [measure for measure in matching if measure.tells_something(of_elements=are_few)]
     step = 1 + len(items) * len(telling) // MAX_READ
     sample = items[::-step][::-1]
-    all_series = read_series(sample, telling, repeated=plottable.repeated)
-    texts = [[point.text for point in series.points] for series in all_series]
-    return [measure for measure, values in zip(telling, texts) if len(values) == 1 or len({*values}) > 1]
+    by_name = {series.name: series for series in read_series(sample, telling, repeated=plottable.repeated)}
+    texts = {name: [point.text for point in series.points] for name, series in by_name.items()}
+    changing = [measure for measure in telling if len(texts[measure.name]) == 1 or len({*texts[measure.name]}) > 1]
+    return changing, by_name if step == 1 else {}
 
 
 def _notes(versions: Versions, plottable: Measures, all_series: list[Series]) -> Iterator[str]:
