@@ -32,10 +32,9 @@ class Outlet:
 
     def takes_line(self) -> bool:
         """Return True if a line can be written, and False, after a wait at first, while its reader stands still."""
-        try:
-            _, ready, _ = select.select([], [self.fd], [], 0 if self.left_out else _PATIENCE_SECONDS)
-        except (OSError, ValueError):  # it is closed, which the write finds as well
-            return True
+        poll = select.poll()  # a new one, since threads may not share it
+        poll.register(self.fd, select.POLLOUT)
+        ready = poll.poll(0 if self.left_out else _PATIENCE_SECONDS * 1000)  # if it is closed, the write finds that
         if not ready:
             self.left_out += 1  # a little inexact is fine here
         elif self.left_out:
