@@ -17,7 +17,7 @@ from .disk import Disk
 LONG = '"%s"' % ("x" * 5000)
 #: It fills a file.
 HUGE = '"%s"' % ("x" * 2**18)
-SOME_TIME, A_DAY = timedelta(minutes=25), timedelta(days=1)
+SOME_TIME, AN_HOUR, A_DAY = timedelta(minutes=25), timedelta(hours=1), timedelta(days=1)
 #: Every write begins a file, and thins out.
 ONE_BY_ONE = {"versions": 1, "hourly_days": 1, "daily_days": 2}
 FORGETFUL = [("a", "1"), ("a", "2"), ("a", None), ("a", LONG), ("b", "1"), ("a", None), ("a", "2"), ("a", LONG)]
@@ -113,6 +113,13 @@ KILLED = {
                 ("a", "5"),
                 ("a", "6"),
             ],
+            limits=ONE_BY_ONE,
+        ),
+    ),
+    "thinning that goes on": (
+        7,
+        Work(
+            [step for text in "123456" for step in ((None, AN_HOUR), ("a", text))],
             limits=ONE_BY_ONE,
         ),
     ),

@@ -2,9 +2,9 @@
 
 What is older than the newest versions goes to the hourly tier: of each hour the last version, and those that are
 kept. What is older there goes to the daily tier, of each day the last, and what is older there is removed. A version
-is added to its next tier before the file that has it is removed, and that only in a later write: so nothing is lost
-by a crash, or in a copy that is made meanwhile. Those that are added together are one line there, which counts or does
-not as a whole.
+is added to its next tier, durably, before the file that has it is removed, and that only in a later write: so nothing
+is lost by a crash, or in a copy that is made meanwhile. Those that are added together are one line there, which counts
+or does not as a whole.
 """
 
 import logging
@@ -84,6 +84,8 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
         if missing := _missing(read, files, tier, lines + next_line):
             _add(log, read, _NEXT[tier], files[_NEXT[tier]], missing)
             break
+        if tier in _NEXT:
+            _sync_last(log, _NEXT[tier], files[_NEXT[tier]])
         writer.remove_file(start, tier)
     return steps
 
@@ -117,6 +119,14 @@ def _next_line(read: _Read, files: Files, tier: str, start: int, lines: list[byt
 def _are_before(limit: str, lines: list[bytes]) -> bool:
     """Return True if all versions but one are older than ``limit``: the clock may have been ahead once."""
     return sorted(head_of(line).time for line in lines)[-2:][0] < limit
+
+
+def _sync_last(log: VersionLog, tier: str, starts: list[int]) -> None:
+    """Sync the last lines of a tier if they have no newline: who added them may have been killed before that."""
+    for start in starts[-1:]:
+        with disk.opened(log.path(start, tier)) as fd:
+            if os.pread(fd, 1, max(os.fstat(fd).st_size - 1, 0)) != b"\n":
+                log.sync(fd, new_file=True)
 
 
 def _add(log: VersionLog, read: _Read, tier: str, starts: list[int], added: list[bytes]) -> None:
