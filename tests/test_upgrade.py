@@ -28,7 +28,8 @@ def commit(request):
 def folder(tmp_path, commit):
     """An instance folder as a release left it."""
     with tarfile.open(RELEASES / f"{commit}.tar.gz") as archive:
-        archive.extractall(tmp_path / "instance", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python does not have it yet
+        archive.extractall(tmp_path / "instance")
     return tmp_path / "instance"
 
 
