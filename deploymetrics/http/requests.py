@@ -71,7 +71,7 @@ class Request(flask.Request):
     def __getattr__(self, name: str) -> Any:
         """Return an attribute that is missing, after werkzeug's part of the request was made."""
         if name.startswith("_") or "headers" in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return super().__getattribute__(name)  # which raises: also what a property raised itself
         super().__init__(self.environ, populate_request=False)  # it would refer to the request, and be kept longer
         return getattr(self, name)
 

@@ -67,8 +67,12 @@ class Log(Logger):
         """Write the line of a request into the access log, unless that is off; ``sent`` are the bytes of the body."""
         if self.access_log_enabled and self._out.takes_line():
             line = (_json_line if self.form == JSON else _text_line)(environ, status, sent, seconds)
+            data = f"{line}\n".encode()
             try:
-                os.write(sys.stdout.fileno(), f"{line}\n".encode())
+                os.write(sys.stdout.fileno(), data[: select.PIPE_BUF])
+                for begin in range(select.PIPE_BUF, len(data), select.PIPE_BUF):  # more may have to wait for its reader
+                    if self._out.takes_line():
+                        os.write(sys.stdout.fileno(), data[begin : begin + select.PIPE_BUF])
             except OSError:
                 pass  # nobody reads it any more
 

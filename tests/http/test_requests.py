@@ -52,3 +52,13 @@ def test_an_attribute_that_no_request_has_is_an_error_that_names_it():
 
 def test_a_request_can_be_copied():
     assert copy.copy(Request(environ())).path == "/api/déjà"
+
+
+def test_an_error_within_a_property_is_told_as_it_is():
+    class Wrong(Request):
+        @property
+        def wrong(self):
+            return self.environ["REMOTE_ADDR"].colour
+
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'colour'"):
+        Wrong(environ()).wrong  # noqa: B018

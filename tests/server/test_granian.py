@@ -191,13 +191,19 @@ def test_a_body_that_takes_too_long_ends_once(answering, monkeypatch):
 def test_a_request_that_waits_for_a_thread_says_when_it_came(answering):
     asked, request = [], Request()
     del request.scope["headers"][1]
-    answering.app = lambda environ, start_response: asked.append(dict(environ))  # each would have to wait
+
+    def app(environ, start_response):
+        environ["PATH_INFO"] += "/changed"  # as what stands before an application does
+        asked.append(environ)  # and answers nothing, since each would have to wait
+
+    answering.app = app
     before = time.perf_counter()
     answering.schedule(request)
     after = time.perf_counter()
     wait_for(lambda: len(asked) == 2, "a thread")
     assert RECEIVED_AT not in asked[0] and before <= asked[1][RECEIVED_AT] <= after
     assert ONLY_FAST_PATH in asked[0] and ONLY_FAST_PATH not in asked[1]
+    assert asked[0]["PATH_INFO"] == asked[1]["PATH_INFO"]
 
 
 @pytest.mark.parametrize(("is_late", "answer"), [(True, 503), (False, 200)])

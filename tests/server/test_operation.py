@@ -663,6 +663,19 @@ def test_a_log_that_nobody_reads_holds_nobody_up(name):
     assert (first + rest).count("/a" * 50) + number == 2001 and number > 1000
 
 
+def test_a_long_line_that_nobody_reads_holds_nobody_up():
+    program = (
+        "import sys; from gunicorn.config import Config; from deploymetrics.server.log import Log\n"
+        "config = Config(); config.set('accesslog', '-'); log = Log(config)\n"
+        "for _ in range(60): log.write_access({'RAW_URI': '/a' * 4500}, 200, 1, 0.0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=PIPE) as process:
+        try:
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
+
+
 def test_lines_of_json_have_the_same_facts_and_escape_all(serve, instance):
     server = serve(DEPLOYMETRICS_LOG_FORMAT="json", DEPLOYMETRICS_PROXIES="1")
     headers = {"X-Request-ID": "from-the-proxy", "X-Forwarded-For": "10.1.2.3"}
