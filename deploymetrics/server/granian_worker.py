@@ -50,10 +50,8 @@ def share_listeners(master: Any, worker: Any) -> None:
     """
     _add_listeners(master)
     workers_of = Counter(getattr(other, "share", None) for other in master.WORKERS.values())
-    worker.share, worker.shares = (
-        min(range(master.num_workers), key=lambda share: workers_of[share]),
-        master.num_workers,
-    )
+    worker.share = min(range(master.num_workers), key=lambda share: workers_of[share])
+    worker.shares = master.num_workers
 
 
 def _add_listeners(master: Any) -> None:
