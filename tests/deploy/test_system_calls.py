@@ -70,4 +70,5 @@ def test_the_server_makes_none_that_is_forbidden(tmp_path, server):
     served.process.send_signal(signal.SIGHUP)
     wait_for(lambda: served.count("exiting") + served.count("Stopping worker") >= 2, "the reload")
     served.end()
-    assert calls.read_text() == ""
+    # Of a process that is killed in a call that strace looks at in any case, such as execve, it only writes "???(".
+    assert re.findall(r"\w+\(.*", calls.read_text()) == []
