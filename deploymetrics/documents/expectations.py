@@ -61,11 +61,17 @@ class Expectations(PerTag[int]):
         the write.
         """
         check_tag(tag)
-        if seconds is not None and not MIN_SECONDS <= seconds <= MAX_SECONDS:
-            raise BadRequest(
-                f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.", code="invalid-expectation"
-            )
+        if seconds is not None:
+            check_seconds(seconds)
         self._write(tag, None if seconds is None else ExpectationRecord(tag, seconds), author, check)
+
+
+def check_seconds(seconds: int) -> None:
+    """Raise BadRequest unless a post can be expected every ``seconds``."""
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise BadRequest(
+            f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.", code="invalid-expectation"
+        )
 
 
 def state_of(changed_at: str, seconds: int | None, now: datetime) -> State:

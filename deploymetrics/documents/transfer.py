@@ -17,7 +17,7 @@ from ..clock import Clock, as_precise, from_precise
 from ..errors import BadRequest, DeploymetricsError, InvalidFieldsError
 from ..formats import rawjson
 from ..storage import Item, Storage
-from .expectations import MAX_SECONDS, MIN_SECONDS, ExpectationRecord, Expectations
+from .expectations import ExpectationRecord, Expectations, check_seconds
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import ExportedVersion, check_tag
 from .service import DOCUMENTS, version_json
@@ -159,8 +159,7 @@ def _parse_line(number: int, line: bytes) -> _Line:
         if "expectation" in members:
             record = msgspec.json.decode(members["expectation"], type=ExpectationRecord)
             check_tag(record.tag)
-            if not MIN_SECONDS <= record.everySeconds <= MAX_SECONDS:
-                raise BadRequest(f"A post can be expected every {MIN_SECONDS} to {MAX_SECONDS} seconds.")
+            check_seconds(record.everySeconds)
             return _Line(number, record.tag, expectation=record)
         tag = check_tag(msgspec.json.decode(members.get("tag", b'""'), type=str))
         return _Line(number, tag, _item(tag, members))

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from ..accounts.records import Role
+from ..documents.expectations import check_seconds
 from ..documents.precondition import Precondition
 from ..documents.schemas import compact_metrics
 from ..documents.service import Item
@@ -133,6 +134,8 @@ def read_seconds() -> int | None:
     seconds = whole_number(request.form.get("every", ""), 9)
     if seconds is None:
         raise BadRequest("The time is a whole number of seconds.", code="invalid-expectation")
+    if seconds:
+        check_seconds(seconds)
     return seconds or None
 
 

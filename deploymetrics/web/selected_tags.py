@@ -1,6 +1,6 @@
 """Actions on the tags that were selected in the overview: export, expect posts, delete."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from flask import Response, flash, redirect, render_template, request, stream_with_context, url_for
@@ -56,24 +56,41 @@ def export(tags: list[str]) -> Response:
 
 
 def expect_all(tags: list[str]) -> ResponseReturnValue:
-    """Store an expectation for each of the tags."""
+    """Store an expectation for each of the tags; name those whose expectation cannot be stored."""
     seconds = read_seconds()
-    for tag in tags:
-        services().expectations.set(tag, seconds, current_user.name)
-    flash(f"{counted(len(tags), 'tag')}: a post is expected {every(seconds)} now.")
+    failed = try_each(tags, lambda tag: services().expectations.set(tag, seconds, current_user.name))
+    if number := len(tags) - len(failed):
+        flash(f"{counted(number, 'tag')}: a post is expected {every(seconds)} now.")
+    flash_failed(failed, "has no new expectation")
     return redirect(url_for("web.index"))
+
+
+def try_each(tags: Iterable[str], do: Callable[[str], object]) -> dict[str, str]:
+    """Call ``do`` with each of the tags; return why it failed by tag, where it did."""
+    failed: dict[str, str] = {}
+    for tag in tags:
+        try:
+            do(tag)
+        except DeploymetricsError as error:
+            failed[tag] = error.detail
+    return failed
+
+
+def flash_failed(failed: Mapping[str, str], outcome: str) -> None:
+    """Show the first tags that failed, each with its ``outcome`` and why."""
+    for tag, reason in islice(failed.items(), 10):
+        flash(f"{visible(tag)} {outcome}: {reason}")
 
 
 def ask_to_delete_all(tags: list[str]) -> str:
     """Render the page that lists which documents would be deleted, and which cannot be."""
     items: list[Item] = []
-    kept: dict[str, str] = {}
-    for tag in tags:
-        try:
-            services().documents.check_writable(tag)
-            items.append(services().documents.get(tag))
-        except DeploymetricsError as error:
-            kept[tag] = error.detail
+
+    def read(tag: str) -> None:
+        services().documents.check_writable(tag)
+        items.append(services().documents.get(tag))
+
+    kept = try_each(tags, read)
     return render_template("web/selected.html", items=items, kept=kept)
 
 
@@ -82,17 +99,13 @@ def delete_all(tags: list[str]) -> ResponseReturnValue:
     etags = request.form.getlist("etag")
     if len(etags) != len(tags):
         raise BadRequest("The form is not complete.")
-    kept: dict[str, str] = {}
-    for tag, etag in zip(tags, etags):
-        try:
-            services().documents.delete(tag, current_user.name, precondition_of(etag))
-        except DeploymetricsError as error:
-            kept[tag] = error.detail
+    preconditions = {tag: precondition_of(etag) for tag, etag in zip(tags, etags)}
+    author = current_user.name
+    kept = try_each(tags, lambda tag: services().documents.delete(tag, author, preconditions[tag]))
     number = len(tags) - len(kept)
     are = "is" if number == 1 else "are"
     flash(f"{counted(number, 'document')} {are} deleted. See the filter “deleted” to bring one back.")
-    for tag, reason in islice(kept.items(), 10):
-        flash(f"{visible(tag)} is not deleted: {reason}")
+    flash_failed(kept, "is not deleted")
     return redirect(url_for("web.index"))
 
 

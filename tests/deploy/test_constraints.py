@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import tomllib
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -27,6 +28,13 @@ def test_everything_is_pinned_to_what_is_allowed():
     for each in required():
         version, _ = PINNED[canonicalize_name(each.name)]
         assert each.specifier.contains(version), each
+
+
+def test_what_builds_it_is_of_one_major_version():
+    """Nothing pins it but this: an image is built with the newest that this allows."""
+    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]:
+        bounds = {bound.operator: bound.version for bound in Requirement(line).specifier}
+        assert bounds.keys() == {">=", "<"} and re.fullmatch(r"\d+", bounds["<"]), line
 
 
 def test_everything_has_a_hash_and_nothing_a_host():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from pagekit import text_of
-from storekit import open_files
+from storekit import newest_file, open_files
 
 from deploymetrics.documents.headlines import Headlines
 from deploymetrics.maintenance import copy
@@ -85,7 +85,20 @@ def test_posts_of_several_are_expected(pages, save, services):
     assert pages.post("/selected", data={"action": "expect", "every": "3600", "tag": ["a", "b"]}).status_code == 302
     assert services.expectations.all() == {"a": 3600, "b": 3600}
     assert "2 tags: a post is expected every hour now." in text_of(pages.get("/"))
-    text_of(pages.post("/selected", data={"action": "expect", "every": "x", "tag": ["a"]}), 400)
+    for nonsense in ("x", "59"):
+        text_of(pages.post("/selected", data={"action": "expect", "every": nonsense, "tag": ["a"]}), 400)
+
+
+def test_a_damaged_expectation_keeps_no_other_from_being_stored(pages, save, services, tmp_path):
+    for tag in ("a", "b", "c"):
+        save(tag, b"1")
+        services.expectations.set(tag, 60, "bob")
+    newest_file(tmp_path / "instance", "expectations", "a").write_bytes(b"nonsense\n")
+    form = {"action": "expect", "every": "3600", "tag": ["a", "b", "c"]}
+    assert pages.post("/selected", data=form).status_code == 302
+    assert services.expectations.all() == {"b": 3600, "c": 3600}
+    page = text_of(pages.get("/"))
+    assert "2 tags: a post is expected every hour now." in page and "a has no new expectation: " in page
 
 
 def test_several_are_deleted_when_asked_once(pages, save, services):
