@@ -43,7 +43,7 @@ def show_series(tag: str) -> Response:
     names = list(dict.fromkeys(request.args.getlist("name")))
     numbers = [measure for measure in plottable.by_name.values() if not measure.function][:MAX_SERIES]
     chosen = [plottable.by_name[name] for name in names if name in plottable.by_name] if names else numbers
-    all_series = read_series(items, chosen, repeated=plottable.repeated)
+    all_series = read_series(items, plottable, chosen)
     if step := arguments["step"]:
         all_series = [_last_of_steps(series, step) for series in all_series]
     if request.prefers_csv:

@@ -33,7 +33,7 @@ def token() -> None:
     "--access",
     default=Access.FULL.value,
     show_default=True,
-    type=click.Choice([each.value for each in Access]),
+    type=click.Choice([access.value for access in Access]),
     help="All that its account may do, reading only, or /metrics only.",
 )
 @click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, with * and ?; repeatable.")
@@ -55,10 +55,9 @@ def list_tokens(account: str | None) -> None:
     records = services().accounts.list() if account is None else [services().accounts.get(account)]
     for record in records:
         uses = services().tokens.uses(record.name)
-        for each in record.tokens:
-            last_use = uses.get(each.hash, 0.0)
-            tags = " ".join(each.tags)
-            click.echo(row(record.name, each.name, each.id, each.access, tags, _time(each.expires), _time(last_use)))
+        for secret in record.tokens:
+            tags, times = " ".join(secret.tags), map(_time, (secret.expires, uses.get(secret.hash, 0.0)))
+            click.echo(row(record.name, secret.name, secret.id, secret.access, tags, *times))
 
 
 @token.command("revoke")
@@ -84,8 +83,8 @@ def list_sessions(account: str) -> None:
 
     Separated by tabs: id, begin, roughly the last use, address and program.
     """
-    for id, each in services().sessions.list(services().accounts.get(account)):
-        click.echo(row(id, _time(each.began), _time(each.used_at), each.address, each.agent))
+    for id, login in services().sessions.list(services().accounts.get(account)):
+        click.echo(row(id, _time(login.began), _time(login.used_at), login.address, login.agent))
 
 
 @session.command("end")

@@ -59,7 +59,7 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
     candidates = list(islice(plottable.by_name.values(), MAX_CANDIDATES))
     if number in plottable.by_name:
         candidates.append(plottable.by_name[number])
-    every_series = read_series(items, candidates, repeated=plottable.repeated)
+    every_series = read_series(items, plottable, candidates)
     current = [series for series in every_series if series.points and not series.gone]
     chosen = [series for series in current if series.name == number]
     telling = [series for series in current if plottable.by_name[series.name].tells_something()] or current

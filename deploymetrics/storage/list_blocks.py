@@ -108,15 +108,15 @@ class Blocks(Generic[E]):
 
     def _values(self, block: Block[E]) -> bytes:
         """Return the values of a block, joined and kept in memory; empty if there is no room for them."""
-        entries, (known, text) = block.entries, block.kept
-        if known is entries:
+        entries, (kept_entries, text) = block.entries, block.kept
+        if kept_entries is entries:
             return text
         size = _sum_sizes(entries)
         room = KEPT_BYTES - sum(len(other.kept[1]) for other in self.blocks if other is not block)
         if size > min(BLOCK_BYTES, room):
             return b""
         values, place = {}, 0
-        for entry in known:
+        for entry in kept_entries:
             values[entry.revision] = text[place + 1 : (place := place + 1 + entry.size)]
         if missing := [entry for entry in entries if entry.revision not in values]:
             values |= zip((entry.revision for entry in missing), self.read(missing), strict=True)

@@ -47,7 +47,7 @@ def read_plots(tag: str) -> dict[str, Any]:
     chosen, by_name = (matching, {}) if q or every else choose_measures(versions.items, plottable, matching)
     on_page, page, pages = paginate(chosen, page_number("plots"), PLOTS_PER_PAGE)
     if not by_name:
-        by_name = {series.name: series for series in read_series(versions.items, on_page, repeated=plottable.repeated)}
+        by_name = {series.name: series for series in read_series(versions.items, plottable, on_page)}
     all_series = [series for measure in on_page if (series := by_name[measure.name]).points]
     figures = [(series, small_plot(series.name or "value", series, preferences().zone_info())) for series in all_series]
     columns = [{point.version: shorten(point.text, MAX_CELL) for point in series.points} for series in all_series]
@@ -80,7 +80,7 @@ def choose_measures(
     telling = [measure for measure in matching if measure.tells_something(of_elements=are_few)]
     step = 1 + len(items) * len(telling) // MAX_READ
     sample = items[::-step][::-1]
-    by_name = {series.name: series for series in read_series(sample, telling, repeated=plottable.repeated)}
+    by_name = {series.name: series for series in read_series(sample, plottable, telling)}
     texts = {name: [point.text for point in series.points] for name, series in by_name.items()}
     changing = [measure for measure in telling if len(texts[measure.name]) == 1 or len({*texts[measure.name]}) > 1]
     return changing, by_name if step == 1 else {}

@@ -137,7 +137,7 @@ def read_lines(query: PlotQuery) -> tuple[list[Line], list[str], dict[str, list[
         names = [name for pair_tag, name in query.pairs if pair_tag == tag]
         notes += (f"{tag} has no number {name} in this time." for name in names if name not in plottable.by_name)
         chosen = [plottable.by_name[name] for name in names if name in plottable.by_name]
-        for series in read_series(versions.items, chosen, repeated=plottable.repeated):
+        for series in read_series(versions.items, plottable, chosen):
             without = query._replace(pairs=[pair for pair in query.pairs if pair != (tag, series.name)])
             lines[tag, series.name] = Line(tag, series.name or "value", series, without.url())
         if versions.sampled:

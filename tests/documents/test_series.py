@@ -23,7 +23,7 @@ def series(save, services):
         known = measures(items)
         assert not known.cut
         wanted = [one for one in known.by_name.values() if not one.function]
-        found = read_series(items, wanted, repeated=known.repeated)
+        found = read_series(items, known, wanted)
         return {one.name: [point.text for point in one.points] for one in found}
 
     return collected
@@ -128,9 +128,10 @@ def test_many_numbers_cost_no_more_each(services, save, metrics):
     """That is far less than a document may hold."""
     save("custom", json.dumps(metrics).encode())
     items = services.documents.history("custom").items
-    every = list(measures(items).by_name.values())
+    known = measures(items)
+    every = list(known.by_name.values())
     with processor_seconds(0.5):
-        assert len(read_series(items, every)) == len(every)
+        assert len(read_series(items, known, every)) == len(every)
 
 
 def test_long_numbers_are_rounded_for_show():
@@ -162,7 +163,7 @@ def test_an_array_has_sums_and_means(save, services):
     items = services.documents.history("custom").items[::-1]
     known = measures(items)
     columns = [one for one in known.by_name.values() if one.function]
-    found = {one.name: [point.text for point in one.points] for one in read_series(items, columns)}
+    found = {one.name: [point.text for point in one.points] for one in read_series(items, known, columns)}
     assert found == {
         "sum(hosts[].cpu)": ["3.5", "7"],
         "mean(hosts[].cpu)": ["1.75", "3.5"],
@@ -179,7 +180,7 @@ def test_a_sum_beyond_all_numbers_is_drawn_at_the_end_of_the_scale(save, service
     save("custom", b"[1e308,1e308,1E999]")
     items = services.documents.history("custom").items
     known = measures(items)
-    (found,) = read_series(items, [known.by_name["sum([])"]])
+    (found,) = read_series(items, known, [known.by_name["sum([])"]])
     assert found.points[0].value > 0.999 * sys.float_info.max
 
 
@@ -197,9 +198,10 @@ def test_what_is_read_from_raw_text_is_what_stands_there(save, services, metrics
     """Whole documents are parsed where an object has a key twice; both ways find the same."""
     save("custom", json.dumps(metrics).encode())
     items = services.documents.history("custom").items
-    every = list(measures(items).by_name.values())
-    assert every and read_series(items, every) == read_series(items, every, repeated=True)
-    assert all(len(one.points) == 1 for one in read_series(items, every))
+    known = measures(items)
+    every = list(known.by_name.values())
+    assert every and read_series(items, known, every) == read_series(items, known._replace(repeated=True), every)
+    assert all(len(one.points) == 1 for one in read_series(items, known, every))
 
 
 @pytest.mark.parametrize(("levels", "is_plotted"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (512, False)])
@@ -215,7 +217,8 @@ def test_where_a_number_is_missing_there_is_a_gap(save, services):
     services.documents.delete("custom", "bob")
     save("custom", b'{"a":4}')
     items = services.documents.history("custom").items[::-1]
-    (found,) = read_series(items, list(measures(items).by_name.values()))
+    known = measures(items)
+    (found,) = read_series(items, known, list(known.by_name.values()))
     assert [point.text for point in found.points] == ["1", "2", "3", "4"] and found.breaks == {2, 3}
 
 

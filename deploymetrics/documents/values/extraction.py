@@ -24,7 +24,7 @@ Steps = tuple[Step, ...]
 class Extractor:
     """Extracts the values at several Steps from each document; ``repeated`` if an object may have a key twice."""
 
-    def __init__(self, paths: Sequence[Steps], *, repeated: bool = False) -> None:
+    def __init__(self, paths: Sequence[Steps], *, repeated: bool) -> None:
         self._is_repeated = repeated
         #: For each place that has others below it, in their order: the place that a step leads to. Place 0 is all.
         self._below: dict[int, dict[Any, int]] = {}

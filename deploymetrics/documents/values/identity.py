@@ -98,7 +98,7 @@ def _choices(things: list[dict[str, object]]) -> tuple[list[tuple[str, ...]], tu
 
 
 def _rank(name: str, value: object) -> int | None:
-    """Return how well a member tells which thing an object is: 0 for best, None if it does not."""
+    """Rank a member by how well it tells which thing an object is: 0 is best, None if it does not."""
     if not _is_text(value):
         return None
     if name.casefold() in _NAMES:

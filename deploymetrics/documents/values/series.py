@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ...storage import Item
 from .extraction import Extractor, floats_of, text_of
-from .measures import FUNCTIONS, Measure
+from .measures import FUNCTIONS, Measure, Measures
 from .numbers import as_float, is_number
 
 
@@ -34,11 +34,11 @@ class Series(NamedTuple):
     breaks: frozenset[int] = frozenset()
 
 
-def read_series(items: Iterable[Item], measures: Sequence[Measure], *, repeated: bool = False) -> list[Series]:
-    """Return the Series of some Measures, given versions in their order, deletions among them."""
-    places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in measures))}
-    extractor = Extractor(list(places), repeated=repeated)
-    tracks = [_Track(measure, places[measure.steps]) for measure in measures]
+def read_series(items: Iterable[Item], plottable: Measures, chosen: Sequence[Measure]) -> list[Series]:
+    """Return the Series of some of the Measures in a document, given versions in their order, deletions among them."""
+    places = {steps: place for place, steps in enumerate(dict.fromkeys(measure.steps for measure in chosen))}
+    extractor = Extractor(list(places), repeated=plottable.repeated)
+    tracks = [_Track(measure, places[measure.steps]) for measure in chosen]
     for item in items:
         values = [[]] * len(places) if item.deleted else extractor.extract(item.record.json)
         floats: dict[int, list[float]] = {}

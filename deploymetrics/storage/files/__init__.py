@@ -62,15 +62,15 @@ class FileStorage(Storage):
         return self._newest(collection, key).current
 
     def _newest(self, collection: Collection, key: str) -> Newest:
-        known = self._remembered.get((collection.name, key))
-        if known and is_unchanged(known.path, known.signature):
-            return known
+        newest = self._remembered.get((collection.name, key))
+        if newest and is_unchanged(newest.path, newest.signature):
+            return newest
         log, place = self.log(collection, key), self._listing(collection).find(key)
-        if place and (known := read_newest(place, log)):
+        if place and (newest := read_newest(place, log)):
             # Where there is no room, what is quickly read again takes it once it has been read often.
             if self._remembered.has_room or random() < 1 / 8:
-                self._remember(known)
-            return known
+                self._remember(newest)
+            return newest
         with disk.storage_errors("read"):
             newest = log.newest()
             if newest.item is None:
@@ -121,11 +121,11 @@ class FileStorage(Storage):
     def write(
         self, collection: Collection, key: str, author: str, change: Change, *, kept: bool = False
     ) -> Item | None:
-        known = self._remembered.get((collection.name, key)) or self._newest(collection, key)
-        if known.item is None and change(None, self.clock.now()) is None:
+        newest = self._remembered.get((collection.name, key)) or self._newest(collection, key)
+        if newest.item is None and change(None, self.clock.now()) is None:
             return None  # before a folder is made for it
-        write = Write(known.log.folder, author, change, kept)
-        with self._writer(known, "write", write, make=True) as writer:
+        write = Write(newest.log.folder, author, change, kept)
+        with self._writer(newest, "write", write, make=True) as writer:
             if writer.queue.withdraw(write):  # else another thread stored it
                 writer.lock()
                 self._store(writer, write)
@@ -133,9 +133,9 @@ class FileStorage(Storage):
             raise write.error
         return write.item
 
-    def _writer(self, known: Newest, operation: str, write: Write | None = None, *, make: bool = False) -> Writer:
-        """Return a Writer; ``known`` is the newest version known, and ``operation`` is for the log of errors."""
-        return Writer(known, self._queues[hash(known.log.folder) % QUEUES], operation, write, make=make)
+    def _writer(self, newest: Newest, operation: str, write: Write | None = None, *, make: bool = False) -> Writer:
+        """Return a Writer; ``newest`` may be outdated by now, and ``operation`` is for the log of errors."""
+        return Writer(newest, self._queues[hash(newest.log.folder) % QUEUES], operation, write, make=make)
 
     def _store(self, writer: Writer, write: Write) -> None:
         """Store a write together with those of the same key that wait; each gets its Item or its error."""

@@ -86,12 +86,12 @@ def _hover(positions: list[tuple[float, float]], points: list[Point], times: lis
     """Yield for each point the SVG that shows its value while the pointer is nearest to it."""
     dots = "dots" if len(points) <= 24 else "line"
     for index, ((x, y), point, time) in enumerate(zip(positions, points, times)):
-        left = (positions[index - 1][0] + x) / 2 if index else LEFT
-        right = (positions[index + 1][0] + x) / 2 if index + 1 < len(positions) else WIDTH
+        begin = (positions[index - 1][0] + x) / 2 if index else LEFT
+        end = (positions[index + 1][0] + x) / 2 if index + 1 < len(positions) else WIDTH
         text = escape(f"{shorten_number(point.text)} · {as_last_changed(time)}")
         yield (
             f'<g class="{dots}">'
-            f'<rect x="{left:.1f}" y="0" width="{max(right - left, 0.1):.1f}" height="{HEIGHT - BOTTOM}"/>'
+            f'<rect x="{begin:.1f}" y="0" width="{max(end - begin, 0.1):.1f}" height="{HEIGHT - BOTTOM}"/>'
             f'<circle cx="{x:g}" cy="{y:g}" r="3"/><text class="tip" x="{WIDTH - RIGHT}" y="14">{text}</text>'
             f"<title>{text}</title></g>"
         )
