@@ -65,7 +65,7 @@ def create_app(
     error_handlers.init_app(app)
     for blueprint in (*api.BLUEPRINTS, web.bp, telemetry_bp):
         app.register_blueprint(blueprint)
-    for command in cli.COMMANDS:
+    for command in cli.main.commands.values():
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
     app.fast_path = FastPath(app, services.documents, services.authenticator, app.answer_and_note)

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable
 
 import click
-from flask.cli import AppGroup
 
 from ..accounts.passwords import normalize
 from ..accounts.records import Role
@@ -13,9 +12,10 @@ from ..accounts.service import generate_credential
 from ..formats.escaping import escape, row
 from ..schemas import load
 from ..services import services
+from .group import main
 
 
-@click.group(cls=AppGroup)
+@main.group()
 def account() -> None:
     """Accounts: who may read and post."""
 

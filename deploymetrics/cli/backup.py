@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..config.instance import become_owner, find_instance, is_instance
 from ..config.storage_url import FILES
@@ -17,14 +16,14 @@ from ..errors import DamagedItemError, SettingError, StorageError
 from ..formats.escaping import counted, escape, row
 from ..maintenance import damages
 from ..services import services
+from .group import main
 
 #: What a copy is without: the locks of this machine. The folder is made again where it is missing.
 _LOCKS = "locks"
 
 
-@click.command()
+@main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@with_appcontext
 def backup(folder: Path) -> None:
     """Copy the instance to a new FOLDER while the server runs.
 
@@ -40,7 +39,7 @@ def backup(folder: Path) -> None:
     _check(folder, before)
 
 
-@click.command()
+@main.command(with_appcontext=False)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def restore(folder: Path) -> None:
     """Make the instance from FOLDER, a backup.
@@ -58,9 +57,8 @@ def restore(folder: Path) -> None:
     _check(instance, {})
 
 
-@click.command()
+@main.command()
 @click.option("--repair", is_flag=True, help="Write anew the copies that are not right.")
-@with_appcontext
 def verify(repair: bool) -> None:
     """Read everything that is stored and name what is damaged.
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..clock import from_precise
 from ..collector.process import LEASE, Lease, collect_forever
@@ -21,17 +20,17 @@ from ..formats.escaping import counted, on_one_line
 from ..formats.logs import formatter
 from ..services import services
 from ..sources import TextValue
+from .group import main
 
 FAILED = 1
 BUSY = 3
 
 
-@click.command()
+@main.command()
 @click.option("--forever", is_flag=True, help="Collect at every interval until a signal ends it.")
 @click.option("--status", "show_status", is_flag=True, help="Collect nothing; say what is known of each source.")
 @click.option("--retry", is_flag=True, help="Ask also the sources that are waiting after a failure, and every metric.")
 @click.option("--of-serve", is_flag=True, hidden=True)
-@with_appcontext
 @click.pass_context
 def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, of_serve: bool) -> None:
     """Collect the document platform once, and print its metrics.

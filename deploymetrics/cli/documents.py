@@ -5,20 +5,18 @@ from typing import BinaryIO
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..documents.schemas import compact_metrics
 from ..errors import BodyTooLargeError
 from ..formats.escaping import counted, row
 from ..http.precondition_headers import read_precondition
 from ..services import services
-from .audit import AUTHOR, person
+from .group import AUTHOR, main, person
 
 
-@click.command()
+@main.command()
 @click.argument("tag")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many versions.")
-@with_appcontext
 def history(tag: str, limit: int) -> None:
     """List the versions of a document, newest first.
 
@@ -31,12 +29,11 @@ def history(tag: str, limit: int) -> None:
         click.echo(row(item.version, item.changed_at, item.changed_by, size))
 
 
-@click.command()
+@main.command()
 @click.argument("tag")
 @click.argument("file", type=click.File("rb"))
 @click.option("--if-match", metavar="ETAG", help="Only if this is the current ETag of the document, as a GET shows it.")
 @click.option("--create", is_flag=True, help="Only if there is no document with this tag.")
-@with_appcontext
 def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     """Store the JSON in FILE as the metrics of the document TAG.
 
@@ -55,10 +52,9 @@ def put(tag: str, file: BinaryIO, if_match: str | None, create: bool) -> None:
     click.echo(f'version {item.version}, ETag "{item.revision}"')
 
 
-@click.command()
+@main.command()
 @click.argument("tag")
 @click.argument("version", type=click.IntRange(min=1), required=False)
-@with_appcontext
 def purge(tag: str, version: int | None) -> None:
     """Remove a document and its history, or one VERSION of it.
 
@@ -69,8 +65,7 @@ def purge(tag: str, version: int | None) -> None:
     click.echo(f"{counted(number, 'version')} removed")
 
 
-@click.command()
-@with_appcontext
+@main.command()
 def trim() -> None:
     """Remove the old versions that the settings do not keep.
 

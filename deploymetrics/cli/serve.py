@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..accounts.records import Role
 from ..config.loading import Settings, load_settings
@@ -15,6 +14,7 @@ from ..config.settings import BY_NAME
 from ..services import services
 from ..start_record import record_start
 from ..telemetry import telemetry_of
+from .group import main
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,14 +26,13 @@ def _flag(name: str, **options: Any) -> Callable[[Command], Command]:
     return click.option(f"--{name.lower()}", name, help=f"{row.help}{default} (setting {name})", **options)
 
 
-@click.command()
+@main.command()
 @_flag("BIND", metavar="ADDRESS")
 @_flag("SERVER", type=click.Choice(["gunicorn", "granian"]))
 @_flag("WORKERS", type=click.IntRange(1, 256))
 @_flag("THREADS", type=click.IntRange(1, 256))
 @_flag("CERTFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 @_flag("KEYFILE", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
-@with_appcontext
 def serve(**flags: Any) -> None:
     """Serve with gunicorn or granian. SIGTERM finishes what is running and stops. SIGHUP reads settings anew.
 

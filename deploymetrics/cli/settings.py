@@ -8,6 +8,7 @@ from ..config.instance import existing_instance
 from ..config.loading import read_settings
 from ..config.settings import PREFIX, SETTINGS, display_value
 from ..config.storage_url import FILES
+from .group import main
 
 _INTRODUCTION = f'''\
 """Settings of this server. Copy this file to config.py and keep the lines that you change.
@@ -17,7 +18,7 @@ Each can be set in the environment as well, as {PREFIX}<NAME>, which goes first.
 '''
 
 
-@click.command()
+@main.command(with_appcontext=False)
 @click.option("--table", is_flag=True, help="Print all settings and what they mean, in reStructuredText.")
 @click.option("--example", is_flag=True, help="Print an example of instance/config.py.")
 def settings(table: bool, example: bool) -> None:

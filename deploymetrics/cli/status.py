@@ -6,7 +6,6 @@ from shutil import disk_usage
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..config.storage_url import without_password
 from ..errors import DeploymetricsError
@@ -16,11 +15,11 @@ from ..start_record import last_start
 from ..telemetry import telemetry_of
 from ..version import VERSION
 from .collect import print_status
+from .group import main
 from .settings import print_in_force
 
 
-@click.command()
-@with_appcontext
+@main.command()
 def status() -> None:
     """Show how this instance is, on one page.
 

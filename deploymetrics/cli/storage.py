@@ -6,9 +6,10 @@ from .. import maintenance
 from ..config.instance import become_owner, existing_instance, find_instance
 from ..config.loading import read_settings
 from ..formats.escaping import counted, row
+from .group import main
 
 
-@click.group()
+@main.group(cls=click.Group)
 def storage() -> None:
     """Make, bring over or look at the storage that STORAGE names."""
 

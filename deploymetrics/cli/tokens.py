@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import click
-from flask.cli import AppGroup
 
 from ..accounts.records import Access
 from ..accounts.schemas import MAX_DAYS, NewToken
@@ -13,12 +12,12 @@ from ..formats.escaping import row
 from ..schemas import load
 from ..services import services
 from .accounts import check_name, print_secret
-from .audit import AUTHOR
+from .group import AUTHOR, main
 
 _account = click.argument("account", callback=check_name)
 
 
-@click.group(cls=AppGroup)
+@main.group()
 def token() -> None:
     """Tokens: credentials of an account for programs."""
 
@@ -71,7 +70,7 @@ def revoke_token(account: str, name: str) -> None:
     services().tokens.revoke(account, token_in(services().accounts.get(account), name=name).id, AUTHOR)
 
 
-@click.group(cls=AppGroup)
+@main.group()
 def session() -> None:
     """Sessions: where an account is logged in."""
 

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..documents import transfer
 from ..documents.service import DOCUMENTS
 from ..errors import BadRequest, StorageError
 from ..formats.escaping import counted, escape
 from ..services import services
+from .group import main
 
 #: A line of an import is as long as this, or so many times MAX_BODY_BYTES; what is longer is no export.
 MAX_LINE, MAX_BODIES = 2**26, 8
@@ -63,9 +63,8 @@ def _draft_of(file: BinaryIO) -> Iterator[BinaryIO]:
     file.flush()
 
 
-@click.command("export")
+@main.command("export")
 @click.argument("file", callback=_private_file)
-@with_appcontext
 def export_documents(file: BinaryIO) -> None:
     """Write all documents with their histories to FILE.
 
@@ -97,10 +96,9 @@ def export_documents(file: BinaryIO) -> None:
         raise SystemExit(1)
 
 
-@click.command("import")
+@main.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and store nothing.")
-@with_appcontext
 def import_documents(file: BinaryIO, dry_run: bool) -> None:
     """Store what export wrote to FILE: documents with their histories.
 

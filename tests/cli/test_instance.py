@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from deploymetrics import create_app
-from deploymetrics.cli import MAKE_INSTANCE, main
+from deploymetrics.cli import main
 from deploymetrics.cli.backup import restore
+from deploymetrics.cli.group import MAKE_INSTANCE
 from deploymetrics.cli.storage import copy
 from deploymetrics.config import instance as instances
 from deploymetrics.errors import SettingError
@@ -55,7 +56,11 @@ ARGUMENTS = {
     "purge": ["x"],
     "backup": ["x"],
 }
-OTHERS = [path for command, path in all_commands(main) if command not in (*MAKE_INSTANCE, restore, copy)]
+OTHERS = [
+    path
+    for command, path in all_commands(main)
+    if " ".join(path) not in MAKE_INSTANCE and command not in (restore, copy)
+]
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=" ".join)
