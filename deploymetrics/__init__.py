@@ -62,6 +62,7 @@ def create_app(
     cross_site.init_app(app)
     access.init_app(app, services.authenticator, services.sessions, SignOn(app, services.accounts))
     app.before_request(urls.check_path)
+    app.before_request(urls.answer_for_whole_server)
     error_handlers.init_app(app)
     for blueprint in (*api.BLUEPRINTS, web.bp, telemetry_bp):
         app.register_blueprint(blueprint)

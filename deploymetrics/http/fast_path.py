@@ -21,12 +21,12 @@ from .error_handlers import problem_of
 from .requests import SAFE_METHODS, Request, check_output, current_request
 from .responses import Response, problem_response
 from .security_headers import add_security_headers
-from .urls import check_path
+from .urls import answer_for_whole_server, check_path
 
 #: Headers with credentials beside the one that is looked at here.
 _CREDENTIALS = ("HTTP_COOKIE", "HTTP_SESSIONTOKEN")
 #: Hooks that have nothing to do for such a request, or whose work is done here; any other one turns the fast path off.
-_HOOKS = {check_access, check_output, check_path, add_security_headers}
+_HOOKS = {check_access, check_output, check_path, answer_for_whole_server, add_security_headers}
 _TAG = "<tag>"
 #: In the environ: answer only a read on the fast path that waits for no database, as granian's one thread asks for.
 ONLY_FAST_PATH = "deploymetrics.only_fast_path"

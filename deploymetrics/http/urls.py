@@ -1,4 +1,4 @@
-"""URLs: routing by the path alone, which paths are the API's, and paths that are refused before they are routed.
+"""URLs: routing by the path alone, which paths are the API's, and what is answered or refused before it is routed.
 
 werkzeug decodes the path, and two things get lost on the way.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import flask
-from flask import Request
+from flask import Request, Response, current_app
 from werkzeug import routing
 from werkzeug.routing import Map, MapAdapter
 
@@ -42,6 +42,15 @@ def bind_adapter(url_map: Map, environ: dict[str, Any]) -> MapAdapter:
     )
     scheme, method = environ["wsgi.url_scheme"], environ["REQUEST_METHOD"]
     return url_map.bind("", script_name, url_scheme=scheme, default_method=method, path_info=path, query_args=query)
+
+
+def answer_for_whole_server() -> Response | None:
+    """Answer ``OPTIONS *``, and ``OPTIONS http://host`` by which clients of proxies say the same."""
+    environ = flask.request.environ
+    if environ["REQUEST_METHOD"] != "OPTIONS" or environ["PATH_INFO"] not in ("*", ""):
+        return None
+    methods = set[str]().union(*(rule.methods or () for rule in current_app.url_map.iter_rules()))
+    return Response(headers={"Allow": ", ".join(sorted(methods))})
 
 
 def check_path() -> None:

@@ -392,6 +392,16 @@ def test_an_encoded_slash_is_no_slash(one):
     assert_problem(asked(one, b"GET /api/deploymentmetrics/a%2Fhistory HTTP/1.1\r\nHost: a\r\n"), 400, "invalid-tag")
 
 
+@pytest.mark.parametrize("credentials", ["", "Authorization: Basic eDp4\r\n"], ids=["nobody", "somebody else"])
+def test_options_of_the_server_as_a_whole(one, credentials):
+    with connected(one) as client:
+        client.sendall(f"OPTIONS * HTTP/1.1\r\nHost: a\r\n{credentials}Connection: close\r\n\r\n".encode())
+        answer = answer_on(client)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert answer.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, POST, PUT"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_a_header_with_an_underscore_passes_for_no_other(one):
     """Else a client could say what a proxy says."""
     answer = asked(one, b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nIf_None_Match: *\r\n")
