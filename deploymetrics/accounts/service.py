@@ -38,7 +38,7 @@ class Accounts:
         """Return the AccountRecord of that name; raises NotFound."""
         record = self.find(name)
         if record is None:
-            raise NotFound(f"There is no account {name}.", code="no-such-account")
+            raise NotFound(_no_account(name), code="no-such-account")
         return record
 
     def find_by_secret(self, secret: str) -> tuple[AccountRecord, Token] | None:
@@ -216,8 +216,12 @@ def generate_credential(role: Role) -> str:
 def _existing_record(accounts: dict[str, AccountRecord], name: str) -> AccountRecord:
     """Return the record of an account; raises AccountError if there is none."""
     if name not in accounts:
-        raise AccountError(f"There is no account {name}.")
+        raise AccountError(_no_account(name))
     return accounts[name]
+
+
+def _no_account(name: str) -> str:
+    return f"There is no account {name}." if name.strip() else "There is no account without a name."
 
 
 def _new_epoch() -> str:

@@ -168,10 +168,12 @@ class Documents:
         """
         self.check_writable(tag)
         number = self.store.purge(DOCUMENTS, tag, author, version)
-        if not number:
-            missing = "document with this tag, and never was" if version is None else "such version of this tag"
-            raise NotFound(f"There is no {missing}.", code="no-such-tag" if version is None else "no-such-version")
-        return number
+        if number:
+            return number
+        if version is not None:
+            raise NotFound("There is no such version of this tag.", code="no-such-version")
+        self.newest(tag)  # raises NotFound if there never was one
+        raise NotFound("Of this document nothing is left but that it was deleted.", code="no-such-tag")
 
     def trim(
         self,

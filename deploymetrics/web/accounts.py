@@ -62,10 +62,10 @@ def new_secret() -> ResponseReturnValue:
 @require_role(Role.MASTER_OPERATOR)
 def ask_to_change(change: str) -> ResponseReturnValue:
     """Ask whether to change an account, before a click does what cannot be taken back."""
-    name = request.args.get("account", "")
-    record = services().accounts.find(name)
-    if record is None:
-        return accounts_page(error=f"There is no account {name}."), 404
+    try:
+        record = services().accounts.get(request.args.get("account", ""))
+    except NotFound as error:
+        return accounts_page(error=error.detail), error.status
     return render_template("web/change_account.html", record=record, change=change)
 
 

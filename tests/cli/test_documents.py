@@ -58,6 +58,8 @@ def test_purge_says_how_many_went(service, invoke, writes, said):
     for _ in range(writes):
         service.save("custom", b"1", "alice")
     assert invoke("purge", "custom").stdout == said
+    assert "nothing is left" in str(invoke("purge", "custom").exception)
+    assert "no such version" in str(invoke("purge", "custom", 1).exception)
     assert "never was" in str(invoke("purge", "nothing").exception)
 
 

@@ -32,7 +32,7 @@ from storekit import (
 )
 
 from deploymetrics.config.settings import BY_NAME
-from deploymetrics.errors import SettingError, StorageError
+from deploymetrics.errors import SettingError, StorageError, StorageFullError
 from deploymetrics.storage import Collection, item_cache
 from deploymetrics.storage.files import changes, disk, group_commit, listing, readable_copies, version_log
 
@@ -206,6 +206,27 @@ def test_a_purge_fails_where_the_copy_cannot_be_removed(store, folder, monkeypat
         store.purge(THINGS, "a", "admin")
     store.purge(THINGS, "a", "admin")
     assert not (folder / "things/a.json").exists()
+
+
+@pytest.mark.parametrize("version, error", [(1, StorageFullError), (2, StorageError), (None, StorageError)])
+def test_a_purge_on_a_full_disk_says_what_was_done(store, folder, monkeypatch, version, error):
+    for text in "12":
+        put(store, "a", text)
+    before = past(store, "a")
+
+    def fail(*args, **options):
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError) as caught:
+        patched.setattr(os, "rename", fail)
+        store.purge(THINGS, "a", "admin", version)
+    assert type(caught.value) is error
+    if error is StorageFullError:
+        assert past(store, "a") == before and caught.value.detail.endswith("nothing was stored.")
+    else:
+        assert past(store, "a")[1:] == before and "is deleted, but not all" in caught.value.detail
+    store.purge(THINGS, "a", "admin", version)
+    assert store.version(THINGS, "a", version or 2) is None
 
 
 @pytest.fixture

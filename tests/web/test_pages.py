@@ -597,6 +597,7 @@ def test_a_change_is_asked_for_before_it_is_made(pages, services, change, words)
     page = text_of(pages.get(f"/accounts/{change}?account=spare"))
     assert words in page and 'name="account" value="spare"' in page and services.accounts.list() == before
     assert "There is no account x." in text_of(pages.get(f"/accounts/{change}?account=x"), 404)
+    assert "There is no account without a name." in text_of(pages.get(f"/accounts/{change}"), 404)
 
 
 def test_a_secret_is_shown_once(pages, services):

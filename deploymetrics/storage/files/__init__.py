@@ -200,15 +200,19 @@ class FileStorage(Storage):
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         newest = self._newest(collection, key)
-        if newest.current and version in (None, newest.version):
+        is_deleted = bool(newest.current) and version in (None, newest.version)
+        if is_deleted:
             self.write(collection, key, author, lambda current, now: None)
             if not collection.history:
                 _log.warning("%s/%s was purged by %s", collection.name, key, author)
                 return 1
         try:
             return self._purge(collection, key, author, version)
-        except StorageFullError as error:  # which would say that nothing was done
-            raise StorageError(log=error.log) from error.__cause__
+        except StorageFullError as error:
+            if version is not None and not is_deleted:
+                raise
+            detail = "The storage is full; the item is deleted, but not all of its versions could be removed."
+            raise StorageError(detail, log=error.log) from error.__cause__
 
     def _purge(self, collection: Collection, key: str, author: str, version: int | None) -> int:
         newest = self._newest(collection, key)
