@@ -16,8 +16,9 @@ from flask.globals import request_ctx
 from werkzeug.routing import MapAdapter
 
 from .http import urls
-from .http.fast_path import ONLY_FAST_PATH, FastPath
-from .http.request_ids import HEADER, ROUTE, RequestIds
+from .http.environ_keys import ONLY_FAST_PATH, ROUTE
+from .http.fast_path import FastPath
+from .http.request_ids import HEADER, RequestIds
 from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.security_headers import hsts_headers

@@ -13,10 +13,9 @@ from ..documents.paging import page_of
 from ..documents.service import Entry, Item
 from ..documents.versions import as_of
 from ..errors import NotFound
-from ..http.access import require_role
+from ..http.access import on_fast_path, require_role
 from ..http.arguments import HistoryArguments, ListArguments, parse_version
 from ..http.document_responses import document_response, history_response, list_response, saved_response
-from ..http.fast_path import on_fast_path
 from ..http.requests import Request, check_output, current_request
 from ..http.responses import Response, check_value_precondition, empty_response, json_response, text_response
 from ..schemas import load

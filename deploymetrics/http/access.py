@@ -10,6 +10,7 @@ The rule is applied before any view, to routes that say nothing as well: those a
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import flask
@@ -77,6 +78,11 @@ def has_header_credential(environ: dict[str, Any]) -> bool:
     return "HTTP_AUTHORIZATION" in environ or "HTTP_SESSIONTOKEN" in environ
 
 
+def is_authorization_only(environ: dict[str, Any]) -> bool:
+    """Return True if the header Authorization is there, and no other credential beside it."""
+    return "HTTP_AUTHORIZATION" in environ and environ.keys().isdisjoint(("HTTP_SESSIONTOKEN", "HTTP_COOKIE"))
+
+
 def mark_view(**attributes: Any) -> Callable[[View], View]:
     """Return a decorator that sets attributes of a view, which say something about it to other modules."""
 
@@ -96,6 +102,17 @@ def require_role(*roles: Role) -> Callable[[View], View]:
 needs_proof = mark_view(needs_proof=True)
 #: Marks a view as open to everyone, with an account or without.
 public = mark_view(roles=ANYONE)
+
+
+def on_fast_path(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a view, for Flask and the fast path, of a function of request, account and the arguments in the path."""
+
+    @wraps(operation)
+    def view(**arguments: str) -> Any:
+        return operation(current_request(), current_user._get_current_object(), **arguments)
+
+    view.fast_path = operation  # type: ignore[attr-defined]
+    return view
 
 
 def roles_of(endpoint: str, app: flask.Flask | None = None) -> Roles:

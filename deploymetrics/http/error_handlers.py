@@ -5,7 +5,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response as PageResponse
 
 from .. import errors
-from .request_ids import CODE, request_id_of
+from .environ_keys import CODE
+from .request_ids import request_id_of
 from .requests import Request, current_request
 from .responses import Response, problem_response
 from .urls import in_api

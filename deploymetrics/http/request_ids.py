@@ -5,10 +5,8 @@ import secrets
 from itertools import count
 from typing import Any
 
-#: Where the environ has the id, and the route, for the access log.
-REQUEST_ID, ROUTE = "deploymetrics.request_id", "deploymetrics.route"
-#: Where it has the code of the error that was answered.
-CODE = "deploymetrics.code"
+from .environ_keys import REQUEST_ID
+
 HEADER = "X-Request-ID"
 _FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 

@@ -53,21 +53,31 @@ def answer_for_whole_server() -> Response | None:
     return Response(headers={"Allow": ", ".join(sorted(methods))})
 
 
+def raw_path(environ: dict[str, Any]) -> str:
+    """Return the path of a request as it was sent; encoded anew where the server does not say that."""
+    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
+    return raw.partition("?")[0]
+
+
+def is_plain_url(environ: dict[str, Any]) -> bool:
+    """Return True if the URL of a request has no query, and a path of ASCII characters of which none is encoded."""
+    return not environ.get("QUERY_STRING") and environ["PATH_INFO"].isascii() and "%" not in raw_path(environ)
+
+
 def check_path() -> None:
     """Raise BadRequest for an encoded slash in a tag, and for a path that is not UTF-8.
 
     Decoded, the first would split the path, and the second would be a replacement character.
     """
-    environ = flask.request.environ
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
+    raw = raw_path(flask.request.environ)
     if "%" not in raw:
         return
     path = flask.request.path
-    if path.startswith(_TAGS) and "%2f" in raw.partition("?")[0].lower():
+    if path.startswith(_TAGS) and "%2f" in raw.lower():
         raise BadRequest("The tag is not valid. It has a slash.", code="invalid-tag")
     if "\ufffd" in path:
         try:
             # From the URL as it was sent: Flask's own server replaces such bytes in PATH_INFO already.
-            unquote_to_bytes(raw.partition("?")[0]).decode()
+            unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
             raise BadRequest("The path is not UTF-8.", code="invalid-tag") from None

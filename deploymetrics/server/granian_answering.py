@@ -11,8 +11,7 @@ from threading import Event
 from typing import Any
 
 from ..http.document_responses import in_pieces
-from ..http.fast_path import ONLY_FAST_PATH, RECEIVED_AT
-from ..http.request_ids import REQUEST_ID
+from ..http.environ_keys import ONLY_FAST_PATH, RECEIVED_AT, REQUEST_ID
 from . import limits
 from .asgi import environ_of, has_body, refusal_of, start_message
 from .granian_bodies import Bodies, Body, Exchange

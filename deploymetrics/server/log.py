@@ -17,7 +17,8 @@ from gunicorn.glogging import Logger
 
 from ..formats.escaping import escape
 from ..formats.logs import JSON, TEXT, formatter, json_line
-from ..http.request_ids import ROUTE, request_id_of
+from ..http.environ_keys import ROUTE
+from ..http.request_ids import request_id_of
 
 #: How long lines wait for a reader that stands still, before they are left out until it goes on.
 _PATIENCE_SECONDS = 1.0

@@ -18,7 +18,7 @@ from typing import Any
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..http.fast_path import RECEIVED_AT
+from ..http.environ_keys import RECEIVED_AT
 from . import limits
 from .accept_turns import GONE, SLOTS, STEP_SECONDS, Turn
 from .connection import OVER, READY, Connection

@@ -9,7 +9,8 @@ from werkzeug.exceptions import HTTPException
 from ..accounts.service import Accounts
 from ..errors import DeploymetricsError
 from ..http.access import has_header_credential, mark_view
-from ..http.request_ids import CODE, request_id_of
+from ..http.environ_keys import CODE
+from ..http.request_ids import request_id_of
 from ..http.requests import SAFE_METHODS
 from .audit_log import AuditLog
 

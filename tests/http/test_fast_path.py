@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import StorageError, StorageFullError
-from deploymetrics.http.fast_path import ONLY_FAST_PATH
+from deploymetrics.http.environ_keys import ONLY_FAST_PATH
 from deploymetrics.storage.files import FileStorage
 
 LIST = "/api/deploymentmetrics"

@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from waiting import wait_for
 
 from deploymetrics.errors import SettingError
-from deploymetrics.http.fast_path import ONLY_FAST_PATH, RECEIVED_AT
+from deploymetrics.http.environ_keys import ONLY_FAST_PATH, RECEIVED_AT
 from deploymetrics.server import granian_bodies, limits
 from deploymetrics.server.granian_answering import Answering
 from deploymetrics.server.granian_worker import share_listeners

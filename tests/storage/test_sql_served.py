@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
 from deploymetrics.errors import SettingError
-from deploymetrics.http.fast_path import ONLY_FAST_PATH
+from deploymetrics.http.environ_keys import ONLY_FAST_PATH
 from deploymetrics.server.master import Server
 from deploymetrics.storage import list_blocks
 from deploymetrics.storage.sql import schema

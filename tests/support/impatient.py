@@ -2,7 +2,7 @@
 
 import time
 
-from deploymetrics.http.fast_path import RECEIVED_AT
+from deploymetrics.http.environ_keys import RECEIVED_AT
 from deploymetrics.server import limits
 from deploymetrics.server.granian_worker import GranianWorker as Granian
 from deploymetrics.server.worker import FairThreadWorker
