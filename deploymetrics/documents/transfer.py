@@ -6,8 +6,8 @@ line ``{"expectation": {"tag": …, "everySeconds": …}}`` for each expectation
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import chain, groupby, islice, pairwise
-from tempfile import SpooledTemporaryFile
+from itertools import chain, groupby, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -24,8 +24,6 @@ from .service import DOCUMENTS, version_json
 
 IMPORTED, THERE, REFUSED = "imported", "already there", "refused"
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-#: So many bytes of a tag's versions are kept in memory while they are checked, and the others in a temporary file.
-_MEMORY_BYTES = 2**23
 _HEAD = {"version", "changedAt", "changedBy", "kept", "deleted", "tag", "lastChanged"}
 
 
@@ -33,7 +31,6 @@ class _Line(NamedTuple):
     """A parsed line of an import.
 
     ``tag`` is None where it does not say it, and ``problem`` a sentence if it is neither a version nor an expectation.
-    The value of ``item`` is in the file of its tag's values, ``size`` bytes long; a deletion has none.
     """
 
     number: int
@@ -41,7 +38,10 @@ class _Line(NamedTuple):
     item: Item | None = None
     expectation: ExpectationRecord | None = None
     problem: str | None = None
-    size: int = 0
+
+
+class _Mistake(Exception):
+    """Why the versions of a tag are not imported, as a sentence."""
 
 
 def export_tag(store: Storage, tag: str) -> Iterator[bytes]:
@@ -70,74 +70,49 @@ def import_lines(
     before it shows that a clock was ahead and was put back. ``dry_run`` stores nothing.
     """
     latest = as_precise(clock.now() + timedelta(days=1))
-    parsed = (_parse_line(number, line) for number, line in enumerate(lines, 1) if line.strip())
-    with_next = pairwise(chain(parsed, [_Line(0, "")]))
-    before: str | None = ""
     seen: set[str] = set()
-    with SpooledTemporaryFile[bytes](_MEMORY_BYTES) as values:
-        for (tag, expectation), pairs in groupby(with_next, key=lambda pair: (pair[0].tag, pair[0].expectation)):
-            # Of a file that is no export there may be no end of lines without a tag.
-            rows, after = _spool(islice(pairs, 1 if tag is None else None), values)
-            if expectation:
-                yield tag, *_import_expectation(store, expectation, rows[0].number, dry_run)
-                continue
-            first = rows[0].item
-            is_beside_unreadable = after is None or before is None and first is not None and first.version > 1
-            before = tag
-            problem = next((row.problem for row in rows if row.problem), None)
-            error = problem or _mistake_in(tag, rows, is_beside_unreadable, tag in seen, latest)
-            if error or tag is None:
-                yield tag, REFUSED, error or ""
-                continue
-            seen.add(tag)
-            try:
-                is_new = store.restore(DOCUMENTS, tag, _items(rows, values), dry_run=dry_run)
-                yield tag, IMPORTED if is_new else THERE, ""
-            except DeploymetricsError as refusal:
-                yield tag, REFUSED, f"line {rows[0].number}: {refusal.detail}"
+    for (tag, expectation), group in groupby(_parse_lines(lines), key=attrgetter("tag", "expectation")):
+        first = next(lines_of_tag := iter(group))
+        if expectation:
+            yield tag, *_import_expectation(store, expectation, first.number, dry_run)
+            continue
+        if tag is None:
+            yield tag, REFUSED, first.problem or ""
+            continue
+        items = _versions(tag, chain([first], lines_of_tag), latest, is_seen=tag in seen)
+        seen.add(tag)
+        try:
+            is_new = store.restore(DOCUMENTS, tag, items, dry_run=dry_run)
+            for _ in items:  # those that the storage did not need to see
+                pass
+            yield tag, IMPORTED if is_new else THERE, ""
+        except _Mistake as mistake:
+            yield tag, REFUSED, str(mistake)
+        except DeploymetricsError as refusal:
+            yield tag, REFUSED, f"line {first.number}: {refusal.detail}"
 
 
-def _spool(pairs: Iterable[tuple[_Line, _Line]], values: SpooledTemporaryFile[bytes]) -> tuple[list[_Line], str | None]:
-    """Put the values of a tag's lines into a file; return the lines without values, and the next line's tag."""
-    values.seek(0)
-    values.truncate()
-    rows: list[_Line] = []
-    after: str | None = ""
-    for row, next_row in pairs:
-        if row.item and row.item.value is not None:
-            row = row._replace(item=row.item._replace(value=None), size=values.write(row.item.value))
-        rows.append(row)
-        after = next_row.tag
-    return rows, after
-
-
-def _items(rows: list[_Line], values: SpooledTemporaryFile[bytes]) -> Iterator[Item]:
-    """Yield the versions of a tag's lines, with their values from the file."""
-    values.seek(0)
-    for row in rows:
-        if row.item:
-            yield row.item._replace(value=values.read(row.size)) if row.size else row.item
-
-
-def _mistake_in(
-    tag: str | None, rows: list[_Line], is_beside_unreadable: bool, is_seen: bool, latest: str
-) -> str | None:
-    """Return why the versions of a tag are not imported, as a sentence; None if they can be."""
-    number = rows[0].number
-    if is_beside_unreadable:
-        return f"line {number}: a line beside those of {tag!r} cannot be read, and may be one of its versions"
-    items = [row.item for row in rows if row.item]
-    if tag and tag != RESERVED_TAG and is_reserved(tag):
-        mistake = f"only the server writes what reads as {RESERVED_TAG}"
-    elif is_seen:
-        mistake = "they do not stand with the others"
-    elif any(newer.version <= older.version for older, newer in pairwise(items)):
-        mistake = "they are not in order"
-    elif items and items[-1].changed_at > latest:
-        mistake = f"version {items[-1].version} is of {items[-1].changed_at}, which is more than a day ahead"
-    else:
-        return None
-    return f"line {number}: the versions of {tag!r} were not imported: {mistake}"
+def _versions(tag: str, lines: Iterable[_Line], latest: str, *, is_seen: bool) -> Iterator[Item]:
+    """Yield the versions in the lines of a tag; raises _Mistake, for the newest one at the end."""
+    number, last, mistake = 0, None, ""
+    for line in lines:
+        number = number or line.number
+        if line.item is None or line.problem:
+            raise _Mistake(line.problem)
+        if tag != RESERVED_TAG and is_reserved(tag):
+            mistake = f"only the server writes what reads as {RESERVED_TAG}"
+        elif is_seen:
+            mistake = "they do not stand with the others"
+        elif last and line.item.version <= last.version:
+            mistake = "they are not in order"
+        if mistake:
+            break
+        last = line.item
+        yield last
+    if last and last.changed_at > latest:
+        mistake = f"version {last.version} is of {last.changed_at}, which is more than a day ahead"
+    if mistake:
+        raise _Mistake(f"line {number}: the versions of {tag!r} were not imported: {mistake}")
 
 
 def _import_expectation(store: Storage, record: ExpectationRecord, number: int, dry_run: bool) -> tuple[str, str]:
@@ -150,6 +125,19 @@ def _import_expectation(store: Storage, record: ExpectationRecord, number: int, 
     if not dry_run:
         expectations.set(record.tag, record.everySeconds, "import")
     return IMPORTED, ""
+
+
+def _parse_lines(lines: Iterable[bytes]) -> Iterator[_Line]:
+    """Yield the lines of an import; a version has a problem beside a line without a tag, which may be of the same."""
+    before = edge = _Line(0, "")
+    parsed = (_parse_line(number, line) for number, line in enumerate(lines, 1) if line.strip())
+    for line, after in pairwise(chain(parsed, [edge])):
+        if line.item and (after.tag is None or before.tag is None and line.item.version > 1):
+            problem = f"line {line.number}: a line beside it cannot be read, and may be a version of {line.tag!r} too"
+            yield line._replace(problem=problem)
+        else:
+            yield line
+        before = line
 
 
 def _parse_line(number: int, line: bytes) -> _Line:

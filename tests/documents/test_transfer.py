@@ -126,6 +126,13 @@ def test_what_no_export_writes_is_refused(store, lines, sentence):
     assert sentence in next(transfer.import_lines(store, lines, HeldClock()))[2]
 
 
+def test_what_is_refused_leaves_nothing(store, folder):
+    assert outcomes(store, [line(1, "y")]) == [IMPORTED]
+    before = sorted(folder.rglob("*"))
+    assert outcomes(store, [line(1), line(1)]) == [REFUSED]
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_lines_that_do_not_stand_together_are_refused(store):
     done = list(transfer.import_lines(store, [line(1), line(1, "y"), line(2), line(2, "y")], HeldClock()))
     assert [outcome for _, outcome, _ in done] == [IMPORTED, IMPORTED, REFUSED, REFUSED]

@@ -236,6 +236,8 @@ class Writer:
             self._rename(draft, log.folder, version)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
+            with suppress(OSError):  # it is not empty
+                os.rmdir(log.folder)
             raise
 
     # Removing
