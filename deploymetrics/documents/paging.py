@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -19,6 +20,15 @@ class Page(NamedTuple):
     def revision(self) -> str:
         """A digest of the revisions on the page."""
         return _page_revision(self.items)
+
+
+def first_items(items: Iterable[Item], number: int, size: int) -> Iterator[Item]:
+    """Yield the first Items: ``number`` of them at most, and none after one that brings them over ``size`` bytes."""
+    for item in islice(items, number):
+        yield item
+        size -= item.size
+        if size < 0:
+            break
 
 
 def page_of(listing: Listing, after: str | None = None, limit: int | None = None) -> tuple[Listing, str | None]:

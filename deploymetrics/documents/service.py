@@ -20,7 +20,7 @@ from ..storage import Collection, Record, Storage
 from ..storage import Entry as Entry
 from ..storage import Item as Item
 from ..storage import Listing as Listing
-from .paging import Page
+from .paging import Page, first_items
 from .precondition import ANY, Precondition
 from .reserved import RESERVED_TAG, is_reserved
 from .schemas import check_tag
@@ -121,16 +121,11 @@ class Documents:
 
         With ``since`` they are those that were written from that time on, as the storage writes it.
         """
-        items: list[Item] = []
-        size = 0
-        for item in self.versions(tag, before, since=since):
-            if len(items) == limit or size > PAGE_BYTES:
-                return Page(items, items[-1].version)
-            items.append(item)
-            size += item.size
+        versions = self.versions(tag, before, since=since)
+        items = list(first_items(versions, limit, PAGE_BYTES))
         if not items:
             self.newest(tag)  # raises NotFound if there never was one
-        return Page(items, None)
+        return Page(items, items[-1].version if next(versions, None) else None)
 
     def newest(self, tag: str) -> Item:
         """Return the newest version of a tag, which may be a deletion; raises NotFound if there never was one."""
@@ -152,12 +147,12 @@ class Documents:
         versions = self.store.history(DOCUMENTS, check_tag(tag), before, oldest_first=oldest_first)
         return _written_since(versions, since) if since else versions
 
-    def version(self, tag: str, version: int) -> Item:
-        """Return the Item of one version; raises NotFound, also for a version that is a deletion."""
+    def version(self, tag: str, version: int, *, or_deletion: bool = False) -> Item:
+        """Return the Item of one version; raises NotFound, also for a deletion unless ``or_deletion``."""
         item = self.store.version(DOCUMENTS, check_tag(tag), version)
         if item is None:
             raise NotFound("There is no such version of this tag, or it was too old to keep.", code="no-such-version")
-        if item.deleted:
+        if item.deleted and not or_deletion:
             raise NotFound("In this version the document was deleted.", code="deleted-version")
         return item
 

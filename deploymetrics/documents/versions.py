@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..clock import from_precise
 from ..storage import Item
+from .paging import first_items
 from .service import Documents
 
 #: What is read one after another: versions, bytes of them, and bytes where each of them is large.
@@ -36,19 +37,17 @@ def versions_between(documents: Documents, tag: str, since: str = "", until: str
     newest = as_of(documents, tag, until)
     if newest is None:
         return Versions([], False)
-    items: list[Item] = []
-    size, large = 0, newest.size > LARGE
-    for item in documents.versions(tag, newest.version + 1, since=since):
-        if until and item.changed_at > until:
-            continue  # of a clock that was ahead for a while
-        items.append(item)
-        size += item.size
-        if size > (MAX_LARGE_BYTES if large else MAX_BYTES) or len(items) >= MAX_VERSIONS:
-            break
-    else:
+    # One that is later is of a clock that was ahead for a while.
+    versions = (
+        item
+        for item in documents.versions(tag, newest.version + 1, since=since)
+        if not until or item.changed_at <= until
+    )
+    items = list(first_items(versions, MAX_VERSIONS, MAX_LARGE_BYTES if newest.size > LARGE else MAX_BYTES))
+    if next(versions, None) is None:
         return Versions(items[::-1], False)
     first = (as_of(documents, tag, since) if since else None) or documents.oldest(tag)
-    count = min(max(SAMPLE_BYTES * len(items) // size, SAMPLE[0]), SAMPLE[1])
+    count = min(max(SAMPLE_BYTES * len(items) // sum(item.size for item in items), SAMPLE[0]), SAMPLE[1])
     sample = islice(_sample_between(documents, tag, first, items[-1]), count)
     older = sorted((item for item in [first, *sample] if item.changed_at >= since), key=lambda item: item.version)
     return Versions([*older, *reversed(items)], True)

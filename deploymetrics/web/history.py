@@ -1,9 +1,8 @@
 """The history of a document: its versions, two of them compared, and an earlier one brought back."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import NamedTuple
 
 from flask import flash, redirect, render_template, request
@@ -12,7 +11,7 @@ from flask_login import current_user
 
 from ..accounts.records import Role
 from ..clock import as_precise
-from ..documents.paging import Page
+from ..documents.paging import Page, first_items
 from ..documents.service import Item
 from ..documents.values.places import shorten
 from ..documents.versions import as_of
@@ -87,7 +86,7 @@ def read_page(tag: str, query: HistoryQuery) -> Page:
     documents.newest(tag)  # raises NotFound if there never was one
     versions = documents.versions(tag, before)
     items: list[Item] = []
-    for item in _limit(versions):
+    for item in first_items(versions, MAX_VERSIONS, MAX_BYTES):
         if fold_case(query.by) in fold_case(item.changed_by):
             items.append(item)
         if len(items) > PER_PAGE:
@@ -127,15 +126,14 @@ def comparison(tag: str) -> ResponseReturnValue:
 
 def read_versions(tag: str) -> tuple[Item, Item]:
     """Return the two versions in the current request's URL, the older one first."""
-    since = request.args.get("since", "").strip()
+    documents, since = services().documents, request.args.get("since", "").strip()
     if not since:
         older, newer = sorted(parse_version(request.args.get(name, "")) for name in ("from", "to"))
-        return any_version(tag, older), any_version(tag, newer)
+        return documents.version(tag, older, or_deletion=True), documents.version(tag, newer, or_deletion=True)
     length = RANGES.get(since, ("", None))[1]
     moment = services().clock.now() - length if length else read_moment(since)
     if moment is None:
         raise BadRequest("since is day, week, month, year, or a date such as 2026-03-31.")
-    documents = services().documents
     return as_of(documents, tag, as_precise(moment)) or documents.oldest(tag), documents.newest(tag)
 
 
@@ -143,17 +141,8 @@ def authors_between(tag: str, before: Item, after: Item) -> tuple[Counter[str], 
     """Count by author the versions after one up to another; also return True if there are too many to count."""
     versions = services().documents.versions(tag, after.version + 1)
     written = takewhile(lambda item: item.version > before.version, versions)
-    return Counter(item.changed_by for item in _limit(written)), next(written, None) is not None
-
-
-def _limit(versions: Iterator[Item]) -> Iterator[Item]:
-    """Yield the first versions, up to MAX_VERSIONS and MAX_BYTES, so that no request reads a very long history."""
-    size = 0
-    for item in islice(versions, MAX_VERSIONS):
-        yield item
-        size += item.size
-        if size > MAX_BYTES:
-            break
+    authors = Counter(item.changed_by for item in first_items(written, MAX_VERSIONS, MAX_BYTES))
+    return authors, next(written, None) is not None
 
 
 @bp.post("/tags/<tag>/versions/<version>/restore")
@@ -183,9 +172,3 @@ def version_page(item: Item, is_conflict: bool = False) -> str:
         current=services().documents.find(item.key),
         is_conflict=is_conflict,
     )
-
-
-def any_version(tag: str, version: int) -> Item:
-    """Return the Item of a version, which may be a deletion; raises NotFound."""
-    items = services().documents.history(tag, version + 1, 1).items
-    return items[0] if items and items[0].version == version else services().documents.version(tag, version)

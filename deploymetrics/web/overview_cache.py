@@ -5,15 +5,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flask import current_app
-from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
 from ..documents.headlines import Headline, headline_series
 from ..documents.service import Documents, Entry, Item
 from ..documents.values.numbers import shorten_number
 from ..errors import DamagedItemError
-from ..services import NAME
-from . import bp
+from ..services import services
 from .figures.small_plots import sparkline
 from .template_filters import fold_case
 
@@ -63,13 +61,7 @@ class OverviewCache:
         return fold_case("\n".join(name.decode(errors="replace") for name in names))[:MAX_NAMES]
 
 
-@bp.record_once
-def keep_cache(setup: BlueprintSetupState) -> None:
-    """Give the application its OverviewCache."""
-    setup.app.extensions[_CACHE] = OverviewCache(setup.app.extensions[NAME].documents)
-
-
 def overview_cache() -> OverviewCache:
     """Return the OverviewCache of the current application."""
-    cache: OverviewCache = current_app.extensions[_CACHE]
+    cache: OverviewCache = current_app.extensions.setdefault(_CACHE, OverviewCache(services().documents))
     return cache
