@@ -67,9 +67,9 @@ class Webhook:
     def notify(self, stop: Stop) -> None:
         """Send a message for each tag that got stale or fresh since the last one about it. Raises StorageError.
 
-        What is not said when it is time to look again waits for that, since the sources wait for this.
+        What cannot be said before it is time to look again waits for that, since the sources wait for this.
         """
-        until = time.monotonic() + CHECK_SECONDS
+        latest_begin = time.monotonic() + CHECK_SECONDS - ANSWER_SECONDS
         news = self._news()
         self._refused = Counter({tag: self._refused[tag] for _, tag, _ in news if tag in self._refused})
         news.sort(key=lambda message: self._refused[message[1]])
@@ -80,7 +80,7 @@ class Webhook:
                 self._refused[tag] += 1
                 return
             self._store_notice(tag, event)
-            if time.monotonic() >= until:
+            if time.monotonic() > latest_begin:
                 return
 
     def _news(self) -> list[tuple[str, str, dict[str, Any] | None]]:
