@@ -1,18 +1,12 @@
-"""Marshmallow fields and checks for settings that are more than a word or a number: URLs, hosts, relevance."""
+"""Marshmallow fields and checks for settings that are more than a word or a number: lists, units, relevance."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from ..schemas import WholeNumber, whole_number
-
-_HOST = r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]+\])"
-_ORIGIN = rf"https?://{_HOST}(?::[1-9][0-9]{{0,4}})?"
-#: A path such as /bigfix: plain segments, and nothing that reads as another host or leads upwards.
-PATH = r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]{1,64}){0,8}"
+from ..schemas import WholeNumber
 
 
 class Words(fields.Field[tuple[str, ...]]):
@@ -33,44 +27,8 @@ class Words(fields.Field[tuple[str, ...]]):
         return words
 
 
-class PublicURL(fields.String):
-    """A URL such as ``https://host/prefix``; a slash at the end is removed."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        url = str(super()._deserialize(value, attr, data, **kwargs)).rstrip("/")
-        if url and not re.fullmatch(_ORIGIN + PATH, url):
-            raise ValidationError("It is not a URL in lower case such as https://metrics.example/bigfix.")
-        return url
-
-
-def check_bind(text: str) -> None:
-    """Raise ValidationError unless the text is HOST:PORT or unix:PATH."""
-    if text.startswith("unix:"):
-        if len(text) == len("unix:"):
-            raise ValidationError("It is not unix:PATH.")
-        return
-    _, colon, digits = text.rpartition(":")
-    port = whole_number(digits)
-    if not colon or port is None or port >= 2**16:
-        raise ValidationError("It is not HOST:PORT, with a port up to 65535.")
-
-
-check_host = validate.Regexp(
-    rf"{_HOST}\Z", error="{input!r} is not a host such as metrics.example or [2001:db8::1], without a port."
-)
 check_unit = validate.Regexp(
     r"[^=\s]{1,80}=[^=\s]{1,12}\Z", error="{input!r} is not the name of a number and its unit, such as queue=items."
-)
-#: An origin as browsers write it is without the scheme's own port.
-check_origin = validate.Regexp(
-    rf"(?!http:.*:80\Z|https:.*:443\Z){_ORIGIN}\Z",
-    error="{input!r} is not an origin such as https://dashboard.example:8443, without a path.",
-)
-
-#: Without a name and password, which nothing would send.
-check_webhook_url = validate.Regexp(
-    rf"\Z|(?i:{_ORIGIN})(?:[/?][!-~]*)?\Z",
-    error="It is not a URL in ASCII such as https://hooks.example:8443/path, without a name and password.",
 )
 
 

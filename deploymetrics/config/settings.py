@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 from marshmallow import fields, validate
 
 from ..schemas import WholeNumber
-from .fields import (
+from .addresses import (
     PublicURL,
-    Relevance,
-    Words,
+    check_bigfix_server,
     check_bind,
     check_host,
     check_origin,
-    check_unit,
     check_webhook_url,
 )
+from .fields import Relevance, Words, check_unit
 from .storage_url import FILES, check_storage, without_password
 
 PREFIX = "DEPLOYMETRICS_"
@@ -128,7 +127,7 @@ SETTINGS = (
             "Where the collector posts that a tag is stale, and fresh again; empty for nowhere."),
     Setting("WEBHOOK_SECRET", fields.String(validate=validate.Regexp("^$|^.{16,}$")), "",
             "Signs what is posted there; at least 16 characters, from where the BigFix password may come."),
-    Setting("BIGFIX_SERVER", fields.String(), "",
+    Setting("BIGFIX_SERVER", fields.String(validate=check_bigfix_server), "",
             "The BigFix server to collect from, https://HOST:52311; empty for none."),
     Setting("BIGFIX_USER", fields.String(), "",
             "The BigFix operator, best a master operator: others see only their own part."),

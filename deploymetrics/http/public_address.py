@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ..config.fields import PATH
+from ..config.addresses import PATH
 from ..errors import BadRequest
 from .requests import current_request
 

@@ -12,10 +12,32 @@ from deploymetrics.config.loading import load_settings
 from deploymetrics.config.settings import BY_NAME, SECRETS, SETTINGS
 from deploymetrics.errors import SettingError
 
+# What no request could reach.
+IMPOSSIBLE = [
+    "https://h..x",
+    "https://.h",
+    "https://-h",
+    "https://" + "h" * 64,
+    "https://" + ".".join(["h" * 49] * 6),
+    "https://h:99999",
+    "https://h:0",
+    "https://h:٣",
+    "https://1.2.3.999",
+    "https://[::g]",
+    "https://[::1",
+    "https://[fe80::1%eth0]",
+    "https://hö.example",
+    "https://\u017f.example",
+]
+
 # By name: what the environment says, what that means, and what is refused.
 ROWS = {
     "SECRET_KEY": ("0123456789abcdef", "0123456789abcdef", ["", "short"]),
-    "BIND": ("[::]:80", "[::]:80", ["", "80", "host", "host:", "host:x", "host:65536", "unix:"]),
+    "BIND": (
+        "[::]:80",
+        "[::]:80",
+        ["", "80", "host", "host:", "host:x", "host:65536", "unix:", "h..x:80", "::1:80", "hö:80"],
+    ),
     "SOCKET_MODE": ("660", "660", ["", "rw", "668", "66", "6666"]),
     "WORKERS": ("3", 3, ["0", "x", "257"]),
     "THREADS": ("3", 3, ["0", "x", "257"]),
@@ -51,13 +73,36 @@ ROWS = {
     "PUBLIC_URL": (
         "https://metrics.example:8443/bigfix/",
         "https://metrics.example:8443/bigfix",
-        ["metrics.example", "ftp://a", "https://a/b?c", "https://a//b", "https://a/..", "https://u@a", "https://A"],
+        [
+            "metrics.example",
+            "ftp://a",
+            "https://a/b?c",
+            "https://a//b",
+            "https://a/..",
+            "https://u@a",
+            "https://A",
+            *IMPOSSIBLE,
+        ],
     ),
-    "TRUSTED_HOSTS": ("a.example, B.example [::1]", ("a.example", "b.example", "[::1]"), ["a:80", "a/b", "*"]),
+    "TRUSTED_HOSTS": (
+        "a.example, B.example [::1]",
+        ("a.example", "b.example", "[::1]"),
+        ["a:80", "a/b", "*", *(url[8:] for url in IMPOSSIBLE)],
+    ),
     "CORS_ORIGINS": (
         "https://a.example http://b:8080",
         ("https://a.example", "http://b:8080"),
-        ["*", "null", "a.example", "https://a/", "https://a:443", "http://a:80", "https://*.a", "https://a b/c"],
+        [
+            "*",
+            "null",
+            "a.example",
+            "https://a/",
+            "https://a:443",
+            "http://a:80",
+            "https://*.a",
+            "https://a b/c",
+            *IMPOSSIBLE,
+        ],
     ),
     "LOG_FORMAT": ("json", "json", ["", "xml"]),
     "LOG_LEVEL": ("debug", "debug", ["", "all"]),
@@ -67,7 +112,17 @@ ROWS = {
     "WEBHOOK_URL": (
         "https://Hooks.example:8443/T0/B-1?x=1&y=%20",
         "https://Hooks.example:8443/T0/B-1?x=1&y=%20",
-        ["ftp://a", "a.example", "https://", "https://a b", "http://a:b/", "http://a:b@c/", "http://a/ä", "http://a\n"],
+        [
+            "ftp://a",
+            "a.example",
+            "https://",
+            "https://a b",
+            "http://a:b/",
+            "http://a:b@c/",
+            "http://a/ä",
+            "http://a\n",
+            *IMPOSSIBLE,
+        ],
     ),
     "WEBHOOK_SECRET": ("a secret of sixteen", "a secret of sixteen", ["short"]),
     "READ_ONLY": ("yes", True, ["perhaps", ""]),
@@ -78,7 +133,11 @@ ROWS = {
     "COLLECT_TIMEOUT_SECONDS": ("60", 60, ["0", "x"]),
     "COLLECT_LONGEST_DELAY_SECONDS": ("60", 60, ["0", "x"]),
     "COLLECT_PERMANENT_DELAY_SECONDS": ("60", 60, ["0", "x"]),
-    "BIGFIX_SERVER": ("https://host:52311", "https://host:52311", []),
+    "BIGFIX_SERVER": (
+        "https://host:52311",
+        "https://host:52311",
+        ["http://h", "h", "https://u:p@h", "https://h/x", *IMPOSSIBLE],
+    ),
     "BIGFIX_USER": ("op", "op", []),
     "BIGFIX_PASSWORD": ("secret", "secret", []),
     "BIGFIX_TOKEN": ("secret", "secret", []),
@@ -105,6 +164,23 @@ def write_config(instance, text):
     path = instance / "config.py"
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "A.b-c.example.", "win_1", "h" * 63, "1.example", "127.0.0.1", "[2001:db8::1]", "xn--h-0ga"]
+)
+def test_hosts_that_can_be(instance, host):
+    url = f"https://{host}:65535"
+    overrides = {"WEBHOOK_URL": url, "BIGFIX_SERVER": url, "BIND": f"{host}:0", "TRUSTED_HOSTS": host}
+    overrides |= {"PUBLIC_URL": url.lower(), "CORS_ORIGINS": url, "WEBHOOK_SECRET": "a secret of sixteen"}
+    settings = load_settings(instance, overrides)
+    assert settings["WEBHOOK_URL"] == settings["BIGFIX_SERVER"] == url
+    assert settings["CORS_ORIGINS"] == (settings["PUBLIC_URL"],) == (url.lower(),)
+
+
+def test_a_host_that_is_not_in_ascii_is_told_how_to_be_written(instance):
+    with pytest.raises(SettingError, match="It has to be in ASCII: a host as xn--"):
+        load_settings(instance, {"PUBLIC_URL": "https://hö.example"})
 
 
 def test_the_table_is_complete():

@@ -144,11 +144,27 @@ def test_no_password_is_told(url, tmp_path, caplog):
         assert SECRET not in repr(result.exception)
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg://", "postgresql+psycopg://u:hunter2@h:port/d"])
-def test_what_is_no_url_is_named_without_it(url):
-    with pytest.raises(SettingError) as caught:
-        open_at(url)
+@pytest.mark.parametrize(
+    "rest", ["", "h:port/d", "h..x/d", "h:99999/d", "$hunter2@h/d", "hö/d", "/d?host=a:1&host=b:99999", "[::g]/d"]
+)
+def test_what_is_no_url_is_named_without_it(rest):
+    with pytest.raises(SettingError, match="^STORAGE " if rest else None) as caught:
+        open_at(f"postgresql+psycopg://u:hunter2@{rest}" if rest else "postgresql+psycopg://")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rest", "hosts"),
+    [
+        ("/d", [("", "")]),
+        ("h_1.example:1/d", [("h_1.example", "1")]),
+        ("[::1]:1/d", [("::1", "1")]),
+        ("/d?host=/run/a b&port=1", [("/run/a b", "1")]),
+        ("/d?host=a,10.0.0.1&port=1,2", [("a", "1"), ("10.0.0.1", "2")]),
+    ],
+)
+def test_servers_are_named_as_libpq_has_them(rest, hosts):
+    assert Address(f"postgresql+psycopg://u@{rest}").hosts == hosts
 
 
 @pytest.mark.parametrize("hosts", ["host=[::1]:1&host=h:2", "host=g:1&host=h:2&hostaddr=10.0.0.1,10.0.0.2"])

@@ -47,7 +47,7 @@ class Endpoint(NamedTuple):
 
 def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
     """Return the Endpoint in settings and credentials file; raises a permanent SourceError naming what is wrong."""
-    host, port = _parse_address(settings["BIGFIX_SERVER"])
+    url = urlsplit(settings["BIGFIX_SERVER"])
     user, password, token = (settings[name] for name in ("BIGFIX_USER", "BIGFIX_PASSWORD", "BIGFIX_TOKEN"))
     if name := settings["BIGFIX_CREDENTIALS_FILE"]:
         user, password, token = _read_credentials(os.path.join(instance, name))
@@ -55,22 +55,11 @@ def read_endpoint(settings: dict[str, Any], instance: str) -> Endpoint:
         raise _permanent_error("There are no BigFix credentials; BIGFIX_CREDENTIALS_FILE says where they are.")
     if not all(part.isprintable() for part in (user, password, token)):
         raise _permanent_error("The BigFix credentials hold a character that no header can carry.")
-    return Endpoint(settings["BIGFIX_SERVER"], host, port, user, password, token)
+    return Endpoint(settings["BIGFIX_SERVER"], url.hostname or "", url.port or DEFAULT_PORT, user, password, token)
 
 
 def _permanent_error(detail: str) -> SourceError:
     return SourceError(detail, permanent=True)
-
-
-def _parse_address(server: str) -> tuple[str, int]:
-    try:
-        url = urlsplit(server)
-        host, port = url.hostname, url.port or DEFAULT_PORT
-    except ValueError:
-        raise _permanent_error("BIGFIX_SERVER is not an address.") from None
-    if url.scheme != "https" or not host or url.username or url.path not in ("", "/"):
-        raise _permanent_error("BIGFIX_SERVER has to be of the form https://HOST:52311.")
-    return host, port
 
 
 def _read_credentials(path: str) -> tuple[str, str, str]:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ...config.addresses import is_host, is_port
 from ...config.storage_url import without_password
 from ...errors import SettingError
 
@@ -50,6 +51,10 @@ class Address:
         self.hosts: list[Host] = list(zip(hosts, ports, strict=True))
         if len(hosts) > 1 and ("hostaddr" in self.parameters or "[" in hosts):  # SQLAlchemy cannot tell it from a port
             raise SettingError("STORAGE names several servers by name or IPv4 address, in host only.")
+        for name, port in self.hosts:
+            if not (_is_local(name) or is_host(_in_brackets(name))) or not (port == "" or is_port(port)):
+                # Not repeated: a part of a password that was not encoded reads as one.
+                raise SettingError("STORAGE names a server whose host or port cannot be one.")
         self.text = without_password(url)
 
     def prefer(self, host: Host, *, before_others: bool) -> None:
@@ -64,3 +69,13 @@ class Address:
             return self.parameters
         names, ports = zip(*hosts, strict=True)
         return self.parameters | {"host": ",".join(names), "port": ",".join(ports)}
+
+
+def _is_local(name: str) -> bool:
+    """Return True for no name, or that of a folder with a socket or of an abstract socket."""
+    return name[:1] in ("", "/", "@")
+
+
+def _in_brackets(name: str) -> str:
+    """Put an IPv6 address, of which libpq wants the zone and SQLAlchemy takes the brackets, in brackets."""
+    return f"[{name.partition('%')[0]}]" if ":" in name else name
