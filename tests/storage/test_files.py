@@ -33,7 +33,7 @@ from storekit import (
 
 from deploymetrics.config.settings import BY_NAME
 from deploymetrics.errors import SettingError, StorageError, StorageFullError
-from deploymetrics.storage import Collection, item_cache
+from deploymetrics.storage import Collection, item_cache, lines
 from deploymetrics.storage.files import changes, disk, group_commit, listing, readable_copies, version_log
 
 QUICK = Collection("quick", Thing, history=True, durable=False)
@@ -115,6 +115,24 @@ def test_files_and_folders_are_private(umask, store, folder):
     for at, _, files in os.walk(folder):
         assert stat.S_IMODE(os.stat(at).st_mode) == 0o700, at
         assert {stat.S_IMODE(os.stat(os.path.join(at, name)).st_mode) for name in files} <= {0o600}, at
+
+
+def test_what_an_earlier_release_was_thinning_out_is_there(folder, clock):
+    """What it moved together is one line, in a file that is named by the first of them; what it moved from is there."""
+    store = open_files(folder, clock, versions=24)
+    line = {number: lines.line_of(put(store, "a", str(number))) for number in range(1, 13)}
+    log = folder / "data/things/a"
+    (log / f"{1:017d}.hourly.jsonl").write_bytes(b"%b\n\r%b\r%b\n" % (line[1], line[4], line[6]))
+    (log / f"{8:017d}.hourly.jsonl").write_bytes(line[8] + b"\n")
+    for expected in [12, 11, 10, 8, 7, 6, 5, 4, 3, 2, 1], [12, 11, 10, 8, 7, 6, 5, 4, 1]:
+        for one in store, open_files(folder):
+            assert versions(one, "a") == [item.version for item in one.history(THINGS, "a", oldest_first=True)][::-1]
+            assert versions(one, "a") == expected
+        (log / f"{1:017d}.jsonl").unlink(missing_ok=True)
+    for _ in range(40):
+        put(store, "a")
+    assert versions(store, "a")[:24] == list(range(52, 28, -1))
+    assert versions(store, "a")[-4:] == [8, 6, 4, 1]
 
 
 # The format

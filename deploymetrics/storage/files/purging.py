@@ -17,9 +17,7 @@ _LINE = re.compile(b"\n?[^\r\n]+")
 def remove_older(writer: Writer) -> int:
     """Remove all versions but the newest; return how many files were changed."""
     log, newest = writer.log, writer.newest
-    files = log.files()
-    files[NEWEST] = [start for start in files[NEWEST] if start < newest.start]
-    older = [(start, tier) for tier in TIERS for start in files[tier]]
+    older = [(start, tier) for start, tier in log.files() if tier != NEWEST or start < newest.start]
     for start, tier in older:
         writer.remove_file(start, tier)
     *others, last = log.lines(newest.start, NEWEST, newest)
@@ -34,8 +32,9 @@ def remove_version(writer: Writer, version: int) -> None:
     Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
     """
     log = writer.log
-    for tier, starts in log.files().items():
-        for start in [first for first in starts if first <= version][-2:]:  # the later one may be empty
+    files = [file for file in log.files() if file[0] <= version]
+    for tier in TIERS:
+        for start, _ in [file for file in files if file[1] == tier][-2:]:  # the later one may be empty
             path = log.path(start, tier)
             if version in map(log.version_of, log.lines(start, tier, writer.newest)):
                 _replace(writer, path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))

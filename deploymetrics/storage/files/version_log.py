@@ -4,11 +4,14 @@
     data/deploymentmetrics/custom/00000000000000065.jsonl          the versions from 65 on, the newest ones
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
-A file is named by the version that it begins with, and grows; of one version that is purged spaces stay. **A line
-counts once a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py), and then
-adds the newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a last
-line without its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it does
-what is left to do; else it is nothing, and the next writer cuts it off.
+A file is named by the version that it begins with. In the order of their names, a file has the versions up to the start
+of the next one: so what is being moved to another file is there once. The newest file grows; of one version that is
+purged spaces stay.
+
+**A line counts once a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py),
+and then adds the newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a
+last line without its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it
+does what is left to do; else it is nothing, and the next writer cuts it off.
 
 A file is **closed** by a space after its last newline, durably, before the next one begins. So the newest version
 cannot be in another file unless the one that a reader knows has changed.
@@ -23,8 +26,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from heapq import merge
-from itertools import pairwise, starmap
 from typing import NamedTuple
 
 from ...errors import DamagedItemError
@@ -46,7 +47,7 @@ CLOSED = b" "
 _NAME = re.compile(r"(\d{17})(|\.hourly|\.daily)\.jsonl")
 #: So much is read at the end of a file at first: more than its last line, as a rule.
 _TAIL_BYTES = 2**13
-Files = dict[str, list[int]]
+File = tuple[int, str]
 
 
 class Newest(NamedTuple):
@@ -101,19 +102,17 @@ class VersionLog:
         """Return the path of the file that begins with the version ``start``."""
         return f"{self.folder}/{FILE_NAME % (start, tier)}"
 
-    def files(self) -> Files:
-        """Return by tier the versions with which its files begin, in order."""
-        files: Files = {tier: [] for tier in TIERS}
-        for match in filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder)))):
-            files[match[2]].append(int(match[1]))
-        return files
+    def files(self) -> list[File]:
+        """Return (start, tier) of each file, in order; of two with one start the one of the newer tier is the last."""
+        matches = filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder))))
+        return [(int(match[1]), match[2]) for match in matches]
 
     def newest(self) -> Newest:
         """Read the newest version; raises DamagedItemError."""
         with self._reading():
             while True:
                 with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
-                    return self._newest(self.files()[NEWEST])
+                    return self._newest([start for start, tier in self.files() if tier == NEWEST])
 
     def _newest(self, starts: list[int]) -> Newest:
         is_pending = False
@@ -211,24 +210,22 @@ class VersionLog:
             while True:
                 with suppress(FileNotFoundError):  # thinned out meanwhile: what stays of it is in another file now
                     for line in self._lines(newest, first, end, oldest_first):
-                        if (version := self.version_of(line)) != last:  # else it is in two files for a while
-                            last = version
-                            yield lines.decode(self.collection, self.key, line)
+                        last = self.version_of(line)
+                        yield lines.decode(self.collection, self.key, line)
                     return
                 if last:
                     first, end = (last + 1, end) if oldest_first else (0, last)
 
     def _lines(self, newest: Newest, first: int, end: int, oldest_first: bool) -> Iterator[bytes]:
         """Yield the lines of the versions from ``first`` up to ``end``, exclusive; raises FileNotFoundError."""
-
-        def of(tier: str, starts: list[int]) -> Iterator[bytes]:
-            files = pairwise([*(start for start in starts if start < end), end])
-            wanted = [start for start, next_start in files if next_start > first]
-            for start in wanted if oldest_first else reversed(wanted):
-                some = [line for line in self.lines(start, tier, newest) if first <= self.version_of(line) < end]
+        files = [file for file in self.files() if file[0] < end]
+        for number in range(len(files)) if oldest_first else reversed(range(len(files))):
+            # A purge by an earlier release that broke off left an empty file.
+            later = (start for start, tier in files[number + 1 :] if os.path.getsize(self.path(start, tier)))
+            if (next_start := next(later, end)) > first:
+                every = self.lines(*files[number], newest)
+                some = [line for line in every if first <= self.version_of(line) < next_start]
                 yield from some if oldest_first else reversed(some)
-
-        return merge(*starmap(of, self.files().items()), key=self.version_of, reverse=not oldest_first)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return one version, up to ``newest``, or None."""

@@ -179,7 +179,7 @@ class Writer:
         try:
             if superseded := os.pread(fd, end, 0).lstrip(b" \n"):
                 disk.write_at(fd, b" " * (len(superseded) - 1), end - len(superseded))
-            for other in log.files()[NEWEST]:
+            for other, _ in log.files():
                 if other != start:  # a later one may be empty, after a power loss
                     self.remove_file(other)
         except OSError as error:
