@@ -9,7 +9,6 @@ import pytest
 from conftest import HeldClock
 from storekit import PLAIN, THINGS, VOLATILE, newest_file, open_files, past, put, put_together
 
-import deploymetrics.storage.files
 from deploymetrics.errors import StorageError, StorageFullError
 
 from . import check
@@ -46,11 +45,6 @@ CASES = {
     "purge of one version": Work([*MANY, ("a", 2)]),
     "purge": Work([*MANY, ("a", 0)]),
 }
-
-
-@pytest.fixture(autouse=True)
-def light_stores(monkeypatch):
-    monkeypatch.setattr(deploymetrics.storage.files, "QUEUES", 4)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ class FileStorage(Storage):
         self.limits = limits
         # So a small number of versions is kept about as exactly as a large one.
         self._file_versions = max(1, min(FILE_VERSIONS, limits.versions // 8))
-        self._queues = [Queue() for _ in range(QUEUES)]
+        self._queues: dict[int, Queue] = {}
         # What was read last; what is not kept is read where a list saw it last.
         self._remembered = ItemCache[Newest]()
         self._listings: dict[str, FolderListing] = {}
@@ -135,7 +135,9 @@ class FileStorage(Storage):
 
     def _writer(self, newest: Newest, operation: str, write: Write | None = None, *, make: bool = False) -> Writer:
         """Return a Writer; ``newest`` may be outdated by now, and ``operation`` is for the log of errors."""
-        return Writer(newest, self._queues[hash(newest.log.folder) % QUEUES], operation, write, make=make)
+        number = hash(newest.log.folder) % QUEUES
+        queue = self._queues.get(number) or self._queues.setdefault(number, Queue())  # one, however many threads come
+        return Writer(newest, queue, operation, write, make=make)
 
     def _store(self, writer: Writer, write: Write) -> None:
         """Store a write together with those of the same key that wait; each gets its Item or its error."""
