@@ -180,7 +180,7 @@ def expectation_of(tag: str, seconds: int | None) -> dict[str, Any]:
 
 def expectation_json(tag: str, seconds: int, item: Item | Entry | None) -> dict[str, Any]:
     """Return an expectation as JSON members; ``state`` and ``due`` are None where there is no document."""
-    name, due = state_of(item.changed_at, seconds, services().clock.now()) if item else (None, None)
+    name, due = state_of(item, seconds, services().clock.now()) if item else (None, None)
     return {"tag": tag, "everySeconds": seconds, "state": name, "due": due and as_precise(due)}
 
 

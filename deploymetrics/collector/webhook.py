@@ -140,7 +140,7 @@ class Webhook:
 
 
 def _details(item: Entry, seconds: int, now: datetime) -> dict[str, Any]:
-    due = state_of(item.changed_at, seconds, now).due
+    due = state_of(item, seconds, now).due
     return {
         "at": as_precise(now),
         "lastChanged": item.changed_at,

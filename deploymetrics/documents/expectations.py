@@ -74,30 +74,26 @@ def check_seconds(seconds: int) -> None:
         )
 
 
-def state_of(changed_at: str, seconds: int | None, now: datetime) -> State:
-    """Return the State of a document that changed at ``changed_at`` and is expected every ``seconds``, or None."""
-    limit, latest = as_precise(now - timedelta(seconds=seconds or QUIET_SECONDS)), as_precise(now + AHEAD)
-    is_known = seconds is not None and changed_at <= latest
-    due = from_precise(changed_at) + timedelta(seconds=seconds or 0) if is_known else None
-    return State(_name(changed_at, seconds, limit, latest), due)
+def state_of(item: Entry | Item, seconds: int | None, now: datetime) -> State:
+    """Return the State of a document that is expected every ``seconds``, or not if that is None."""
+    (name,) = state_names([item], {} if seconds is None else {item.key: seconds}, now)
+    is_known = seconds is not None and item.changed_at <= as_precise(now + AHEAD)
+    return State(name, from_precise(item.changed_at) + timedelta(seconds=seconds or 0) if is_known else None)
 
 
 def state_names(items: Iterable[Entry | Item], expected: Mapping[str, int], now: datetime) -> list[str]:
-    """Return the name of the State of each document, by the expectations of all tags; fast for a long list."""
+    """Return the name of the State of each document, by the expectations of all tags.
+
+    Times are compared as text, which is fast for a long list; one after ``latest`` is of a clock that was ahead.
+    """
     spans = {*expected.values(), QUIET_SECONDS}
     limits = {seconds: as_precise(now - timedelta(seconds=seconds)) for seconds in spans}
     latest = as_precise(now + AHEAD)
     return [
-        _name(item.changed_at, seconds := expected.get(item.key), limits[seconds or QUIET_SECONDS], latest)
+        FRESH
+        if limits[expected.get(item.key, QUIET_SECONDS)] <= item.changed_at <= latest
+        else STALE
+        if item.key in expected
+        else QUIET
         for item in items
     ]
-
-
-def _name(changed_at: str, seconds: int | None, limit: str, latest: str) -> str:
-    """Return FRESH for a document that changed between ``limit`` and ``latest``, else QUIET or STALE.
-
-    Times are compared as text, which is fast; one after ``latest`` is of a clock that was ahead.
-    """
-    if limit <= changed_at <= latest:
-        return FRESH
-    return QUIET if seconds is None else STALE

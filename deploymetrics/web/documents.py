@@ -80,7 +80,7 @@ def document(tag: str) -> ResponseReturnValue:
         item=item,
         live={"url": url_for("api.show_document", tag=tag), "etag": item.revision, "new": "There is a new version."},
         seconds=seconds,
-        state=state_of(item.changed_at, seconds, services().clock.now()),
+        state=state_of(item, seconds, services().clock.now()),
         layout=lay_out(value, query.find, query.sort, query.page),
         query=query,
         count=len(value) if isinstance(value, list) else 1,

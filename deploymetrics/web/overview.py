@@ -61,6 +61,6 @@ def make_row(item: Listed, seconds: int | None, headline: Headline | None, now: 
     url = f"{request.script_root}/tags/{quote(item.key, safe='')}"  # url_for takes a hundred times as long
     if item.deleted:
         return Row(item, url, DELETED, "", None)
-    current = state_of(item.changed_at, seconds, now)
+    current = state_of(item, seconds, now)
     late = f"{duration((now - current.due).total_seconds())} late" if current.due and current.name == STALE else ""
     return Row(item, url, current.name, late, overview_cache().spark(item, headline))

@@ -26,11 +26,11 @@ from deploymetrics.documents.expectations import Expectations, state_names, stat
 def test_a_time_that_a_clock_which_was_ahead_noted_is_fresh_for_a_day_only(clock, hours, seconds, name):
     now = clock.now()
     changed_at = as_precise(now + timedelta(hours=hours))
-    found = state_of(changed_at, seconds, now)
+    item = SimpleNamespace(key="a", changed_at=changed_at)
+    found = state_of(item, seconds, now)
     assert found.name == name
     assert (found.due is not None) == (seconds is not None and hours < 24)
-    items = [SimpleNamespace(key="a", changed_at=changed_at)]
-    assert state_names(items, {} if seconds is None else {"a": seconds}, now) == [name]
+    assert state_names([item], {} if seconds is None else {"a": seconds}, now) == [name]
 
 
 @pytest.mark.parametrize("number", range(3))
