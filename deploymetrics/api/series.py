@@ -8,7 +8,7 @@ import msgspec
 from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import measures
-from ..documents.values.series import Point, Series, read_series
+from ..documents.values.series import Point, Series, read_series, tabulate
 from ..documents.versions import versions_between
 from ..formats.escaping import csv_table
 from ..http.access import require_role
@@ -65,12 +65,6 @@ def _points_json(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 
 def _table(all_series: Sequence[Series]) -> str:
-    rows: dict[tuple[int, str], dict[int, str]] = {}
-    for column, series in enumerate(all_series):
-        for point in series.points:
-            rows.setdefault((point.version, point.changed_at), {})[column] = point.text
-    lines = (
-        [time, version, *(texts.get(column, "") for column in range(len(all_series)))]
-        for (version, time), texts in sorted(rows.items())
-    )
-    return csv_table(["time", "version", *(series.name for series in all_series)], lines)
+    columns = [{(point.version, point.changed_at): point.text for point in series.points} for series in all_series]
+    rows = ([time, version, *texts] for (version, time), texts in tabulate(columns))
+    return csv_table(["time", "version", *(series.name for series in all_series)], rows)

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from ..accounts.records import Role
 from ..clock import from_precise
 from ..documents.values.measures import Measures, measures
-from ..documents.values.series import Series, read_series
+from ..documents.values.series import Series, read_series, tabulate
 from ..documents.versions import Versions, versions_between
 from ..errors import BadRequest, DamagedItemError, NotFound
 from ..formats.escaping import csv_table
@@ -163,12 +163,10 @@ def read_adding(query: PlotQuery, names_by_tag: dict[str, list[str]]) -> tuple[s
 
 def figures(lines: Sequence[Line]) -> list[tuple[str, list[str]]]:
     """Return the plot as a table of (time, texts), newest first; a text is empty where a series has no value."""
-    rows: dict[tuple[str, str, int], list[str]] = {}
-    for index, line in enumerate(lines):
-        for point in line.series.points:
-            key = point.changed_at, line.tag, point.version
-            rows.setdefault(key, [""] * len(lines))[index] = point.text
-    return [(at, rows[at, tag, version]) for at, tag, version in sorted(rows, reverse=True)]
+    columns = [
+        {(point.changed_at, line.tag, point.version): point.text for point in line.series.points} for line in lines
+    ]
+    return [(at, texts) for (at, _, _), texts in reversed(tabulate(columns))]
 
 
 @bp.app_template_global()

@@ -1,12 +1,14 @@
 """Series: the values of a measure over the versions of a document."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ...storage import Item
 from .extraction import Extractor, floats_of, text_of
 from .measures import FUNCTIONS, Measure, Measures
 from .numbers import as_float, is_number
+
+K = TypeVar("K", bound=tuple[Any, ...])
 
 
 class Point(NamedTuple):
@@ -45,6 +47,12 @@ def read_series(items: Iterable[Item], plottable: Measures, chosen: Sequence[Mea
         for track in tracks:
             track.add(item, values[track.place], floats)
     return [Series(track.measure.name, track.points, track.gone, frozenset(track.breaks)) for track in tracks]
+
+
+def tabulate(columns: Sequence[Mapping[K, str]]) -> list[tuple[K, list[str]]]:
+    """Return a table as rows of (key, texts), ordered by the keys; a text is empty where its column has none."""
+    keys = sorted({key for column in columns for key in column})
+    return [(key, [column.get(key, "") for column in columns]) for key in keys]
 
 
 class _Track:
