@@ -1,9 +1,8 @@
 """What names, passwords, tokens and limits of accounts can be."""
 
 from collections.abc import Callable
-from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate, validates
+from marshmallow import Schema, fields, validate, validates
 
 from ..schemas import WholeNumber, from_1_to_64_bytes, no_control_characters, no_outer_space
 from .names import not_reserved, nothing_invisible, one_alphabet
@@ -69,10 +68,6 @@ class NewToken(Schema):
     access = fields.Enum(Access, by_value=True, load_default=Access.FULL)
     tags = fields.List(Pattern, load_default=[], validate=validate.Length(max=MAX_PATTERNS))
     user = fields.String(load_default="", validate=validate.Length(min=1))
-
-    @post_load
-    def _freeze(self, loaded: dict[str, Any], **options: object) -> dict[str, Any]:
-        return {**loaded, "tags": tuple(loaded["tags"])}
 
 
 class ChangedToken(Schema):

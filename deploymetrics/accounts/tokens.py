@@ -4,7 +4,7 @@ They are stored in the account's record, so that one write makes or revokes them
 account. When a token was last used is another item, which is written at most once a minute and never synced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,7 @@ class Tokens:
         *,
         duration: int,
         access: Access = Access.FULL,
-        tags: tuple[str, ...] = (),
+        tags: Iterable[str] = (),
         maker: Token | None = None,
     ) -> tuple[Token, str]:
         """Add a token that lives ``duration`` days, or for ever if that is 0; return the Token and its secret.
@@ -93,7 +93,7 @@ class Tokens:
         """
         secret, now = generate_secret(), self.clock.timestamp()
         ends = [end for end in (self._expiry_of(duration), maker.expires if maker else 0.0) if end]
-        token = Token(name, hash_secret(secret), min(ends, default=0.0), access, tags)
+        token = Token(name, hash_secret(secret), min(ends, default=0.0), access, tuple(tags))
 
         def fields(record: AccountRecord) -> dict[str, Any]:
             alive = tuple(other for other in record.tokens if other.is_alive(now))

@@ -19,7 +19,7 @@ from ..errors import DeploymetricsError
 from ..formats.escaping import counted, on_one_line
 from ..formats.logs import formatter
 from ..services import services
-from ..sources import TextValue
+from ..sources import Context, TextValue
 from .group import main
 
 FAILED = 1
@@ -58,8 +58,8 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
 
 def _create_task() -> DeploymentMetricsCollectorTask:
     app = services()
-    settings, instance = current_app.config, current_app.instance_path
-    return create_task(settings, instance, app.store, app.documents, app.accounts, app.clock)
+    context = Context(current_app.config, current_app.instance_path, app.store, app.documents, app.accounts)
+    return create_task(context, app.clock)
 
 
 def _collect_once(task: DeploymentMetricsCollectorTask, lease: Lease, retry: bool) -> int:

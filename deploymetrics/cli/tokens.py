@@ -38,8 +38,8 @@ def token() -> None:
 @click.option("--tag", "tags", multiple=True, help="A pattern of the tags it may use, with * and ?; repeatable.")
 def add_token(account: str, name: str, days: int, access: str, tags: tuple[str, ...]) -> None:
     """Give an account a token, whose secret is the only output. It can never do more than the account."""
-    loaded = load(NewToken(), {"name": name, "duration": days, "access": access, "tags": list(tags)})
-    del loaded["user"]
+    typed = {"name": name, "duration": days, "access": access, "tags": list(tags)}
+    loaded = load(NewToken(exclude=["user"]), typed)
     secret = services().tokens.add(account, author=AUTHOR, **loaded)[1]
     print_secret(secret, f"The token {name} is there; token revoke takes it away.")
 

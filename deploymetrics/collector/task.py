@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from ..accounts.service import Accounts
 from ..clock import Clock, as_precise, from_precise
 from ..documents.service import Documents
 from ..errors import DamagedItemError, StorageError
@@ -200,15 +198,14 @@ class DeploymentMetricsCollectorTask:
                 save_state(self.store, msgspec.structs.replace(state, dropped=not state.dropped), AUTHOR)
 
 
-def create_task(
-    settings: dict[str, Any], instance: str, store: Storage, documents: Documents, accounts: Accounts, clock: Clock
-) -> DeploymentMetricsCollectorTask:
+def create_task(context: Context, clock: Clock) -> DeploymentMetricsCollectorTask:
     """Return the task that the settings describe. Raises SettingError."""
-    sources = load_sources(Context(settings, instance, store, documents, accounts))
+    settings = context.settings
     timing = Timing(
         settings["COLLECT_INTERVAL_SECONDS"],
         settings["COLLECT_TIMEOUT_SECONDS"],
         settings["COLLECT_LONGEST_DELAY_SECONDS"],
         settings["COLLECT_PERMANENT_DELAY_SECONDS"],
     )
+    sources, documents, store = load_sources(context), context.documents, context.store
     return DeploymentMetricsCollectorTask(sources, documents, store, clock, timing, settings["SECRET_KEY"])

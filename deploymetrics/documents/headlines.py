@@ -1,6 +1,6 @@
 """Headlines: which number of a document the overview shows, chosen by a person or else the most telling."""
 
-from itertools import islice
+from itertools import accumulate, islice
 
 from ..errors import BadRequest, DamagedItemError
 from ..storage import Collection, Entry, Item, Record
@@ -69,12 +69,6 @@ def headline_series(documents: Documents, item: Item | Entry, number: str | None
 
 def _last_versions(documents: Documents, tag: str) -> list[Item]:
     """Return the last few versions of a tag, oldest first, without deletions, and not many bytes of them."""
-    items: list[Item] = []
-    size = 0
-    for item in documents.history(tag, limit=SPARK_VERSIONS).items:
-        size += item.size
-        if items and size > SPARK_BYTES:
-            break
-        if not item.deleted:
-            items.append(item)
-    return items[::-1]
+    items = documents.history(tag, limit=SPARK_VERSIONS).items
+    sizes = accumulate(item.size for item in items)
+    return [item for item, size in zip(items, sizes) if size <= SPARK_BYTES and not item.deleted][::-1]
