@@ -20,6 +20,7 @@ from ..formats.escaping import counted, on_one_line
 from ..formats.logs import formatter
 from ..services import services
 from ..sources import Context, TextValue
+from ..telemetry.log_outlet import Outlet, OutletHandler
 from .group import main
 
 FAILED = 1
@@ -47,8 +48,7 @@ def collect(ctx: click.Context, forever: bool, show_status: bool, retry: bool, o
     if not forever:
         ctx.exit(_collect_once(task, lease, retry))
     app, settings = services(), current_app.config
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter(settings["LOG_FORMAT"]))
+    handler = OutletHandler(Outlet(2, "standard error"), formatter(settings["LOG_FORMAT"]))
     logging.basicConfig(level=settings["LOG_LEVEL"].upper(), handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
     url, secret = settings["WEBHOOK_URL"], settings["WEBHOOK_SECRET"]
