@@ -2,8 +2,9 @@
 
     layout.py       a document as an object, a table, or a tree that folds
     differences.py  what differs between two versions
-    small_plots.py  a plot of one series, and the sparklines of the overview, as SVG
-    large_plot.py   a plot of several series, as SVG
+    small_plots.py  a plot of one series, and the sparklines of the overview
+    large_plot.py   a plot of several series
+    drawing.py      all of these as SVG, by the templates in templates/figures
     axes.py         the axes of both
     points.py       which points of a series they draw, and where its line has gaps
 
