@@ -16,7 +16,7 @@ from ..formats.besxml import document_element, render_document, render_documents
 from .negotiation import JSON, XML
 from .precondition_headers import etag_of
 from .requests import Request
-from .responses import PRIVATE, Response, is_not_modified, whole_response, with_schema_link
+from .responses import Response, is_not_modified, whole_response, with_schema_link
 
 #: The longest list of damaged tags in a header; some proxies and clients take 4 KB of headers, or 100 of a kind.
 _MAX_DAMAGED_BYTES = 1000
@@ -89,7 +89,7 @@ def history_response(request: Request, page: Page) -> Response:
 
 def _revision_headers(request: Request, revision: str, changed_at: str) -> dict[str, str]:
     form = request.format
-    headers = {"ETag": etag_of(revision, form), **PRIVATE}
+    headers = {"ETag": etag_of(revision, form)}
     if changed_at:
         # Never later than Date, also where the clock was ahead at that write (RFC 9110, 8.8.2.1).
         headers["Last-Modified"] = as_http_date(int(min(timestamp_of(changed_at), time.time())))

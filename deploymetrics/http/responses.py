@@ -34,11 +34,11 @@ _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP
 
 
 class Response:
-    """A WSGI response that sends its headers as they are, without working any out from the body."""
+    """A WSGI response that sends its headers and the PRIVATE ones, without working any out from the body."""
 
     def __init__(self, body: Iterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
         self.body = body
-        self.headers = list(headers.items())
+        self.headers = [*headers.items(), *PRIVATE.items()]
         self.status_code = status
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -76,7 +76,7 @@ def json_response(value: object, xml: Callable[[str], bytes] | None = None) -> R
     if xml is None:
         request.check_json()
     revision = value_revision(value)
-    headers = {"ETag": etag_of(revision, request.format), **PRIVATE}
+    headers = {"ETag": etag_of(revision, request.format)}
     if request.method in SAFE_METHODS and is_not_modified(request, revision, _LONG_AGO):
         return Response([], headers, 304)
     if xml is not None and request.format == XML:
@@ -103,7 +103,7 @@ def value_revision(value: object) -> str:
 def text_response(text: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response with a text, which has no ETag; raises PreconditionFailed for a request that names one."""
     current_request().precondition.check_match(_NO_REVISION, _LONG_AGO)
-    return whole_response(text.encode(), "text/plain", {**PRIVATE, **(headers or {})})
+    return whole_response(text.encode(), "text/plain", headers or {})
 
 
 def csv_response(text: str) -> Response:
@@ -114,7 +114,7 @@ def csv_response(text: str) -> Response:
 
 def empty_response() -> Response:
     """Return the response to a deletion: 204, without a body."""
-    return Response([], PRIVATE, 204)
+    return Response([], {}, 204)
 
 
 def problem_response(error: DeploymetricsError, request: Request) -> Response:
@@ -125,7 +125,7 @@ def problem_response(error: DeploymetricsError, request: Request) -> Response:
         form = request.format
     problem = error.problem(request_id_of(request.environ))
     body = besxml.render_problem(problem) if form == XML else msgspec.json.encode(problem)
-    headers = {**PRIVATE, **error.headers}
+    headers = dict(error.headers)
     if isinstance(error, PreconditionFailed) and error.revision:
         headers["ETag"] = etag_of(error.revision, form)
     return whole_response(body, f"application/problem+{form}", headers, error.status)

@@ -9,13 +9,11 @@ from flask_login import current_user
 from ..accounts.records import Role
 from ..http.access import public, require_role
 from ..http.requests import current_request
-from ..http.responses import PRIVATE, Response, whole_response
-from ..http.security_headers import DATA_HEADERS
+from ..http.responses import Response, whole_response
 from ..services import services
 from . import telemetry_of
 
 bp = Blueprint("telemetry", __name__)
-_NEVER_KEPT = {"Cache-Control": "no-store", **DATA_HEADERS}
 
 
 @bp.get("/metrics")
@@ -33,14 +31,14 @@ def metrics() -> Response:
     numbers = ServerMetrics(counting, str(os.getpid()) if is_alone else "", services().store, current_app.instance_path)
     encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
     body = telemetry.documents.text() + encode(numbers)  # in which OpenMetrics has its end
-    return whole_response(body, content_type, PRIVATE)
+    return whole_response(body, content_type, {})
 
 
 @bp.get("/healthz")
 @public
 def alive() -> Response:
     """Say that the process answers."""
-    return whole_response(b"ok\n", "text/plain", _NEVER_KEPT)
+    return whole_response(b"ok\n", "text/plain", {})
 
 
 @bp.get("/readyz")
@@ -50,5 +48,5 @@ def ready() -> Response:
     health = telemetry_of(current_app).health
     health.check()
     if current_user.is_authenticated and current_user.role is Role.MASTER_OPERATOR:
-        return whole_response(msgspec.json.encode(health.details()), "application/json", _NEVER_KEPT)
-    return whole_response(b"ready\n", "text/plain", _NEVER_KEPT)
+        return whole_response(msgspec.json.encode(health.details()), "application/json", {})
+    return whole_response(b"ready\n", "text/plain", {})
