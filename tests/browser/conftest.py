@@ -18,6 +18,8 @@ from deploymetrics.accounts.service import Role
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync"
+    # One process draws all pages, and its threads are few: starting more of them is a part of what a page costs.
+    " --renderer-process-limit=1 --in-process-gpu --js-flags=--single-threaded"
 ).split()
 # How people look at the pages: at a desk with scripts, and with a phone that runs none, in the dark.
 LOOKS = {
@@ -85,6 +87,7 @@ def site(app, services):
     """The address of the application, served, with the master operators alice and bob."""
     for name in ("alice", "bob"):
         services.accounts.add(name, Role.MASTER_OPERATOR, PASSWORD)
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600  # else each page asks for its style and script again
     server = make_server("127.0.0.1", 0, closing(app), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -122,10 +125,9 @@ def open_page(chromium, site, look):
 
 @pytest.fixture
 def page(open_page):
-    """A page on which alice is logged in, at the overview."""
+    """A page with the login cookie of alice, at no address yet."""
     page = open_page()
     page.context.request.post("/login", form={"name": "alice", "password": PASSWORD})
-    page.goto("/")
     return page
 
 

@@ -150,6 +150,7 @@ def test_what_people_come_for(open_page, post, services, clock):
 
 
 def test_create_change_and_delete(page, services):
+    page.goto("/")
     follow(page, "New", exact=True)
     page.get_by_label("Tag").fill("custom")
     page.get_by_label("Metrics, as JSON").fill('[{\n  "a": 1,\n}]')
@@ -211,6 +212,7 @@ def test_compare_and_bring_back(page, post, services):
 
 
 def test_accounts(page, open_page, services):
+    page.goto("/")
     follow(page, "Accounts")
     page.get_by_label("Name").fill("webui")
     page.get_by_label("Role").select_option("webui-app")
@@ -267,7 +269,7 @@ def test_a_token_and_logging_out_everywhere(page, open_page, services, clock):
     assert heading(page) == heading(other) == "Log in"
 
 
-def test_another_password(page, open_page, services):
+def test_another_password(open_page, services):
     services.accounts.add("olga", Role.OPERATOR, PASSWORD)
     other = open_page()
     other.goto("/account")
@@ -328,6 +330,7 @@ def test_what_the_collector_says(page, services):
         nextAttempt=1515759000.0,
     )
     services.accounts.store.write(COLLECTOR, "bigfix", AUTHOR, lambda current, at: msgspec.json.encode(state))
+    page.goto("/account")
     follow(page, "Metrics", exact=True)
     follow(page, "platform")
     source = page.get_by_role("article").inner_text()
