@@ -11,6 +11,8 @@ from crash import check
 from crash.record import Calls, Recorder, tree
 from storekit import PLAIN, THINGS, metrics, open_files, past, put, remove
 
+from deploymetrics.storage.files import disk
+
 
 @pytest.fixture
 def root():
@@ -94,8 +96,8 @@ def test_a_version_that_is_being_written_is_not_taken_for_left_by_a_crash(instan
     put(store, "a", "1")
     put(store, "a", "2")
     lose_last_newline(log_of(instance))
-    with open(log_of(instance)) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with disk.opened(os.fspath(log_of(instance).parent), os.O_DIRECTORY) as folder:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         assert check.view(open_files(instance), THINGS, "a") == [(1, "1")]
     assert check.view(open_files(instance), THINGS, "a") == [(2, "2"), (1, "1")]
 

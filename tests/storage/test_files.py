@@ -327,12 +327,9 @@ def test_who_works_on_a_long_history_holds_up_writers_for_a_few_files_only(folde
 
 
 def is_locked(folder):
-    """Return True if a writer holds a file of a key."""
-    for name in os.listdir(folder):
-        with open(os.path.join(folder, name)) as file:
-            if not disk.try_lock(file.fileno(), fcntl.LOCK_EX):
-                return True
-    return False
+    """Return True if a writer holds the folder of a key."""
+    with disk.opened(folder, os.O_DIRECTORY) as fd:
+        return not disk.try_lock(fd, fcntl.LOCK_EX)
 
 
 @pytest.fixture

@@ -68,9 +68,10 @@ def stopped(folder, short_limits):
 def locked_log(folder, short_limits):
     """The log of a, locked by somebody who does not go on."""
     put(open_files(folder), "a", "1")
-    with open(next((folder / "data/things/a").iterdir())) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+    fd = os.open(folder / "data/things/a", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    yield
+    os.close(fd)
 
 
 @pytest.fixture(params=["key", "log"])

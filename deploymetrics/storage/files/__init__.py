@@ -5,7 +5,7 @@
     data/format.json                 the format of all this, see format.py
     deploymentmetrics/custom.json    a copy of the current document for people and programs; never read for an answer
 
-A write locks the newest file of its key, asks ``change``, adds a line to the log, and writes the copy; some also take a
+A write locks the folder of its key, asks ``change``, adds a line to the log, and writes the copy; some also take a
 step of thinning out old versions. Writes of the same key that wait meanwhile are stored together, see group_commit.py.
 A reader takes no lock.
 """
@@ -25,7 +25,6 @@ from . import changes, disk, format, purging, readable_copies, retention, verify
 from .group_commit import Queue, Write
 from .lease import FileLease
 from .listing import FolderListing
-from .locations import read_newest
 from .version_log import FILE_BYTES, FILE_VERSIONS, TIERS, Newest, VersionLog, is_unchanged
 from .writer import Writer
 
@@ -66,17 +65,15 @@ class FileStorage(Storage):
         if newest and is_unchanged(newest.path, newest.signature):
             return newest
         log, place = self.log(collection, key), self._listing(collection).find(key)
-        if place and (newest := read_newest(place, log)):
-            # Where there is no room, what is quickly read again takes it once it has been read often.
-            if self._remembered.has_room or random() < 1 / 8:
-                self._remember(newest)
-            return newest
+        is_known = bool(place and is_unchanged(log.path(place.start), place.signature))
         with disk.storage_errors("read"):
-            newest = log.newest()
+            newest = log.newest(place.start if place and is_known else 0)
             if newest.item is None:
                 self.check()
+        # Where there is no room, what is quickly read again takes it once it has been read often.
+        if not is_known or self._remembered.has_room or random() < 1 / 8:
             self._remember(newest)
-            return newest
+        return newest
 
     def _remember(self, newest: Newest) -> None:
         if newest.item and newest.signature:

@@ -22,7 +22,7 @@ def remove_older(writer: Writer) -> int:
         writer.remove_file(start, tier)
     *others, last = log.lines(newest.start, NEWEST, newest)
     if others:
-        _replace(writer, log.path(newest.start), last + b"\n" + CLOSED * newest.is_closed)
+        disk.replace_file(log.path(newest.start), last + b"\n" + CLOSED * newest.is_closed)
     return len(older) + bool(others)
 
 
@@ -37,13 +37,7 @@ def remove_version(writer: Writer, version: int) -> None:
         for start, _ in [file for file in files if file[1] == tier][-2:]:  # the later one may be empty
             path = log.path(start, tier)
             if version in map(log.version_of, log.lines(start, tier, writer.newest)):
-                _replace(writer, path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
-
-
-def _replace(writer: Writer, path: str, data: bytes) -> None:
-    # Others wait for the lock of the newest file; the one in its place has it from the beginning.
-    writer.lock_file(disk.draft_of(path))
-    disk.replace_file(path, data)
+                disk.replace_file(path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
 
 
 def _blanked(line: bytes, version: int) -> bytes:

@@ -8,9 +8,9 @@ A file is named by the version that it begins with. In the order of their names,
 of the next one: so what is being moved to another file is there once. The newest file grows; of one version that is
 purged spaces stay.
 
-**A line counts once a newline ends it.** A writer locks the file, adds the line, syncs it, tells lists (changes.py),
+**A line counts once a newline ends it.** A writer locks the folder, adds the line, syncs it, tells lists (changes.py),
 and then adds the newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a
-last line without its newline, in a file that nobody has locked: if that line is whole it counts, and whoever meets it
+last line without its newline, in a folder that nobody has locked: if that line is whole it counts, and whoever meets it
 does what is left to do; else it is nothing, and the next writer cuts it off.
 
 A file is **closed** by a space after its last newline, durably, before the next one begins. So the newest version
@@ -107,12 +107,18 @@ class VersionLog:
         matches = filter(None, map(_NAME.fullmatch, sorted(disk.list_folder(self.folder))))
         return [(int(match[1]), match[2]) for match in matches]
 
-    def newest(self) -> Newest:
-        """Read the newest version; raises DamagedItemError."""
+    def newest(self, start: int = 0) -> Newest:
+        """Read the newest version; raises DamagedItemError.
+
+        It is looked for in the file that begins with the version ``start`` first, and elsewhere if that is closed.
+        """
         with self._reading():
             while True:
                 with suppress(FileNotFoundError):  # replaced by its successor since the folder was read
-                    return self._newest([start for start, tier in self.files() if tier == NEWEST])
+                    newest = self._newest([start] if start else [first for first, of in self.files() if of == NEWEST])
+                    if not start or (newest.item and not newest.is_closed):
+                        return newest
+                start = 0
 
     def _newest(self, starts: list[int]) -> Newest:
         is_pending = False
@@ -147,23 +153,24 @@ class VersionLog:
         """Return the Tail of a file, after finishing a line that a crash left."""
         while True:
             tail = read_tail(fd)
-            if tail.rest in (b"", CLOSED):
+            if self.whole_line(tail.rest) is None:
                 return tail
-            if disk.try_lock(fd, fcntl.LOCK_SH):  # nobody writes: a crash left it
-                try:
-                    tail = read_tail(fd)
-                    if (line := self.whole_line(tail.rest)) is None:
-                        return tail
-                    self.sync(fd, new_file=tail.end == 0, new_folder=True)
-                    tail = Tail(line, tail.end + len(line), is_ended=False)
-                    if not self._end(fd, start, tail):
-                        return tail
-                finally:
-                    fcntl.flock(fd, fcntl.LOCK_UN)
-            # A writer has seen that nothing is left when it locks the file, so this is what it is writing, unless it
-            # locked the file only after the look at it.
-            elif read_tail(fd).end == tail.end:
-                return tail._replace(is_pending=True)
+            with disk.opened(self.folder, os.O_DIRECTORY) as folder:
+                if disk.try_lock(folder, fcntl.LOCK_SH):  # nobody writes: a crash left it
+                    try:
+                        tail = read_tail(fd)
+                        if (line := self.whole_line(tail.rest)) is None:
+                            return tail
+                        self.sync(fd, new_file=tail.end == 0, new_folder=True)
+                        tail = Tail(line, tail.end + len(line), is_ended=False)
+                        if not self._end(fd, start, tail):
+                            return tail
+                    finally:
+                        fcntl.flock(folder, fcntl.LOCK_UN)
+                # A writer has seen that nothing is left when it locks the folder, so this is what it is writing, unless
+                # it locked that only after the look at it.
+                elif read_tail(fd).end == tail.end:
+                    return tail._replace(is_pending=True)
 
     def _end(self, fd: int, start: int, tail: "Tail") -> bool:
         """Tell lists of a line that a crash left, and end it; False where nothing can be written."""

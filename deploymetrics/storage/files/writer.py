@@ -1,8 +1,7 @@
-"""Writing the log of a key, under a lock that keeps other writers away.
+"""Writing the log of a key, under a lock that keeps other writers away: that of its folder.
 
-Whoever writes holds the lock of the newest file; of the folder where there is no version yet. Readers take a last line
-without its newline, in a file that is locked, for one that is being written. So a writer looks before and after it
-locks the file: what a crash left there would be hidden from them.
+Readers take a last line without its newline, in a folder that is locked, for one that is being written. So what a crash
+left is ended before the folder is locked: it would be hidden from them.
 """
 
 import fcntl
@@ -17,7 +16,7 @@ from ...errors import StorageError
 from .. import Item, lines
 from . import changes, disk, group_commit
 from .group_commit import Queue, Write
-from .version_log import CLOSED, FILE_BYTES, NEWEST, SPACES_BYTES, Newest, read_tail, signature_of
+from .version_log import CLOSED, FILE_BYTES, NEWEST, SPACES_BYTES, Newest, is_unchanged, signature_of
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class Writer:
         self.operation = operation
         self.write = write
         self.make = make
-        self._files: list[int] = []  # those that are locked: the last one is the newest file, or the folder
+        self._folders: list[int] = []  # those that are locked
 
     # Keeping others from it
 
@@ -58,13 +57,7 @@ class Writer:
     def lock(self) -> None:
         """Lock the log against other processes; raises StorageError after LOCK_SECONDS, DamagedItemError, OSError."""
         began = time.monotonic()
-        while True:
-            try:
-                if self._lock():
-                    return
-            except FileNotFoundError:  # its successor took its place
-                if not os.path.isdir(os.path.dirname(self.log.folder)):
-                    raise
+        while not self._lock():
             self.unlock()
             if time.monotonic() - began > group_commit.LOCK_SECONDS:
                 raise group_commit.busy(self.log.folder)
@@ -72,8 +65,8 @@ class Writer:
 
     def unlock(self) -> None:
         """Release the lock, also if a process that was forked meanwhile shares the open files."""
-        while self._files:
-            fd = self._files.pop()
+        while self._folders:
+            fd = self._folders.pop()
             try:
                 fcntl.flock(fd, fcntl.LOCK_UN)
             except OSError:
@@ -82,49 +75,38 @@ class Writer:
                 disk.close(fd)
 
     def _lock(self) -> bool:
-        """Try to lock the newest file, or the folder; return False if there may be a newer version."""
+        """Try to lock the folder, and find the newest version then; return False if it has to be looked for before."""
         newest, log = self.newest, self.log
-        if newest.item is None:
-            return self._lock_folder()
         if not newest.is_ended:
             raise StorageError(log=f"{log.folder}: what a crash left cannot be ended")
-        self._files.append(fd := disk.open_private(newest.path, os.O_RDWR))
-        if os.pread(fd, 1, newest.end - 1) != b"\n":
+        if newest.item is None:
+            if not self.make and not os.path.isdir(log.folder):
+                return True
+            self._make_folder()
+        try:
+            self.lock_folder(log.folder)
+            if is_unchanged(newest.path, newest.signature):
+                return True
+            if not os.path.samestat(os.fstat(self._folders[-1]), os.stat(log.folder)):
+                return False
+        except FileNotFoundError:  # it was removed
+            if not os.path.isdir(os.path.dirname(log.folder)):
+                raise
             return False
-        self.queue.lock(fd, log.folder)
-        stat = os.fstat(fd)
-        if not stat.st_nlink:
-            return False
-        if newest.is_closed:
-            return log.newest().item == newest.item
-        return signature_of(stat) == newest.signature or self._look_again(fd)
+        self.newest = log.newest(newest.start if newest.item else 0)
+        return not self.newest.is_pending
 
-    def _look_again(self, fd: int) -> bool:
-        """Read the newest version of the locked file; False where a crash left another one, or another file began."""
-        log, tail = self.log, read_tail(fd)
-        if tail.line is None or tail.rest == CLOSED or log.whole_line(tail.rest) is not None:
-            return False
-        item = lines.decode_last(log.collection, log.key, tail.line)
-        self.newest = self.newest._replace(item=item, end=tail.end, signature=tail.signature)
-        return True
-
-    def _lock_folder(self) -> bool:
-        folder = self.log.folder
-        if not self.make and not os.path.isdir(folder):
-            return True
-        collection = os.path.dirname(folder)
+    def _make_folder(self) -> None:
+        collection = os.path.dirname(self.log.folder)
         disk.make_one_folder(collection)
         if self.log.collection.durable:  # also where it was there: who made it may have been killed before that
             disk.sync_folder(os.path.dirname(collection))
-        disk.make_one_folder(folder)
-        self._files.append(fd := disk.open_private(folder, os.O_DIRECTORY))
-        self.queue.lock(fd, folder)
-        return os.path.samestat(os.fstat(fd), os.stat(folder)) and self.log.newest().item is None
+        disk.make_one_folder(self.log.folder)
 
-    def lock_file(self, path: str) -> None:
-        """Lock a file, and make it if it is missing."""
-        self._files.append(fd := disk.open_private(path, os.O_RDWR | os.O_CREAT))
-        self.queue.lock(fd, self.log.folder)
+    def lock_folder(self, path: str) -> None:
+        """Lock a folder."""
+        self._folders.append(fd := disk.open_private(path, os.O_DIRECTORY))
+        self.queue.lock(fd, path)
 
     # Adding
 
@@ -135,23 +117,36 @@ class Writer:
         """
         newest, log = self.newest, self.log
         line = lines.join(new_lines) if log.collection.history else new_lines[-1]
-        start, end, path = self._next_start(), newest.end, newest.path
+        start = self._next_start()
         if is_new := newest.item is None or start != newest.start:
-            if newest.item:
-                self._close()
-            self.lock_file(path := log.path(start))
-            end = 0
-        fd = self._files[-1]
-        size = os.fstat(fd).st_size
+            self._close()
+        end = 0 if is_new else newest.end
+        path = log.path(start)
+        fd = disk.open_private(path, os.O_RDWR | os.O_CREAT * is_new)
+        try:
+            self._append(fd, line, end, last.version, is_new=is_new)
+            signature = 0
+            with suppress(OSError):  # the version counts by now, whatever fails
+                if not log.collection.history:
+                    self._remove_superseded(fd, start, end)
+                signature = signature_of(os.fstat(fd))
+        finally:
+            disk.close(fd)
+        self.newest = Newest(log, last, start, end + len(line) + 1, signature, path)
+        return self.newest
+
+    def _append(self, fd: int, line: bytes, end: int, version: int, *, is_new: bool) -> None:
+        """Write a line at the ``end`` of a file, in the place of what a crash left there."""
+        log, size = self.log, os.fstat(fd).st_size
         # A part of a line never counts, so it may stay where a full disk refuses to cut it off as well.
         is_whole = False
         try:
             if size > end:
-                self._cut_off(fd, end, size)
+                os.ftruncate(fd, end)
             disk.write_at(fd, line, end)
             is_whole = True
-            log.sync(fd, new_file=is_new, new_folder=newest.item is None)
-            changes.add(log.folder, last.version)
+            log.sync(fd, new_file=is_new, new_folder=self.newest.item is None)
+            changes.add(log.folder, version)
             disk.write_at(fd, b"\n", end + len(line))
         except OSError as error:
             try:
@@ -161,21 +156,14 @@ class Writer:
                 if is_whole:
                     raise _unknown(error, second) from error
             raise
-        if not log.collection.history:
-            self._remove_superseded(start, end)
-        signature = 0
-        with suppress(OSError):  # the version counts by now, whatever fails
-            signature = signature_of(os.fstat(fd))
-        self.newest = Newest(log, last, start, end + len(line) + 1, signature, path)
-        return self.newest
 
-    def _remove_superseded(self, start: int, end: int) -> None:
+    def _remove_superseded(self, fd: int, start: int, end: int) -> None:
         """Write spaces over all that stands before ``end`` in the newest file, and remove the others.
 
         The newline there stays, so that a reader finds where the newest line begins. A failure is logged: the write
         itself is done, and the next one tries again.
         """
-        fd, log = self._files[-1], self.log
+        log = self.log
         try:
             if superseded := os.pread(fd, end, 0).lstrip(b" \n"):
                 disk.write_at(fd, b" " * (len(superseded) - 1), end - len(superseded))
@@ -187,9 +175,10 @@ class Writer:
 
     def _close(self) -> None:
         """Close the newest file, since another one begins; also if it is closed already, which may not be durable."""
-        fd, end = self._files[-1], self.newest.end
-        disk.write_at(fd, CLOSED, end)
-        self.log.sync(fd)
+        if self.newest.item:
+            with disk.opened(self.newest.path, os.O_RDWR) as fd:
+                disk.write_at(fd, CLOSED, self.newest.end)
+                self.log.sync(fd)
 
     def _next_start(self) -> int:
         """Return the start of the file for the next version."""
@@ -201,22 +190,13 @@ class Writer:
             is_full = newest.end >= SPACES_BYTES
         return next_start if newest.item is None or newest.is_closed or is_full else newest.start
 
-    def _cut_off(self, fd: int, end: int, size: int) -> None:
-        """Remove the bytes that a crash left after ``end``."""
-        line, newline, _ = os.pread(fd, size - end, end).partition(b"\n")
-        if newline and self.log.whole_line(line) is not None:  # a version: somebody put the file there just now
-            raise StorageError("Others have been writing this; try again.", log=f"{self.log.folder}: written meanwhile")
-        os.ftruncate(fd, end)
-
     def restore(self, items: Iterable[Item]) -> None:
         """Write Items, oldest first, as all versions of a log that has none, wholly or not at all."""
         log, draft, start, version, added = self.log, disk.draft_of(self.log.folder), 0, 0, list[bytes]()
 
-        def save(*, is_newest: bool = False) -> None:
+        def save() -> None:
             if added:
                 path = f"{draft}/{os.path.basename(log.path(start))}"
-                if is_newest:
-                    self.lock_file(path)
                 disk.write_file(path, b"".join(line + b"\n" for line in added))
 
         shutil.rmtree(draft, ignore_errors=True)
@@ -228,11 +208,11 @@ class Writer:
                     save()
                     start, added = version, []
                 added.append(lines.line_of(item))
-            save(is_newest=True)
+            save()
             disk.sync_folder(draft)
             for name in os.listdir(log.folder):  # what a creation left that broke off
                 os.unlink(f"{log.folder}/{name}")
-            # Over the folder that is locked, and its newest file is: nobody writes in between, or before this is done.
+            self.lock_folder(draft)  # it takes the place of the one that is: nobody writes before this is done
             self._rename(draft, log.folder, version)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
