@@ -7,7 +7,7 @@ import pytest
 from pagekit import text_of
 
 from deploymetrics.documents.values.series import Point, Series
-from deploymetrics.web.figures.points import gaps, thin
+from deploymetrics.web.figures.curves import gaps, thin
 from deploymetrics.web.time_range import TimeRange
 
 

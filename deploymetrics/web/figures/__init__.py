@@ -6,7 +6,7 @@
     large_plot.py   a plot of several series
     drawing.py      all of these as SVG, by the templates in templates/figures
     axes.py         the axes of both
-    points.py       which points of a series they draw, and where its line has gaps
+    curves.py       which points of a series they draw, where, and where its line has gaps
 
 All of it is bounded, whatever a document holds, and says where it left something out.
 """

@@ -21,6 +21,9 @@ _UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k"))
 _NO_UNIT: tuple[float, str] = 1, ""
 MAX_LABEL = 9
 
+#: Its position on the axis, and its label.
+Tick = tuple[float, str]
+
 
 class Scale(NamedTuple):
     """A linear scale from values (``low`` to ``high``) to positions on an axis (``start`` to ``end``)."""
@@ -37,7 +40,7 @@ class Scale(NamedTuple):
         return round(self.start + part * (self.end - self.start), 1)
 
 
-def tick_labels(ticks: list[float]) -> list[str]:
+def _tick_labels(ticks: list[float]) -> list[str]:
     """Return the labels of ticks, with one unit, and as many decimals as tell them apart: ``12.5``, ``1.5M``."""
     largest, step = max(abs(tick) for tick in ticks), ticks[1] - ticks[0]
     unit = next(((divisor, letter) for least, divisor, letter in _UNITS if largest >= least), _NO_UNIT)
@@ -50,8 +53,8 @@ def tick_labels(ticks: list[float]) -> list[str]:
     return [f"{tick:.3g}" for tick in ticks]
 
 
-def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, list[float]]:
-    """Return the Scale and the ticks of a vertical axis for some values, from ``bottom`` up to ``top``."""
+def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, list[Tick]]:
+    """Return the Scale and the Ticks of a vertical axis for some values, from ``bottom`` up to ``top``."""
     low, high = min(values), max(values)
     if low == high:
         margin = max(abs(low) / 10, 1) if abs(low) >= 1 else abs(low) or 1
@@ -59,11 +62,12 @@ def value_scale(values: list[float], bottom: float, top: float) -> tuple[Scale, 
     elif 0 < low < (high - low):
         low = 0
     ticks = _value_ticks(low, high)
-    return Scale(min(low, ticks[0]), max(high, ticks[-1]), bottom, top), ticks
+    up = Scale(min(low, ticks[0]), max(high, ticks[-1]), bottom, top)
+    return up, [(up.at(tick), label) for tick, label in zip(ticks, _tick_labels(ticks))]
 
 
 def _value_ticks(low: float, high: float) -> list[float]:
-    """Return the ticks: three to six round numbers from at most ``low`` to at least ``high``."""
+    """Return the values of ticks: three to six round numbers from at most ``low`` to at least ``high``."""
     rough = high / 4 - low / 4
     power = 10.0 ** math.floor(math.log10(rough)) if 1e-300 < rough < 1e300 else 0
     if not power:
@@ -83,8 +87,8 @@ def time_scale(first: float, last: float, left: float, right: float) -> Scale:
     return Scale(first, last, left, right)
 
 
-def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[float, str]]:
-    """Return the ticks of a scale of times as (seconds since 1970, label); about ``most`` of them."""
+def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[Tick]:
+    """Return the Ticks of a scale of times, about ``most`` of them."""
     span = timedelta(seconds=across.high - across.low)
     step = next((step for step in _STEPS if span / step <= most), None)
     if step is None:
@@ -101,12 +105,12 @@ def time_ticks(across: Scale, most: int = 4, zone: tzinfo = UTC) -> list[tuple[f
             label = f"{at:%H:%M}"
         else:
             label = f"{at.day} {MONTHS[at.month - 1]}"
-        ticks.append((seconds, label))
+        ticks.append((across.at(seconds), label))
         tick += step
     return ticks
 
 
-def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[tuple[float, str]]:
+def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[Tick]:
     first = datetime.fromtimestamp(across.low, zone)
     number = (first.year * 12 + first.month - 1) // months * months  # January is at a multiple of each of them
     ticks = []
@@ -114,6 +118,7 @@ def _month_ticks(across: Scale, months: int, zone: tzinfo) -> list[tuple[float, 
         tick = datetime(number // 12, number % 12 + 1, 1, tzinfo=zone)
         if tick.timestamp() > across.high:
             break
-        ticks.append((tick.timestamp(), f"{MONTHS[tick.month - 1]} {tick.year}"))
+        if tick.timestamp() >= across.low:
+            ticks.append((across.at(tick.timestamp()), f"{MONTHS[tick.month - 1]} {tick.year}"))
         number += months
-    return [(seconds, label) for seconds, label in ticks if seconds >= across.low]
+    return ticks

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from .points import Position
+from .curves import Position
 
 _templates = Environment(loader=PackageLoader("deploymetrics"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 _templates.filters["g"] = "{:g}".format

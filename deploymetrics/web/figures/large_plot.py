@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from ...clock import as_last_changed, from_precise
 from ...documents.values.series import Point, Series
-from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
+from .axes import time_scale, time_ticks
+from .curves import Curve, lay_out_curve
 from .drawing import draw
-from .points import Position, segments, thin
 
 
 class Form(NamedTuple):
@@ -37,16 +37,6 @@ FAR = 8
 FormatPoint = Callable[[int, Point], str]
 
 
-class _Curve(NamedTuple):
-    """A series as it is drawn: its thinned points, their positions, and its vertical scale with ticks."""
-
-    series: Series
-    points: list[Point]
-    positions: list[Position]
-    up: Scale
-    ticks: list[float]
-
-
 def large_plot(
     title: str,
     series: Sequence[Series],
@@ -65,17 +55,18 @@ def large_plot(
     svg = Markup()
     for form in FORMS:
         across = time_scale(start.timestamp(), end.timestamp(), SIDE, form.width - SIDE)
-        curves = [_lay_out_curve(form, line, across, common_values) for line in series]
+        bottom = form.height - BOTTOM
+        curves = [lay_out_curve(line, form.points, across, bottom, TOP, common_values) for line in series]
         svg += draw(
             "large_plot",
             title=title,
             form=form,
             sides=(SIDE, form.width - SIDE),
             top=TOP,
-            bottom=form.height - BOTTOM,
-            times=[(across.at(seconds), label) for seconds, label in time_ticks(across, form.ticks, zone)],
-            lines=[segments(curve.series, curve.points, curve.positions) for curve in curves],
-            scales=[_tick_places(curve) for curve in curves[: 2 if own_scales else 1]],
+            bottom=bottom,
+            times=time_ticks(across, form.ticks, zone),
+            curves=curves,
+            scales=curves[: 2 if own_scales else 1],
             own_scales=own_scales,
             columns=_columns(form, curves, format_point, zone),
         )
@@ -88,39 +79,22 @@ def are_far_apart(series: Sequence[Series]) -> bool:
     return any(sizes) and max(sizes) > FAR * min(sizes)
 
 
-def _lay_out_curve(form: Form, series: Series, across: Scale, common_values: list[float] | None) -> _Curve:
-    points = thin(series, form.points)
-    values = common_values or [point.value for point in points] or [0.0]
-    up, ticks = value_scale(values, form.height - BOTTOM, TOP)
-    positions = [(across.at(from_precise(point.changed_at).timestamp()), up.at(point.value)) for point in points]
-    return _Curve(series, points, positions, up, ticks)
-
-
-def _tick_places(curve: _Curve) -> list[tuple[float, str]]:
-    """Return (position, label) of the ticks of a curve's scale."""
-    return [(curve.up.at(tick), label) for tick, label in zip(curve.ticks, tick_labels(curve.ticks))]
-
-
 def _columns(
-    form: Form, curves: Sequence[_Curve], format_point: FormatPoint, zone: tzinfo
+    form: Form, curves: Sequence[Curve], format_point: FormatPoint, zone: tzinfo
 ) -> Iterator[tuple[int, float, float, str, list[tuple[int, float, float, str]]]]:
     """Yield (number, left, right, time, values) of the columns; a value is (curve, x, y, text)."""
     width = form.width / form.columns
-    in_column: dict[int, dict[int, int]] = {}
+    in_column: dict[int, dict[int, tuple[float, float, Point]]] = {}
     for number, curve in enumerate(curves):
         middle = (curve.up.start + curve.up.end) / 2
-        for index, (x, y) in enumerate(curve.positions):
+        for (x, y), point in zip(curve.positions, curve.points):
             chosen = in_column.setdefault(int(x / width), {})
             # Of several in a column the one that stands out shows its value.
-            if number not in chosen or abs(y - middle) > abs(curve.positions[chosen[number]][1] - middle):
-                chosen[number] = index
+            if number not in chosen or abs(y - middle) > abs(chosen[number][1] - middle):
+                chosen[number] = x, y, point
     columns = sorted(in_column)
     edges = [0, *((column + other + 1) / 2 * width for column, other in pairwise(columns)), form.width]
     for column, (left, right) in zip(columns, pairwise(edges)):
-        points = {number: curves[number].points[index] for number, index in in_column[column].items()}
-        first = next(iter(points.values()))
-        values = [
-            (number, *curves[number].positions[in_column[column][number]], format_point(number, point))
-            for number, point in points.items()
-        ]
+        _, _, first = next(iter(in_column[column].values()))
+        values = [(number, x, y, format_point(number, point)) for number, (x, y, point) in in_column[column].items()]
         yield column, left, right, as_last_changed(from_precise(first.changed_at).astimezone(zone)), values

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from ...clock import as_last_changed, from_precise
+from ...clock import as_last_changed, from_precise, timestamp_of
 from ...documents.values.numbers import shorten_number
 from ...documents.values.series import Point, Series
 from ...formats.escaping import counted
-from .axes import Scale, tick_labels, time_scale, time_ticks, value_scale
+from .axes import Scale, time_scale, time_ticks
+from .curves import lay_out_curve
 from .drawing import draw
-from .points import segments, thin
 
 WIDTH, HEIGHT = 360, 168
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 24
@@ -32,26 +32,22 @@ def sparkline(values: Sequence[float], title: str) -> Markup:
 
 def small_plot(name: str, series: Series, zone: tzinfo = UTC) -> Markup:
     """Return the SVG of a small plot of a Series over time, with at most MAX_POINTS points (see ``thin``)."""
-    points = thin(series, MAX_POINTS)
-    times = [from_precise(point.changed_at).astimezone(zone) for point in points]
-    moments = [time.timestamp() for time in times]
+    moments = [timestamp_of(point.changed_at) for point in series.points]
     across = time_scale(min(moments), max(moments), LEFT + 2, WIDTH - RIGHT)  # a clock may have been set back
-    up, ticks = value_scale([point.value for point in points], HEIGHT - BOTTOM, TOP)
-    positions = [(across.at(moment), up.at(point.value)) for moment, point in zip(moments, points)]
-    edges = [LEFT, *((x + other) / 2 for (x, _), (other, _) in pairwise(positions)), WIDTH]
+    curve = lay_out_curve(series, MAX_POINTS, across, HEIGHT - BOTTOM, TOP)
+    edges = [LEFT, *((x + other) / 2 for (x, _), (other, _) in pairwise(curve.positions)), WIDTH]
+    times = [as_last_changed(from_precise(point.changed_at).astimezone(zone)) for point in curve.points]
     return draw(
         "small_plot",
         title=summary(name, series.points),
         size=(WIDTH, HEIGHT),
         sides=(LEFT, WIDTH - RIGHT),
         bottom=HEIGHT - BOTTOM,
-        values=[(up.at(tick), label) for tick, label in zip(ticks, tick_labels(ticks))],
-        times=[(across.at(seconds), label) for seconds, label in time_ticks(across, zone=zone)],
-        lines=segments(series, points, positions),
-        fills=not up.low,  # the scale begins at zero
+        times=time_ticks(across, zone=zone),
+        curve=curve,
         points=[
-            (*position, left, max(right - left, 0.1), f"{shorten_number(point.text)} · {as_last_changed(time)}")
-            for position, (left, right), point, time in zip(positions, pairwise(edges), points, times)
+            (*position, left, max(right - left, 0.1), f"{shorten_number(point.text)} · {time}")
+            for position, (left, right), point, time in zip(curve.positions, pairwise(edges), curve.points, times)
         ],
     )
 

@@ -1,11 +1,13 @@
-"""Which points of a series a plot draws, and where its line has gaps."""
+"""The curve of a series in a plot: which of its points are drawn, where, and where its line has gaps."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from statistics import median
+from typing import NamedTuple
 
-from ...clock import from_precise
+from ...clock import timestamp_of
 from ...documents.values.series import Point, Series
+from .axes import Scale, Tick, value_scale
 
 #: How many times as long as those around it an interval is where the line breaks off.
 GAP = 4
@@ -14,12 +16,32 @@ _AROUND = 3
 Position = tuple[float, float]
 
 
+class Curve(NamedTuple):
+    """A series as it is drawn: its thinned points, their positions, its lines, and its vertical scale with Ticks."""
+
+    points: list[Point]
+    positions: list[Position]
+    lines: list[list[Position]]
+    up: Scale
+    ticks: list[Tick]
+
+
+def lay_out_curve(
+    series: Series, most: int, across: Scale, bottom: float, top: float, values: list[float] | None = None
+) -> Curve:
+    """Return the Curve of a series with at most so many points; ``values`` are those of its scale, if not its own."""
+    points = thin(series, most)
+    up, ticks = value_scale(values or [point.value for point in points] or [0.0], bottom, top)
+    positions = [(across.at(timestamp_of(point.changed_at)), up.at(point.value)) for point in points]
+    return Curve(points, positions, _split_at_gaps(series, points, positions), up, ticks)
+
+
 def thin(series: Series, most: int) -> list[Point]:
     """Thin out the points of a series to ``most``: first, last, and the lowest and highest of each stretch of time."""
     points = series.points
     if len(points) <= most:
         return points
-    times = [from_precise(point.changed_at).timestamp() for point in points]
+    times = [timestamp_of(point.changed_at) for point in points]
     stretches = (most - 2) // 2
     start, length = min(times), (max(times) - min(times)) / stretches or 1
     in_stretch: dict[int, list[int]] = {}
@@ -31,7 +53,7 @@ def thin(series: Series, most: int) -> list[Point]:
     return [points[index] for index in sorted(chosen)]
 
 
-def segments(series: Series, points: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
+def _split_at_gaps(series: Series, points: Sequence[Point], positions: Sequence[Position]) -> list[list[Position]]:
     """Split the positions of the drawn points into lines at the gaps of their series."""
     breaks = [series.points[index].version for index in gaps(series)]
     lines: list[list[Position]] = []
@@ -50,7 +72,7 @@ def gaps(series: Series) -> list[int]:
 
     That is where a version between them lacks the number, and where nothing came for far longer than before and after.
     """
-    times = [from_precise(point.changed_at).timestamp() for point in series.points]
+    times = [timestamp_of(point.changed_at) for point in series.points]
     lengths = [after - before for before, after in zip(times, times[1:])]
     indices = set(series.breaks)
     for index in range(1, len(lengths) - 1):
