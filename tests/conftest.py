@@ -11,6 +11,7 @@ from both_paths import BothPaths
 from compiled import compile_once
 from filesystems import FILE_SYSTEMS, folder_on
 from hashing import hash_quickly
+from shares import in_shares
 from storekit import BACKENDS, THINGS, open_files
 
 from deploymetrics import create_app
@@ -99,10 +100,12 @@ def pytest_collection():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as slow what SLOW names."""
+    """Mark as slow what SLOW names, and begin with that where several processes share the tests."""
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
+    if number := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+        items[:] = in_shares(items, number)
 
 
 class HeldClock(Clock):
