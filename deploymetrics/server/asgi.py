@@ -80,16 +80,11 @@ def has_body(environ: dict[str, Any]) -> bool:
     return environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ
 
 
-@lru_cache(256)
-def _header_name(name: str) -> bytes:
-    return name.lower().encode("latin-1")
-
-
 def start_message(status: str, headers: list[tuple[str, str]]) -> dict[str, Any]:
     """Return the ASGI message that begins an answer, given what an application passes to ``start_response``.
 
     It has a Date: granian's own stands still when the clock is put back, until that has caught up.
     """
-    fields = [(_header_name(name), value.encode("latin-1")) for name, value in headers]
+    fields = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     fields.append((b"date", as_http_date(int(time.time())).encode()))
     return {"type": "http.response.start", "status": int(status[:3]), "headers": fields}

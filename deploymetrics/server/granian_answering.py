@@ -50,10 +50,12 @@ class Answering:
                 self._send_error(exchange, status)
             elif has_body(exchange.environ):
                 self.bodies.read(exchange)
-            # With a copy of the environ, which the application may have changed before it finds that it would wait.
-            elif not self._answer(Exchange(request, exchange.environ | {ONLY_FAST_PATH: True}, exchange.began)):
-                exchange.environ[RECEIVED_AT] = exchange.began
-                self.threads.submit(self._answer, exchange)
+            else:
+                exchange.environ[ONLY_FAST_PATH] = True
+                if not self._answer(exchange):
+                    # The application may have changed the environ before it found that it would wait.
+                    environ = environ_of(request.scope) | {RECEIVED_AT: exchange.began}
+                    self.threads.submit(self._answer, exchange._replace(environ=environ))
         except BaseException:
             self.log.exception("A request was not answered")
             self._end_request(request)
