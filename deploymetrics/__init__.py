@@ -70,6 +70,8 @@ def create_app(
         app.cli.add_command(command)
     access.public(app.view_functions["static"])
     app.fast_path = FastPath(app, services.documents, services.authenticator, app.answer_and_note)
+    if services.store.reads_wait:
+        app.wait_once(services.store)
     return app
 
 

@@ -23,6 +23,7 @@ from .http.requests import Request
 from .http.responses import FlaskResponse, Response
 from .http.security_headers import hsts_headers
 from .services import services
+from .storage import Storage
 from .telemetry import Telemetry
 from .telemetry.audited_requests import is_failed_login, note_request
 
@@ -56,6 +57,16 @@ class Application(Flask):
             return None if ONLY_FAST_PATH in environ else super().wsgi_app(environ, start)
         finally:
             self.telemetry.counting.end()
+
+    def wait_once(self, store: Storage) -> None:
+        """Have each request wait once for a storage that is silent, and not with each of its questions."""
+        answer = self.wsgi_app
+
+        def wsgi_app(environ: dict[str, Any], start_response: Any) -> Any:
+            with store.waiting_once():
+                return answer(environ, start_response)
+
+        self.wsgi_app = wsgi_app  # type: ignore[method-assign]
 
     def full_dispatch_request(self) -> flask.Response:
         """Answer a request through Flask."""

@@ -13,7 +13,8 @@ Each can be set in the environment as well, as DEPLOYMETRICS_<NAME>, which goes 
 # postgresql+psycopg://USER@HOST:PORT/DATABASE.
 # STORAGE = 'files:'
 
-# How long to wait for an answer of the database; what it has not confirmed by then is answered with 503.
+# How long to wait for an answer of the database, then two more for each server of it; what it has not confirmed by
+# then is answered with 503.
 # DATABASE_SECONDS = 5
 
 # Whether the database prepares statements; not behind a PgBouncer older than 1.21 in transaction mode.

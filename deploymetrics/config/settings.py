@@ -45,7 +45,8 @@ SETTINGS = (
             "Where all is kept: files: is JSON files in the instance folder; or the URL of a PostgreSQL database, "
             "postgresql+psycopg://USER@HOST:PORT/DATABASE."),
     Setting("DATABASE_SECONDS", _whole(1, 600), 5,
-            "How long to wait for an answer of the database; what it has not confirmed by then is answered with 503."),
+            "How long to wait for an answer of the database, then two more for each server of it; what it has not "
+            "confirmed by then is answered with 503."),
     Setting("DATABASE_PREPARE", fields.Boolean(), True,
             "Whether the database prepares statements; not behind a PgBouncer older than 1.21 in transaction mode."),
     Setting("BIND", fields.String(validate=check_bind), "127.0.0.1:52311",

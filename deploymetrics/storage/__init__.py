@@ -38,7 +38,7 @@ not get out; they are the cause.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
@@ -181,6 +181,13 @@ class Storage(ABC):
         have to bear that. Raises StorageError.
         """
         return work()
+
+    def waiting_once(self) -> AbstractContextManager[None]:
+        """Return a context, for one request, in which what is silent is waited for once only.
+
+        What this thread asks after it raises StorageError at once. Where nothing is waited for it does nothing.
+        """
+        return nullcontext()
 
     @abstractmethod
     def write(

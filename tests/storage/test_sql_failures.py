@@ -12,6 +12,7 @@ from storekit import PLAIN, THINGS, VOLATILE, in_threads, increment, metrics, pa
 from waiting import wait_for
 
 from deploymetrics import create_app
+from deploymetrics.accounts import authentication
 from deploymetrics.accounts.service import Role
 from deploymetrics.clock import Clock
 from deploymetrics.errors import StorageError, StorageFullError
@@ -304,6 +305,31 @@ def test_the_client_is_told(postgresql, name, tmp_path):
         assert client.get("/api/deploymentmetrics/a", auth=auth).json["metrics"] == 1
     wait_for(lambda: client.get("/api/deploymentmetrics/a", auth=auth).json["metrics"] == 2, "the commit to end")
     assert client.post("/api/deploymentmetrics/a", data="2", auth=auth, headers=headers).status_code == 412
+
+
+def test_a_request_waits_for_a_frozen_server_once(postgresql, name, tmp_path, monkeypatch):
+    """Not with each of the counts of wrong passwords, and the audit log's question; the next request waits anew."""
+    settings = {"STORAGE": postgresql.url(name), "SECRET_KEY": "0123456789abcdef", "DATABASE_SECONDS": "1"}
+    client = create_app(tmp_path / "instance", settings).test_client()
+    assert client.get("/api/login", auth=("alice", "wrong")).status_code == 401
+    waits, matches, wait, connect = [], authentication.password_matches, Connection.wait, Connection.connect
+
+    def freeze_and_match(*args):
+        postgresql.freeze()
+        monkeypatch.setattr(Connection, "wait", lambda *args: waits.append("an answer") or wait(*args))
+        monkeypatch.setattr(Connection, "connect", lambda **to: waits.append("a connection") or connect(**to))
+        return matches(*args)
+
+    monkeypatch.setattr(authentication, "password_matches", freeze_and_match)
+    try:
+        assert client.get("/api/login", auth=("bob", "wrong")).status_code in (401, 503)
+        assert waits == ["an answer", "a connection"]
+        assert client.get("/api/login", auth=("bob", "wrong")).status_code == 503
+        assert waits == ["an answer", "a connection", "a connection"]
+    finally:
+        postgresql.thaw()
+    monkeypatch.undo()
+    assert client.get("/api/login", auth=("alice", "wrong")).status_code == 401
 
 
 # Connections

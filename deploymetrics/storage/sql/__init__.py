@@ -8,6 +8,7 @@ after the database has confirmed it (``reading.py``).
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,9 @@ class SqlStorage(Storage):
 
     def read_together(self, work: Callable[[], T], *wanted: Wanted, not_before: float | None = None) -> T:
         return self._reader.read_together(work, wanted, not_before)
+
+    def waiting_once(self) -> AbstractContextManager[None]:
+        return self._connections.waiting_once()
 
     def items(self, collection: Collection) -> Listing:
         listing = self._listings.get(collection.name)

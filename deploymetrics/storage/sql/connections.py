@@ -31,6 +31,12 @@ TRIES = 6
 _PREPARE_AFTER = 5  # as psycopg does by default
 
 
+class _Request(threading.local):
+    """The request that a thread answers: whether the database was silent in it. None where the thread answers none."""
+
+    met_silence: bool | None = None
+
+
 class Connections:
     """The pool of connections. ``check`` is called with each new connection, and raises if it cannot be used."""
 
@@ -48,8 +54,18 @@ class Connections:
         self._trying = threading.Lock()
         self._idle: list[Connection] = []
         self._unconfirmed: list[Connection] = []
+        self._request = _Request()
 
     # What callers do
+
+    @contextmanager
+    def waiting_once(self) -> Iterator[None]:
+        """See Storage."""
+        self._request.met_silence = False
+        try:
+            yield
+        finally:
+            self._request.met_silence = None
 
     def rows(self, statement: str, parameters: Any = ()) -> list[TupleRow]:
         """Return the rows of a statement that changes nothing; a lost connection is tried again once."""
@@ -60,13 +76,14 @@ class Connections:
         return self._run_read(lambda connection: (self._opened, connection.find(statement, parameters)))
 
     def _run_read(self, work: Callable[[Connection], T]) -> T:
+        self._check_patience()
         for tried in 1, 2:
             try:
                 with self._connection() as connection:
                     return work(connection)
             except psycopg.Error as error:
                 if tried == 2 or not is_disconnect(error):
-                    raise as_storage_error(error) from error
+                    raise self._failure(error) from error
         raise AssertionError
 
     def transact(self, work: Callable[[Connection], T], *, durable: bool = True, once: bool = False) -> T:
@@ -74,6 +91,7 @@ class Connections:
 
         Raises MaybeStored where its commit was not confirmed; whatever else is raised says that nothing is stored.
         """
+        self._check_patience()
         for tried in range(1, TRIES + 1):
             has_begun = False
             try:
@@ -86,8 +104,23 @@ class Connections:
             except psycopg.Error as error:
                 may_help = is_conflict(error) or is_disconnect(error) and tried == 1
                 if not may_help or tried == TRIES or once and has_begun:
-                    raise as_storage_error(error) from error
+                    raise self._failure(error) from error
         raise AssertionError
+
+    def _check_patience(self) -> None:
+        """Raise StorageError if the database was silent before in the request that this thread answers."""
+        if self._request.met_silence:
+            raise StorageError(log="the database did not answer earlier in this request")
+
+    def _failure(self, error: psycopg.Error) -> StorageError:
+        if is_disconnect(error):
+            self._note_silence()
+        return as_storage_error(error)
+
+    def _note_silence(self) -> None:
+        """Have the other questions of the request that this thread answers, if it does, fail at once."""
+        if self._request.met_silence is not None:
+            self._request.met_silence = True
 
     # Where they come from and go to
 
@@ -115,6 +148,7 @@ class Connections:
                 **self._address.conninfo(), autocommit=True, prepare_threshold=_PREPARE_AFTER if self._prepare else None
             )
         except psycopg.Error as error:
+            self._note_silence()
             raise StorageError(log=f"no connection to the database: {sentence(error)}") from error
         connection.deadline = self._seconds
         connection.names = {}
