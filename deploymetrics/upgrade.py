@@ -100,8 +100,7 @@ def _convert(old: "OldFiles", storage: FileStorage) -> None:
     for collection in (EXPECTATIONS, COLLECTOR, STARTS):
         for key in old.keys(collection.name):
             _store(storage, collection, key, old.value(collection.name, key)[0])
-    values = {name: old.value("accounts", name)[0] for name in old.keys("accounts")}
-    accounts = {name: msgspec.Raw(value) for name, value in values.items() if value}
+    accounts = {name: msgspec.Raw(value) for name in old.keys("accounts") if (value := old.value("accounts", name)[0])}
     if accounts:
         _store(storage, ACCOUNTS, ACCOUNTS_KEY, msgspec.json.encode({"accounts": accounts}))
 

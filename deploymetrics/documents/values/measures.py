@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...storage import Item
 from .extraction import Steps
@@ -71,18 +71,16 @@ def measures(items: Sequence[Item]) -> Measures:
     places = dict.fromkeys(islice(places_of_numbers, MAX_NUMBERS))
     by_name: dict[str, Measure] = {}
     columns: dict[Steps, Place] = {}
-    seen: set[tuple[Place | None, Any]] = set()
     repeated = False
     for name, place in places_by_name(places).items():
-        key, path = place.step[0], place.path()
-        repeated = repeated or any(isinstance(inner.step[0], str) and inner.step[1] for inner in path)
+        key, path = place.step[0], place.column()
+        steps = tuple(inner.step for inner, _ in path)
+        column = tuple(... if is_every else inner.step for inner, is_every in path)
+        repeated = repeated or any(isinstance(label, str) and number for label, number in steps)
         naming = isinstance(key, str) and is_naming(key)
-        in_array = any(inner.is_element() for inner in path)
-        by_name[name] = Measure(name, tuple(inner.step for inner in path), "", naming, in_array)
-        column = place.parent and place.parent.parent, place.step  # that is alike for all elements of an array
-        if not naming and in_array and column not in seen:
-            seen.add(column)
-            columns.setdefault(tuple(... if is_every else inner.step for inner, is_every in place.column()), place)
+        by_name[name] = Measure(name, steps, "", naming, ... in column)
+        if ... in column and not naming:
+            columns.setdefault(column, place)
     sums = (
         Measure(f"{function}({place.column_name()})", steps, function)
         for steps, place in columns.items()

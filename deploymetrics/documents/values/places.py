@@ -34,14 +34,6 @@ class Place:
         self.step = step
         self.children: dict[tuple[str | Identity, int], Place] = {}
 
-    def path(self) -> "list[Place]":
-        """Return the Places on the way from the root, which is left out, down to this one."""
-        places, place = [], self
-        while place.parent is not None:
-            places.append(place)
-            place = place.parent
-        return places[::-1]
-
     def is_element(self) -> bool:
         """Return True for an element of an array that had several."""
         return not isinstance(self.step[0], str) and self.parent is not None and len(self.parent.children) > 1
@@ -78,8 +70,15 @@ class Place:
         return text if len(text) >= MAX_NAME else shorten(f"{text}{name}", MAX_NAME)
 
     def column(self) -> list[tuple["Place", bool]]:
-        """Return (Place, is_every) of the path: from the first array with several elements on, every one is meant."""
-        path = self.path()
+        """Return (Place, is_every) from the root, which is left out, down to this one.
+
+        From the first array with several elements on, every one is meant.
+        """
+        path: list[Place] = []
+        place = self
+        while place.parent is not None:
+            path.insert(0, place)
+            place = place.parent
         first = next((index for index, place in enumerate(path) if place.is_element()), len(path))
         return [(place, index >= first and not isinstance(place.step[0], str)) for index, place in enumerate(path)]
 
