@@ -287,7 +287,7 @@ def test_a_list_looks_at_few_keys_for_that(filled, folder, monkeypatch):
 
 
 def place(key, version):
-    return Location(key, version, f"{version:04d}", "alice", f"{key}-{version}", 9, 1, 100, 7)
+    return Location(key, version, f"{version:04d}", "alice", f"{key}-{version}", 9, 1, 100, 7, False)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -25,6 +25,7 @@ from . import changes, disk, format, purging, readable_copies, retention, verify
 from .group_commit import Queue, Write
 from .lease import FileLease
 from .listing import FolderListing
+from .locations import read_newest
 from .version_log import FILE_BYTES, FILE_VERSIONS, TIERS, Newest, VersionLog, is_unchanged
 from .writer import Writer
 
@@ -65,15 +66,17 @@ class FileStorage(Storage):
         if newest and is_unchanged(newest.path, newest.signature):
             return newest
         log, place = self.log(collection, key), self._listing(collection).find(key)
-        is_known = bool(place and is_unchanged(log.path(place.start), place.signature))
+        if place and (newest := read_newest(place, log)):
+            # Where there is no room, what is quickly read again takes it once it has been read often.
+            if self._remembered.has_room or random() < 1 / 8:
+                self._remember(newest)
+            return newest
         with disk.storage_errors("read"):
-            newest = log.newest(place.start if place and is_known else 0)
+            newest = log.newest()
             if newest.item is None:
                 self.check()
-        # Where there is no room, what is quickly read again takes it once it has been read often.
-        if not is_known or self._remembered.has_room or random() < 1 / 8:
             self._remember(newest)
-        return newest
+            return newest
 
     def _remember(self, newest: Newest) -> None:
         if newest.item and newest.signature:
@@ -223,10 +226,7 @@ class FileStorage(Storage):
         with self._writer(newest, "purge") as writer:
             writer.lock()
             if number:
-                if version is None:
-                    purging.remove_older(writer)
-                else:
-                    purging.remove_version(writer, version)
+                purging.remove_versions(writer, first, writer.newest.version if version is None else end)
             purging.remove_drafts(log)
             if item := writer.newest.item:
                 readable_copies.update(log, item.value, durable=True)
@@ -246,7 +246,7 @@ class FileStorage(Storage):
                 writer.lock()
                 newest, step = writer.newest, 0
                 if newest.item and newest.item.deleted and newest.item.changed_at < oldest:
-                    step = purging.remove_older(writer)  # that it was deleted is all
+                    step = purging.remove_versions(writer, 1, newest.version)  # that it was deleted is all
                 step += retention.thin(writer, TIERS, self.limits, now)
             if not step:
                 return steps

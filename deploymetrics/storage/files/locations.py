@@ -15,14 +15,14 @@ from hashlib import blake2b
 import msgspec
 
 from ...errors import StorageError
-from .. import Entry, file_names, lines
+from .. import Entry, Item, file_names, lines
 from . import disk
-from .version_log import FILE_NAME, NEWEST, Newest, VersionLog
+from .version_log import FILE_NAME, NEWEST, Newest, VersionLog, signature_of
 
 SAVED = ".list"
 #: What stands before a value in its line is shorter, unless the author has a very long name.
 _HEAD_BYTES = 512
-_TITLE = b"deploymetrics list 3\n"
+_TITLE = b"deploymetrics list 2\n"
 _DIGEST_BYTES = 16
 
 
@@ -35,6 +35,7 @@ class Location(Entry, frozen=True, gc=False, array_like=True):
     start: int
     end: int
     signature: int
+    kept: bool
 
     @property
     def path(self) -> str:
@@ -55,23 +56,45 @@ def location_of(newest: Newest) -> Location | None:
     if (item := newest.item) is None:
         return None
     entry = item.key, item.version, item.changed_at, item.changed_by, item.revision, item.size
-    return Location(*entry, newest.start, newest.end - newest.is_ended, newest.signature)
+    return Location(*entry, newest.start, newest.end - newest.is_ended, newest.signature, item.kept)
+
+
+def read_newest(last: Location, log: VersionLog) -> Newest | None:
+    """Return the Newest of a key if that is still this version, and can be read."""
+    try:
+        with disk.opened(path := log.path(last.start)) as fd:
+            signature, line = signature_of(os.fstat(fd)), _line_of(last, fd)
+        value = None if last.deleted else _value_in(line, last)
+        record = None if value is None else log.collection.decode(value)
+        head = last.version, last.changed_at, last.changed_by, last.revision, last.deleted, last.kept
+        newest = Newest(log, Item(last.key, value, record, *head), last.start, last.end + 1, signature, path)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return newest if signature == last.signature and lines.revision_of(line) == last.revision else None
 
 
 def read_value(location: Location, log: VersionLog) -> bytes:
     """Read the value at a Location, also if newer versions exist; raises StorageError if it was removed."""
     with suppress(FileNotFoundError), disk.opened(log.path(location.start)) as fd:
-        # What stands before the value in its line is shorter, unless the author has a very long name.
-        begin = max(location.end - location.size - _HEAD_BYTES, 0)
-        line = os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2].strip(b" ")
+        line = _line_of(location, fd)
         if lines.revision_of(line) == location.revision:
-            return b"{%b" % line[1 - location.size :]
+            return _value_in(line, location)
     newest = log.newest()
     item = newest.item if newest.version == location.version else log.find(location.version, newest)
     if item is None or item.revision != location.revision or item.value is None:
         log_line = f"{log.folder}: version {location.version} is gone"
         raise StorageError("A document of the list was removed while it was read; try again.", log=log_line)
     return item.value
+
+
+def _line_of(location: Location, fd: int) -> bytes:
+    """Read the line at a Location; the caller compares its revision, since the file may be another one."""
+    begin = max(location.end - location.size - _HEAD_BYTES, 0)
+    return os.pread(fd, location.end - begin, begin).rpartition(b"\n")[2].rpartition(lines.TOGETHER)[2].strip(b" ")
+
+
+def _value_in(line: bytes, location: Location) -> bytes:
+    return b"{%b" % line[1 - location.size :]
 
 
 def load(folder: str) -> list[Location]:

@@ -7,45 +7,40 @@ from contextlib import suppress
 
 from .. import lines
 from . import disk
-from .version_log import CLOSED, NEWEST, TIERS, VersionLog
+from .version_log import NEWEST, TIERS, VersionLog
 from .writer import Writer
 
-# A line with the newline before it, or one of the versions in a line.
-_LINE = re.compile(b"\n?[^\r\n]+")
+_VERSION = re.compile(b"[^\r\n]+")
 
 
-def remove_older(writer: Writer) -> int:
-    """Remove all versions but the newest; return how many files were changed."""
-    log, newest = writer.log, writer.newest
-    older = [(start, tier) for start, tier in log.files() if tier != NEWEST or start < newest.start]
-    for start, tier in older:
-        writer.remove_file(start, tier)
-    *others, last = log.lines(newest.start, NEWEST, newest)
-    if others:
-        disk.replace_file(log.path(newest.start), last + b"\n" + CLOSED * newest.is_closed)
-    return len(older) + bool(others)
+def remove_versions(writer: Writer, first: int, end: int) -> int:
+    """Remove the versions from ``first`` up to ``end``, exclusive, at most the newest; return how many files changed.
 
-
-def remove_version(writer: Writer, version: int) -> None:
-    """Remove a version that is not the newest.
-
-    Spaces take its place: what others know of the file, such as where a line ends in it, stays true.
+    Spaces take the place of a version: what others know of the file, such as where a line ends in it, stays true.
     """
-    log = writer.log
-    files = [file for file in log.files() if file[0] <= version]
-    for tier in TIERS:
-        for start, _ in [file for file in files if file[1] == tier][-2:]:  # the later one may be empty
-            path = log.path(start, tier)
-            if version in map(log.version_of, log.lines(start, tier, writer.newest)):
-                disk.replace_file(path, _LINE.sub(lambda line: _blanked(line[0], version), disk.read_file(path)))
+    log, newest = writer.log, writer.newest
+    files = [file for file in log.files() if file[0] < end]
+    is_all = (first, end) == (1, newest.version)
+    if not is_all:  # the later one of a tier may be empty
+        files = [file for tier in TIERS for file in [one for one in files if one[1] == tier][-2:]]
 
+    def blanked(match: re.Match[bytes]) -> bytes:
+        with suppress(ValueError):  # of what a crash left
+            if first <= lines.version_of(match[0].strip(b" ")) < end:
+                return b" " * len(match[0])
+        return match[0]
 
-def _blanked(line: bytes, version: int) -> bytes:
-    """Replace a line by spaces if it is that of the version."""
-    with suppress(ValueError):
-        if lines.version_of(line.strip()) == version:
-            return b" " * len(line)
-    return line
+    number = 0
+    for file in files:
+        path = log.path(*file)
+        if is_all and file != (newest.start, NEWEST):
+            os.unlink(path)
+        elif (data := disk.read_file(path)) != (new := _VERSION.sub(blanked, data)):
+            disk.replace_file(path, new)
+        else:
+            continue
+        number += 1
+    return number
 
 
 def remove_drafts(log: VersionLog) -> None:

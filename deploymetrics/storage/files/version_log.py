@@ -200,7 +200,7 @@ class VersionLog:
         Zeros may stand in the place of the newline, and of what was written after it.
         """
         line = rest.partition(b"\0")[0]
-        if line.isspace() or not lines.is_whole(line):
+        if not line.strip() or not lines.is_whole(line):
             return None
         try:
             for version in line.lstrip(lines.TOGETHER).split(lines.TOGETHER):
