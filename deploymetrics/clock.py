@@ -48,6 +48,11 @@ def from_precise(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
+def lies_ahead(moment: float, now: float, seconds: float) -> bool:
+    """Return True if a moment lies ahead of now, by ``seconds`` at most: a later one is of a clock that was ahead."""
+    return 0 < moment - now <= seconds
+
+
 @lru_cache(maxsize=4096)
 def timestamp_of(precise: str) -> float:
     """Return a time that ``as_precise`` wrote as seconds since 1970."""

@@ -4,7 +4,7 @@ import threading
 from contextlib import suppress
 from datetime import datetime
 
-from ..clock import Clock
+from ..clock import Clock, lies_ahead
 from ..errors import DamagedItemError, StorageError
 from ..storage import Collection, Item, Storage
 
@@ -41,8 +41,7 @@ class Sweeper:
         def unless_renewed(current: Item | None, at: datetime) -> bytes | None:
             return current.value if current and current.record.expires > now else None
 
-        # A round that is farther away than a round takes was set under a clock that was ahead.
-        if not self._keys and not 0 < self._next_round - now <= _ROUND_SECONDS:
+        if not self._keys and not lies_ahead(self._next_round, now, _ROUND_SECONDS):
             self._next_round = now + _ROUND_SECONDS
             self._keys = self.store.keys(self.collection)[::-1]
         for _ in range(min(_AT_ONCE, len(self._keys))):

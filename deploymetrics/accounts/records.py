@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ..clock import SKEW_SECONDS
+from ..clock import SKEW_SECONDS, lies_ahead
 from ..storage import Collection, Record
 from .token_secrets import hash_secret, is_secret_hash
 
@@ -147,8 +147,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return self.expires - self.lifetime if self.expires < self.latest else self.latest - self.lifetime
 
     def is_alive(self, now: float) -> bool:
-        """Return True if the session has not expired; one that outlives its lifetime is of a clock that was ahead."""
-        return now < self.expires <= now + self.lifetime + SKEW_SECONDS
+        """Return True if the session has not expired."""
+        return lies_ahead(self.expires, now, self.lifetime + SKEW_SECONDS)
 
 
 class SessionsRecord(Record, frozen=True):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
-from ..clock import SKEW_SECONDS, Clock
+from ..clock import SKEW_SECONDS, Clock, lies_ahead
 from ..errors import NotFound, StorageError
 from ..storage import Item, Storage
 from .expiry import Sweeper
@@ -203,7 +203,7 @@ class Sessions:
 
     def _store_endings(self) -> None:
         now = self.clock.timestamp()
-        if not self._ending or 0 < self._next_try - now <= _RETRY_SECONDS:
+        if not self._ending or lies_ahead(self._next_try, now, _RETRY_SECONDS):
             return
         for entry in list(self._ending.values()):
 

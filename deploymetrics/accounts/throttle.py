@@ -15,7 +15,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..clock import SKEW_SECONDS, Clock
+from ..clock import SKEW_SECONDS, Clock, lies_ahead
 from ..errors import DamagedItemError, StorageError, TooManyAttemptsError
 from ..storage import Collection, Item, Record, Storage
 from .addresses import network_of
@@ -45,16 +45,16 @@ class FailureRecord(Record, frozen=True, omit_defaults=True):
         return max(self.forgotten, self.right)
 
     def was_right_lately(self, now: float) -> bool:
-        """Return True if a right password came not long ago; a time ahead of now is of a clock that was wrong."""
-        return 0 < self.right - now <= _LATELY_SECONDS + SKEW_SECONDS
+        """Return True if a right password came not long ago."""
+        return lies_ahead(self.right, now, _LATELY_SECONDS + SKEW_SECONDS)
 
     def recent_failures(self, now: float, longest: float) -> int:
-        """Return how many failures still count; those kept longer than ``longest`` are of a clock that was ahead."""
-        return self.failures if 0 < self.forgotten - now <= longest + SKEW_SECONDS else 0
+        """Return how many failures still count, which none does for longer than ``longest`` seconds."""
+        return self.failures if lies_ahead(self.forgotten, now, longest + SKEW_SECONDS) else 0
 
     def wait(self, now: float, longest: float) -> float:
-        """Return for how many seconds the next try has to wait; over ``longest`` it is of a clock that was ahead."""
-        return self.until - now if 0 < self.until - now <= longest + SKEW_SECONDS else 0.0
+        """Return for how many seconds the next try has to wait, which is not longer than ``longest``."""
+        return self.until - now if lies_ahead(self.until, now, longest + SKEW_SECONDS) else 0.0
 
 
 FAILURES = Collection("failures", FailureRecord, durable=False)

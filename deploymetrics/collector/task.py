@@ -14,7 +14,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..clock import Clock, as_precise, from_precise
+from ..clock import Clock, as_precise, from_precise, lies_ahead
 from ..documents.service import Documents
 from ..errors import DamagedItemError, StorageError
 from ..sources import Context, Round, Source
@@ -154,9 +154,8 @@ class DeploymentMetricsCollectorTask:
     def _is_due(self, state: SourceState, first: bool) -> bool:
         if self._digest(state.name) != state.configuration or first and not state.failures:
             return True
-        seconds_left: float = state.nextAttempt - self.clock.timestamp()
-        # A time farther off than any delay was noted by a clock that has been put back since.
-        return not 0 < seconds_left <= max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
+        longest = max(self.timing.interval, self.timing.longest_delay, self.timing.permanent_delay)
+        return not lies_ahead(state.nextAttempt, self.clock.timestamp(), longest)
 
     def _digest(self, name: str) -> str:
         try:
