@@ -68,13 +68,6 @@ class Request(flask.Request):
         self.environ = environ
         self.method = environ.get("REQUEST_METHOD", "GET").upper()
 
-    def __getattr__(self, name: str) -> Any:
-        """Return an attribute that is missing, after werkzeug's part of the request was made."""
-        if name.startswith("_") or "headers" in self.__dict__:
-            return super().__getattribute__(name)  # which raises: also what a property raised itself
-        super().__init__(self.environ, populate_request=False)  # it would refer to the request, and be kept longer
-        return getattr(self, name)
-
     @cached_property
     def app(self) -> Flask:
         """The application that answers: Flask's current one, unless it was set."""
@@ -203,6 +196,24 @@ class Request(flask.Request):
         if not isinstance(value, dict):
             raise BadRequest("The body is not a JSON object that can be read.", code="malformed-json")
         return value
+
+
+class _FromEnviron:
+    """An attribute that werkzeug sets in each request; all of them are set when one is first looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, request: Request | None, owner: type[Request]) -> Any:
+        if request is None:
+            return self
+        # Not in the environ as well: that would refer to the request, which would be kept longer.
+        flask.Request.__init__(request, request.environ, populate_request=False)
+        return vars(request)[self.name]
+
+
+for _name in vars(flask.Request({})).keys() - {"environ", "method"}:
+    setattr(Request, _name, _FromEnviron(_name))
 
 
 def check_output() -> None:
