@@ -159,7 +159,7 @@ def cluster():
     if what := postgres.missing():
         missing(what)
     with postgres.running(**postgres.QUICK) as cluster:
-        os.environ[postgres.SERVER] = str(cluster.port)
+        os.environ[postgres.SERVER] = postgres.socket_of(cluster)
         yield cluster
         postgres.connection().close()
 

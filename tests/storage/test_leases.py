@@ -6,7 +6,7 @@ from multiprocessing import Pipe
 
 import pytest
 from launching import forked
-from postgres import schema_of
+from postgres import schema_name
 from storekit import BACKENDS, past, put
 from waiting import wait_for
 
@@ -70,8 +70,7 @@ def test_its_holder_writes_and_so_does_who_never_had_it(two):
 @pytest.fixture
 def expire(postgresql, folder):
     """Let the lease of the folder's storage end, as if its holder had given no sign of life."""
-    name = schema_of(folder).rpartition("%3D")[2].rpartition("=")[2]
-    return lambda: postgresql.ask(f"UPDATE {name}.leases SET expires = now() - interval '1 second'")
+    return lambda: postgresql.ask(f"UPDATE {schema_name(folder)}.leases SET expires = now() - interval '1 second'")
 
 
 only_sql = pytest.mark.parametrize("backend", ["postgresql:"], indirect=True)
