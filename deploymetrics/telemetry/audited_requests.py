@@ -49,7 +49,8 @@ def note_request(log: AuditLog, request: flask.Request, view: AnyView, status: i
         what=_object_of(request, view, status) if view else request.path[:200],
         status=status,
         code=environ.get(CODE, ""),
-        address=request.remote_addr or "",
+        # For request.remote_addr werkzeug's part of the request would be made.
+        address=environ.get("REMOTE_ADDR") or "",
         request=request_id_of(environ),
     )
 

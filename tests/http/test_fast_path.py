@@ -6,6 +6,7 @@ That reads are answered as Flask's way does is asserted wherever tests ask ``app
 import io
 
 import pytest
+import werkzeug
 from conftest import PASSWORD
 from twins import Twins
 from werkzeug.test import EnvironBuilder
@@ -85,6 +86,14 @@ def test_only_a_credential_that_is_remembered_goes_it(app, went, services):
 def test_one_thread_is_enough_for_what_only_reads(app, went):
     builder = EnvironBuilder(URL, method="DELETE", auth=("master-operator", PASSWORD))
     assert app.fast_path.answer({**builder.get_environ(), ONLY_FAST_PATH: True}) is None
+
+
+@pytest.mark.parametrize("name", ["POST", "PUT", "DELETE"])
+def test_werkzeugs_part_of_a_write_is_not_made(went, monkeypatch, name):
+    """It would take longer than the rules that are asked."""
+    monkeypatch.delattr(werkzeug.Request, "__init__")
+    path, options = SHORT[name]
+    assert went(path, **options)
 
 
 @pytest.mark.parametrize("register", ["before_request", "after_request", "teardown_request"])
