@@ -71,6 +71,14 @@ def _add_listeners(master: Any) -> None:
         listeners.append(type(listeners[0])(sock.getsockname(), master.cfg, master.log, fd=sock.detach()))
 
 
+def cores_of(share: int, shares: int, cores: set[int]) -> set[int]:
+    """Return which of the cores a worker with one of so many shares runs on: one of its own, or all if there are more.
+
+    Python runs one thread of a process at a time, so on a second core they only take it from one another.
+    """
+    return cores if shares < len(cores) else {sorted(cores)[share % len(cores)]}
+
+
 def serve(
     sock: socket.socket,
     callbacks: Callbacks,
@@ -151,6 +159,8 @@ class GranianWorker(Worker):
         log.handlers, log.propagate = self.log.error_log.handlers, False
         log.setLevel(logging.WARNING)
         sys.setswitchinterval(limits.SWITCH_SECONDS)
+        with suppress(OSError):  # where that is forbidden it runs on all
+            os.sched_setaffinity(0, cores_of(self.share, self.shares, os.sched_getaffinity(0)))
         self.answering = Answering(self.wsgi, self.log, self.cfg)
         mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
         for listener in set(self.sockets) - set(mine):

@@ -18,7 +18,7 @@ from deploymetrics.errors import SettingError
 from deploymetrics.http.environ_keys import ONLY_FAST_PATH, RECEIVED_AT
 from deploymetrics.server import granian_bodies, limits
 from deploymetrics.server.granian_answering import Answering
-from deploymetrics.server.granian_worker import share_listeners
+from deploymetrics.server.granian_worker import cores_of, share_listeners
 from deploymetrics.server.log import Log
 from deploymetrics.server.master import Server
 
@@ -304,3 +304,18 @@ def test_the_workers_share_the_listeners_whoever_comes_and_goes(monkeypatch):
         del master.WORKERS[pid]
     start(7)
     assert are_shared(6, 7)
+
+
+@pytest.mark.parametrize(
+    ("shares", "cores", "expected"),
+    [
+        (1, {0}, [{0}]),
+        (1, {0, 1}, [{0, 1}]),
+        (2, {0, 1}, [{0}, {1}]),
+        (2, {7, 3}, [{3}, {7}]),
+        (2, {0, 1, 2}, [{0, 1, 2}, {0, 1, 2}]),
+        (3, {0, 1}, [{0}, {1}, {0}]),
+    ],
+)
+def test_each_worker_has_a_core_of_its_own_where_they_are_no_fewer(shares, cores, expected):
+    assert [cores_of(share, shares, cores) for share in range(shares)] == expected

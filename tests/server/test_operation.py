@@ -31,7 +31,7 @@ from waiting import SECONDS, wait_for
 
 from deploymetrics import create_app
 from deploymetrics.accounts.service import Role
-from deploymetrics.server.granian_worker import GranianWorker
+from deploymetrics.server.granian_worker import GranianWorker, cores_of
 from deploymetrics.server.master import Master, Server
 from deploymetrics.server.worker import FairThreadWorker
 from deploymetrics.telemetry.shared_memory import Memory
@@ -89,6 +89,13 @@ def test_a_start_that_cannot_be_noted_is_one(instance, serve):
     server = serve()
     assert requests.get(server.url + URL, auth=MASTER, timeout=30).status_code == 200
     assert server.count("it was not stored when the server started") == 1
+
+
+@pytest.mark.parametrize("kind", ["granian"])
+def test_workers_run_on_the_cores_that_are_theirs(serve):
+    server, cores = serve("--workers", "2"), os.sched_getaffinity(0)
+    expected = [cores_of(share, 2, cores) for share in range(2)]
+    wait_for(lambda: [os.sched_getaffinity(int(pid)) for pid in server.workers()] == expected, "their cores")
 
 
 # --- A reload
