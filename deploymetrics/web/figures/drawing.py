@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from .curves import Position
 
-_templates = Environment(loader=PackageLoader("deploymetrics"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_templates = Environment(
+    loader=PackageLoader("deploymetrics"), autoescape=True, auto_reload=False, trim_blocks=True, lstrip_blocks=True
+)
 _templates.filters["g"] = "{:g}".format
 
 
