@@ -16,7 +16,7 @@ from . import limits
 from .asgi import environ_of, has_body, refusal_of, start_message
 from .granian_bodies import Bodies, Body, Exchange
 from .protocol_errors import error_answer
-from .thread_pool import thread_pool
+from .thread_pool import Threads
 
 _PIECE_BYTES = 2**18
 _CLOSE = ("Connection", "close")
@@ -28,7 +28,7 @@ class Answering:
     def __init__(self, app: Any, log: Any, cfg: Any) -> None:
         self.app = app
         self.log = log
-        self.threads = thread_pool(cfg.threads)
+        self.threads = Threads(cfg.threads)
         self.bodies = Bodies(
             limits.largest_body(app.config["MAX_BODY_BYTES"]),
             finish=lambda body: self.threads.submit(self._answer_with_body, body),

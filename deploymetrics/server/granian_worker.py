@@ -173,6 +173,7 @@ class GranianWorker(Worker):
             self.handle_exit(signal.SIGTERM, None)
         self.loop.run_forever()
         atexit.register(os._exit, 0)  # while the interpreter is taken down, a thread of granian's may abort the process
+        self.answering.threads.end()  # so that each answer has its line in the access log
 
     def _serve(self, listener: Any) -> Any:
         """Have granian serve a listener; return the signal that ends it."""

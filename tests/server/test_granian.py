@@ -144,7 +144,7 @@ def answering(app, monkeypatch):
     answering.go_on.set()
     yield answering
     answering.go_on.set()
-    answering.threads.shutdown()
+    answering.threads.end()
 
 
 def test_a_body_is_answered_when_it_is_whole(answering):
