@@ -556,8 +556,10 @@ def test_memory_relies_on_no_inode_where_versions_are_purged(only_size, folder, 
         assert other.read(THINGS, "a").version == last
         put(store, "a")
         put(store, "a")
+        size = newest_file(folder, "things", "a").stat().st_size
         for version in last - 1, last, last + 1:
             assert store.purge(THINGS, "a", "admin", version) == 1
+        assert newest_file(folder, "things", "a").stat().st_size == size  # no size comes again
         assert other.read(THINGS, "a").version == last + 2
         assert put(other, "a").version == last + 3
 
