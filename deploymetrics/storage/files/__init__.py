@@ -59,7 +59,8 @@ class FileStorage(Storage):
             raise StorageError(log=f"there is no folder {self.data}")
 
     def read(self, collection: Collection, key: str) -> Item | None:
-        return self._newest(collection, key).current
+        item = self._newest(collection, key).item
+        return None if item is None or item.deleted else item
 
     def _newest(self, collection: Collection, key: str) -> Newest:
         newest = self._remembered.get((collection.name, key))
@@ -152,8 +153,13 @@ class FileStorage(Storage):
                 # One at a time: so what is stored together is larger by one document at the most.
                 has_room = len(writes) < TOGETHER and sum(map(len, new_lines)) < FILE_BYTES
                 next_write = writer.queue.take(log.folder) if has_room else None
-            if last and new_lines:
-                self._commit(writer, last, new_lines)
+            if last and last.deleted and new_lines and not log.collection.history:
+                writer.remove(last.version)
+            elif last and new_lines:
+                before = writer.newest
+                self._remember(writer.commit(last, new_lines))
+                readable_copies.update(log, last.value)
+                retention.thin_after_write(writer, before, self.limits, self.clock)
         except BaseException as error:
             for write in writes:  # also those that were refused: what they were refused for may not be there
                 write.error = disk.as_storage_error(error, "write")
@@ -169,16 +175,6 @@ class FileStorage(Storage):
             return None
         write.item = None if next_version is None or next_version[0].deleted else next_version[0]
         return next_version
-
-    def _commit(self, writer: Writer, last: Item, new_lines: list[bytes]) -> None:
-        log, before = writer.log, writer.newest
-        if last.deleted and not log.collection.history:
-            writer.remove(last.version)
-            return
-        newest = writer.commit(last, new_lines)
-        self._remember(newest)
-        readable_copies.update(log, last.value)
-        retention.thin_after_write(writer, before, self.limits, self.clock)
 
     def restore(self, collection: Collection, key: str, items: Iterable[Item], *, dry_run: bool = False) -> bool:
         newest = self._newest(collection, key)
@@ -202,7 +198,7 @@ class FileStorage(Storage):
 
     def purge(self, collection: Collection, key: str, author: str, version: int | None = None) -> int:
         newest = self._newest(collection, key)
-        is_deleted = bool(newest.current) and version in (None, newest.version)
+        is_deleted = bool(newest.item and not newest.item.deleted) and version in (None, newest.version)
         if is_deleted:
             self.write(collection, key, author, lambda current, now: None)
             if not collection.history:

@@ -72,11 +72,6 @@ class Newest(NamedTuple):
     is_closed: bool = False
 
     @property
-    def current(self) -> Item | None:
-        """The Item, or None for a deletion."""
-        return None if self.item is None or self.item.deleted else self.item
-
-    @property
     def version(self) -> int:
         """The version, 0 where there is none."""
         return 0 if self.item is None else self.item.version

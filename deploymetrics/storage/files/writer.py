@@ -120,8 +120,7 @@ class Writer:
         start = self._next_start()
         if is_new := newest.item is None or start != newest.start:
             self._close()
-        end = 0 if is_new else newest.end
-        path = log.path(start)
+        end, path = (0, log.path(start)) if is_new else (newest.end, newest.path)
         fd = disk.open_private(path, os.O_RDWR | os.O_CREAT * is_new)
         try:
             self._append(fd, line, end, last.version, is_new=is_new)
