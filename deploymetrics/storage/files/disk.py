@@ -3,7 +3,8 @@
 import errno
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from stat import S_ISREG
 
 from ...errors import StorageError, StorageFullError
@@ -32,20 +33,13 @@ FILE_LIMIT = 2**30 + 2**20
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class storage_errors:
+@contextmanager
+def storage_errors(operation: str) -> Iterator[None]:
     """A context that converts OSError to StorageFullError or StorageError; ``operation`` is for the log."""
-
-    __slots__ = ("operation",)
-
-    def __init__(self, operation: str) -> None:
-        self.operation = operation
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError):
-            raise as_storage_error(error, self.operation) from error
+    try:
+        yield
+    except OSError as error:
+        raise as_storage_error(error, operation) from error
 
 
 def as_storage_error(error: BaseException, operation: str) -> StorageError:
@@ -89,7 +83,11 @@ class opened:
         self.fd = open_private(self.path, self.how)
         try:
             if not self.how & os.O_DIRECTORY:
-                _check_file(os.fstat(self.fd))
+                stat = os.fstat(self.fd)
+                if not S_ISREG(stat.st_mode):
+                    raise OSError(errno.ENXIO, "not a file")
+                if stat.st_size > FILE_LIMIT:
+                    raise OSError(errno.EOVERFLOW, "too large")
         except BaseException:
             close(self.fd)
             raise
@@ -97,13 +95,6 @@ class opened:
 
     def __exit__(self, *_: object) -> None:
         close(self.fd)
-
-
-def _check_file(stat: os.stat_result) -> None:
-    if not S_ISREG(stat.st_mode):
-        raise OSError(errno.ENXIO, "not a file")
-    if stat.st_size > FILE_LIMIT:
-        raise OSError(errno.EOVERFLOW, "too large")
 
 
 def close(fd: int) -> None:

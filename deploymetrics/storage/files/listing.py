@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from ...errors import DamagedItemError, StorageError
@@ -54,7 +54,7 @@ class FolderListing:
         self._is_loaded = False
         self._unknown = 0
         self._unsaved = 0  # how many logs were read since
-        self._blocks = Blocks[Location](lambda some: map(self._read, some))  # the places, without deletions
+        self._blocks = Blocks[Location](self._read)  # the places, without deletions
         self._unlisted: dict[str, Location | None] = {}  # what is to be changed in there
         self._listing = self._blocks.listing(self._damaged)
 
@@ -150,10 +150,12 @@ class FolderListing:
             else:
                 self._places.pop(key, None)
 
-    def _read(self, location: Location) -> bytes:
-        try:
-            with disk.storage_errors("list"):
-                return read_value(location, self.log(location.key))
-        except StorageError:
-            self._again.add(location.key)  # the next list shall know what is wrong
-            raise
+    def _read(self, locations: Iterable[Location]) -> Iterator[bytes]:
+        with disk.storage_errors("list"):
+            for location in locations:
+                try:
+                    value = read_value(location, self.log(location.key))
+                except (OSError, StorageError):
+                    self._again.add(location.key)  # the next list shall know what is wrong
+                    raise
+                yield value
