@@ -73,7 +73,7 @@ def trim() -> None:
     collector once a day; this is for lowered limits, and where there is no collector.
     """
     failed: list[str] = []
-    files = services().documents.trim(lambda: False, failed=failed.append)
-    click.echo(f"{counted(files, 'file')} of old versions removed or shortened")
+    number = services().documents.trim(lambda: False, failed=failed.append)
+    click.echo(f"Files or rows of old versions that were removed or written anew: {number}")
     if failed:
         raise click.ClickException(f"{counted(len(failed), 'document')} could not be trimmed.")

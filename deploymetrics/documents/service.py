@@ -177,7 +177,7 @@ class Documents:
         *,
         failed: Callable[[str], object] = lambda tag: None,
     ) -> int:
-        """Thin out every history, and repair copies after a crash; return how many files were removed.
+        """Thin out every history, and repair copies after a crash; return a number as Storage does.
 
         It ends early when ``is_stopped`` says so. Age is counted up to ``now``, which is the clock's time where it is
         None. A document that cannot be trimmed is logged, and ``failed`` is called with its tag.

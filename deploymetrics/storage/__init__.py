@@ -233,7 +233,9 @@ class Storage(ABC):
 
     @abstractmethod
     def trim(self, collection: Collection, key: str, now: datetime | None = None) -> int:
-        """Remove the versions of a key that the Retention does not keep; return how many files or rows were removed.
+        """Remove the versions of a key that the Retention does not keep.
+
+        Returns how many files or rows were removed or written anew; what stays of a file is written before it goes.
 
         Their age is counted up to ``now``, which is the clock's time where it is None.
         Writes do the same a little at a time; this is for lowered limits and for keys that nobody writes any more.
