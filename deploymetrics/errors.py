@@ -96,6 +96,13 @@ def _texts(messages: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
+def with_names(messages: Any) -> str:
+    """Return marshmallow's messages as sentences, each behind the names of what it is about."""
+    if isinstance(messages, Mapping):
+        return " ".join(f"{name}: {with_names(inner)}" for name, inner in messages.items())
+    return messages if isinstance(messages, str) else " ".join(map(with_names, messages))
+
+
 class Unauthorized(DeploymetricsError, status=401, code="unauthorized"):
     """No credential, or one that is wrong, broken or expired."""
 

@@ -13,7 +13,7 @@ from .config.storage_url import FILES, check_storage, without_password
 from .documents.expectations import EXPECTATIONS
 from .documents.headlines import HEADLINES
 from .documents.service import DOCUMENTS
-from .errors import ConflictError, DamagedItemError, SettingError, StorageError
+from .errors import ConflictError, DamagedItemError, SettingError, StorageError, with_names
 from .storage import Collection, Retention, Storage, extra_needed, open_storage
 from .storage.files import format
 from .upgrade import upgrade as upgrade_folder
@@ -74,7 +74,7 @@ def storage_at(url: str, folder: str, *, make: bool) -> Storage:
     try:
         check_storage(url)
     except ValidationError as error:
-        raise SettingError(f"{url or 'An empty text'} names no storage: {' '.join(error.messages)}") from error
+        raise SettingError(f"{url or 'An empty text'} names no storage: {with_names(error.messages)}") from error
     try:
         if url == FILES:
             format.check(folder)

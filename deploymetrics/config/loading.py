@@ -17,7 +17,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from ..errors import SettingError
+from ..errors import SettingError, with_names
 from .instance import INSTANCE
 from .settings import BY_NAME, MIN_SECRET_KEY, PREFIX, SETTINGS, display_value
 from .storage_url import FILES
@@ -91,7 +91,7 @@ def _check_value(name: str, value: Any, origin: str) -> Any:
     try:
         return BY_NAME[name].field.deserialize(value)
     except ValidationError as error:
-        raise SettingError(f"The setting {name} ({origin}) is not usable: {' '.join(error.messages)}") from error
+        raise SettingError(f"The setting {name} ({origin}) is not usable: {with_names(error.messages)}") from error
 
 
 def _from_environment() -> Iterator[tuple[str, str, str]]:

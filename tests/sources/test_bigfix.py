@@ -176,6 +176,18 @@ def test_a_change_of_the_table_that_makes_no_sense_is_refused(tmp_path, change):
         load_settings(tmp_path, {"BIGFIX_METRICS": {"number_of_roles": change}})
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"a": {"every": -1, "other": 1}}, "a: value: every: Must be greater than .* other: Unknown field"),
+        ({1: {"every": 2}}, "1: key: Not a valid string"),
+    ],
+)
+def test_what_makes_no_sense_is_named_with_the_reason(tmp_path, changes, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        load_settings(tmp_path, {"BIGFIX_METRICS": changes})
+
+
 def test_a_metric_with_a_name_that_cannot_be_printed_is_refused(tmp_path):
     with pytest.raises(SettingError, match="BIGFIX_METRICS"):
         load_settings(tmp_path, {"BIGFIX_METRICS": {"two\nlines": "1"}})
