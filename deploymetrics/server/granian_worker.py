@@ -161,6 +161,10 @@ class GranianWorker(Worker):
         sys.setswitchinterval(limits.SWITCH_SECONDS)
         with suppress(OSError):  # where that is forbidden it runs on all
             os.sched_setaffinity(0, cores_of(self.share, self.shares, os.sched_getaffinity(0)))
+        with suppress(OSError):
+            if os.sched_getscheduler(0) == os.SCHED_OTHER:
+                # A thread that wakes waits for the one that runs; each change takes longer than most of what they do.
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         self.answering = Answering(self.wsgi, self.log, self.cfg)
         mine = self.sockets[self.share :: self.shares] or [self.sockets[self.share % len(self.sockets)]]
         for listener in set(self.sockets) - set(mine):

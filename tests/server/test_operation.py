@@ -98,6 +98,13 @@ def test_workers_run_on_the_cores_that_are_theirs(serve):
     wait_for(lambda: [os.sched_getaffinity(int(pid)) for pid in server.workers()] == expected, "their cores")
 
 
+@pytest.mark.parametrize("kind", ["granian"])
+def test_threads_of_workers_that_wake_do_not_go_first(serve):
+    server = serve("--workers", "2")
+    tasks = lambda: [int(task) for pid in server.workers() for task in os.listdir(f"/proc/{pid}/task")]  # noqa: E731
+    wait_for(lambda: {os.sched_getscheduler(task) for task in tasks()} == {os.SCHED_BATCH}, "their policy")
+
+
 # --- A reload
 
 BAD_CONFIGS = [
