@@ -6,7 +6,7 @@ RUN = $(VENV)/installed-run
 TEST = $(VENV)/installed-test
 DEV = $(VENV)/installed-dev
 # More processes than cores, since many tests wait: for a disk, a server, a browser.
-PYTEST = $(BIN)/python -m pytest -n 4 --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n 5 --dist worksteal
 # Else each process that a test starts compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 

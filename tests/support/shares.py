@@ -7,7 +7,7 @@ browser is or the states that were checked, are in one group, which is one proce
 
 from itertools import groupby, islice
 
-#: How the names of the tests of a group begin. Of four processes each has one of the first four, and one of the others.
+#: How the names of the tests of a group begin; each process has the tests of one or two groups.
 GROUPS = tuple(
     tuple(f"tests/{name}" for name in names.split())
     for names in (
