@@ -1,5 +1,7 @@
 """How long versions stay, on every backend, against a list of all of them that the test keeps itself."""
 
+import os
+from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -7,6 +9,7 @@ import pytest
 from storekit import THINGS, Thing, metrics, past, put, remove, value, versions
 
 from deploymetrics.clock import as_precise
+from deploymetrics.errors import StorageError
 from deploymetrics.storage import Collection, Retention
 
 #: Years go by in here, so nothing is synced.
@@ -184,6 +187,28 @@ def test_trimming_of_what_has_no_history_or_is_not_there(reopen):
     assert reopen().trim(THINGS, "a") == 0
     put(reopen(), "a", collection=QUICK)
     assert reopen().trim(QUICK, "a") == 0
+
+
+@pytest.mark.parametrize("broken_off", [1, 2, 3])
+def test_trimming_that_breaks_off_loses_nothing_of_what_is_thinned_out_later(reopen, clock, monkeypatch, broken_off):
+    def unlink(path, **options):
+        nonlocal number
+        number += 1
+        if number >= broken_off:
+            raise OSError("broken off")
+        real(path, **options)
+
+    real, limits = os.unlink, LIMITS._replace(daily_days=YEAR)
+    oracle = Oracle(reopen(**limits._asdict()), clock, limits)
+    for count in range(1, 400):
+        clock.forward(minutes=5 * 24 * 60 if count % 30 == 0 else 17)
+        oracle.write()
+        if count % 7 == 0:
+            number = 0
+            with monkeypatch.context() as patched, suppress(StorageError):
+                patched.setattr(os, "unlink", unlink)
+                oracle.store.trim(QUICK, "a")
+        oracle.check(more=400)
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])

@@ -77,10 +77,12 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
         if kept := _kept(tier, [*lines, next_line]):
             target = max((file for file in files if file[1] == _NEXT[tier]), default=(start, _NEXT[tier]))
             existing = read(*target) if target in files else []
-            if not existing or version_of(existing[-1]) < start:
+            last = version_of(existing[-1]) if existing else 0
+            # Some may be there: the file may have been added to after what it had before was added there.
+            if missing := [line for line in kept if version_of(line) > last]:
                 if len(existing) >= max(log.file_versions, FILE_VERSIONS) or sum(map(len, existing)) >= FILE_BYTES:
-                    target, existing = (start, _NEXT[tier]), []
-                disk.replace_file(log.path(*target), b"".join(line + b"\n" for line in existing + kept))
+                    target, existing = (max(start, last + 1), _NEXT[tier]), []
+                disk.replace_file(log.path(*target), b"".join(line + b"\n" for line in existing + missing))
                 break
             if log.collection.durable:
                 disk.sync_folder(log.folder)
