@@ -124,7 +124,8 @@ def test_what_an_earlier_release_was_thinning_out_is_there(folder, clock):
     log = folder / "data/things/a"
     (log / f"{1:017d}.hourly.jsonl").write_bytes(b"%b\n\r%b\r%b\n" % (line[1], line[4], line[6]))
     (log / f"{8:017d}.hourly.jsonl").write_bytes(line[8] + b"\n")
-    for expected in [12, 11, 10, 8, 7, 6, 5, 4, 3, 2, 1], [12, 11, 10, 8, 7, 6, 5, 4, 1]:
+    (log / f"{4:017d}.daily.jsonl").write_bytes(line[4] + b"\n")
+    for expected in [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1], [12, 11, 10, 9, 8, 7, 6, 5, 4, 1]:
         for one in store, open_files(folder):
             assert versions(one, "a") == [item.version for item in one.history(THINGS, "a", oldest_first=True)][::-1]
             assert versions(one, "a") == expected

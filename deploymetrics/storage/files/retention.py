@@ -65,12 +65,14 @@ def _thin_tier(writer: Writer, tier: str, oldest: int, times: dict[str, str]) ->
     read = cache(lambda start, tier: log.lines(start, tier, newest))
     files = [*log.files(), (newest.version + 1, NEWEST)]
     for (start, _), *later in [files[number:] for number, file in enumerate(files[:-1]) if file[1] == tier][:2]:
-        if tier == NEWEST and later[0][0] > oldest:
+        if tier == NEWEST and next(first for first, of in later if of == NEWEST) > oldest:
             break
         lines = read(start, tier)
         if any(lines and first <= version_of(lines[-1]) for first, of in later if TIERS.index(of) < TIERS.index(tier)):
             break  # a version in it is in a newer tier still
-        next_line = next(line for file in later for line in read(*file)[:1])  # a purge may empty files
+        end = version_of(lines[-1]) if lines else 0
+        # Earlier releases may have begun a file of an older tier within this one, and a purge may empty files.
+        next_line = next(line for file in later for line in read(*file) if version_of(line) > end)
         if tier != NEWEST and not _are_before(times[tier], [*lines, next_line]):
             break
         steps += 1

@@ -4,9 +4,8 @@
     data/deploymentmetrics/custom/00000000000000065.jsonl          the versions from 65 on, the newest ones
     data/deploymentmetrics/custom/00000000000000001.hourly.jsonl   older ones, of each hour the last; see retention.py
 
-A file is named by the version that it begins with. In the order of their names, a file has the versions up to the start
-of the next one: so what is being moved to another file is there once. The newest file grows; of one version that is
-purged spaces stay.
+A file is named by the version that it begins with. A version that is being moved to the next tier is in two files, and
+readers take one. The newest file grows; of one version that is purged spaces stay.
 
 **A line counts once a newline ends it.** A writer locks the folder, adds the line, syncs it, tells lists (changes.py),
 and then adds the newline (see writer.py). So no reader sees what a power loss could take back. A crash leaves at most a
@@ -26,6 +25,8 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import pairwise
 from typing import NamedTuple
 
 from ...errors import DamagedItemError
@@ -212,22 +213,28 @@ class VersionLog:
             while True:
                 with suppress(FileNotFoundError):  # thinned out meanwhile: what stays of it is in another file now
                     for line in self._lines(newest, first, end, oldest_first):
-                        last = self.version_of(line)
-                        yield lines.decode(self.collection, self.key, line)
+                        if (version := self.version_of(line)) != last:
+                            last = version
+                            yield lines.decode(self.collection, self.key, line)
                     return
                 if last:
                     first, end = (last + 1, end) if oldest_first else (0, last)
 
     def _lines(self, newest: Newest, first: int, end: int, oldest_first: bool) -> Iterator[bytes]:
-        """Yield the lines of the versions from ``first`` up to ``end``, exclusive; raises FileNotFoundError."""
+        """Return the lines of the versions from ``first`` up to ``end``, exclusive; raises FileNotFoundError.
+
+        A version that is being moved to the next tier comes twice.
+        """
         files = [file for file in self.files() if file[0] < end]
-        for number in range(len(files)) if oldest_first else reversed(range(len(files))):
-            # A purge by an earlier release that broke off left an empty file.
-            later = (start for start, tier in files[number + 1 :] if os.path.getsize(self.path(start, tier)))
-            if (next_start := next(later, end)) > first:
-                every = self.lines(*files[number], newest)
-                some = [line for line in every if first <= self.version_of(line) < next_start]
+
+        def of(tier: str) -> Iterator[bytes]:
+            starts = pairwise([*(start for start, of in files if of == tier), end])
+            wanted = [start for start, next_start in starts if next_start > first]
+            for start in wanted if oldest_first else reversed(wanted):
+                some = [line for line in self.lines(start, tier, newest) if first <= self.version_of(line) < end]
                 yield from some if oldest_first else reversed(some)
+
+        return merge(*map(of, TIERS), key=self.version_of, reverse=not oldest_first)
 
     def find(self, version: int, newest: Newest) -> Item | None:
         """Return one version, up to ``newest``, or None."""
