@@ -39,7 +39,15 @@ class Commands(AppGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         with _errors_in_a_line():
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        finally:
+            _drop_refused_output()
 
 
 @contextmanager
@@ -61,6 +69,15 @@ def _errors_in_a_line() -> Iterator[None]:
         user = user_name(os.geteuid())
         detail = f"The command acts as {user}, who cannot read all of Python or deploymetrics: {error}."
         raise click.ClickException(f"{detail} Install them outside of root's home.") from error
+
+
+def _drop_refused_output() -> None:
+    """Drop what standard output has refused: Python would try once more at its end, and exit with 120."""
+    try:
+        if sys.stdout:  # else it was closed
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _create_app() -> Flask:
